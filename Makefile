@@ -1,0 +1,48 @@
+# Every target installs what it needs; `make` alone lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+MEREC_DATA ?= $(if $(wildcard ../shared/data),../shared/data,data)
+export MEREC_DATA
+ARGS ?=
+RUN ?= runs/megc2019_flow
+SETUP := .venv/.done
+BIN := .venv/bin
+
+help:     ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## Install merec and its tools into .venv
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "merec needs Python 3.11 to 3.13, set PYTHON=…"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $@
+
+test: $(SETUP)     ## Run the tests that take less than five minutes
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(SETUP) ## Run all tests, the slow ones too
+	$(BIN)/python -m pytest -m 'slow or not slow' $(ARGS)
+
+lint: $(SETUP)     ## Check format, style, types and that imports point one way
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+sweep: $(SETUP)    ## ststnet and the baselines over all subjects, then the report: make sweep ARGS="seed=0,1"
+	$(BIN)/merec train -m experiments=megc2019_baselines $(ARGS)
+	$(BIN)/merec train -m experiments=megc2019_ststnet $(ARGS)
+	$(BIN)/merec report $(RUN)
+
+report: $(SETUP)   ## Pool finished runs again: make report RUN=runs/...
+	$(BIN)/merec report $(RUN)
+
+bench: $(SETUP)    ## Measure, as ratios within one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:    ## Remove caches and the environment; runs and data stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup test test-all lint sweep report bench clean

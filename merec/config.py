@@ -1,0 +1,163 @@
+"""The typed root of every run, and a check that a config fits the code.
+
+This module imports no torch, so that `merec train --help` and `--cfg job` answer at once.
+"""
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.utils import get_object
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from merec.errors import InputError
+
+
+@dataclass
+class RunConfig:
+    """Every top-level key of `merec train`. `Any` is a node whose `_target_` is its schema."""
+
+    seed: int = 0
+    fold: int | None = None
+    folds: Any = None
+    name: str = MISSING
+    corpus: Any = MISSING
+    datamodule: Any = MISSING
+    backbone: Any = MISSING
+    recipe: Any = MISSING
+    task: Any = MISSING
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    trainer: Any = MISSING
+    logger: Any = None
+
+
+def _slug(text: str, most: int = 120) -> str:
+    """A folder name out of overrides: no slash, no space, no `=`; long ones end in a hash."""
+    clean = re.sub(r"[^A-Za-z0-9._+-]+", "-", str(text)).strip("-")
+    if len(clean) <= most:
+        return clean
+    return f"{clean[: most - 9]}-{hashlib.sha256(str(text).encode()).hexdigest()[:8]}"
+
+
+def register() -> None:
+    """Tell Hydra of the schema and of the resolver `${slug:…}`; may be called again."""
+    ConfigStore.instance().store(name="schema", node=RunConfig)
+    OmegaConf.register_new_resolver("slug", _slug, replace=True)
+
+
+def home() -> Path:
+    """The folder that holds `conf/` and `experiments/`: the checkout, or the installed package."""
+    package = Path(__file__).parent
+    for folder in (package.parent, package):
+        if (folder / "conf" / "config.yaml").is_file():
+            return folder
+    raise InputError(f"conf/config.yaml is neither in {package.parent} nor in {package}; reinstall merec")
+
+
+# What does not change a prediction: a run may be resumed, and pooled, across these.
+_INDIFFERENT = frozenset({"logger", "folds", "callbacks"})
+
+
+def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that decides what a fold predicts."""
+    return {key: value for key, value in config.items() if key not in _INDIFFERENT}
+
+
+def configuration_hash(config: Mapping[str, Any]) -> str:
+    """A hash that runs share if they differ in nothing but seed and fold range.
+
+    Where the corpus lies is left out too: its samples have a hash of their own.
+    """
+    same = {key: value for key, value in comparable(config).items() if key not in ("seed", "fold")}
+    text = json.dumps(_mask(same, config["seed"]), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _mask(node: Any, seed: Any) -> Any:
+    """Drop seeds, fold ranges and the corpus root wherever interpolation copied them to."""
+    if isinstance(node, Mapping):
+        dropped = ("seed", "fold", "folds", "root")
+        return {key: _mask(value, seed) for key, value in node.items() if key not in dropped}
+    if isinstance(node, list):
+        return [_mask(value, seed) for value in node]
+    return node
+
+
+def check(cfg: DictConfig) -> None:
+    """Compare a config with the code before anything heavy is built.
+
+    Raises:
+        InputError: One line per misfit: a key that no constructor takes, with the nearest one it does
+            take; a class that does not exist; a value that was left open.
+    """
+    known = [f.name for f in fields(RunConfig)]
+    problems = [_complain(str(key), "merec train", known) for key in cfg if key not in known]
+    problems += [f"{key} has no value; set {key}=…" for key in sorted(OmegaConf.missing_keys(cfg))]
+    for path, node in _targets(OmegaConf.to_container(cfg)):
+        try:
+            target = get_object(node["_target_"])
+        except (ImportError, ValueError, AttributeError) as error:
+            reason = str(error).splitlines()[0]
+            problems.append(f"{path}._target_: {node['_target_']} cannot be imported ({reason})")
+            continue
+        accepted = inspect.signature(target).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+            continue
+        extra = [key for key in node if not key.startswith("_") and key not in accepted]
+        problems += [_complain(f"{path}.{key}", node["_target_"], accepted) for key in extra]
+        if not node.get("_partial_") and "_args_" not in node:
+            open_ = [
+                name
+                for name, p in accepted.items()
+                if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and name not in node
+            ]
+            problems += [f"{path}: {node['_target_']} needs {name}" for name in open_]
+    if problems:
+        raise InputError("\n  ".join(["the config does not fit the code:", *problems]))
+
+
+def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, child in node.items():
+            yield from _targets(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for number, child in enumerate(node):
+            yield from _targets(child, f"{path}[{number}]")
+
+
+def _complain(path: str, owner: str, accepted: Iterable[str]) -> str:
+    key = path.rpartition(".")[2]
+    names = list(accepted)
+    near = get_close_matches(key, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}"
+    return f"{path}: {owner} has no {key}; {hint}"
+
+
+def explain_override(error: Exception, cfg: DictConfig) -> str | None:
+    """One line for Hydra's error about an override of a key that is not there.
+
+    Args:
+        error: What Hydra raised while composing.
+        cfg: The config composed without the overrides, whose keys are suggested.
+
+    Returns:
+        The line, or `None` if the error is of another kind.
+    """
+    found = re.search(r"Could not override '([^']+)'", str(error))
+    if not found:
+        return None
+    path = found[1]
+    parent, _, key = path.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    if not isinstance(node, DictConfig):
+        return f"{path}: there is no {parent} in the config; `merec train --cfg job` shows what there is"
+    return _complain(path, parent or "merec train", [str(name) for name in node])

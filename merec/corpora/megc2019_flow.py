@@ -1,0 +1,165 @@
+"""The 442 micro-expressions of MEGC2019 (SMIC, CASME II, SAMM) as onset-to-apex flow maps.
+
+Two layouts are read: the packed `flow.npz` + `samples.csv`, and the folders in which the maps circulate,
+`three_norm_u_v_os/{subject}/{u_train,u_test}/{0,1,2}/{clip}.png`. Both give the same samples, pixels and
+protocol hash. Each channel of each map is min-max stretched to 0..255 (u, v: horizontal and vertical flow,
+strain: optical strain), so magnitudes and the zero of u and v are lost.
+"""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from merec.evaluation.protocol import assert_counts, describe_protocol
+from merec.types import Corpus, InputError
+
+CHANNELS = ("u", "v", "strain")
+SIZE = (28, 28)  # px
+FOLDERS = ("", "three_norm_u_v_os", "datasets/three_norm_u_v_os")
+_SOURCE = (
+    "The maps circulate with the public code of STSTNet and HTNet as the folder three_norm_u_v_os; the "
+    "faces behind them (SMIC, CASME II, SAMM) are licensed to researchers, so merec ships no copy"
+)
+
+
+def read_megc2019_flow(
+    root: str, name: str, classes: Sequence[str], expected: Mapping[str, Any] | None
+) -> Corpus:
+    """Read the flow maps from `root`, whichever layout it holds.
+
+    Args:
+        root: Folder with `flow.npz` and `samples.csv`, or with the subjects' folders (or with
+            `three_norm_u_v_os` in it).
+        name: Name of the protocol.
+        classes: Class names in label order.
+        expected: Counts to assert (see `assert_counts`); `None` to use a subset knowingly.
+
+    Raises:
+        InputError: If nothing is found there, a file is damaged, rows and maps do not match, or the counts
+            are not the protocol's.
+    """
+    folder = Path(root).expanduser()
+    circulating = [folder / name for name in FOLDERS if any((folder / name).glob("*/u_test"))]
+    if (folder / "flow.npz").exists():
+        index, maps = _read_packed(folder)
+    elif circulating:
+        index, maps = _read_folders(circulating[0])
+    else:
+        found = "does not exist" if not folder.exists() else "holds neither flow.npz nor */u_test"
+        raise InputError(
+            f"corpus.root={root} {found}; expected the MEGC2019 flow maps. Set corpus.root=FOLDER, or "
+            f"MEREC_DATA to the folder that holds megc2019_flow, or corpus.root in "
+            f"conf/local/default.yaml. {_SOURCE}"
+        )
+    outside = sorted(set(index["label"]) - set(range(len(classes))))
+    if outside:
+        raise InputError(f"{folder} has label {outside[0]}, but classes are 0 to {len(classes) - 1}")
+    if expected:
+        assert_counts(index, classes, expected, str(folder))
+    return Corpus(describe_protocol(name, index, classes), index, maps, CHANNELS)
+
+
+def _read_packed(
+    folder: Path,
+) -> tuple[pd.DataFrame, UInt8[np.ndarray, "samples channels height width"]]:
+    """Read `flow.npz` and `samples.csv`, joined by sample id."""
+    file, table = folder / "flow.npz", folder / "samples.csv"
+    try:
+        with np.load(file) as arrays:
+            maps, ids = arrays["flow"], arrays["sample_id"].astype(str).tolist()
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        size = file.stat().st_size
+        raise InputError(
+            f"{file} cannot be read ({size:,} bytes; {error}); it is cut off or damaged, copy it again"
+        ) from error
+    if maps.shape != (len(ids), len(CHANNELS), *SIZE) or maps.dtype != np.uint8:
+        raise InputError(
+            f"{file} holds {maps.dtype} maps of shape {maps.shape}; expected uint8 of shape "
+            f"({len(ids)}, {len(CHANNELS)}, {SIZE[0]}, {SIZE[1]})"
+        )
+    if not table.exists():
+        raise InputError(f"{table} is missing; it lies beside flow.npz and names its samples")
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    wanted = {"sample_id", "dataset", "subject", "filename", "label"}
+    if wanted - set(rows):
+        raise InputError(f"{table} has no column {', '.join(sorted(wanted - set(rows)))}")
+    position = {sample_id: number for number, sample_id in enumerate(ids)}
+    for line, row in enumerate(rows.to_dict("records"), start=2):
+        if row["sample_id"] not in position:
+            raise InputError(
+                f"{table}, line {line}: sample {row['sample_id']} has no map in {file.name}; "
+                "the two files are of different copies, take both from one"
+            )
+        if not row["label"].isdigit():
+            raise InputError(f"{table}, line {line}: label {row['label']!r} is no class number")
+    if rows["sample_id"].duplicated().any() or len(rows) != len(ids):
+        raise InputError(
+            f"{table} names {rows['sample_id'].nunique()} samples in {len(rows)} rows, but {file.name} "
+            f"holds {len(ids)} maps; take both files from one copy"
+        )
+    index = pd.DataFrame(
+        {
+            "sample_id": rows["sample_id"],
+            "corpus": rows["dataset"],
+            "subject": rows["subject"],
+            "clip": rows["filename"],
+            "label": rows["label"].astype("int64"),
+        }
+    )
+    order = index["sample_id"].map(position).to_numpy()
+    return index, maps[order]
+
+
+def _read_folders(
+    folder: Path,
+) -> tuple[pd.DataFrame, UInt8[np.ndarray, "samples channels height width"]]:
+    """Read `{subject}/u_test/{label}/{clip}.png`; `u_train` only repeats the other subjects' maps."""
+    from PIL import Image, UnidentifiedImageError
+
+    rows, maps = [], []
+    for file in sorted(folder.glob("*/u_test/*/*.png")):
+        subject, label = file.parts[-4], file.parts[-2]
+        if not label.isdigit():
+            raise InputError(f"{file}: its folder {label} is no class number (0, 1, 2 are expected)")
+        try:
+            with Image.open(file) as image:
+                pixels = np.asarray(image.convert("RGB"))
+        except (OSError, UnidentifiedImageError) as error:
+            raise InputError(f"{file} cannot be read ({error}); copy it again") from error
+        if pixels.shape[:2] != SIZE:
+            raise InputError(f"{file} is {pixels.shape[1]}×{pixels.shape[0]} px; expected 28×28")
+        sample_id = file.stem.strip()  # some names have a blank before the dot
+        if not sample_id.startswith(f"{subject}_"):
+            raise InputError(f"{file} is not named {subject}_CLIP.png, but lies with subject {subject}")
+        rows.append((sample_id, subject, sample_id.removeprefix(f"{subject}_"), int(label)))
+        maps.append(pixels.transpose(2, 0, 1))
+    index = pd.DataFrame(
+        {
+            "sample_id": [row[0] for row in rows],
+            "corpus": [_name_corpus(row[1], folder) for row in rows],
+            "subject": [row[1] for row in rows],
+            "clip": [row[2] for row in rows],
+            "label": [row[3] for row in rows],
+        }
+    )
+    twice = index["sample_id"].duplicated()
+    if twice.any():
+        raise InputError(f"{folder}: sample {index['sample_id'][twice].iloc[0]} lies there twice")
+    return index, np.stack(maps)
+
+
+def _name_corpus(subject: str, folder: Path) -> str:
+    """The data set that a subject's name belongs to: `sub01` CASME II, `s01` SMIC, `006` SAMM."""
+    for corpus, pattern in {"casme2": r"sub\d\d", "smic": r"s\d\d", "samm": r"\d{3}"}.items():
+        if re.fullmatch(pattern, subject):
+            return corpus
+    raise InputError(
+        f"{folder / subject} is no subject of MEGC2019; expected names such as sub01, s01 or 006"
+    )

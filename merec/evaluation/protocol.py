@@ -1,0 +1,64 @@
+"""Protocols: a list of samples with a name and a hash, so that unlike numbers are never compared."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from merec.types import InputError, Protocol
+
+
+def describe_protocol(name: str, index: pd.DataFrame, classes: Sequence[str]) -> Protocol:
+    """Count and hash an index of samples (columns `sample_id`, `subject`, `label`)."""
+    # NUL is in no file name: with a comma, ("a,b", "c") and ("a", "b,c") would hash alike.
+    rows = sorted(index[["sample_id", "subject", "label"]].astype(str).agg("\0".join, axis=1))
+    digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return Protocol(name, tuple(classes), len(index), index["subject"].nunique(), digest[:16])
+
+
+def assert_counts(
+    index: pd.DataFrame, classes: Sequence[str], expected: Mapping, source: str
+) -> None:
+    """Compare an index with the protocol's published counts.
+
+    Args:
+        index: Columns `sample_id`, `corpus`, `subject`, `label`.
+        classes: Class names in label order.
+        expected: `samples`, `subjects`, and counts by name under `corpus` and `class`; each optional.
+        source: The file or folder read, for the message.
+
+    Raises:
+        InputError: Listing every count that differs.
+    """
+    label_names = index["label"].map(dict(enumerate(classes)))
+    found: dict[str, int] = {"samples": len(index), "subjects": index["subject"].nunique()}
+    found |= {f"corpus {name}": int(n) for name, n in index["corpus"].value_counts().items()}
+    found |= {f"class {name}": int(n) for name, n in label_names.value_counts().items()}
+    wanted: dict[str, int] = {}
+    for key, value in expected.items():
+        wanted |= {f"{key} {k}": n for k, n in value.items()} if isinstance(value, Mapping) else {key: value}
+    wrong = [
+        f"{key}: {found.get(key, 0)} found, {n} expected"
+        for key, n in wanted.items()
+        if found.get(key, 0) != n
+    ]
+    if wrong:
+        raise InputError(
+            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); copy it again from "
+            "its source, or set corpus.expected=null and another corpus.name to use a subset knowingly"
+        )
+
+
+def assert_same_protocol(a: Protocol, b: Protocol, name_a: str, name_b: str) -> None:
+    """Refuse to put two protocols side by side.
+
+    Raises:
+        InputError: Naming what differs.
+    """
+    if a != b:
+        raise InputError(
+            f"{name_a} and {name_b} follow different protocols and cannot be compared: "
+            f"{a.name} ({a.samples} samples, {a.subjects} subjects, {len(a.classes)} classes, {a.hash}) "
+            f"and {b.name} ({b.samples} samples, {b.subjects} subjects, {len(b.classes)} classes, "
+            f"{b.hash}); run both on one corpus with one class map"
+        )

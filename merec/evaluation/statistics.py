@@ -1,0 +1,124 @@
+"""How sure one may be: whole subjects are drawn, since samples of one face are not independent.
+
+Confusion matrices have axes (seeds, subjects, classes, classes). A metric is taken of each seed's pooled
+matrix and then averaged over seeds; the subjects of a draw are the same for all seeds and both sides of a
+comparison.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from merec.types import InputError
+
+Metric = Callable[[np.ndarray], np.ndarray]
+BySubject = Int[np.ndarray, "seeds subjects classes classes"]
+BySubjectA = Int[np.ndarray, "seeds_a subjects classes classes"]
+BySubjectB = Int[np.ndarray, "seeds_b subjects classes classes"]
+
+DRAWS = 10_000
+LEVEL = 0.95
+
+
+def pooled(metric: Metric, counts: BySubject) -> float:
+    """The metric of all subjects pooled, averaged over seeds."""
+    return float(metric(counts.sum(1)).mean())
+
+
+def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "draws subjects"]:
+    """How often each subject is drawn, `num_subjects` times with replacement (Efron 1979)."""
+    even = np.full(num_subjects, 1 / num_subjects)
+    return np.random.default_rng(seed).multinomial(num_subjects, even, size=draws)
+
+
+def _score_draws(metric: Metric, counts: np.ndarray, times: np.ndarray) -> Float[np.ndarray, " draws"]:
+    """The seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
+    classes = counts.shape[-1]
+    scores = [
+        metric((times @ one.reshape(len(one), -1)).reshape(-1, classes, classes)) for one in counts
+    ]
+    return np.mean(scores, axis=0)
+
+
+def bootstrap(
+    metric: Metric, counts: BySubject, draws: int = DRAWS, seed: int = 0
+) -> Float[np.ndarray, " draws"]:
+    """The metric of `draws` sets of subjects drawn with replacement."""
+    return _score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
+
+
+def percentile_interval(
+    values: Float[np.ndarray, " draws"], level: float = LEVEL
+) -> tuple[float, float]:
+    """The middle `level` of the draws (percentile interval, Efron & Tibshirani 1993, §13.3)."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Run B minus run A on the same subjects.
+
+    Attributes:
+        value: Difference of the pooled metric.
+        low: Lower end of its 95 % paired subject-bootstrap interval.
+        high: Upper end of it.
+        p: Two-sided p of the paired subject-permutation test.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def align_seeds(a: BySubjectA, b: BySubjectB) -> tuple[BySubject, BySubject]:
+    """Repeat a run of one seed (a deterministic one, say) to stand beside each seed of the other.
+
+    Raises:
+        InputError: If both have several seeds and not equally many.
+    """
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise InputError(
+            f"{len(a)} seeds against {len(b)} cannot be paired; give both sides equally many, or one side one"
+        )
+    seeds = max(len(a), len(b))
+    return tuple(np.repeat(x, seeds // len(x), axis=0) for x in (a, b))  # type: ignore[return-value]
+
+
+def compare_paired(
+    metric: Metric, a: BySubjectA, b: BySubjectB, draws: int = DRAWS, seed: int = 0
+) -> Difference:
+    """Test B against A, subject by subject.
+
+    The interval draws whole subjects, the same for both. The test swaps A and B in a random half of
+    the subjects: under the null hypothesis the two are exchangeable within each subject. The
+    observed labelling counts as one permutation, so that p is never 0 (Phipson & Smyth 2010).
+    """
+    a, b = align_seeds(a, b)
+    times = draw_subjects(a.shape[1], draws, seed)
+    low, high = percentile_interval(_score_draws(metric, b, times) - _score_draws(metric, a, times))
+    observed = pooled(metric, b) - pooled(metric, a)
+
+    swap = np.random.default_rng(seed).integers(0, 2, size=(draws, a.shape[1]))
+    from_a = _mix(metric, a, b, swap)
+    from_b = _mix(metric, b, a, swap)
+    # A hair of tolerance: sums of ratios in another order must still count as equal.
+    extreme = int(np.sum(np.abs(from_b - from_a) >= abs(observed) - 1e-12))
+    return Difference(observed, low, high, (1 + extreme) / (1 + draws))
+
+
+def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.ndarray:
+    """The metric of each permutation, `swap` taking a subject from `b` instead of `a`."""
+    classes = a.shape[-1]
+    scores = [
+        metric(
+            (one.sum(0).reshape(-1) + swap @ (other - one).reshape(len(one), -1)).reshape(
+                -1, classes, classes
+            )
+        )
+        for one, other in zip(a, b, strict=True)
+    ]
+    return np.mean(scores, axis=0)

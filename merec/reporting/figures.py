@@ -1,0 +1,270 @@
+"""Pictures of results; every function returns a matplotlib `Figure`, `to_svg` makes text of one."""
+
+import io
+import re
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from merec.reporting.notation import format_number, name_subset
+
+# Okabe & Ito 2008: told apart by colour-blind readers.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+_GREY = "#777777"
+_SMALL, _MEDIUM, _LARGE = 8, 9, 10.5  # points
+
+
+def to_svg(figure: Figure, prefix: str = "figure") -> str:
+    """An SVG element to put into a page, the same text each time.
+
+    Args:
+        figure: What to write.
+        prefix: Put before every id, so that two figures of one page do not refer to each other's parts.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "merec", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]  # an XML prologue has no place inside a page
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    return svg.strip()
+
+
+def draw_confusion(
+    counts: dict[str, Int[np.ndarray, "seeds classes classes"]], classes: Sequence[str], title: str
+) -> Figure:
+    """Confusion matrices of all folds pooled, one panel per subset: counts and percent of the true class.
+
+    Args:
+        counts: For each subset, matrices of true (rows) by predicted (columns) class.
+        classes: Class names in label order.
+        title: The result's name.
+    """
+    size = 0.72 * len(classes) + 0.25
+    figure = Figure(figsize=(size * len(counts) + 1.3, size + 1.35), layout="constrained")
+    panels = figure.subplots(1, len(counts), squeeze=False)[0]
+    for axes, (subset, by_seed) in zip(panels, counts.items(), strict=True):
+        pooled = by_seed.sum(0)
+        share = pooled / np.maximum(pooled.sum(1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(pooled):
+            axes.text(
+                column,
+                row,
+                f"{count}\n{100 * share[row, column]:.0f} %",
+                ha="center",
+                va="center",
+                fontsize=_SMALL,
+                color="white" if share[row, column] > 0.55 else "black",
+            )
+        axes.set_title(f"{_plain(name_subset(subset))} (n = {by_seed[0].sum()})", fontsize=_MEDIUM)
+        names = [_plain(name) for name in classes]
+        axes.set_xticks(range(len(classes)), names, fontsize=_SMALL, rotation=30, ha="right")
+        axes.set_yticks(range(len(classes)), names if axes is panels[0] else [], fontsize=_SMALL)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    panels[0].set_ylabel("true class", fontsize=_MEDIUM)
+    figure.supxlabel("predicted class", fontsize=_MEDIUM)
+    seeds = len(next(iter(counts.values())))
+    summed = f" (counts summed over {seeds} seeds)" if seeds > 1 else ""
+    figure.suptitle(_wrap(f"{title}{summed}", 90), fontsize=_LARGE)
+    return figure
+
+
+def draw_bars(scores: pd.DataFrame) -> Figure:
+    """UF1 and UAR of every result with 95 % intervals, Full and by data set.
+
+    Args:
+        scores: See `tables.score_results`.
+    """
+    subsets, results = scores["subset"].unique(), scores["result"].unique()
+    height = 0.34 * len(results) + 0.5
+    figure = Figure(figsize=(11, height * len(subsets) + 0.5), layout="constrained")
+    grid = figure.subplots(len(subsets), 2, squeeze=False, sharex=True)
+    for row, subset in zip(grid, subsets, strict=True):
+        table = scores[scores["subset"] == subset].set_index("result").loc[results]
+        for axes, metric in zip(row, ("uf1", "uar"), strict=True):
+            _draw_bars_of(axes, table, metric)
+            axes.set_yticks(
+                range(len(results)),
+                [_wrap(name, 30) for name in results] if axes is row[0] else [],
+                fontsize=_SMALL,
+            )
+            title = f"{name_subset(subset)} (n = {table['samples'].iloc[0]}): {metric.upper()}"
+            axes.set_title(_plain(title), fontsize=_MEDIUM, loc="left")
+    return figure
+
+
+def _draw_bars_of(axes: Axes, table: pd.DataFrame, metric: str) -> None:
+    """One horizontal bar per row of `table`, with its interval and its value."""
+    place, value = np.arange(len(table)), table[metric].to_numpy()
+    low, high = table[f"{metric}_low"].to_numpy(), table[f"{metric}_high"].to_numpy()
+    colours = [COLOURS[i % (len(COLOURS) - 1)] for i in place]
+    axes.barh(place, value, color=colours, height=0.66, alpha=0.85)
+    # A percentile interval need not hold the value it belongs to; an error bar must not turn round.
+    reach = np.clip([value - low, high - value], 0, None)
+    axes.errorbar(value, place, xerr=reach, fmt="none", ecolor="black", elinewidth=1.1, capsize=2.5)
+    for y, x in zip(place, value, strict=True):
+        axes.text(0.012, y, format_number(x, 3), va="center", fontsize=_SMALL, bbox=_LABEL_BOX)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    _tidy(axes, "x")
+
+
+_LABEL_BOX = {"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}
+
+
+def draw_subjects(subjects: pd.DataFrame) -> Figure:
+    """Accuracy of each held-out subject under each result, mean over seeds, in blocks by data set.
+
+    Args:
+        subjects: See `tables.score_subjects`.
+    """
+    by = ["corpus", "subject", "samples", "result"]
+    mean = subjects.groupby(by, sort=False)["accuracy"].mean().unstack("result").sort_index()
+    mean = mean[subjects["result"].unique()]
+    blocks = []
+    for corpus, table in mean.groupby(level="corpus"):
+        for part in np.array_split(np.arange(len(table)), -(-len(table) // 32)):
+            blocks.append((corpus, table.iloc[part]))
+    widest = max(len(table) for _, table in blocks)
+    cell = 0.31  # inch; blocks of unlike length keep cells of one size
+    names = [_wrap(name, 26) for name in mean.columns]
+    margin = 0.35 + 0.062 * max(len(line) for name in names for line in name.split("\n"))
+    row_height = 0.13 * max(name.count("\n") + 1 for name in names) + 0.18
+    tall = row_height * len(names)
+    width, gap = margin + widest * cell + 0.1, 1.05
+    height = len(blocks) * (tall + gap) + 0.1
+    figure = Figure(figsize=(width, height))
+    for number, (corpus, table) in enumerate(blocks):
+        bottom = height - (number + 1) * tall - number * gap - 0.32
+        place = (margin / width, bottom / height, len(table) * cell / width, tall / height)
+        axes = figure.add_axes(place)
+        _draw_accuracies(axes, table.to_numpy().T)
+        labels = [_plain(f"{subject} ({n})") for _, subject, n in table.index]
+        axes.set_xticks(range(len(table)), labels, fontsize=_SMALL, rotation=90)
+        axes.set_yticks(range(len(names)), names, fontsize=_SMALL)
+        axes.set_title(_plain(name_subset(corpus)), fontsize=_MEDIUM, loc="left")
+    return figure
+
+
+def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
+    """Cells of percent, dark for low."""
+    axes.imshow(accuracy, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(accuracy):
+        axes.text(
+            column,
+            row,
+            f"{100 * value:.0f}",
+            ha="center",
+            va="center",
+            fontsize=_SMALL,
+            color="black" if value > 0.55 else "white",
+        )
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(1, accuracy.shape[1]) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, accuracy.shape[0]) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="minor", length=0)
+
+
+def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
+    """Training loss, and training beside held-out accuracy, by epoch.
+
+    Args:
+        curves: See `curves.read_curves`.
+        title: The result's name.
+    """
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    epoch = curves["epoch"]
+    for axes, name in ((loss, "train_loss"), (accuracy, "train_accuracy")):
+        low, median, high = (curves[f"{name}_{p}"] for p in (10, 50, 90))
+        axes.fill_between(epoch, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
+        axes.plot(epoch, median, color=COLOURS[0], label="training: median and 10–90 % of folds")
+        axes.set_xlabel("epoch", fontsize=_MEDIUM)
+        axes.margins(x=0)
+        _tidy(axes, "y")
+    accuracy.plot(
+        epoch,
+        curves["held_out_accuracy"],
+        color=COLOURS[5],
+        linestyle="--",
+        label="held-out: all folds pooled",
+    )
+    accuracy.set_ylim(0, 1.02)
+    loss.set_ylim(bottom=0)
+    loss.set_title("Training loss", fontsize=_MEDIUM, loc="left")
+    accuracy.set_title("Accuracy", fontsize=_MEDIUM, loc="left")
+    accuracy.legend(fontsize=_SMALL, loc="lower right")
+    if len(epoch) == 1:
+        for line in [*loss.lines, *accuracy.lines]:
+            line.set_marker("o")
+    figure.suptitle(_wrap(title, 90), fontsize=_LARGE)
+    return figure
+
+
+_READINGS = (
+    ("honest", "honest: last epoch", "o", COLOURS[0]),
+    ("best_common_epoch", "best common epoch", "D", COLOURS[2]),
+    ("best_epoch", "best epoch on test", "s", COLOURS[5]),
+    ("random_guess", "random guessing, best epoch on test", "X", _GREY),
+)
+
+
+def draw_optimism(optimism: pd.DataFrame) -> Figure:
+    """The honest score of each result beside what choosing epochs on the held-out subjects would claim.
+
+    Args:
+        optimism: See `tables.read_optimism`; at least one row.
+    """
+    mean = optimism.groupby("result", sort=False).mean(numeric_only=True)
+    figure = Figure(figsize=(11, 0.5 * len(mean) + 1.3), layout="constrained")
+    place = np.arange(len(mean))
+    panels = figure.subplots(1, 2, sharex=True)
+    for axes, metric in zip(panels, ("uf1", "uar"), strict=True):
+        axes.hlines(
+            place, mean[f"honest_{metric}"], mean[f"best_epoch_{metric}"], color=COLOURS[5], linewidth=2
+        )
+        for name, label, marker, colour in _READINGS:
+            x = mean[f"{name}_{metric}"]
+            axes.plot(x, place, marker, color=colour, markersize=8, label=label, linestyle="none")
+        for name, dy, colour in (("honest", -0.3, COLOURS[0]), ("best_epoch", 0.38, COLOURS[5])):
+            for y, x in zip(place, mean[f"{name}_{metric}"], strict=True):
+                text = format_number(x, 3)
+                axes.text(x, y + dy, text, ha="center", va="center", fontsize=_SMALL, color=colour)
+        names = [_wrap(name, 30) for name in mean.index] if axes is panels[0] else []
+        axes.set_yticks(place, names, fontsize=_SMALL)
+        axes.set_ylim(len(mean) - 0.4, -0.6)
+        axes.set_xlim(0, 1)
+        axes.set_title(metric.upper(), fontsize=_MEDIUM, loc="left")
+        _tidy(axes, "x")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=_SMALL, frameon=False)
+    return figure
+
+
+def _tidy(axes: Axes, grid: str) -> None:
+    """Few lines, small figures, a faint grid across the values."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=_SMALL)
+    axes.grid(axis=grid, color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _plain(text: str) -> str:
+    """A name without markup: matplotlib would read dollars as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def _wrap(text: str, width: int) -> str:
+    """A long name on several lines; nothing is cut, since names may differ at their ends only."""
+    return "\n".join(map(_plain, textwrap.wrap(text, width))) or " "

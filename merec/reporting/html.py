@@ -1,0 +1,216 @@
+"""One self-contained HTML page: what was run, what it scored, and how far one may believe it."""
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from merec.evaluation.runs import Result
+from merec.reporting import figures
+from merec.reporting.curves import read_curves
+from merec.reporting.notation import NOTHING, describe_results, format_list, format_number, name_subset
+from merec.reporting.published import SOURCES
+from merec.reporting.tables import (
+    Summary,
+    Table,
+    lay_out_classes,
+    lay_out_optimism,
+    lay_out_published,
+    lay_out_scores,
+    lay_out_subjects,
+)
+
+
+def write_page(summary: Summary, published: bool) -> str:
+    """Render a report.
+
+    Args:
+        summary: What to show.
+        published: Whether published numbers stand beside ours, where there are any.
+
+    Returns:
+        A page that needs no network: style, pictures and script are inside.
+    """
+    shown = lay_out_published(summary) if published else None
+    sections = {
+        "What was run": _write_runs(summary.results),
+        "Scores": _write_table(lay_out_scores(summary)),
+        "Honest and best epoch on test": _write_optimism(summary),
+        "Data sets": _write_bars(summary),
+        "Confusion matrices": "".join(map(_write_confusion, summary.results)),
+        "Classes": _write_table(lay_out_classes(summary)),
+        "Subjects": _write_subjects(summary),
+        "Learning curves": _write_curves(summary.results),
+        "Published numbers": _write_published(shown, summary.results) if shown else "",
+    }
+    sections = {title: body for title, body in sections.items() if body}
+    anchors = {title: title.lower().replace(" ", "-") for title in sections}
+    protocol = summary.results[0].protocol
+    template = files("merec.reporting").joinpath("page.html").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        title=escape(f"Leave-one-subject-out on {protocol.name}"),
+        lead=escape(describe_results(summary.results)),
+        contents=" ".join(f'<a href="#{anchors[title]}">{title}</a>' for title in sections),
+        sections="\n".join(
+            f'<section id="{anchors[title]}">\n<h2>{title}</h2>\n{body}\n</section>'
+            for title, body in sections.items()
+        ),
+    )
+
+
+def _write_runs(results: Sequence[Result]) -> str:
+    """Protocol, and of every result its seeds, folders, time and code; commands and versions below."""
+    protocol = results[0].protocol
+    facts = {
+        "Protocol": f"{protocol.name}, hash {protocol.hash}",
+        "Samples": f"{protocol.samples} of {protocol.subjects} subjects, each held out once per seed",
+        "Classes": format_list(protocol.classes),
+    }
+    terms = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    rows = []
+    commands: dict[str, None] = {}  # in order, each once
+    versions: dict[str, None] = {}
+    for result in results:
+        known = [run.environment for run in result.runs]
+        seconds = [float(e["seconds"]) for e in known if e.get("seconds") is not None]
+        commits = dict.fromkeys(str(e["commit"])[:12] for e in known if e.get("commit"))
+        rows.append(
+            {
+                "Method": result.name,
+                "Seeds": format_list(result.seeds),
+                "Transductive": "YES" if result.transductive else "no",
+                "Run folders": format_list([run.folder for run in result.runs]),
+                "Time": _format_seconds(sum(seconds)) if seconds else NOTHING,
+                "Commit": format_list(list(commits)) or NOTHING,
+                "Configuration": str(known[0]["configuration"])[:12],
+            }
+        )
+        commands |= dict.fromkeys(str(e["command"]) for e in known if e.get("command"))
+        for environment in known:
+            pairs = [f"{name} {version}" for name, version in environment.get("versions", {}).items()]
+            versions |= {format_list(pairs): None} if pairs else {}
+    table = _write_table(Table("What was run", describe_results(results), pd.DataFrame(rows)))
+    parts = [f"<dl>{terms}</dl>", table]
+    if commands:
+        parts.append(f"<p>Commands:</p><pre>{escape(chr(10).join(commands))}</pre>")
+    if versions:
+        parts.append(f"<p>Versions:</p><pre>{escape(chr(10).join(versions))}</pre>")
+    return "\n".join(parts)
+
+
+def _format_seconds(seconds: float) -> str:
+    """Seconds as `1 h 23 min`, `4 min` or `12 s`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _write_optimism(summary: Summary) -> str:
+    """Two sentences, a picture and a table; nothing where no epochs were recorded."""
+    if summary.optimism.empty:
+        return ""
+    text = (
+        "<p>Our numbers are those of the last epoch, which the held-out subject had no part in choosing. Much "
+        "released code instead keeps the epoch that is best on the held-out subject itself; what that would "
+        "have claimed here, and what random guessing reaches by the same choice, is measured and never used.</p>"
+    )
+    mean = summary.optimism.groupby("result", sort=False).mean(numeric_only=True)
+    alt = "UF1 honest and with the best epoch on test: " + "; ".join(
+        f"{name} {format_number(row['honest_uf1'])} and {format_number(row['best_epoch_uf1'])}"
+        for name, row in mean.iterrows()
+    )
+    picture = _write_figure(figures.draw_optimism(summary.optimism), alt, "Mean over seeds.", "optimism")
+    return text + picture + _write_table(lay_out_optimism(summary))
+
+
+def _write_bars(summary: Summary) -> str:
+    alt = "UF1 with 95 % interval: " + "; ".join(
+        f"{row['result']} on {name_subset(row['subset'])} {format_number(row['uf1'])} from "
+        f"{format_number(row['uf1_low'])} to {format_number(row['uf1_high'])}"
+        for _, row in summary.scores.iterrows()
+    )
+    caption = (
+        "UF1 and UAR, mean over seeds, with 95 % intervals of whole subjects drawn with replacement. Data sets "
+        "are subsets of the same predictions."
+    )
+    return _write_figure(figures.draw_bars(summary.scores), alt, caption, "bars")
+
+
+def _write_confusion(result: Result) -> str:
+    counts = {subset: result.confusions(subset)[1].sum(1) for subset in result.subsets}
+    figure = figures.draw_confusion(counts, result.protocol.classes, result.name)
+    pooled = counts["Full"].sum(0)
+    alt = f"Confusion matrix of {result.name}, rows true, columns predicted: " + "; ".join(
+        f"{name} {format_list(row)}"
+        for name, row in zip(result.protocol.classes, pooled.tolist(), strict=True)
+    )
+    caption = f"{result.name}: samples of all folds pooled, and percent of their true class."
+    return _write_figure(figure, alt, caption, f"confusion-{_key(result)}")
+
+
+def _write_subjects(summary: Summary) -> str:
+    """The heat map, and its numbers folded away."""
+    alt = f"Heat map: accuracy of each subject ({summary.subjects['subject'].nunique()}) under each result"
+    caption = "Percent of each held-out subject's samples named rightly, mean over seeds; (number of samples)."
+    picture = _write_figure(figures.draw_subjects(summary.subjects), alt, caption, "subjects")
+    table = _write_table(lay_out_subjects(summary))
+    return f"{picture}<details><summary>The same as a table</summary>{table}</details>"
+
+
+def _write_curves(results: Sequence[Result]) -> str:
+    parts = []
+    for result in results:
+        curves = read_curves(result)
+        if curves is None:
+            continue
+        last = curves.iloc[-1]
+        alt = (
+            f"Learning curves of {result.name}: after {len(curves)} epochs the median training loss is "
+            f"{last['train_loss_50']:.3g}, the median training accuracy "
+            f"{format_number(last['train_accuracy_50'], 3)}, the held-out accuracy "
+            f"{format_number(last['held_out_accuracy'], 3)}"
+        )
+        caption = f"{result.name}: seeds {format_list(result.seeds)}, all folds. The last epoch is reported."
+        figure = figures.draw_learning_curves(curves, result.name)
+        parts.append(_write_figure(figure, alt, caption, f"curves-{_key(result)}"))
+    return "".join(parts)
+
+
+def _write_published(table: Table, results: Sequence[Result]) -> str:
+    terms = "".join(f"<dt>{mark}</dt><dd>{escape(meaning)}</dd>" for mark, meaning in SOURCES.items())
+    return f"<dl>{terms}</dl>" + _write_table(table, ours={result.name for result in results})
+
+
+def _key(result: Result) -> str:
+    """Tells the ids of this result's figures from those of others."""
+    return str(result.runs[0].environment["configuration"])
+
+
+def _write_figure(figure: Figure, alt: str, caption: str, prefix: str) -> str:
+    """A picture on a white card, so that it is legible in the dark too."""
+    svg = figures.to_svg(figure, "".join(c if c.isalnum() else "-" for c in prefix))
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+    return f"<figure>\n{svg}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
+
+
+def _write_table(table: Table, ours: set[str] = frozenset()) -> str:  # type: ignore[assignment]
+    """A table whose every cell is escaped; rows of `ours` stand out."""
+    marks = ['class="number"' if table.is_numeric(column) else "" for column in table.rows]
+    head = "".join(
+        f'<th scope="col" {mark}>{escape(column)}</th>'
+        for column, mark in zip(table.rows, marks, strict=True)
+    )
+    body = "".join(
+        f"<tr{' class="ours"' if cells[0] in ours else ''}>"
+        + "".join(f"<td {mark}>{escape(cell)}</td>" for cell, mark in zip(cells, marks, strict=True))
+        + "</tr>\n"
+        for cells in table.rows.itertuples(index=False, name=None)
+    )
+    return (
+        f'<div class="wide"><table>\n<caption>{escape(table.caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>"
+    )

@@ -1,0 +1,76 @@
+"""How names and numbers are written, the same in every output."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from merec.evaluation.runs import Result
+
+NOTHING = "–"
+_DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}
+
+
+def format_number(value: float, digits: int = 4) -> str:
+    """Write a score as the field does, `.7412`; a dash where there is none."""
+    if math.isnan(value):
+        return NOTHING
+    text = f"{abs(value):.{digits}f}"
+    sign = "−" if value < 0 and float(text) != 0 else ""
+    return sign + (text[1:] if text.startswith("0.") else text)
+
+
+def format_interval(value: float, low: float, high: float) -> str:
+    """Write a score with its interval: `.7412 [.690, .788]`."""
+    return f"{format_number(value)} [{format_number(low, 3)}, {format_number(high, 3)}]"
+
+
+def format_difference(value: float, digits: int = 4) -> str:
+    """Write a difference with its sign: `+.0487`."""
+    text = format_number(value, digits)
+    return text if text.startswith("−") or float(text) == 0 else f"+{text}"
+
+
+def format_p(p: float, draws: int) -> str:
+    """Write a permutation p; the smallest one that so many permutations can give is a bound."""
+    smallest = 1 / (1 + draws)
+    return f"≤ {smallest:.4f}".replace(" 0.", " .") if p <= smallest else f"= {format_number(p)}"
+
+
+def format_list(items: Sequence[object]) -> str:
+    """Write a list: `0, 1, 2`."""
+    return ", ".join(map(str, items))
+
+
+def name_subset(subset: str) -> str:
+    """Name a data set as papers do."""
+    return _DATA_SETS.get(subset, subset)
+
+
+def make_slugs(names: Sequence[str]) -> list[str]:
+    """Make file names of unique names: lower case, digits and hyphens, unique again."""
+    slugs: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "run"
+        slug, number = plain, 2
+        while slug in slugs:
+            slug, number = f"{plain}-{number}", number + 1
+        slugs.append(slug)
+    return slugs
+
+
+def describe_results(results: Sequence[Result]) -> str:
+    """Say what a table stands on: protocol, seeds, and whether any pretraining was transductive."""
+    protocol = results[0].protocol
+    by_seeds: dict[str, list[str]] = {}
+    for result in results:
+        by_seeds.setdefault(format_list(result.seeds), []).append(result.name)
+    if len(by_seeds) == 1:
+        seeds = f"seeds {next(iter(by_seeds))}"
+    else:
+        seeds = "seeds " + "; ".join(f"{text} of {', '.join(who)}" for text, who in by_seeds.items())
+    guilty = [result.name for result in results if result.transductive]
+    pretraining = f"YES for {', '.join(guilty)}" if guilty else "no"
+    return (
+        f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, {protocol.subjects} "
+        f"subjects, {len(protocol.classes)} classes); {seeds}; transductive pretraining: {pretraining}."
+    )

@@ -1,0 +1,59 @@
+"""What others published on a protocol, with where it was read and whether its code leaks."""
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Literal
+
+import yaml
+
+SOURCES = {
+    "C": "read in the authors' repository or in the official challenge paper",
+    "T": "read in a third party's table",
+    "LEAK": (
+        "the code chooses the best epoch on the held-out subject, so the number is to be read beside our "
+        "best-epoch-on-test, not beside our honest one"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published row.
+
+    Attributes:
+        method: Name of the method.
+        source: `C` or `T`, see `SOURCES`.
+        scores: "UF1/UAR" word for word, for `Full` and by data set where known.
+        modality: What the method looks at, where known.
+        leak: Whether the code chooses the epoch on the held-out subject.
+        note: What else one must know.
+    """
+
+    method: str
+    source: Literal["C", "T"]
+    scores: dict[str, str]
+    modality: str = ""
+    leak: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """The published rows of one protocol, and a note on all of them."""
+
+    protocol: str
+    rows: list[Published] = field(default_factory=list)
+    note: str = ""
+
+
+def load_published(protocol: str) -> PublishedTable:
+    """Read what was published on a protocol; no rows where nothing is known.
+
+    Args:
+        protocol: Name of the protocol; an annotation version (`casme3-4@v2`) is disregarded, since papers
+            seldom give theirs.
+    """
+    key = protocol.partition("@")[0]
+    text = files("merec.reporting").joinpath("published.yaml").read_text(encoding="utf-8")
+    known = yaml.safe_load(text).get(key, {"rows": [], "note": ""})
+    return PublishedTable(key, [Published(**row) for row in known["rows"]], known["note"])

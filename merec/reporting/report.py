@@ -1,0 +1,88 @@
+"""Run folders in, tables and a page out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from merec.evaluation.predictions import export_megc2019_log
+from merec.evaluation.runs import Result, find_runs, pool_runs
+from merec.files import atomic, write_text
+from merec.reporting.formats import make_rich_table, write_latex, write_markdown
+from merec.reporting.html import write_page
+from merec.reporting.notation import make_slugs
+from merec.reporting.tables import (
+    Summary,
+    lay_out_classes,
+    lay_out_optimism,
+    lay_out_published,
+    lay_out_scores,
+    pool_predictions,
+    summarize,
+)
+
+
+def write_report(
+    paths: Sequence[Path], out: Path, published: bool, console: Console | None = None
+) -> list[Result]:
+    """Pool finished runs and write everything that can be said about them.
+
+    Nothing is written unless all of it could be computed.
+
+    Args:
+        paths: Run folders, or folders that hold some; all of one protocol.
+        out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv` (scores),
+            `classes.csv`, `subjects.csv`, `optimism.csv` (where epochs were recorded) and
+            `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
+        published: Whether published numbers stand beside ours, where there are any.
+        console: Where to print the main table; the terminal by default.
+
+    Raises:
+        InputError: If a path holds no run, protocols differ, or a sample is missing or predicted twice.
+    """
+    results = pool_runs(find_runs(paths))
+    summary = summarize(results)
+    scores = lay_out_scores(summary)
+    tables = {"scores": scores, "classes": lay_out_classes(summary)}
+    if not summary.optimism.empty:
+        tables["optimism"] = lay_out_optimism(summary)
+    beside = lay_out_published(summary) if published else None
+    if beside is not None:
+        tables["published"] = beside
+    page = write_page(summary, published)
+
+    _write_raw(summary, out)
+    write_text(out / "table.md", "\n".join(map(write_markdown, tables.values())))
+    latex = [write_latex(table, name) for name, table in tables.items()]
+    write_text(out / "table.tex", "\n".join(["% needs \\usepackage{booktabs}", *latex]))
+    write_text(out / "report.html", page)
+
+    console = console or Console()
+    console.print(make_rich_table(scores))
+    if beside is not None:
+        console.print(make_rich_table(beside))
+    # Unwrapped, so that it can be copied or clicked.
+    console.print(out / "report.html", soft_wrap=True)
+    return results
+
+
+def _write_raw(summary: Summary, out: Path) -> None:
+    """CSV files with every digit, and the logs of the MEGC2019 challenge."""
+    frames: dict[str, pd.DataFrame] = {
+        "table": summary.scores,
+        "classes": summary.classes,
+        "subjects": summary.subjects,
+        "predictions": pool_predictions(summary.results),
+    }
+    if not summary.optimism.empty:
+        frames["optimism"] = summary.optimism
+    for name, frame in frames.items():
+        with atomic(out / f"{name}.csv") as part:
+            frame.to_csv(part, index=False)
+    slugs = make_slugs([result.name for result in summary.results])
+    for slug, result in zip(slugs, summary.results, strict=True):
+        if not result.protocol.name.startswith("megc2019"):
+            continue
+        for seed, predictions in result.predictions.groupby("seed"):
+            export_megc2019_log(out / "megc2019-log" / f"{slug}-seed{seed}.txt", predictions)

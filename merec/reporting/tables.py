@@ -1,0 +1,285 @@
+"""Results as tables: raw numbers for CSV, and the same laid out for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from merec.evaluation.metrics import METRICS, f1_per_class, recall_per_class
+from merec.evaluation.runs import Result
+from merec.reporting.notation import (
+    NOTHING,
+    describe_results,
+    format_interval,
+    format_list,
+    format_number,
+    name_subset,
+)
+from merec.reporting.published import load_published
+
+READINGS = ("honest", "best_common_epoch", "best_epoch", "random_guess")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: every cell is text, and the caption says what it stands on.
+
+    Attributes:
+        title: A few words.
+        caption: Protocol, seeds, transductive or not, and how to read the columns.
+        rows: The cells, all of them strings.
+    """
+
+    title: str
+    caption: str
+    rows: pd.DataFrame
+
+    def is_numeric(self, column: str) -> bool:
+        """Whether a column holds numbers, which stand to the right."""
+        return bool(self.rows[column].str.fullmatch(r"[\d.,/%\[\] +−–±]*").all())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything a report says, computed once.
+
+    Attributes:
+        results: The results, in the order of the report.
+        scores: See `score_results`.
+        classes: See `score_classes`.
+        subjects: See `score_subjects`.
+        optimism: See `read_optimism`.
+    """
+
+    results: list[Result]
+    scores: pd.DataFrame
+    classes: pd.DataFrame
+    subjects: pd.DataFrame
+    optimism: pd.DataFrame
+
+
+def summarize(results: Sequence[Result]) -> Summary:
+    """Compute all tables of some results of one protocol."""
+    optimism = read_optimism(results)
+    return Summary(
+        list(results),
+        score_results(results, optimism),
+        score_classes(results),
+        score_subjects(results),
+        optimism,
+    )
+
+
+def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
+    """Read the optimism meter of every result whose epochs were all recorded.
+
+    Returns:
+        One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as `honest_uf1`.
+    """
+    rows = []
+    for result in results:
+        readings = result.read_optimism()
+        if len(readings) != len(result.seeds):
+            continue  # a claim over fewer seeds than the honest number must not stand beside it
+        for seed, reading in zip(result.seeds, readings, strict=True):
+            scores = {
+                f"{name}_{metric}": value
+                for name in READINGS
+                for metric, value in zip(("uf1", "uar"), getattr(reading, name), strict=True)
+            }
+            rows.append(_identify(result) | {"seed": seed, "epochs": reading.epochs} | scores)
+    columns = [f"{name}_{metric}" for name in READINGS for metric in ("uf1", "uar")]
+    return pd.DataFrame(rows, columns=[*_IDENTITY, "seed", "epochs", *columns])
+
+
+def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataFrame:
+    """Score every result, Full and by data set: subsets of the same predictions.
+
+    Args:
+        results: The results.
+        optimism: See `read_optimism`.
+
+    Returns:
+        One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`, `uf1_low`,
+        `uf1_high`, …), and on Full what best-epoch-on-test would have claimed (`claimed_uf1`, …).
+    """
+    claims = optimism.groupby("result")[["best_epoch_uf1", "best_epoch_uar"]].mean()
+    rows = []
+    for result in results:
+        for subset, predictions in result.subsets.items():
+            row = _identify(result) | {
+                "subset": subset,
+                "samples": predictions["sample_id"].nunique(),
+                "subjects": predictions["subject"].nunique(),
+                "seeds": " ".join(map(str, result.seeds)),
+                "transductive": result.transductive,
+            }
+            for metric, score in result.score(subset).items():
+                row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
+            known = subset == "Full" and result.name in claims.index
+            for metric in ("uf1", "uar"):
+                claim = claims.loc[result.name, f"best_epoch_{metric}"] if known else np.nan
+                row[f"claimed_{metric}"] = float(claim)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def score_classes(results: Sequence[Result]) -> pd.DataFrame:
+    """F1 and recall of each class, averaged over seeds, one row per result, subset and class."""
+    rows = []
+    for result in results:
+        for subset in result.subsets:
+            counts = result.confusions(subset)[1].sum(1)
+            f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
+            for c, name in enumerate(result.protocol.classes):
+                row = {"subset": subset, "class": name, "samples": int(counts[0, c].sum())}
+                rows.append(_identify(result) | row | {"f1": float(f1[c]), "recall": float(recall[c])})
+    return pd.DataFrame(rows)
+
+
+def score_subjects(results: Sequence[Result]) -> pd.DataFrame:
+    """Samples named rightly, one row per result, seed and subject.
+
+    A subject has too few samples, and seldom all classes, for a UF1 of its own.
+    """
+    rows = []
+    for result in results:
+        table = result.predictions
+        table = table.assign(correct=(table["label"] == table["predicted"]).astype(int))
+        by = table.groupby(["seed", "corpus", "subject", "fold"], as_index=False)
+        counted = by.agg(samples=("correct", "size"), correct=("correct", "sum"))
+        for place, (name, value) in enumerate(_identify(result).items()):
+            counted.insert(place, name, value)
+        rows.append(counted.assign(accuracy=counted["correct"] / counted["samples"]))
+    return pd.concat(rows, ignore_index=True)
+
+
+def pool_predictions(results: Sequence[Result]) -> pd.DataFrame:
+    """All predictions, one row per result, seed and sample."""
+    tables = [result.predictions.copy() for result in results]
+    for result, table in zip(results, tables, strict=True):
+        table.insert(0, "result", result.name)
+    return pd.concat(tables, ignore_index=True)
+
+
+_IDENTITY = ("protocol", "protocol_hash", "result")
+
+
+def _identify(result: Result) -> dict[str, str]:
+    """The columns with which every CSV row says what it belongs to."""
+    identity = (result.protocol.name, result.protocol.hash, result.name)
+    return dict(zip(_IDENTITY, identity, strict=True))
+
+
+def lay_out_scores(summary: Summary) -> Table:
+    """The main table: every result, Full and by data set."""
+    rows = []
+    for _, row in summary.scores.iterrows():
+        claim = f"{format_number(row['claimed_uf1'])}/{format_number(row['claimed_uar'])}"
+        cells = {
+            "Method": row["result"],
+            "Samples of": name_subset(row["subset"]),
+            "n": str(row["samples"]),
+            **{
+                title: format_interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"])
+                for metric, title in zip(METRICS, ("UF1", "UAR", "Accuracy"), strict=True)
+            },
+            "Claimed": NOTHING if np.isnan(row["claimed_uf1"]) else claim,
+            "Seeds": format_list(row["seeds"].split()),
+            "Transductive": "YES" if row["transductive"] else "no",
+        }
+        rows.append(cells)
+    caption = (
+        f"{describe_results(summary.results)} Mean over seeds of all folds pooled, [95 % interval of 10,000 "
+        "draws of whole subjects]; data sets are subsets of the same predictions. Claimed: UF1/UAR if each "
+        "held-out subject chose its best epoch, which no honest protocol does."
+    )
+    table = pd.DataFrame(rows)
+    if summary.optimism.empty:
+        table = table.drop(columns="Claimed")
+        caption = caption.partition(" Claimed:")[0]
+    return Table("Scores", caption, table)
+
+
+def lay_out_optimism(summary: Summary) -> Table:
+    """Honest numbers beside what other ways to choose an epoch would have claimed; UF1/UAR."""
+    titles = ("Honest: last epoch", "Best common epoch", "Best epoch on test", "Random guessing")
+    rows = []
+    for name, readings in summary.optimism.groupby("result", sort=False):
+        mean = readings.mean(numeric_only=True)
+        cells = {"Method": str(name), "Epochs": format_list(sorted(readings["epochs"].unique()))}
+        for reading, title in zip(READINGS, titles, strict=True):
+            uf1, uar = mean[f"{reading}_uf1"], mean[f"{reading}_uar"]
+            cells[title] = f"{format_number(uf1)}/{format_number(uar)}"
+        cells["Optimism in UF1"] = format_number(mean["best_epoch_uf1"] - mean["honest_uf1"])
+        rows.append(cells)
+    caption = (
+        f"{describe_results(summary.results)} UF1/UAR, mean over seeds. Random guessing: guesses in place of "
+        "predictions, with the same choice of the best epoch for each held-out subject."
+    )
+    return Table("Honest and best epoch on test", caption, pd.DataFrame(rows))
+
+
+def lay_out_classes(summary: Summary) -> Table:
+    """F1/recall of each class on Full, one row per result."""
+    full = summary.classes[summary.classes["subset"] == "Full"]
+    rows = []
+    for name, classes in full.groupby("result", sort=False):
+        cells = {"Method": str(name)}
+        for _, row in classes.iterrows():
+            scores = f"{format_number(row['f1'])}/{format_number(row['recall'])}"
+            cells[f"{row['class']} (n = {row['samples']})"] = scores
+        rows.append(cells)
+    caption = f"{describe_results(summary.results)} F1/recall of all folds pooled, mean over seeds."
+    return Table("Per class", caption, pd.DataFrame(rows))
+
+
+def lay_out_subjects(summary: Summary) -> Table:
+    """Accuracy of each subject, one column per result."""
+    mean = summary.subjects.groupby(["corpus", "subject", "samples", "result"], sort=False)["accuracy"]
+    wide = mean.mean().unstack("result")[[result.name for result in summary.results]].sort_index()
+    rows = [
+        {"Data set": name_subset(corpus), "Subject": subject, "n": str(samples)}
+        | {name: format_number(value, 3) for name, value in accuracies.items()}
+        for (corpus, subject, samples), accuracies in wide.iterrows()
+    ]
+    caption = f"{describe_results(summary.results)} Accuracy of each held-out subject, mean over seeds."
+    return Table("Per subject", caption, pd.DataFrame(rows))
+
+
+def lay_out_published(summary: Summary) -> Table | None:
+    """Published rows and ours below them; `None` where nothing is published on the protocol.
+
+    Published numbers are printed word for word, with as many digits as were given.
+    """
+    protocol = summary.results[0].protocol
+    published = load_published(protocol.name)
+    if not published.rows:
+        return None
+    subsets = list(summary.results[0].subsets)
+    rows = []
+    for row in published.rows:
+        rows.append(
+            {"Method": row.method, "Modality": row.modality or NOTHING}
+            | {name_subset(subset): row.scores.get(subset, NOTHING) for subset in subsets}
+            | {"Source": f"{row.source}, LEAK" if row.leak else row.source, "Note": row.note}
+        )
+    for result in summary.results:
+        own = summary.scores[summary.scores["result"] == result.name].set_index("subset")
+        cells = {"Method": result.name, "Modality": NOTHING}
+        for subset in subsets:
+            uf1, uar = own.loc[subset, "uf1"], own.loc[subset, "uar"]
+            cells[name_subset(subset)] = f"{format_number(uf1)}/{format_number(uar)}"
+        note = "TRANSDUCTIVE pretraining" if result.transductive else ""
+        rows.append(cells | {"Source": "this report", "Note": note})
+    table = pd.DataFrame(rows)
+    for column, empty in (("Modality", NOTHING), ("Note", "")):
+        if (table[column] == empty).all():
+            table = table.drop(columns=column)
+    caption = (
+        f"{describe_results(summary.results)} UF1/UAR. C: authors' repository or official challenge paper. "
+        "T: a third party's table. LEAK: the code chooses the best epoch on the held-out subject. "
+        f"{published.note}"
+    )
+    return Table("Published numbers", caption.strip(), table)

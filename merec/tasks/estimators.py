@@ -1,0 +1,168 @@
+"""scikit-learn estimators on flow maps: described, mirrored, and chosen among training subjects."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped, UInt8
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import BaseCrossValidator, ParameterGrid, cross_val_predict
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import has_fit_parameter
+from threadpoolctl import threadpool_limits
+
+from merec.evaluation.metrics import confusion, uf1
+from merec.features.flow_map import mirror
+from merec.types import InputError
+
+Describe = Callable[[np.ndarray, Sequence[str]], np.ndarray]
+
+
+def _has(method: str) -> Callable[[Any], bool]:
+    return lambda search: hasattr(search.estimator, method)
+
+
+class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Choose parameters by the pooled UF1 over inner folds of training subjects, then fit on all.
+
+    Like `GridSearchCV`, except for the score: the inner predictions are pooled before UF1 is taken,
+    by the same rule as the outer result, where `GridSearchCV` would average over folds that lack a
+    class. Among equals the first of the grid wins, so list the plainest first.
+
+    Args:
+        estimator: What to choose parameters for.
+        param_grid: Values to try by parameter name, e.g. `{"svc__C": [1, 10]}`; all combinations are.
+        inner: A splitter that keeps groups together, e.g. `StratifiedGroupKFold`.
+
+    Attributes:
+        classes_: The classes seen in training.
+        best_estimator_: The estimator with the chosen parameters, fitted to all rows.
+        best_params_: The chosen parameters.
+        best_score_: Their pooled inner UF1: optimistic, it was chosen for being high.
+        scores_: Parameters and pooled inner UF1 of every candidate, in the order of the grid.
+    """
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        param_grid: Mapping[str, Sequence[Any]],
+        inner: BaseCrossValidator,
+    ) -> None:
+        self.estimator = estimator
+        self.param_grid = param_grid
+        self.inner = inner
+
+    def fit(
+        self,
+        X: Float[np.ndarray, "rows features"],  # noqa: N803 - scikit-learn's name
+        y: Int[np.ndarray, " rows"],
+        groups: Shaped[np.ndarray, " rows"],
+    ) -> Self:
+        """Choose and fit.
+
+        Args:
+            X: Features.
+            y: Label of each row.
+            groups: Subject of each row; the rows of one are never on both sides of an inner split.
+
+        Raises:
+            InputError: If `inner` puts a subject on both sides.
+        """
+        self.classes_, label = np.unique(y, return_inverse=True)
+        folds = list(self.inner.split(X, y, groups))
+        for train, test in folds:
+            shared = np.intersect1d(groups[train], groups[test])
+            if len(shared):
+                raise InputError(
+                    f"{type(self.inner).__name__} puts {shared[0]} on both sides of an inner split; "
+                    "take a splitter by group, e.g. sklearn.model_selection.StratifiedGroupKFold"
+                )
+        self.scores_ = []
+        for params in ParameterGrid(self.param_grid):
+            candidate = clone(self.estimator).set_params(**params)
+            predicted = cross_val_predict(candidate, X, y, cv=folds)
+            counts = confusion(label, np.searchsorted(self.classes_, predicted), len(self.classes_))
+            self.scores_.append((params, float(uf1(counts))))
+        self.best_params_, self.best_score_ = max(self.scores_, key=lambda scored: scored[1])
+        self.best_estimator_ = clone(self.estimator).set_params(**self.best_params_).fit(X, y)
+        return self
+
+    def predict(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
+        """Classes named by the chosen estimator."""
+        return self.best_estimator_.predict(X)
+
+    @available_if(_has("predict_proba"))
+    def predict_proba(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
+        """Probabilities of the chosen estimator."""
+        return self.best_estimator_.predict_proba(X)
+
+    @available_if(_has("decision_function"))
+    def decision_function(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
+        """Decision values of the chosen estimator."""
+        return self.best_estimator_.decision_function(X)
+
+
+def fit_and_score(
+    estimator: BaseEstimator,
+    describe: Describe,
+    train_maps: UInt8[np.ndarray, "train channels height width"],
+    train_label: Int[np.ndarray, " train"],
+    train_subject: Shaped[np.ndarray, " train"],
+    test_maps: UInt8[np.ndarray, "test channels height width"],
+    channels: Sequence[str],
+    num_classes: int,
+) -> tuple[Float[np.ndarray, "test classes"], dict[str, Any]]:
+    """Fit a copy of an estimator to maps and their mirror images, and score maps it has not seen.
+
+    An image and its mirror image carry the same subject, so an inner split by subject never parts
+    them. The scores of both are averaged.
+
+    Args:
+        estimator: A classifier; with a `fit(X, y, groups)` it is also told the subjects.
+        describe: Turns maps and their channel names into one row of features per map, each on its own.
+        train_maps: Motion of the training samples, 0..255.
+        train_label: Their labels, 0 to `num_classes` - 1; a class may be absent.
+        train_subject: Their subjects.
+        test_maps: Motion of the held-out samples.
+        channels: Names of the maps' channels.
+        num_classes: Classes of the protocol.
+
+    Returns:
+        One score per class, summing to 1, 0 for a class that training lacked: probabilities where the
+        estimator gives them, else the softmax of its decision values, which ranks the classes but is
+        not calibrated. And the parameters that were chosen with their pooled `inner_uf1`; empty for an
+        estimator that chooses none.
+
+    Raises:
+        InputError: If training holds fewer than two classes, or a label outside the protocol.
+    """
+    present = np.unique(train_label)
+    if len(present) < 2 or present[0] < 0 or present[-1] >= num_classes:
+        raise InputError(
+            f"training labels are {present.tolist()}; expected at least two of "
+            f"{list(range(num_classes))}: check the corpus' class map, or train on more subjects"
+        )
+    groups = {"groups": np.tile(train_subject, 2)} if has_fit_parameter(estimator, "groups") else {}
+    # One thread: sums come in one order, whatever number of workers run beside this one.
+    with threadpool_limits(limits=1):
+        both = np.concatenate([train_maps, mirror(train_maps, channels)])
+        fitted = clone(estimator).fit(describe(both, channels), np.tile(train_label, 2), **groups)
+        views = [describe(view, channels) for view in (test_maps, mirror(test_maps, channels))]
+        scores = np.zeros((len(test_maps), num_classes))
+        scores[:, fitted.classes_] = _score(fitted, views)
+    if not hasattr(fitted, "best_params_"):
+        return scores, {}
+    return scores, {**fitted.best_params_, "inner_uf1": fitted.best_score_}
+
+
+def _score(
+    fitted: BaseEstimator, views: Sequence[Float[np.ndarray, "rows features"]]
+) -> Float[np.ndarray, "rows present"]:
+    """One score per class seen in training, from the mean over the views of the same samples."""
+    if hasattr(fitted, "predict_proba"):
+        return np.mean([fitted.predict_proba(view) for view in views], axis=0)
+    values = np.mean([fitted.decision_function(view) for view in views], axis=0)
+    if values.ndim == 1:  # of two classes scikit-learn gives the value of the second alone
+        values = np.stack([np.zeros_like(values), values], axis=1)
+    return softmax(values, axis=1)

@@ -1,0 +1,87 @@
+"""Name the emotion: the LightningModule that every fold trains."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from merec.seeding import derive_seed
+from merec.types import Batch, InputError
+
+Optimizer = Callable[..., torch.optim.Optimizer]
+Scheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
+
+
+class Finetune(pl.LightningModule):
+    """A backbone learns class labels by cross entropy.
+
+    Args:
+        backbone: From inputs to logits.
+        optimizer: Takes the parameters.
+        scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
+        class_balanced: Weigh each class by the inverse of its frequency among the training samples.
+        class_counts: Training samples of each class.
+        seed: Seed of the run.
+        held_out: Name of the held-out subject; with seed and epoch it seeds dropout.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        optimizer: Optimizer,
+        scheduler: Scheduler | None,
+        class_balanced: bool,
+        class_counts: Tensor,
+        seed: int,
+        held_out: str,
+    ):
+        super().__init__()
+        self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
+        self.seed, self.held_out = seed, held_out
+        counts = class_counts.float().clamp_min(1)
+        weight = counts.sum() / (len(counts) * counts) if class_balanced else torch.ones_like(counts)
+        self.register_buffer("class_weight", weight, persistent=False)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout by (seed, held-out subject, epoch), so that resumed runs give the same."""
+        torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "dropout"))
+
+    def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
+        """Cross entropy; logged as `train/loss` and `train/accuracy`, means over the epoch."""
+        logits = self.backbone(batch.inputs)
+        loss = cross_entropy(logits, batch.label, weight=self.class_weight)
+        hits = (logits.detach().argmax(1) == batch.label).sum()
+        return {"loss": loss, "hits": hits}
+
+    def predict_step(self, batch: Batch, _: int) -> tuple[Any, Float[Tensor, "batch classes"]]:
+        """Sample ids and the probability of each class."""
+        return batch.sample_id, self.backbone(batch.inputs).softmax(1)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, with its schedule if there is one."""
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+
+
+def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Start a backbone from a merec checkpoint's weights.
+
+    Raises:
+        InputError: If the checkpoint is of another backbone, size or number of classes.
+    """
+    prefix = "backbone."
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    try:
+        backbone.load_state_dict(own)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{source} does not fit {type(backbone).__name__} ({reason}); train with the backbone, "
+            "channels and classes it was saved from"
+        ) from error

@@ -1,0 +1,210 @@
+"""Leave one subject out: a fresh network for every subject, who chooses nothing."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from torch import nn
+
+from merec.datamodules import ClipDataModule
+from merec.evaluation.leakage import assert_never_saw
+from merec.evaluation.metrics import confusion, uf1
+from merec.evaluation.runs import Epochs
+from merec.evaluation.splits import (
+    Fold,
+    leave_one_subject_out,
+    select_folds,
+    split_inner_subjects,
+)
+from merec.files import atomic
+from merec.seeding import derive_seed
+from merec.tasks.finetune import Finetune, load_weights
+from merec.tasks.folds import Outcome, run_folds
+from merec.tasks.progress import FoldProgress
+from merec.tasks.recording import RecordEpochs
+from merec.types import InputError
+
+OnEpoch = Callable[[int, int], None]
+
+
+@dataclass
+class Finetuning:
+    """How one network is trained: what `loso` does for every subject and `finetune` once.
+
+    Attributes:
+        datamodule: The samples.
+        backbone: Factory of a fresh backbone; takes `in_channels` and `num_classes`.
+        finetune: Factory of the LightningModule around it.
+        trainer: Factory of a fresh Lightning trainer.
+        seed: Seed of initial weights, batches and dropout.
+        weights: Checkpoint to start from, or `None` to start at random.
+        transductive: Allow `weights` that saw the held-out subject; every table then says so.
+    """
+
+    datamodule: ClipDataModule
+    backbone: Callable[..., nn.Module]
+    finetune: Callable[..., Finetune]
+    trainer: Callable[..., pl.Trainer]
+    seed: int
+    weights: str | None
+    transductive: bool
+
+    def fit(
+        self,
+        data: ClipDataModule,
+        on_epoch: OnEpoch,
+        logger: Logger | Literal[False] = False,
+        max_epochs: int | None = None,
+    ) -> tuple[Finetune, pl.Trainer, Epochs]:
+        """Train a fresh network on `data.train_rows`, watching `data.test_rows`."""
+        classes = len(self.datamodule.corpus.protocol.classes)
+        torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
+        backbone = self.backbone(in_channels=data.in_channels, num_classes=classes)
+        if self.weights:
+            self._load_weights(backbone, data)
+        task = self.finetune(
+            backbone=backbone,
+            class_counts=torch.bincount(data.label[data.train_rows], minlength=classes),
+            seed=self.seed,
+            held_out=data.held_out,
+        )
+        record = RecordEpochs(list(data.predict_dataloader()), on_epoch)
+        # Callbacks from the config have state: each fold gets its own.
+        given = copy.deepcopy(getattr(self.trainer, "keywords", {}).get("callbacks") or [])
+        overrides: dict[str, Any] = {"max_epochs": max_epochs} if max_epochs else {}
+        trainer = self.trainer(callbacks=[*given, record], logger=logger, **overrides)
+        trainer.fit(task, datamodule=data)
+        if trainer.interrupted:  # Lightning swallows Ctrl-C; a half-trained fold must not be written
+            raise KeyboardInterrupt
+        return task, trainer, record.to_epochs()
+
+    def _load_weights(self, backbone: nn.Module, data: ClipDataModule) -> None:
+        path = Path(str(self.weights))
+        if not path.is_file():
+            raise InputError(f"task.weights={path} does not exist; give a checkpoint.ckpt of merec")
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        held_out = set(data.subject[data.test_rows].tolist())
+        assert_never_saw(checkpoint, held_out, self.transductive, str(path))
+        load_weights(backbone, checkpoint["state_dict"], str(path))
+
+    def pack(self, task: Finetune, data: ClipDataModule, folder: Path) -> dict[str, Any]:
+        """A checkpoint: weights, the resolved config, whom they saw and whom they never saw."""
+        saw = np.unique(data.subject[data.train_rows]).tolist()
+        if self.weights:  # what the starting weights saw, these have seen too
+            before = torch.load(Path(self.weights), weights_only=True, map_location="cpu")
+            saw = sorted(set(saw) | set(before["merec"]["saw"]))
+        everyone = set(data.subject.tolist())
+        return {
+            "state_dict": task.state_dict(),
+            "merec": {
+                "config": (folder / "config.yaml").read_text(encoding="utf-8"),
+                "saw": saw,
+                "never_saw": sorted(everyone - set(saw)),
+            },
+        }
+
+    def train_fold(
+        self, data: ClipDataModule, folder: Path, on_epoch: OnEpoch, **options: Any
+    ) -> Outcome:
+        """Train one fold and predict its held-out samples."""
+        task, trainer, epochs = self.fit(data, on_epoch, **options)
+        said = trainer.predict(task, dataloaders=data.predict_dataloader())
+        assert said is not None
+        return Outcome(
+            sample_id=np.concatenate([ids for ids, _ in said]).tolist(),
+            probability=torch.cat([probability for _, probability in said]).double().numpy(),
+            epochs=epochs,
+            checkpoint=self.pack(task, data, folder),
+        )
+
+
+@dataclass
+class LeaveOneSubjectOut(Finetuning):
+    """Hold every subject out once.
+
+    Attributes:
+        folds: Which folds: `None` for all, or e.g. `"0-9"`.
+        engine: `loop` trains one fold after the other.
+        selection: `last` keeps the last of a fixed number of epochs. `inner` chooses the number of epochs
+            on a part of the training subjects, then trains on all of them for that many.
+        inner_parts: One of so many parts of the training subjects is what `inner` chooses on.
+    """
+
+    folds: str | int | None
+    engine: str
+    selection: str
+    inner_parts: int
+
+    def __post_init__(self) -> None:
+        if self.engine != "loop":
+            raise InputError(f"task.engine={self.engine} is unknown; there is loop")
+        if self.selection not in ("last", "inner"):
+            raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
+        self.chosen = select_folds(leave_one_subject_out(self.datamodule.subject), self.folds)
+
+    def run(self, folder: Path, logger: Logger | None) -> None:
+        """Train the folds that are not finished and write them to `folder`."""
+
+        def train(fold: Fold, progress: FoldProgress) -> Outcome:
+            data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)
+            if self.selection == "last":
+                return self.train_fold(data, folder, progress.finish_epoch)
+            best = self._choose_epochs(fold, progress)
+            outcome = self.train_fold(data, folder, progress.finish_epoch, max_epochs=best)
+            outcome.notes["epochs"] = best
+            return outcome
+
+        corpus = self.datamodule.corpus
+        run_folds(self.chosen, corpus, self.seed, folder, "leave one subject out", train, logger)
+
+    def _choose_epochs(self, fold: Fold, progress: FoldProgress) -> int:
+        """The number of epochs of highest pooled UF1 on inner subjects; the fewest if several are."""
+        every = self.datamodule
+        labels = every.label.numpy()
+        seed = derive_seed(self.seed, fold.subject, "inner") % 2**32
+        train, inner = split_inner_subjects(fold, every.subject, labels, self.inner_parts, seed)
+        data = every.hold_out(train, inner, f"{fold.subject}, inner")
+        _, _, epochs = self.fit(data, progress.finish_epoch)
+        position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
+        truth = labels[[position[sample_id] for sample_id in epochs.sample_id]]
+        num_classes = len(every.corpus.protocol.classes)
+        scores = [float(uf1(confusion(truth, said, num_classes))) for said in epochs.predicted.T]
+        return int(np.argmax(scores)) + 1
+
+
+@dataclass
+class FinetuneOnce(Finetuning):
+    """Train one network, holding out one subject or nobody.
+
+    Attributes:
+        fold: Number of the held-out subject; `None` trains on everyone, for use on other data.
+    """
+
+    fold: int | None
+
+    def __post_init__(self) -> None:
+        folds = leave_one_subject_out(self.datamodule.subject)
+        self.chosen = [] if self.fold is None else select_folds(folds, self.fold)
+
+    def run(self, folder: Path, logger: Logger | None) -> None:
+        """Train, and write the held-out predictions, or the checkpoint if nobody is held out."""
+
+        def train(fold: Fold, progress: FoldProgress) -> Outcome:
+            data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)
+            return self.train_fold(data, folder, progress.finish_epoch, logger=logger or False)
+
+        corpus = self.datamodule.corpus
+        if self.chosen:
+            run_folds(self.chosen, corpus, self.seed, folder, "finetune", train, None)
+        elif not (folder / "checkpoint.ckpt").exists():
+            with FoldProgress("finetune", 1, 0) as progress:
+                progress.start_fold("everyone")
+                task, _, _ = self.fit(self.datamodule, progress.finish_epoch, logger or False)
+            with atomic(folder / "checkpoint.ckpt") as part:
+                torch.save(self.pack(task, self.datamodule, folder), part)

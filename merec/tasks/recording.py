@@ -1,0 +1,90 @@
+"""What a fold does epoch by epoch, written down and used for nothing."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from merec.evaluation.runs import Epochs
+from merec.types import Batch, InputError
+
+
+class RecordEpochs(pl.Callback):
+    """Record loss, accuracy and the watched samples' predicted classes after each epoch.
+
+    The watched samples are the held-out ones (for the optimism meter) or inner subjects (to choose the
+    number of epochs by). Watching draws no random numbers and updates no statistic: a run that is watched
+    and one that is not give the same weights.
+
+    Args:
+        watched: Batches of samples to predict after each epoch.
+        on_epoch: Called with (epoch from 1, epochs) after each.
+    """
+
+    def __init__(self, watched: list[Batch], on_epoch: Callable[[int, int], None]):
+        self.watched, self.on_epoch = watched, on_epoch
+        self.loss: list[float] = []
+        self.accuracy: list[float] = []
+        self.predicted: list[np.ndarray] = []
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the sums anew."""
+        self.sum_loss, self.hits, self.samples = 0.0, 0, 0
+
+    def on_train_batch_end(  # type: ignore[override]
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: dict[str, Tensor],
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Add a batch up."""
+        size = len(batch.label)
+        self.sum_loss += float(outputs["loss"]) * size
+        self.hits += int(outputs["hits"])
+        self.samples += size
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch down.
+
+        Raises:
+            InputError: If the loss is not finite: going on would only waste time.
+        """
+        loss, accuracy = self.sum_loss / self.samples, self.hits / self.samples
+        if not np.isfinite(loss):
+            raise InputError(
+                f"the training loss is {loss} in epoch {trainer.current_epoch + 1}; lower "
+                "recipe.optimizer.lr or set datamodule.scaling=standard"
+            )
+        self.loss.append(loss)
+        self.accuracy.append(accuracy)
+        if self.watched:
+            self.predicted.append(_predict_classes(pl_module, self.watched))
+        if trainer.logger:
+            metrics = {"train/loss": loss, "train/accuracy": accuracy}
+            trainer.logger.log_metrics(metrics, step=trainer.current_epoch)
+        self.on_epoch(trainer.current_epoch + 1, trainer.max_epochs or 0)
+
+    def to_epochs(self) -> Epochs:
+        """What was written down."""
+        ids = [batch.sample_id for batch in self.watched]
+        return Epochs(
+            sample_id=np.concatenate(ids).astype(str) if ids else np.empty(0, dtype=str),
+            predicted=np.stack(self.predicted, axis=1)
+            if self.predicted
+            else np.empty((0, len(self.loss)), dtype=np.int8),
+            train_loss=np.asarray(self.loss),
+            train_accuracy=np.asarray(self.accuracy),
+        )
+
+
+@torch.no_grad()
+def _predict_classes(task: pl.LightningModule, batches: list[Batch]) -> np.ndarray:
+    task.eval()
+    device = task.device
+    said = [task.backbone(batch.inputs.to(device)).argmax(1).cpu() for batch in batches]
+    task.train()
+    return torch.cat(said).numpy().astype(np.int8)

@@ -1,0 +1,121 @@
+"""Fake corpora, predictions and run folders, small enough to score by hand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from merec.evaluation.predictions import tabulate, write_predictions
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.runs import fold_folder
+from merec.evaluation.splits import leave_one_subject_out
+
+CLASSES = ("negative", "positive", "surprise")
+MEGC2019 = Path(__file__).parents[2].parent / "shared" / "data" / "megc2019_flow" / "flow.npz"
+
+
+def _make_index(subjects: int = 7, num_classes: int = 3, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(subjects):
+        # Names as in SAMM and CASME II: the former must stay text, and sort before the latter.
+        corpus, subject = ("samm", f"{number:03d}") if number % 2 else ("casme2", f"sub{number:02d}")
+        rows += [
+            (f"{subject}_{clip}", corpus, subject, f"EP{clip}", int(rng.integers(num_classes)))
+            for clip in range(int(rng.integers(2, 7)))
+        ]
+    index = pd.DataFrame(rows, columns=["sample_id", "corpus", "subject", "clip", "label"])
+    return index.sample(frac=1, random_state=seed, ignore_index=True)  # subjects are not grouped
+
+
+def _predict(
+    index: pd.DataFrame, classes: tuple[str, ...] = CLASSES, seed: int = 0, skill: float = 0.5
+) -> pd.DataFrame:
+    """Predictions of every fold by a model that knows the answer with probability `skill`."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for fold in leave_one_subject_out(index["subject"].tolist()):
+        rows = index.iloc[fold.test]
+        probability = rng.dirichlet(np.ones(len(classes)), size=len(rows))
+        for row, label in enumerate(rows["label"]):
+            if rng.random() < skill:  # move the highest probability to the true class
+                best = probability[row].argmax()
+                probability[row, [label, best]] = probability[row, [best, label]]
+        tables.append(
+            tabulate(rows, rows["sample_id"].tolist(), probability, classes, fold.number, seed)
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _write_run(
+    folder: Path,
+    predictions: pd.DataFrame,
+    index: pd.DataFrame,
+    classes: tuple[str, ...] = CLASSES,
+    name: str = "ststnet",
+    configuration: str = "c0ffee00",
+    config: dict | None = None,
+    epochs: int | dict[int, int] = 0,
+    **environment: object,
+) -> Path:
+    """Write the folds of `predictions` as `merec train` would; epochs end in what was predicted."""
+    folder.mkdir(parents=True)
+    seed = int(predictions["seed"].iloc[0])
+    settings = {"seed": seed, "folds": None, "backbone": {"width": 8}} if config is None else config
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    protocol = describe_protocol("fake", index, classes)
+    known = {"name": name, "configuration": configuration, "protocol": protocol.to_dict()}
+    (folder / "environment.json").write_text(json.dumps(known | environment), encoding="utf-8")
+    rng = np.random.default_rng(seed)
+    for number, rows in predictions.groupby("fold"):
+        place = fold_folder(folder, int(number))
+        write_predictions(place / "predictions.csv", rows)
+        length = epochs.get(int(number), 0) if isinstance(epochs, dict) else epochs
+        if length:
+            said = rng.integers(len(classes), size=(len(rows), length))
+            said[:, -1] = rows["predicted"]
+            np.savez(
+                place / "epochs.npz",
+                sample_id=rows["sample_id"].to_numpy(str),
+                predicted=said.astype(np.int8),
+                train_loss=rng.random(length, dtype=np.float32),
+                train_accuracy=rng.random(length, dtype=np.float32),
+            )
+    return folder
+
+
+@pytest.fixture
+def make_index() -> Callable[..., pd.DataFrame]:
+    """Index of a fake corpus of two data sets, rows in random order."""
+    return _make_index
+
+
+@pytest.fixture
+def predict() -> Callable[..., pd.DataFrame]:
+    """Predictions of an index, fold by fold."""
+    return _predict
+
+
+@pytest.fixture
+def write_run() -> Callable[..., Path]:
+    """A run folder, written by hand."""
+    return _write_run
+
+
+@pytest.fixture
+def classes() -> tuple[str, ...]:
+    """Class names in label order."""
+    return CLASSES
+
+
+@pytest.fixture(scope="session")
+def megc2019() -> tuple[np.ndarray, np.ndarray]:
+    """Labels and subjects of the 442 real samples of MEGC2019."""
+    if not MEGC2019.exists():
+        pytest.skip("the flow maps of MEGC2019 are not at ../shared/data/megc2019_flow")
+    with np.load(MEGC2019) as arrays:
+        return arrays["label"].astype(np.int64), arrays["subject"]

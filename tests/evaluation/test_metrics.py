@@ -1,0 +1,155 @@
+"""Scores equal scikit-learn's, on pooled samples, and only on pooled samples."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+from merec.evaluation.metrics import (
+    METRICS,
+    accuracy,
+    confusion,
+    confusion_by_subject,
+    f1_per_class,
+    recall_per_class,
+    uar,
+    uf1,
+)
+
+
+def test_scores_equal_scikit_learns_on_1000_random_cases_with_absent_classes():
+    rng = np.random.default_rng(0)
+    lacking = {"true and predicted": 0, "true": 0, "predicted": 0}
+    with sklearn.config_context(skip_parameter_validation=True):
+        for case in range(1000):
+            num_classes = int(rng.integers(2, 8))
+            # Some cases draw from fewer classes than there are, and not the same ones on both sides.
+            pools = [
+                rng.permutation(num_classes)[: rng.integers(1, num_classes + 1)] for _ in range(2)
+            ]
+            size = int(rng.integers(1, 40))
+            label, predicted = (rng.choice(pool, size=size) for pool in pools)
+            counts = confusion(label.tolist(), predicted.tolist(), num_classes)
+
+            known = {"labels": range(num_classes), "zero_division": 0}
+            f1 = f1_score(label, predicted, average=None, **known)
+            recall = recall_score(label, predicted, average=None, **known)
+            np.testing.assert_allclose(f1_per_class(counts), f1, atol=1e-12, err_msg=str(case))
+            np.testing.assert_allclose(recall_per_class(counts), recall, atol=1e-12)
+            macro_f1 = f1_score(label, predicted, average="macro", **known)
+            macro_recall = recall_score(label, predicted, average="macro", **known)
+            assert float(uf1(counts)) == pytest.approx(macro_f1, abs=1e-12)
+            assert float(uar(counts)) == pytest.approx(macro_recall, abs=1e-12)
+            assert float(accuracy(counts)) == pytest.approx(accuracy_score(label, predicted))
+
+            true_absent, never_predicted = counts.sum(1) == 0, counts.sum(0) == 0
+            lacking["true and predicted"] += bool((true_absent & never_predicted).any())
+            lacking["true"] += bool((true_absent & ~never_predicted).any())
+            lacking["predicted"] += bool((never_predicted & ~true_absent).any())
+    assert min(lacking.values()) > 200, f"the cases hardly lack a class: {lacking}"
+
+
+def test_labels_are_rows_and_predictions_are_columns():
+    assert confusion([0, 0, 1], [1, 1, 1], 3).tolist() == [[0, 2, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_arrays_and_lists_count_alike():
+    label, predicted = np.array([0, 2, 1, 2]), np.array([0, 1, 1, 2], dtype=np.int8)
+    by_list = confusion(label.tolist(), predicted.tolist(), 3)
+    np.testing.assert_array_equal(confusion(label, predicted, 3), by_list)
+
+
+@pytest.mark.parametrize("metric", [f1_per_class, recall_per_class, uf1, uar, accuracy])
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 0), (2, 1, 3)])
+def test_leading_axes_equal_a_loop(metric, shape):
+    rng = np.random.default_rng(1)
+    counts = rng.integers(0, 4, size=(*shape, 3, 3))
+    counts[..., 2, :] *= rng.integers(0, 2, size=(*shape, 1))  # some draws lack a class
+    batched = metric(counts)
+    assert batched.shape[: len(shape)] == shape
+    for place in np.ndindex(*shape):
+        np.testing.assert_array_equal(batched[place], metric(counts[place]))
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_one_matrix_gives_one_number(metric):
+    assert np.shape(metric(np.eye(3, dtype=np.int64))) == ()
+    assert float(metric(np.eye(3, dtype=np.int64))) == 1.0
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_scores_depend_on_proportions_only(metric):
+    counts = np.random.default_rng(2).integers(0, 9, size=(20, 4, 4))
+    np.testing.assert_allclose(metric(counts / 7.0), metric(counts), atol=1e-12)
+
+
+def test_a_class_that_is_neither_held_nor_predicted_counts_as_0():
+    counts = confusion([0, 1], [0, 1], 3)
+    assert f1_per_class(counts).tolist() == [1.0, 1.0, 0.0]
+    assert float(uf1(counts)) == pytest.approx(2 / 3)
+    assert float(uar(counts)) == pytest.approx(2 / 3)
+
+
+def test_nothing_scores_0_without_a_warning(recwarn):
+    counts = confusion([], [], 3)
+    assert counts.shape == (3, 3)
+    assert [float(metric(counts)) for metric in METRICS.values()] == [0.0, 0.0, 0.0]
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("label", "predicted"), [([0, 3], [0, 0]), ([0, 0], [0, 3]), ([0, -1], [0, 0])])
+def test_a_class_out_of_range_is_an_error_and_not_a_dropped_sample(
+    label, predicted, make_index, predict
+):
+    with pytest.raises(ValueError, match=r"class (3|-1) .* expected 0 to 2"):
+        confusion(label, predicted, 3)
+    table = predict(make_index()).head(2).assign(label=label, predicted=predicted)
+    with pytest.raises(ValueError, match=r"class (3|-1) .* expected 0 to 2"):
+        confusion_by_subject(table, 3)
+
+
+def test_the_mean_of_fold_scores_is_not_the_pooled_score():
+    # Two subjects, one class each, every sample named rightly: the pooled score is perfect, while each
+    # fold lacks a class and therefore scores a half.
+    by_subject = np.array([[[4, 0], [0, 0]], [[0, 0], [0, 5]]])
+    assert float(uf1(by_subject.sum(0))) == 1.0
+    assert float(uf1(by_subject).mean()) == 0.5
+    assert float(uar(by_subject.sum(0))) == 1.0
+    assert float(uar(by_subject).mean()) == 0.5
+
+
+def test_the_mean_of_fold_scores_differs_on_random_data_too(make_index, predict):
+    gaps = []
+    for seed in range(20):
+        table = predict(make_index(subjects=12, seed=seed), seed=seed, skill=0.6)
+        pooled = f1_score(table["label"], table["predicted"], average="macro", labels=range(3))
+        folds = [
+            f1_score(rows["label"], rows["predicted"], average="macro", labels=range(3), zero_division=0)
+            for _, rows in table.groupby("fold")
+        ]
+        _, counts = confusion_by_subject(table, 3)
+        assert float(uf1(counts.sum(1))[0]) == pytest.approx(pooled)
+        assert float(uf1(counts).mean()) == pytest.approx(np.mean(folds))
+        gaps.append(pooled - np.mean(folds))
+    assert min(gaps) > 0.05
+
+
+def test_matrices_by_subject_sum_to_the_pooled_one(make_index, predict):
+    index = make_index(subjects=9)
+    runs = [predict(index, seed=seed) for seed in (3, 1)]
+    rows = np.concatenate([table.to_numpy() for table in runs])
+    mixed = runs[0].iloc[:0].reindex(range(len(rows)))
+    mixed = mixed.assign(**{name: rows[:, i] for i, name in enumerate(runs[0])})
+    mixed = mixed.astype(runs[0].dtypes).sample(frac=1, random_state=0)  # order carries no meaning
+
+    subjects, counts = confusion_by_subject(mixed, 3)
+    assert subjects == sorted(set(index["subject"]))
+    assert counts.shape == (2, 9, 3, 3)
+    for number, table in enumerate(reversed(runs)):  # seeds are sorted: 1, then 3
+        pooled = confusion(table["label"].tolist(), table["predicted"].tolist(), 3)
+        np.testing.assert_array_equal(counts[number].sum(0), pooled)
+        for subject, matrix in zip(subjects, counts[number], strict=True):
+            own = table[table["subject"] == subject]
+            expected = confusion(own["label"].tolist(), own["predicted"].tolist(), 3)
+            np.testing.assert_array_equal(matrix, expected)
+    assert not np.array_equal(counts[0], counts[1])

@@ -1,0 +1,107 @@
+"""Small honest run folders: random predictions, seeded, written as `merec train` writes them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from merec.evaluation.predictions import tabulate, write_predictions
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.runs import fold_folder
+from merec.evaluation.splits import leave_one_subject_out, select_folds
+from merec.files import atomic, write_json, write_text
+
+CLASSES = ("negative", "positive", "surprise")
+WriteRun = Callable[..., Path]
+
+
+def make_index(subjects: dict[str, int], samples: int = 5, seed: int = 0) -> pd.DataFrame:
+    """An index of `samples` samples for each of so many subjects per data set."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        {
+            "sample_id": f"{corpus}/s{subject:02d}/c{clip}",
+            "corpus": corpus,
+            "subject": f"{corpus}_s{subject:02d}",
+            "clip": f"c{clip}",
+            "label": int(rng.integers(3)),
+        }
+        for corpus, number in subjects.items()
+        for subject in range(number)
+        for clip in range(samples)
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_run(
+    folder: Path,
+    index: pd.DataFrame,
+    name: str = "ststnet rgb",
+    seed: int = 0,
+    skill: float = 1.0,
+    epochs: int = 0,
+    folds: str | None = None,
+    protocol: str = "megc2019-cd",
+    environment: dict | None = None,
+) -> Path:
+    """Write a run folder.
+
+    Args:
+        folder: Where to.
+        index: The samples.
+        name: The run's short name, which here stands for its configuration too.
+        seed: The run's seed.
+        skill: How much the true class is favoured.
+        epochs: How many epochs to record; 0 for an estimator without any.
+        folds: Which folds, as `merec train folds=` takes them.
+        protocol: Name of the protocol.
+        environment: Further entries of environment.json.
+    """
+    described = describe_protocol(protocol, index, CLASSES)
+    config = {"seed": seed, "folds": folds, "backbone": {"name": name}, "trainer": {"max_epochs": epochs}}
+    write_text(folder / "config.yaml", yaml.safe_dump(config))
+    facts = {"name": name, "configuration": f"hash-of-{name}", "protocol": described.to_dict()}
+    write_json(folder / "environment.json", facts | (environment or {}))
+    for fold in select_folds(leave_one_subject_out(index["subject"]), folds):
+        rng = np.random.default_rng([seed, fold.number, len(name), int(10 * skill)])
+        rows = index.iloc[rng.permutation(fold.test)]
+        scores = rng.normal(size=(max(epochs, 1), len(rows), 3))
+        ramp = np.minimum(1, np.linspace(0.1, 1.6, max(epochs, 1)))
+        scores += skill * ramp[:, None, None] * np.eye(3)[rows["label"]]
+        probability = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+        ids = rows["sample_id"].to_numpy(str)
+        said = tabulate(rows, ids, probability[-1], CLASSES, fold.number, seed)
+        write_predictions(fold_folder(folder, fold.number) / "predictions.csv", said)
+        if epochs:
+            noise = rng.normal(scale=0.02, size=(2, epochs))
+            with atomic(fold_folder(folder, fold.number) / "epochs.npz") as part:
+                np.savez(
+                    part,
+                    sample_id=ids,
+                    predicted=probability.argmax(-1).T,
+                    train_loss=1.1 * np.exp(-2 * ramp) + np.abs(noise[0]),
+                    train_accuracy=np.clip(0.35 + 0.6 * ramp + noise[1], 0, 1),
+                )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index() -> pd.DataFrame:
+    """Two data sets, seven subjects."""
+    return make_index({"casme2": 4, "smic": 3})
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, index: pd.DataFrame) -> Path:
+    """A network of two seeds with epochs, one of them in two fold ranges, and a baseline without."""
+    root = tmp_path_factory.mktemp("runs")
+    more = {"commit": "0123456789abcdef", "versions": {"python": "3.11", "numpy": "2.4"}}
+    more |= {"command": "merec train task=loso", "seconds": 12.3}
+    write_run(root / "net-0", index, seed=0, epochs=6, environment=more)
+    write_run(root / "net-1a", index, seed=1, epochs=6, folds="0-2", environment=more)
+    write_run(root / "net-1b", index, seed=1, epochs=6, folds="3-6", environment=more)
+    write_run(root / "svm", index, name="rbf_svm & <b>friends</b> 100%", skill=1.5)
+    return root
