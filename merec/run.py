@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import secrets
 import subprocess
 import time
 import warnings
@@ -192,10 +193,8 @@ def _build_logger(cfg: DictConfig, folder: Path) -> Logger:
     """The logger of the config; a resumed W&B run goes on under its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
         return instantiate(cfg.logger, _convert_="all")
-    import wandb
-
     file = folder / "wandb_id"
-    identity = file.read_text().strip() if file.exists() else wandb.util.generate_id()
+    identity = file.read_text().strip() if file.exists() else secrets.token_hex(4)
     write_text(file, identity + "\n")
     logger = instantiate(cfg.logger, id=identity, _convert_="all")
     logger.experiment.config.update(

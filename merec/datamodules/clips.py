@@ -125,7 +125,7 @@ class ClipDataModule(pl.LightningDataModule):
             maps /= 255
         # Channels last is the layout in which CPU convolutions of few channels are fastest.
         self.inputs = maps.contiguous(memory_format=torch.channels_last)
-        self.label = torch.from_numpy(corpus.index["label"].to_numpy(np.int64))
+        self.label = torch.tensor(corpus.index["label"].to_numpy(np.int64, copy=True))
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
         everyone = np.arange(len(corpus.index))
