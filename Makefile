@@ -4,6 +4,7 @@ PYTHON ?= python3
 MEREC_DATA ?= $(if $(wildcard ../shared/data),../shared/data,data)
 export MEREC_DATA
 ARGS ?=
+STUDY ?= megc2019_demo
 RUN ?= runs/megc2019_flow
 SETUP := .venv/.done
 BIN := .venv/bin
@@ -30,10 +31,11 @@ lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-sweep: $(SETUP)    ## ststnet and the baselines over all subjects, then the report: make sweep ARGS="seed=0,1"
+sweep: $(SETUP)    ## The baselines and ststnet over all subjects, then the report (STUDY=megc2019_ststnet: 800 epochs)
 	$(BIN)/merec train -m experiments=megc2019_baselines $(ARGS)
-	$(BIN)/merec train -m experiments=megc2019_ststnet $(ARGS)
+	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
 	$(BIN)/merec report $(RUN)
+	@test $(STUDY) != megc2019_demo || echo 'demo scale: ststnet ran 50 of 800 epochs; make sweep STUDY=megc2019_ststnet runs all'
 
 report: $(SETUP)   ## Pool finished runs again: make report RUN=runs/...
 	$(BIN)/merec report $(RUN)

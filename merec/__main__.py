@@ -3,12 +3,8 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from merec.errors import InputError
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 HELP = """\
 merec: micro-expression recognition experiments whose numbers can be believed.
@@ -30,55 +26,11 @@ HYDRA_FULL_ERROR=1 shows the traceback of an error.
 """
 
 
-def train_job(cfg: "DictConfig") -> None:
-    """One job of `merec train`: check the config, then run it."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from merec.config import check
-
-    check(cfg)
-    job = HydraConfig.get()
-    folder = Path(job.runtime.output_dir)
-    # torch takes seconds to import; neither --help nor a misspelt key should wait for it.
-    from merec.reporting.result import print_result
-    from merec.run import run
-
-    result = run(cfg, folder, " ".join(["merec train", *job.overrides.task]))
-    if result is not None:
-        print_result(result)
-
-
 def train(arguments: list[str]) -> None:
-    """Compose the config by Hydra and run the job, or with `-m` several."""
-    from merec.config import explain_override, home, register
+    """Hand over to Hydra: `merec train OVERRIDE…`."""
+    from merec.train import train
 
-    os.environ["MEREC_HOME"] = str(home())
-    register()
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    sys.argv = ["merec train", *arguments]
-    app = hydra.main(version_base="1.3", config_path=str(home() / "conf"), config_name="config")
-    try:
-        app(train_job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        from hydra import compose, initialize_config_dir
-        from hydra.core.global_hydra import GlobalHydra
-
-        GlobalHydra.instance().clear()
-        groups = [a for a in arguments if "." not in a.partition("=")[0] and "=" in a]
-        try:
-            with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
-                plain = compose("config", [a for a in groups if a.partition("=")[0] in _GROUPS])
-        except HydraException:
-            plain = OmegaConf.create()
-        line = explain_override(error, plain) or " ".join(str(error).split())
-        raise InputError(line) from error
-
-
-_GROUPS = {"corpus", "datamodule", "backbone", "task", "trainer", "callbacks", "logger", "experiments"}
+    train(arguments)
 
 
 def report(arguments: list[str]) -> None:
@@ -95,10 +47,12 @@ def compare(arguments: list[str]) -> None:
     """Test B against A: `merec compare RUN_A RUN_B`."""
     paths, _ = _split(arguments, {}, "compare")
     if len(paths) != 2:
-        raise InputError(f"merec compare needs two runs, not {len(paths)}: merec compare RUN_A RUN_B")
+        raise InputError(
+            f"merec compare needs two runs, not {len(paths)}: merec compare RUN_A RUN_B"
+        )
     from merec.reporting.compare import compare_runs
 
-    compare_runs(*paths)
+    compare_runs(paths[0], paths[1])
 
 
 def _split(
@@ -147,7 +101,9 @@ def main() -> int:
         sys.stderr.write(f"merec: error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("merec: interrupted; the same command goes on from the last finished fold\n")
+        sys.stderr.write(
+            "merec: interrupted; the same command goes on from the last finished fold\n"
+        )
         return 130
     return 0
 

@@ -58,35 +58,35 @@ def home() -> Path:
     for folder in (package.parent, package):
         if (folder / "conf" / "config.yaml").is_file():
             return folder
-    raise InputError(f"conf/config.yaml is neither in {package.parent} nor in {package}; reinstall merec")
+    raise InputError(
+        f"conf/config.yaml is neither in {package.parent} nor in {package}; reinstall merec"
+    )
 
 
 # What does not change a prediction: a run may be resumed, and pooled, across these.
-_INDIFFERENT = frozenset({"logger", "folds", "callbacks"})
+_INDIFFERENT = ("logger", "folds")
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that decides what a fold predicts."""
-    return {key: value for key, value in config.items() if key not in _INDIFFERENT}
+    """The part of a resolved config that decides what a fold predicts.
+
+    Where the corpus lies is left out: its samples have a hash of their own.
+    """
+    return _drop(dict(config), ("root", *_INDIFFERENT))
 
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
-    """A hash that runs share if they differ in nothing but seed and fold range.
-
-    Where the corpus lies is left out too: its samples have a hash of their own.
-    """
-    same = {key: value for key, value in comparable(config).items() if key not in ("seed", "fold")}
-    text = json.dumps(_mask(same, config["seed"]), sort_keys=True, default=str)
+    """A hash that runs share if they differ in nothing but seed and fold range."""
+    text = json.dumps(_drop(comparable(config), ("seed", "fold")), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _mask(node: Any, seed: Any) -> Any:
-    """Drop seeds, fold ranges and the corpus root wherever interpolation copied them to."""
+def _drop(node: Any, keys: tuple[str, ...]) -> Any:
+    """A config without some keys, wherever interpolation copied them to."""
     if isinstance(node, Mapping):
-        dropped = ("seed", "fold", "folds", "root")
-        return {key: _mask(value, seed) for key, value in node.items() if key not in dropped}
+        return {key: _drop(value, keys) for key, value in node.items() if key not in keys}
     if isinstance(node, list):
-        return [_mask(value, seed) for value in node]
+        return [_drop(value, keys) for value in node]
     return node
 
 
@@ -99,8 +99,13 @@ def check(cfg: DictConfig) -> None:
     """
     known = [f.name for f in fields(RunConfig)]
     problems = [_complain(str(key), "merec train", known) for key in cfg if key not in known]
-    problems += [f"{key} has no value; set {key}=…" for key in sorted(OmegaConf.missing_keys(cfg))]
-    for path, node in _targets(OmegaConf.to_container(cfg)):
+    nodes = OmegaConf.to_container(cfg)
+    problems += [
+        f"{path} has no value; set {path}=…" for path, node in _walk(nodes) if node == "???"
+    ]
+    for path, node in _walk(nodes):
+        if not isinstance(node, dict) or "_target_" not in node:
+            continue
         try:
             target = get_object(node["_target_"])
         except (ImportError, ValueError, AttributeError) as error:
@@ -123,15 +128,15 @@ def check(cfg: DictConfig) -> None:
         raise InputError("\n  ".join(["the config does not fit the code:", *problems]))
 
 
-def _targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every node of a config with its dotted path, parents first."""
+    yield path, node
     if isinstance(node, dict):
-        if "_target_" in node:
-            yield path, node
         for key, child in node.items():
-            yield from _targets(child, f"{path}.{key}" if path else str(key))
+            yield from _walk(child, f"{path}.{key}" if path else str(key))
     elif isinstance(node, list):
         for number, child in enumerate(node):
-            yield from _targets(child, f"{path}[{number}]")
+            yield from _walk(child, f"{path}[{number}]")
 
 
 def _complain(path: str, owner: str, accepted: Iterable[str]) -> str:
@@ -156,7 +161,7 @@ def explain_override(error: Exception, cfg: DictConfig) -> str | None:
     if not found:
         return None
     path = found[1]
-    parent, _, key = path.rpartition(".")
+    parent = path.rpartition(".")[0]
     node = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
         return f"{path}: there is no {parent} in the config; `merec train --cfg job` shows what there is"

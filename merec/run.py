@@ -6,6 +6,7 @@ import os
 import platform
 import secrets
 import subprocess
+import sys
 import time
 import warnings
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 import yaml
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
@@ -44,13 +46,13 @@ def run(cfg: DictConfig, folder: Path, command: str) -> Result | None:
     Raises:
         InputError: If the folder holds a run of another config, or something the config names is wrong.
     """
-    _quiet_lightning()
-    _keep_freed_memory()
+    quiet_lightning()
+    keep_freed_memory()
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     torch.manual_seed(cfg.seed)
     # Everything that can be refused is refused before the first file is written.
     _assert_resumable(folder, config)
-    task = instantiate(cfg.task, _convert_="all")
+    task = _build(cfg.task)
     corpus = task.datamodule.corpus
     environment = _describe_environment(config, corpus.protocol, command)
     _assert_same_samples(folder, corpus.protocol)
@@ -62,7 +64,7 @@ def run(cfg: DictConfig, folder: Path, command: str) -> Result | None:
     try:
         # A finished run is not logged again: its W&B run is complete.
         if cfg.logger and not done_before:
-            logger = _build_logger(cfg, folder)
+            logger = _build_logger(cfg, config, folder)
         started = time.perf_counter()
         task.run(folder, logger)
         log.info("trained in %.1f s; %s", time.perf_counter() - started, folder)
@@ -74,6 +76,19 @@ def run(cfg: DictConfig, folder: Path, command: str) -> Result | None:
         if logger is not None:
             logger.finalize("success" if (folder / "metrics.json").exists() else "failed")
             _finish_wandb()
+
+
+def _build(node: DictConfig, **extra: Any) -> Any:
+    """What a config node describes; an InputError of its constructor comes out as itself."""
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, InputError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
 
 
 def _pool(folder: Path) -> Result | None:
@@ -91,12 +106,8 @@ def _pool(folder: Path) -> Result | None:
             run_.protocol.subjects,
         )
         return None
-    seconds = [
-        json.loads(file.read_text())["seconds"] for file in folder.glob("folds/*/fold.json")
-    ]
-    write_json(
-        folder / "environment.json", run_.environment | {"seconds": round(sum(seconds), 1)}
-    )
+    seconds = [json.loads(file.read_text())["seconds"] for file in folder.glob("folds/*/fold.json")]
+    write_json(folder / "environment.json", run_.environment | {"seconds": round(sum(seconds), 1)})
     result = pool_runs([read_run(folder)])[0]
     write_json(folder / "metrics.json", summarise(result))
     return result
@@ -177,10 +188,14 @@ def _read_commit() -> str | None:
     """The commit of the checkout that runs, with `+` if it was changed; `None` when installed."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        inside = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True)
+        inside = subprocess.run(
+            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True
+        )
         if inside.returncode:
             return None
-        commit = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], text=True).strip()
+        commit = subprocess.check_output(
+            [*git, "rev-parse", "--short=12", "HEAD"], text=True
+        ).strip()
         changed = subprocess.check_output(
             [*git, "status", "--porcelain", "--untracked-files=no"], text=True
         ).strip()
@@ -189,29 +204,41 @@ def _read_commit() -> str | None:
     return commit + ("+" if changed else "")
 
 
-def _build_logger(cfg: DictConfig, folder: Path) -> Logger:
+def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logger:
     """The logger of the config; a resumed W&B run goes on under its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
-        return instantiate(cfg.logger, _convert_="all")
+        return _build(cfg.logger)
     file = folder / "wandb_id"
     identity = file.read_text().strip() if file.exists() else secrets.token_hex(4)
     write_text(file, identity + "\n")
-    logger = instantiate(cfg.logger, id=identity, _convert_="all")
-    logger.experiment.config.update(
-        OmegaConf.to_container(cfg, resolve=True), allow_val_change=True
-    )
+    logger = _build(cfg.logger, id=identity)
+    shown = {key: value for key, value in config.items() if key != "logger"}
+    logger.experiment.config.update(_without_paths(shown), allow_val_change=True)
     return logger
+
+
+def _without_paths(node: Any) -> Any:
+    """A config without the folders of this machine, which are nobody else's business."""
+    if isinstance(node, dict):
+        return {key: _without_paths(value) for key, value in node.items() if key not in _PATHS}
+    return node
+
+
+_PATHS = ("root", "weights", "save_dir", "default_root_dir")
 
 
 def _finish_wandb() -> None:
     """End the W&B run, or the next job of this process would log into it."""
-    import wandb
+    wandb = sys.modules.get("wandb")
+    if wandb is None or wandb.run is None:
+        return
+    folder, offline = Path(wandb.run.dir).parent, wandb.run.settings.mode == "offline"
+    wandb.finish()
+    if offline:
+        log.info("W&B run kept on this machine; `wandb sync %s` would upload it", folder)
 
-    if wandb.run is not None:
-        wandb.finish()
 
-
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
     """One trainer per fold would greet sixty-eight times."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -219,7 +246,7 @@ def _quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep freed blocks of some MB instead of returning and faulting them in again.
 
     Small networks allocate the same few MB in every step; this made STSTNet 1.2 to 1.4 times as fast.

@@ -1,6 +1,4 @@
-"""STSTNet: the shallow triple-stream network of Liong et al. (FG 2019, "Shallow triple stream
-three-dimensional CNN (STSTNet) for micro-expression recognition").
-"""
+"""STSTNet (Liong et al., FG 2019, "Shallow triple stream three-dimensional CNN for micro-expression…")."""
 
 from collections.abc import Sequence
 
@@ -36,7 +34,8 @@ class STSTNet(nn.Module):
         self.average_pool = nn.AvgPool2d(kernel_size=2)
         side = ((size - 1) // 3 + 1) // 2
         self.classify = nn.Linear(filters * side**2, num_classes)
-        self.to(memory_format=torch.channels_last)  # 1.4 times as fast on a CPU
+        # 1.4 times as fast on a CPU.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self, inputs: Float[Tensor, "batch channels height width"]

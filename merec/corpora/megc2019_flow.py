@@ -7,8 +7,6 @@ strain: optical strain), so magnitudes and the zero of u and v are lost.
 """
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,9 +56,13 @@ def read_megc2019_flow(
             f"MEREC_DATA to the folder that holds megc2019_flow, or corpus.root in "
             f"conf/local/default.yaml. {_SOURCE}"
         )
-    outside = sorted(set(index["label"]) - set(range(len(classes))))
-    if outside:
-        raise InputError(f"{folder} has label {outside[0]}, but classes are 0 to {len(classes) - 1}")
+    outside = ~index["label"].between(0, len(classes) - 1)
+    if outside.any():
+        row = index[outside].iloc[0]
+        raise InputError(
+            f"{folder}: sample {row['sample_id']} has label {row['label']}, but classes are 0 to "
+            f"{len(classes) - 1}; name every class in corpus.classes, or copy the maps again"
+        )
     if expected:
         assert_counts(index, classes, expected, str(folder))
     return Corpus(describe_protocol(name, index, classes), index, maps, CHANNELS)
@@ -74,7 +76,7 @@ def _read_packed(
     try:
         with np.load(file) as arrays:
             maps, ids = arrays["flow"], arrays["sample_id"].astype(str).tolist()
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a damaged archive fails in a dozen ways, zlib.error to TokenError
         size = file.stat().st_size
         raise InputError(
             f"{file} cannot be read ({size:,} bytes; {error}); it is cut off or damaged, copy it again"
@@ -82,14 +84,21 @@ def _read_packed(
     if maps.shape != (len(ids), len(CHANNELS), *SIZE) or maps.dtype != np.uint8:
         raise InputError(
             f"{file} holds {maps.dtype} maps of shape {maps.shape}; expected uint8 of shape "
-            f"({len(ids)}, {len(CHANNELS)}, {SIZE[0]}, {SIZE[1]})"
+            f"({len(ids)}, {len(CHANNELS)}, {SIZE[0]}, {SIZE[1]}); take the maps as they circulate"
         )
     if not table.exists():
         raise InputError(f"{table} is missing; it lies beside flow.npz and names its samples")
-    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' own errors, and bytes that are no text
+        reason = " ".join(str(error).split())
+        raise InputError(f"{table} cannot be read ({reason}); copy it again") from error
     wanted = {"sample_id", "dataset", "subject", "filename", "label"}
     if wanted - set(rows):
-        raise InputError(f"{table} has no column {', '.join(sorted(wanted - set(rows)))}")
+        raise InputError(
+            f"{table} has no column {', '.join(sorted(wanted - set(rows)))}; copy it again, "
+            "header and all"
+        )
     position = {sample_id: number for number, sample_id in enumerate(ids)}
     for line, row in enumerate(rows.to_dict("records"), start=2):
         if row["sample_id"] not in position:
@@ -97,8 +106,11 @@ def _read_packed(
                 f"{table}, line {line}: sample {row['sample_id']} has no map in {file.name}; "
                 "the two files are of different copies, take both from one"
             )
-        if not row["label"].isdigit():
-            raise InputError(f"{table}, line {line}: label {row['label']!r} is no class number")
+        if not row["label"].isdecimal():
+            raise InputError(
+                f"{table}, line {line}: label {row['label']!r} is no class number "
+                "(0, 1, 2 are expected); copy it again"
+            )
     if rows["sample_id"].duplicated().any() or len(rows) != len(ids):
         raise InputError(
             f"{table} names {rows['sample_id'].nunique()} samples in {len(rows)} rows, but {file.name} "
@@ -121,25 +133,36 @@ def _read_folders(
     folder: Path,
 ) -> tuple[pd.DataFrame, UInt8[np.ndarray, "samples channels height width"]]:
     """Read `{subject}/u_test/{label}/{clip}.png`; `u_train` only repeats the other subjects' maps."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     rows, maps = [], []
     for file in sorted(folder.glob("*/u_test/*/*.png")):
         subject, label = file.parts[-4], file.parts[-2]
-        if not label.isdigit():
-            raise InputError(f"{file}: its folder {label} is no class number (0, 1, 2 are expected)")
+        if not label.isdecimal():
+            raise InputError(
+                f"{file}: its folder {label} is no class number (0, 1, 2 are expected); "
+                "copy the folder again"
+            )
         try:
             with Image.open(file) as image:
                 pixels = np.asarray(image.convert("RGB"))
-        except (OSError, UnidentifiedImageError) as error:
+        except (OSError, SyntaxError) as error:  # Pillow calls a broken chunk a SyntaxError
             raise InputError(f"{file} cannot be read ({error}); copy it again") from error
         if pixels.shape[:2] != SIZE:
-            raise InputError(f"{file} is {pixels.shape[1]}×{pixels.shape[0]} px; expected 28×28")
+            raise InputError(
+                f"{file} is {pixels.shape[1]}×{pixels.shape[0]} px; expected 28×28: take the maps "
+                "as they circulate, not the faces or a resized copy"
+            )
         sample_id = file.stem.strip()  # some names have a blank before the dot
         if not sample_id.startswith(f"{subject}_"):
-            raise InputError(f"{file} is not named {subject}_CLIP.png, but lies with subject {subject}")
+            raise InputError(
+                f"{file} is not named {subject}_CLIP.png, but lies with subject {subject}; "
+                "move it to its own subject, or copy the folder again"
+            )
         rows.append((sample_id, subject, sample_id.removeprefix(f"{subject}_"), int(label)))
         maps.append(pixels.transpose(2, 0, 1))
+    if not rows:
+        raise InputError(f"{folder} has no */u_test/*/*.png; copy it again. {_SOURCE}")
     index = pd.DataFrame(
         {
             "sample_id": [row[0] for row in rows],
@@ -151,7 +174,10 @@ def _read_folders(
     )
     twice = index["sample_id"].duplicated()
     if twice.any():
-        raise InputError(f"{folder}: sample {index['sample_id'][twice].iloc[0]} lies there twice")
+        raise InputError(
+            f"{folder}: sample {index['sample_id'][twice].iloc[0]} lies there twice; keep the one "
+            "that is with its class"
+        )
     return index, np.stack(maps)
 
 

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,7 +15,6 @@ from merec.seeding import derive_seed
 from merec.types import Batch, Corpus, InputError
 
 Rows = Int[np.ndarray, " rows"]
-Scaling = Literal["raw", "unit", "standard"]
 
 
 class Clips(Dataset):
@@ -64,7 +62,8 @@ class OrderedBatches(Sampler):
         self.rows, self.batch_size = rows, batch_size
 
     def __iter__(self) -> Iterator[Rows]:
-        yield from np.split(self.rows, range(self.batch_size, len(self.rows), self.batch_size))
+        for start in range(0, len(self.rows), self.batch_size):
+            yield self.rows[start : start + self.batch_size]
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
@@ -96,7 +95,7 @@ class ClipDataModule(pl.LightningDataModule):
         modality: str,
         representation: str,
         channels: Sequence[str],
-        scaling: Scaling,
+        scaling: str,
         batch_size: int,
         num_workers: int,
         seed: int,
@@ -116,7 +115,9 @@ class ClipDataModule(pl.LightningDataModule):
                 f"{', '.join(corpus.channels)}"
             )
         if scaling not in ("raw", "unit", "standard"):
-            raise InputError(f"datamodule.scaling={scaling} is unknown; choose raw, unit or standard")
+            raise InputError(
+                f"datamodule.scaling={scaling} is unknown; choose raw, unit or standard"
+            )
         self.channels, self.scaling = tuple(channels), scaling
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         chosen = [corpus.channels.index(channel) for channel in channels]
@@ -136,7 +137,9 @@ class ClipDataModule(pl.LightningDataModule):
         """Number of channels of an input."""
         return len(self.channels)
 
-    def hold_out(self, train: Rows, test: Rows, held_out: str) -> "ClipDataModule":
+    def hold_out(
+        self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
+    ) -> "ClipDataModule":
         """The view of one fold.
 
         Args:
@@ -163,9 +166,7 @@ class ClipDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches of the training subjects."""
-        return self._load(
-            SeededBatches(self.train_rows, self.batch_size, self.seed, self.held_out)
-        )
+        return self._load(SeededBatches(self.train_rows, self.batch_size, self.seed, self.held_out))
 
     def predict_dataloader(self) -> DataLoader:
         """The held-out samples, in the order of the index."""

@@ -52,12 +52,12 @@ def assert_never_saw(
     saw = checkpoint.get("merec", {}).get("saw")
     if saw is None:
         raise InputError(
-            f"{source} does not say which subjects it was trained on (it was not written by merec), "
+            f"{source} does not say which subjects it was trained on (merec did not write it), "
             "so it cannot be shown to be blind to the held-out one"
         )
     leaked = sorted(set(held_out) & set(saw))
     if leaked and not transductive:
         raise InputError(
-            f"{source} was trained on subject {', '.join(leaked)}, which this fold holds out; use weights "
-            "that never saw it, or set task.transductive=true, which every table then shows"
+            f"{source} was trained on subject {', '.join(leaked)}, which this fold holds out; use "
+            "weights that never saw it, or set task.transductive=true, which every table then shows"
         )

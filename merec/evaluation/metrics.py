@@ -1,10 +1,11 @@
 """Scores of pooled confusion matrices, by the rules of MEGC2019.
 
-True and false positives of each class are summed over *all* folds before any ratio is taken; a mean of
-per-fold scores is another, wrong number, because most subjects lack a class. Every function takes any
-number of leading axes, so that ten thousand bootstrap draws are scored at once.
+True and false positives of each class are summed over *all* folds before any ratio is taken; a mean
+of per-fold scores is another, wrong number, as most subjects lack a class. Every function takes
+any number of leading axes, so that ten thousand bootstrap draws are scored at once.
 
-A class that a set of samples neither holds nor is predicted in counts as 0: it is not silently dropped.
+A class that a set of samples neither holds nor is predicted in counts as 0: it is not silently
+dropped.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from sklearn.metrics import confusion_matrix
 
 Classes = Sequence[int] | Int[np.ndarray, " samples"]
 Confusion = Int[np.ndarray, "*draws classes classes"] | Float[np.ndarray, "*draws classes classes"]
@@ -25,19 +25,21 @@ def confusion(
     """Count samples by true class (rows) and predicted class (columns).
 
     Raises:
-        ValueError: If a class is not in 0 to `num_classes` - 1; scikit-learn alone would drop the sample.
+        ValueError: If a class is not in 0 to `num_classes` - 1; scikit-learn drops such a sample.
     """
     _assert_classes(label, num_classes)
     _assert_classes(predicted, num_classes)
-    if len(label) == 0:
-        return np.zeros((num_classes, num_classes), dtype=np.int64)
-    return confusion_matrix(label, predicted, labels=range(num_classes)).astype(np.int64)
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(counts, (np.asarray(label, dtype=np.int64), np.asarray(predicted, dtype=np.int64)), 1)
+    return counts
 
 
 def _assert_classes(named: Classes, num_classes: int) -> None:
     outside = sorted(set(np.asarray(named).tolist()) - set(range(num_classes)))
     if outside:
-        raise ValueError(f"class {outside[0]} among labels or predictions; expected 0 to {num_classes - 1}")
+        raise ValueError(
+            f"class {outside[0]} among labels or predictions; expected 0 to {num_classes - 1}"
+        )
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> np.ndarray:

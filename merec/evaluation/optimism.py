@@ -21,7 +21,7 @@ class Optimism:
 
     Attributes:
         honest: Last epoch of every fold, which is what merec reports: (UF1, UAR).
-        best_epoch: Best epoch of each held-out subject, chosen on that subject, as released code does.
+        best_epoch: Best epoch of each held-out subject, chosen on it, as released code does.
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
         random_guess: Random guessing given the same choice of epochs: mean of repeats, no learning.
         epochs: How many epochs there were to choose from.
@@ -37,7 +37,7 @@ class Optimism:
 def choose_best_epoch_per_subject(
     predicted: Epochs, label: Int[np.ndarray, " samples"], subject: np.ndarray
 ) -> Int[np.ndarray, " samples"]:
-    """What is predicted if each held-out subject picks the epoch that names most of its samples rightly.
+    """What is predicted if each held-out subject picks the epoch that is right most often.
 
     The earliest such epoch is taken. This is the leak, measured; it is no way to choose an epoch.
     """
@@ -85,7 +85,9 @@ def measure_optimism(
     )
 
 
-def _score_best_column(predicted: Epochs, label: np.ndarray, num_classes: int) -> tuple[float, float]:
+def _score_best_column(
+    predicted: Epochs, label: np.ndarray, num_classes: int
+) -> tuple[float, float]:
     """UF1 and UAR of the epoch of highest pooled UF1, all epochs scored at once."""
     counts = np.zeros((predicted.shape[1], num_classes, num_classes), dtype=np.int64)
     epoch = np.arange(predicted.shape[1])

@@ -1,4 +1,4 @@
-"""Tables of predictions: one row per held-out sample and seed, joined by sample id and nothing else."""
+"""Tables of predictions: one row per held-out sample and seed, joined by sample id alone."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,9 +13,7 @@ from merec.files import atomic, write_text
 from merec.types import InputError, Protocol
 
 COLUMNS = ["sample_id", "corpus", "subject", "clip", "fold", "seed", "label", "predicted"]
-_TYPES = dict.fromkeys(["sample_id", "corpus", "subject", "clip"], str) | dict.fromkeys(
-    ["fold", "seed", "label", "predicted"], "int64"
-)
+_NUMBERS = ["fold", "seed", "label", "predicted"]
 
 
 def tabulate(
@@ -50,8 +48,8 @@ def tabulate(
     finite = np.isfinite(probability).all(1)
     if not finite.all():
         raise ValueError(
-            f"fold {fold}: the model's probabilities of {list(sample_id)[finite.argmin()]} are not finite; "
-            "training diverged (try a lower optimizer.lr)"
+            f"fold {fold}: the model's probabilities of {list(sample_id)[finite.argmin()]} are not "
+            "finite; training diverged (try a lower optimizer.lr)"
         )
     # As float64, since what is read back is: single precision would return with other bits.
     said = pd.DataFrame(probability.astype(np.float64), columns=[f"p_{name}" for name in classes])
@@ -75,19 +73,29 @@ def read_predictions(path: Path) -> pd.DataFrame:
         InputError: If a column is missing or a row is not readable.
     """
     try:
-        # Subjects such as 006 are names, and a clip called NA is no missing value.
-        table = pd.read_csv(path, dtype=_TYPES, keep_default_na=False, float_precision="round_trip")
+        # Subjects such as 006 are names, and a clip called NA is no missing value. Numbers are read
+        # as text first: by version, pandas' own parser rounds probabilities, and 1.5 is no class.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
         missing = [column for column in COLUMNS if column not in table]
-        probability = table.filter(regex="^p_").astype("float64")
+        types = dict.fromkeys(table.filter(regex="^p_"), "float64") | dict.fromkeys(
+            _NUMBERS, "int64"
+        )
+        table = table.astype({column: kind for column, kind in types.items() if column in table})
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it and run its fold again") from error
+        raise InputError(
+            f"{path} is damaged ({error}); delete it and run its fold again"
+        ) from error
     if missing:
-        raise InputError(f"{path} has no column {', '.join(missing)}; it is no table of predictions")
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}; it is no table of predictions"
+        )
     # A line that was cut off still parses: what it lacks is read as not a number.
-    whole = np.isfinite(probability).all(axis=1) & table[COLUMNS].notna().all(axis=1)
+    whole = np.isfinite(table.filter(regex="^p_")).all(axis=1)
     if not whole.all():
         line = int(whole.argmin()) + 2
-        raise InputError(f"{path} is damaged (line {line} is not whole); delete it and run its fold again")
+        raise InputError(
+            f"{path} is damaged (line {line} is not whole); delete it and run its fold again"
+        )
     return table
 
 
@@ -106,8 +114,8 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
         if outside.any():
             row = predictions[outside].iloc[0]
             raise InputError(
-                f"{source}: {column} of sample {row['sample_id']} is {row[column]}, but {protocol.name} has "
-                f"classes 0 to {num_classes - 1}"
+                f"{source}: {column} of sample {row['sample_id']} is {row[column]}, but "
+                f"{protocol.name} has classes 0 to {num_classes - 1}"
             )
     twice = predictions.duplicated(["sample_id", "seed"])
     if twice.any():
@@ -127,9 +135,9 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
         found = describe_protocol(protocol.name, rows, protocol.classes)
         if found != protocol:
             raise InputError(
-                f"{source}: the {found.samples} samples of seed {seed} are not the {protocol.samples} of "
-                f"{protocol.name} ({found.hash}, not {protocol.hash}); its folders hold another corpus or "
-                "another version of it"
+                f"{source}: the {found.samples} samples of seed {seed} are not the "
+                f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "
+                "folders hold another corpus or another version of it"
             )
 
 
@@ -150,7 +158,9 @@ def export_megc2019_log(path: Path, predictions: pd.DataFrame) -> None:
     """
     seeds = sorted(predictions["seed"].unique().tolist())
     if len(seeds) > 1:
-        raise InputError(f"{path.name} takes one prediction per sample, but there are seeds {seeds}; pick one")
+        raise InputError(
+            f"{path.name} takes one prediction per sample, but there are seeds {seeds}; pick one"
+        )
     lines = []
     for (corpus, subject), rows in predictions.groupby(["corpus", "subject"], sort=True):
         lines.append(f"{corpus} {subject}")

@@ -1,4 +1,4 @@
-"""Protocols: a list of samples with a name and a hash, so that unlike numbers are never compared."""
+"""Protocols: a list of samples with a name and a hash, so that only like numbers are compared."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,8 @@ def assert_counts(
     Args:
         index: Columns `sample_id`, `corpus`, `subject`, `label`.
         classes: Class names in label order.
-        expected: `samples`, `subjects`, and counts by name under `corpus` and `class`; each optional.
+        expected: `samples`, `subjects`, and counts by name under `corpus` and `class`; each is
+            optional.
         source: The file or folder read, for the message.
 
     Raises:
@@ -36,7 +37,11 @@ def assert_counts(
     found |= {f"class {name}": int(n) for name, n in label_names.value_counts().items()}
     wanted: dict[str, int] = {}
     for key, value in expected.items():
-        wanted |= {f"{key} {k}": n for k, n in value.items()} if isinstance(value, Mapping) else {key: value}
+        wanted |= (
+            {f"{key} {k}": n for k, n in value.items()}
+            if isinstance(value, Mapping)
+            else {key: value}
+        )
     wrong = [
         f"{key}: {found.get(key, 0)} found, {n} expected"
         for key, n in wanted.items()
@@ -44,8 +49,9 @@ def assert_counts(
     ]
     if wrong:
         raise InputError(
-            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); copy it again from "
-            "its source, or set corpus.expected=null and another corpus.name to use a subset knowingly"
+            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); copy it again "
+            "from its source, or set corpus.expected=null and another corpus.name to use a subset "
+            "knowingly"
         )
 
 
@@ -58,7 +64,7 @@ def assert_same_protocol(a: Protocol, b: Protocol, name_a: str, name_b: str) -> 
     if a != b:
         raise InputError(
             f"{name_a} and {name_b} follow different protocols and cannot be compared: "
-            f"{a.name} ({a.samples} samples, {a.subjects} subjects, {len(a.classes)} classes, {a.hash}) "
-            f"and {b.name} ({b.samples} samples, {b.subjects} subjects, {len(b.classes)} classes, "
-            f"{b.hash}); run both on one corpus with one class map"
+            f"{a.name} ({a.samples} samples, {a.subjects} subjects, {len(a.classes)} classes, "
+            f"{a.hash}) and {b.name} ({b.samples} samples, {b.subjects} subjects, "
+            f"{len(b.classes)} classes, {b.hash}); run both on one corpus with one class map"
         )

@@ -71,7 +71,8 @@ def read_run(folder: Path) -> Run:
     for name in ("config.yaml", "environment.json"):
         if not (folder / name).exists():
             raise InputError(
-                f"{folder} is no run folder: it has no {name}; give a folder that `merec train` wrote"
+                f"{folder} is no run folder: it has no {name}; give a folder that `merec train` "
+                "wrote"
             )
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -80,8 +81,8 @@ def read_run(folder: Path) -> Run:
         _ = environment["configuration"], environment["name"]
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise InputError(
-            f"config.yaml or environment.json of {folder} is damaged ({type(error).__name__}: {error}); "
-            "run its command again in a new folder"
+            f"config.yaml or environment.json of {folder} is damaged ({type(error).__name__}: "
+            f"{error}); run its command again in a new folder"
         ) from error
     # The folds, not the pooled table: a run that was killed has only the former.
     files = sorted((folder / "folds").glob("*/predictions.csv"))
@@ -104,13 +105,15 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
         inside = sorted(file.parent for file in path.rglob("environment.json"))
         if not inside:
             raise InputError(f"there is no run in {path}: no environment.json below it")
-        runs |= {folder.resolve(): read_run(folder) for folder in inside}
+        for folder in inside:
+            if folder.resolve() not in runs:
+                runs[folder.resolve()] = read_run(folder)
     return list(runs.values())
 
 
 @dataclass(frozen=True)
 class Score:
-    """A metric of pooled predictions, averaged over seeds, with its 95 % subject-bootstrap interval."""
+    """A pooled metric, averaged over seeds, with its 95 % subject-bootstrap interval."""
 
     value: float
     low: float
@@ -146,7 +149,7 @@ class Result:
     @property
     def subsets(self) -> dict[str, pd.DataFrame]:
         """`Full`, and the same predictions by source data set where there are several."""
-        by_corpus = dict(list(self.predictions.groupby("corpus")))
+        by_corpus = {str(name): rows for name, rows in self.predictions.groupby("corpus")}
         return {"Full": self.predictions} | (by_corpus if len(by_corpus) > 1 else {})
 
     def confusions(
@@ -168,7 +171,11 @@ class Result:
         counts = self.confusions()[1].sum(1)
         f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
         return {
-            name: {"f1": float(f1[c]), "recall": float(recall[c]), "samples": int(counts[0, c].sum())}
+            name: {
+                "f1": float(f1[c]),
+                "recall": float(recall[c]),
+                "samples": int(counts[0, c].sum()),
+            }
             for c, name in enumerate(self.protocol.classes)
         }
 
@@ -202,7 +209,9 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
         path = f"{prefix}{key}"
-        flat |= flatten(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
+        flat |= (
+            flatten(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
+        )
     return flat
 
 
@@ -230,7 +239,9 @@ def _name_apart(groups: list[list[Run]]) -> list[str]:
     names = [group[0].environment["name"] for group in groups]
     details = []
     for name, group in zip(names, groups, strict=True):
-        same = [flatten(other[0].config) for other, n in zip(groups, names, strict=True) if n == name]
+        same = [
+            flatten(other[0].config) for other, n in zip(groups, names, strict=True) if n == name
+        ]
         mine = flatten(group[0].config)
         keys = [
             key
@@ -249,4 +260,6 @@ def _name_apart(groups: list[list[Run]]) -> list[str]:
             return apart
     # They differ in what no name shows (another version of the code, say).
     hashes = [group[0].environment["configuration"] for group in groups]
-    return [f"{name} [{configuration[:8]}]" for name, configuration in zip(apart, hashes, strict=True)]
+    return [
+        f"{name} [{configuration[:8]}]" for name, configuration in zip(apart, hashes, strict=True)
+    ]

@@ -47,7 +47,8 @@ def leave_one_subject_out(subjects: Names) -> list[Fold]:
         )
     splits = LeaveOneGroupOut().split(names, groups=names)
     return [
-        Fold(number, str(names[test[0]]), train, test) for number, (train, test) in enumerate(splits)
+        Fold(number, str(names[test[0]]), train, test)
+        for number, (train, test) in enumerate(splits)
     ]
 
 
@@ -77,7 +78,9 @@ def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
 def split_inner_subjects(
     fold: Fold, subjects: Names, labels: Labels, parts: int, seed: int
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " inner"]]:
-    """Set one of `parts` groups of *training* subjects aside to choose by; the held-out one has no say.
+    """Set one of `parts` groups of *training* subjects aside to choose by.
+
+    The held-out subject has no say in it.
 
     Returns:
         Rows to train on and rows to choose by: disjoint in subjects, together `fold.train`.
@@ -86,7 +89,7 @@ def split_inner_subjects(
         InputError: If there are fewer training subjects than parts, or fewer than two parts.
     """
     groups, classes = np.asarray(subjects, dtype=str)[fold.train], np.asarray(labels)[fold.train]
-    # With more parts than subjects scikit-learn leaves some parts empty: there would be nothing to choose by.
+    # With more parts than subjects scikit-learn leaves parts empty: nothing to choose by.
     if not 2 <= parts <= len(np.unique(groups)):
         raise InputError(
             f"{parts} inner parts of {len(np.unique(groups))} training subjects; "

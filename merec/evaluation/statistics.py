@@ -1,8 +1,8 @@
 """How sure one may be: whole subjects are drawn, since samples of one face are not independent.
 
-Confusion matrices have axes (seeds, subjects, classes, classes). A metric is taken of each seed's pooled
-matrix and then averaged over seeds; the subjects of a draw are the same for all seeds and both sides of a
-comparison.
+Confusion matrices have axes (seeds, subjects, classes, classes). A metric is taken of each seed's
+pooled matrix and then averaged over seeds; the subjects of a draw are the same for all seeds and
+both sides of a comparison.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,9 @@ def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "
     return np.random.default_rng(seed).multinomial(num_subjects, even, size=draws)
 
 
-def _score_draws(metric: Metric, counts: np.ndarray, times: np.ndarray) -> Float[np.ndarray, " draws"]:
+def _score_draws(
+    metric: Metric, counts: np.ndarray, times: np.ndarray
+) -> Float[np.ndarray, " draws"]:
     """The seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
     classes = counts.shape[-1]
     scores = [
@@ -82,7 +84,8 @@ def align_seeds(a: BySubjectA, b: BySubjectB) -> tuple[BySubject, BySubject]:
     """
     if len(a) != len(b) and 1 not in (len(a), len(b)):
         raise InputError(
-            f"{len(a)} seeds against {len(b)} cannot be paired; give both sides equally many, or one side one"
+            f"{len(a)} seeds against {len(b)} cannot be paired; give both sides equally many, or "
+            "one side a single one"
         )
     seeds = max(len(a), len(b))
     return tuple(np.repeat(x, seeds // len(x), axis=0) for x in (a, b))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Flow maps as numbers: the mirror image of a map, and a short description for simple estimators."""
+"""The mirror image of a flow map, and its short description for simple estimators."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def mirror(
 ) -> UInt8[np.ndarray, "maps channels height width"]:
     """Show the same motion on the mirrored face: all channels reversed in x, and u turned round.
 
-    Every channel is min-max stretched to 0..255, and the stretch of -u is 255 minus the stretch of u.
+    Every channel is min-max stretched to 0..255, so that the stretch of -u is 255 minus that of u.
     The vertical component, strain and depth keep their values. Mirroring twice changes nothing.
 
     Args:
@@ -41,10 +41,10 @@ def describe(
 ) -> Float[np.ndarray, "maps features"]:
     """Mean motion in each cell of a grid, relative to the median motion of the face.
 
-    The stretch to 0..255 moved the zero of a flow component to an unknown grey value. Most of a face
-    rests in a micro-expression, so the median of a map estimates that value, and takes out what is
-    left of a head shift. Each map and channel is centred by its own median only, no other sample
-    has a say.
+    The stretch to 0..255 moved the zero of a flow component to an unknown grey value. Most of a
+    face rests in a micro-expression, so the median of a map estimates that value, and takes out
+    what is left of a head shift. Each map and channel is centred by its own median: no other
+    sample has a say.
 
     Args:
         maps: Motion of each sample, 0..255.
@@ -63,7 +63,7 @@ def describe(
     missing = [name for name in keep if name not in channels]
     if missing or not keep:
         raise InputError(
-            f"keep={list(keep)}, but the maps have the channels {list(channels)}; keep some of those"
+            f"keep={list(keep)}, but the maps have channels {list(channels)}; keep some of those"
         )
     _, _, height, width = maps.shape
     if cells < 1 or height % cells or width % cells:

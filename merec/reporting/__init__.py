@@ -1,1 +1,1 @@
-"""Predictions as tables, figures and one HTML page; whatever is printed can be computed again from them."""
+"""Predictions as tables, figures and one HTML page, all of it recomputable from the predictions."""

@@ -10,7 +10,7 @@ from merec.evaluation.metrics import uar, uf1
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.runs import Result, find_runs, pool_runs
 from merec.evaluation.statistics import DRAWS, compare_paired, pooled
-from merec.reporting.formats import make_rich_table
+from merec.reporting.formats import print_table
 from merec.reporting.notation import (
     describe_results,
     format_difference,
@@ -37,15 +37,19 @@ def compare_runs(a: Path, b: Path, console: Console | None = None) -> pd.DataFra
         See `compare_results`.
 
     Raises:
-        InputError: If a side is not exactly one configuration or is incomplete, or if the two follow
-            different protocols or have seeds that cannot be paired.
+        InputError: If a side is not exactly one configuration or is incomplete, or if the two
+            follow different protocols or have seeds that cannot be paired.
     """
     one, other = _read_side(a), _read_side(b)
     assert_same_protocol(one.protocol, other.protocol, str(a), str(b))
     table = compare_results(one, other)
-    names = (one.name, other.name) if one.name != other.name else (f"{one.name} ({a})", f"{one.name} ({b})")
+    names = (
+        (one.name, other.name)
+        if one.name != other.name
+        else (f"{one.name} ({a})", f"{one.name} ({b})")
+    )
     console = console or Console()
-    console.print(make_rich_table(lay_out_comparison(table, one, other, names)))
+    print_table(console, lay_out_comparison(table, one, other, names))
     console.print(Text(quote_comparison(table, one, other, names)))
     return table
 
@@ -54,9 +58,9 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     """Differences B - A, Full and by data set.
 
     Returns:
-        One row per subset and metric: `subset`, `metric`, `a`, `b`, `difference`, `low` and `high` (95 %
-        paired subject bootstrap), `p` (paired subject permutation, two-sided, not corrected for the number
-        of rows), `samples`, `subjects`.
+        One row per subset and metric: `subset`, `metric`, `a`, `b`, `difference`, `low` and `high`
+        (95 % paired subject bootstrap), `p` (paired subject permutation, two-sided, not corrected
+        for the number of rows), `samples`, `subjects`.
 
     Raises:
         InputError: If the subjects differ, or the seeds cannot be paired.
@@ -68,8 +72,8 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
         if subjects_a != subjects_b:
             unlike = sorted(set(subjects_a) ^ set(subjects_b))
             raise InputError(
-                f"{a.name} and {b.name} were not tested on the same subjects: {format_list(unlike[:8])} in "
-                "one only; run both on one corpus"
+                f"{a.name} and {b.name} were not tested on the same subjects: "
+                f"{format_list(unlike[:8])} in one only; run both on one corpus"
             )
         for name, metric in _METRICS.items():
             try:
@@ -77,8 +81,8 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
             except ValueError as error:
                 raise InputError(
                     f"seeds {format_list(a.seeds)} of {a.name} cannot be paired with seeds "
-                    f"{format_list(b.seeds)} of {b.name}; run both with equally many seeds, or one of them "
-                    "with a single one"
+                    f"{format_list(b.seeds)} of {b.name}; run both with equally many seeds, or one "
+                    "of them with a single one"
                 ) from error
             rows.append(
                 {
@@ -103,7 +107,6 @@ def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result, names: tuple[s
         {
             "Samples of": name_subset(row["subset"]),
             "n": str(row["samples"]),
-            "Subjects": str(row["subjects"]),
             "Metric": row["metric"].upper(),
             "A": format_number(row["a"]),
             "B": format_number(row["b"]),
@@ -113,9 +116,9 @@ def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result, names: tuple[s
         for _, row in table.iterrows()
     ]
     caption = (
-        f"A: {names[0]}. B: {names[1]}. {describe_results([a, b])} [95 % interval of {DRAWS:,} paired draws of "
-        f"whole subjects]; p: paired permutation of subjects, {DRAWS:,} draws, two-sided, not corrected for "
-        "the number of rows."
+        f"A: {names[0]}. B: {names[1]}. {describe_results([a, b])} [95 % interval of {DRAWS:,} "
+        f"paired draws of whole subjects]; p: paired permutation of subjects, {DRAWS:,} draws, "
+        "two-sided, not corrected for the number of rows."
     )
     return Table("B against A", caption, pd.DataFrame(rows))
 
@@ -123,19 +126,19 @@ def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result, names: tuple[s
 def quote_comparison(table: pd.DataFrame, a: Result, b: Result, names: tuple[str, str]) -> str:
     """One sentence with everything a reader needs."""
     protocol = a.protocol
-    full = table[table["subset"] == "Full"].set_index("metric")
+    full = table[table["subset"] == "Full"]
     scores = " and ".join(
-        f"{metric.upper()} {format_number(row['b'])} against {format_number(row['a'])}, a difference of "
-        f"{_format_difference(row)}, p {format_p(row['p'], DRAWS)}"
-        for metric, row in full.iterrows()
+        f"{row['metric'].upper()} {format_number(row['b'])} against {format_number(row['a'])} "
+        f"(difference {_format_difference(row)}, p {format_p(row['p'], DRAWS)})"
+        for _, row in full.iterrows()
     )
-    seeds = "; ".join(dict.fromkeys(format_list(result.seeds) for result in (b, a)))
     guilty = [name for name, result in zip(names, (a, b), strict=True) if result.transductive]
     warning = f"; transductive pretraining: {' and '.join(guilty)}" if guilty else ""
     return (
-        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, all folds pooled), "
-        f"{names[1]} has {scores} compared with {names[0]} (95 % paired subject-bootstrap intervals, paired "
-        f"subject-permutation tests, {DRAWS:,} draws each; seeds {seeds}{warning})."
+        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, all folds "
+        f"pooled), {names[1]} (seeds {format_list(b.seeds)}) beside {names[0]} (seeds "
+        f"{format_list(a.seeds)}) has {scores}; 95 % paired subject-bootstrap intervals, paired "
+        f"subject-permutation tests, {DRAWS:,} draws each{warning}."
     )
 
 
@@ -150,6 +153,7 @@ def _read_side(path: Path) -> Result:
     if len(results) != 1:
         names = "; ".join(f"{result.name} in {result.runs[0].folder}" for result in results)
         raise InputError(
-            f"{path} holds {len(results)} configurations, but a side of a comparison is exactly one: {names}"
+            f"{path} holds {len(results)} configurations, but a side of a comparison is exactly "
+            f"one: {names}; give the folder of one of them"
         )
     return results[0]

@@ -12,12 +12,12 @@ BAND = (10, 50, 90)  # percentiles over folds: the median and the band around it
 def read_curves(result: Result) -> pd.DataFrame | None:
     """Read the learning curves of a result; `None` where no epochs were recorded.
 
-    Folds that stopped earlier than others (epochs chosen by inner subjects) count only while they ran.
+    Folds that stopped earlier than others (epochs chosen by inner subjects) count while they ran.
 
     Returns:
-        One row per `epoch` from 1: `train_loss_10`, `_50` and `_90` percent quantiles over folds and seeds,
-        the same of `train_accuracy`, and `held_out_accuracy`, pooled over the folds' held-out samples and
-        averaged over seeds.
+        One row per `epoch` from 1: `train_loss_10`, `_50` and `_90` percent quantiles over folds
+        and seeds, the same of `train_accuracy`, and `held_out_accuracy`, pooled over the folds'
+        held-out samples and averaged over seeds.
     """
     label = result.predictions.drop_duplicates("sample_id").set_index("sample_id")["label"]
     losses, accuracies, hits_of_seeds = [], [], []

@@ -4,6 +4,8 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import product
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +14,7 @@ from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from merec.evaluation.runs import Result
 from merec.reporting.notation import format_number, name_subset
 
 # Okabe & Ito 2008: told apart by colour-blind readers.
@@ -25,7 +28,7 @@ def to_svg(figure: Figure, prefix: str = "figure") -> str:
 
     Args:
         figure: What to write.
-        prefix: Put before every id, so that two figures of one page do not refer to each other's parts.
+        prefix: Put before every id, so that figures of one page do not use each other's parts.
     """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "merec", "svg.fonttype": "path"}):
@@ -37,10 +40,16 @@ def to_svg(figure: Figure, prefix: str = "figure") -> str:
     return svg.strip()
 
 
+def plot_confusion(result: Result) -> Figure:
+    """The confusion matrices of a result, Full and by data set; see `draw_confusion`."""
+    counts = {subset: result.confusions(subset)[1].sum(1) for subset in result.subsets}
+    return draw_confusion(counts, result.protocol.classes, result.name)
+
+
 def draw_confusion(
     counts: dict[str, Int[np.ndarray, "seeds classes classes"]], classes: Sequence[str], title: str
 ) -> Figure:
-    """Confusion matrices of all folds pooled, one panel per subset: counts and percent of the true class.
+    """Pooled confusion matrices, one panel per subset: counts and percent of the true class.
 
     Args:
         counts: For each subset, matrices of true (rows) by predicted (columns) class.
@@ -53,23 +62,21 @@ def draw_confusion(
     for axes, (subset, by_seed) in zip(panels, counts.items(), strict=True):
         pooled = by_seed.sum(0)
         share = pooled / np.maximum(pooled.sum(1, keepdims=True), 1)
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), count in np.ndenumerate(pooled):
+        _draw_cells(axes, share, "Blues")
+        for row, column in product(range(len(classes)), repeat=2):
             axes.text(
                 column,
                 row,
-                f"{count}\n{100 * share[row, column]:.0f} %",
+                f"{pooled[row, column]}\n{100 * share[row, column]:.0f} %",
                 ha="center",
                 va="center",
                 fontsize=_SMALL,
-                color="white" if share[row, column] > 0.55 else "black",
+                color="white" if share[row, column] > 0.7 else "black",
             )
         axes.set_title(f"{_plain(name_subset(subset))} (n = {by_seed[0].sum()})", fontsize=_MEDIUM)
         names = [_plain(name) for name in classes]
         axes.set_xticks(range(len(classes)), names, fontsize=_SMALL, rotation=30, ha="right")
         axes.set_yticks(range(len(classes)), names if axes is panels[0] else [], fontsize=_SMALL)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
     panels[0].set_ylabel("true class", fontsize=_MEDIUM)
     figure.supxlabel("predicted class", fontsize=_MEDIUM)
     seeds = len(next(iter(counts.values())))
@@ -111,7 +118,7 @@ def _draw_bars_of(axes: Axes, table: pd.DataFrame, metric: str) -> None:
     # A percentile interval need not hold the value it belongs to; an error bar must not turn round.
     reach = np.clip([value - low, high - value], 0, None)
     axes.errorbar(value, place, xerr=reach, fmt="none", ecolor="black", elinewidth=1.1, capsize=2.5)
-    for y, x in zip(place, value, strict=True):
+    for y, x in enumerate(value.tolist()):
         axes.text(0.012, y, format_number(x, 3), va="center", fontsize=_SMALL, bbox=_LABEL_BOX)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(table) - 0.5, -0.5)
@@ -131,9 +138,9 @@ def draw_subjects(subjects: pd.DataFrame) -> Figure:
     mean = subjects.groupby(by, sort=False)["accuracy"].mean().unstack("result").sort_index()
     mean = mean[subjects["result"].unique()]
     blocks = []
-    for corpus, table in mean.groupby(level="corpus"):
+    for corpus, table in mean.groupby(mean.index.get_level_values("corpus")):
         for part in np.array_split(np.arange(len(table)), -(-len(table) // 32)):
-            blocks.append((corpus, table.iloc[part]))
+            blocks.append((str(corpus), table.iloc[part]))
     widest = max(len(table) for _, table in blocks)
     cell = 0.31  # inch; blocks of unlike length keep cells of one size
     names = [_wrap(name, 26) for name in mean.columns]
@@ -157,7 +164,7 @@ def draw_subjects(subjects: pd.DataFrame) -> Figure:
 
 def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
     """Cells of percent, dark for low."""
-    axes.imshow(accuracy, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    _draw_cells(axes, accuracy, "cividis")
     for (row, column), value in np.ndenumerate(accuracy):
         axes.text(
             column,
@@ -166,14 +173,18 @@ def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
             ha="center",
             va="center",
             fontsize=_SMALL,
-            color="black" if value > 0.55 else "white",
+            color="black" if value >= 0.5 else "white",
         )
+
+
+def _draw_cells(axes: Axes, share: np.ndarray, colours: str) -> None:
+    """Shares as coloured cells, the first row on top; no pixels, so that they stay sharp."""
+    height, width = share.shape
+    edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
+    axes.pcolormesh(*edges, share, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=0.8)
+    axes.set_ylim(height - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(np.arange(1, accuracy.shape[1]) - 0.5, minor=True)
-    axes.set_yticks(np.arange(1, accuracy.shape[0]) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1)
-    axes.tick_params(which="minor", length=0)
 
 
 def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
@@ -216,12 +227,12 @@ _READINGS = (
     ("honest", "honest: last epoch", "o", COLOURS[0]),
     ("best_common_epoch", "best common epoch", "D", COLOURS[2]),
     ("best_epoch", "best epoch on test", "s", COLOURS[5]),
-    ("random_guess", "random guessing, best epoch on test", "X", _GREY),
+    ("random_guess", "random guessing, best epoch on test", "|", _GREY),
 )
 
 
 def draw_optimism(optimism: pd.DataFrame) -> Figure:
-    """The honest score of each result beside what choosing epochs on the held-out subjects would claim.
+    """The honest score of each result beside what choosing epochs on the test would claim.
 
     Args:
         optimism: See `tables.read_optimism`; at least one row.
@@ -232,11 +243,17 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, 2, sharex=True)
     for axes, metric in zip(panels, ("uf1", "uar"), strict=True):
         axes.hlines(
-            place, mean[f"honest_{metric}"], mean[f"best_epoch_{metric}"], color=COLOURS[5], linewidth=2
+            place,
+            mean[f"honest_{metric}"],
+            mean[f"best_epoch_{metric}"],
+            color=COLOURS[5],
+            linewidth=2,
         )
         for name, label, marker, colour in _READINGS:
             x = mean[f"{name}_{metric}"]
-            axes.plot(x, place, marker, color=colour, markersize=8, label=label, linestyle="none")
+            # A tall stroke stays visible under a marker at the same place.
+            size, edge = (20, 2.5) if marker == "|" else (8, 0)
+            axes.plot(x, place, marker, color=colour, ms=size, mew=edge, label=label)
         for name, dy, colour in (("honest", -0.3, COLOURS[0]), ("best_epoch", 0.38, COLOURS[5])):
             for y, x in zip(place, mean[f"{name}_{metric}"], strict=True):
                 text = format_number(x, 3)
@@ -248,11 +265,13 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
         axes.set_title(metric.upper(), fontsize=_MEDIUM, loc="left")
         _tidy(axes, "x")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=_SMALL, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=4, fontsize=_SMALL, frameon=False
+    )
     return figure
 
 
-def _tidy(axes: Axes, grid: str) -> None:
+def _tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
     """Few lines, small figures, a faint grid across the values."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=_SMALL)

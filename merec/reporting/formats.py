@@ -2,7 +2,9 @@
 
 import re
 
+import rich.box
 import rich.table
+from rich.console import Console
 from rich.text import Text
 
 from merec.reporting.tables import Table
@@ -27,6 +29,7 @@ _LATEX = {
     "³": r"\textsuperscript{3}",
     "…": r"\ldots{}",
     "≤": r"$\leq$",
+    "\N{NO-BREAK SPACE}": "~",
     "\n": " ",
 }
 
@@ -45,9 +48,8 @@ def escape_latex(text: str) -> str:
 
 def write_markdown(table: Table) -> str:
     """A GitHub pipe table under its title and caption."""
-    columns = list(table.rows)
-    rules = ["---:" if table.is_numeric(column) else "---" for column in columns]
-    lines = [columns, *table.rows.itertuples(index=False, name=None)]
+    rules = ["---:" if table.is_numeric(column) else "---" for column in table.columns]
+    lines = [table.columns, *table.cells]
     cells = ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
     cells.insert(1, "|" + "|".join(rules) + "|")
     return f"## {table.title}\n\n{escape_markdown(table.caption)}\n\n" + "\n".join(cells) + "\n"
@@ -55,13 +57,9 @@ def write_markdown(table: Table) -> str:
 
 def write_latex(table: Table, label: str) -> str:
     r"""A LaTeX `table` with booktabs rules, to `\input`."""
-    columns = list(table.rows)
-    # A cell that starts with [ would be read as the optional argument of the \\ before it: hence {}.
-    lines = [
-        "{}" + " & ".join(map(escape_latex, line)) + r" \\"
-        for line in table.rows.itertuples(index=False, name=None)
-    ]
-    alignment = "".join("r" if table.is_numeric(column) else "l" for column in columns)
+    # A cell that starts with [ would be read as an argument of the \\ before it: hence {}.
+    lines = ["{}" + " & ".join(map(escape_latex, line)) + r" \\" for line in table.cells]
+    alignment = "".join("r" if table.is_numeric(column) else "l" for column in table.columns)
     return "\n".join(
         [
             r"\begin{table*}",
@@ -70,7 +68,7 @@ def write_latex(table: Table, label: str) -> str:
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
-            " & ".join(map(escape_latex, columns)) + r" \\",
+            " & ".join(map(escape_latex, table.columns)) + r" \\",
             r"\midrule",
             *lines,
             r"\bottomrule",
@@ -84,19 +82,30 @@ def write_latex(table: Table, label: str) -> str:
 def make_rich_table(table: Table) -> rich.table.Table:
     """A table for the terminal; brackets in cells are text, not rich's markup."""
     made = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         title=Text(table.title, style="bold"),
         caption=Text(table.caption),
         caption_justify="left",
         title_justify="left",
     )
-    for column in table.rows:
+    for column in table.columns:
         right = table.is_numeric(column)
-        # Names may wrap; a broken number would be misread.
-        made.add_column(Text(column), justify="right" if right else "left", no_wrap=right)
-    previous = None
-    for cells in table.rows.itertuples(index=False, name=None):
-        if previous not in (None, cells[0]) and table.rows.iloc[:, 0].duplicated().any():
-            made.add_section()
-        made.add_row(*map(Text, cells))
-        previous = cells[0]
+        # Names may wrap, nothing is cut; a number on two lines would be misread.
+        cells = table.rows[column]
+        words = cells if right else cells.str.split().explode().dropna()
+        made.add_column(
+            Text(column),
+            justify="right" if right else "left",
+            overflow="fold",
+            min_width=min(max(map(len, words), default=1), 24),
+        )
+    for row in table.cells:
+        made.add_row(*map(Text, row))
     return made
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table, over the edge of a narrow terminal rather than with columns cut off."""
+    made = make_rich_table(table)
+    console.print(made, width=max(console.width, console.measure(made).minimum), crop=False)

@@ -1,6 +1,6 @@
 """One self-contained HTML page: what was run, what it scored, and how far one may believe it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -11,7 +11,13 @@ from matplotlib.figure import Figure
 from merec.evaluation.runs import Result
 from merec.reporting import figures
 from merec.reporting.curves import read_curves
-from merec.reporting.notation import NOTHING, describe_results, format_list, format_number, name_subset
+from merec.reporting.notation import (
+    NOTHING,
+    describe_results,
+    format_list,
+    format_number,
+    name_subset,
+)
 from merec.reporting.published import SOURCES
 from merec.reporting.tables import (
     Summary,
@@ -62,11 +68,11 @@ def write_page(summary: Summary, published: bool) -> str:
 
 
 def _write_runs(results: Sequence[Result]) -> str:
-    """Protocol, and of every result its seeds, folders, time and code; commands and versions below."""
+    """Protocol; seeds, folders, time and code of every result; commands and versions."""
     protocol = results[0].protocol
     facts = {
         "Protocol": f"{protocol.name}, hash {protocol.hash}",
-        "Samples": f"{protocol.samples} of {protocol.subjects} subjects, each held out once per seed",
+        "Samples": f"{protocol.samples} of {protocol.subjects} subjects, held out once per seed",
         "Classes": format_list(protocol.classes),
     }
     terms = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
@@ -90,7 +96,9 @@ def _write_runs(results: Sequence[Result]) -> str:
         )
         commands |= dict.fromkeys(str(e["command"]) for e in known if e.get("command"))
         for environment in known:
-            pairs = [f"{name} {version}" for name, version in environment.get("versions", {}).items()]
+            pairs = [
+                f"{name} {version}" for name, version in environment.get("versions", {}).items()
+            ]
             versions |= {format_list(pairs): None} if pairs else {}
     table = _write_table(Table("What was run", describe_results(results), pd.DataFrame(rows)))
     parts = [f"<dl>{terms}</dl>", table]
@@ -114,16 +122,19 @@ def _write_optimism(summary: Summary) -> str:
     if summary.optimism.empty:
         return ""
     text = (
-        "<p>Our numbers are those of the last epoch, which the held-out subject had no part in choosing. Much "
-        "released code instead keeps the epoch that is best on the held-out subject itself; what that would "
-        "have claimed here, and what random guessing reaches by the same choice, is measured and never used.</p>"
+        "<p>Our numbers are those of the last epoch, which the held-out subject had no part in "
+        "choosing. Much released code instead keeps the epoch that is best on the held-out subject "
+        "itself; what that would have claimed here, and what random guessing reaches by the same "
+        "choice, is measured and never used.</p>"
     )
     mean = summary.optimism.groupby("result", sort=False).mean(numeric_only=True)
     alt = "UF1 honest and with the best epoch on test: " + "; ".join(
         f"{name} {format_number(row['honest_uf1'])} and {format_number(row['best_epoch_uf1'])}"
         for name, row in mean.iterrows()
     )
-    picture = _write_figure(figures.draw_optimism(summary.optimism), alt, "Mean over seeds.", "optimism")
+    picture = _write_figure(
+        figures.draw_optimism(summary.optimism), alt, "Mean over seeds.", "optimism"
+    )
     return text + picture + _write_table(lay_out_optimism(summary))
 
 
@@ -134,16 +145,15 @@ def _write_bars(summary: Summary) -> str:
         for _, row in summary.scores.iterrows()
     )
     caption = (
-        "UF1 and UAR, mean over seeds, with 95 % intervals of whole subjects drawn with replacement. Data sets "
-        "are subsets of the same predictions."
+        "UF1 and UAR, mean over seeds, with 95 % intervals of whole subjects drawn with "
+        "replacement. Data sets are subsets of the same predictions."
     )
     return _write_figure(figures.draw_bars(summary.scores), alt, caption, "bars")
 
 
 def _write_confusion(result: Result) -> str:
-    counts = {subset: result.confusions(subset)[1].sum(1) for subset in result.subsets}
-    figure = figures.draw_confusion(counts, result.protocol.classes, result.name)
-    pooled = counts["Full"].sum(0)
+    figure = figures.plot_confusion(result)
+    pooled = result.confusions()[1].sum((0, 1))
     alt = f"Confusion matrix of {result.name}, rows true, columns predicted: " + "; ".join(
         f"{name} {format_list(row)}"
         for name, row in zip(result.protocol.classes, pooled.tolist(), strict=True)
@@ -154,8 +164,14 @@ def _write_confusion(result: Result) -> str:
 
 def _write_subjects(summary: Summary) -> str:
     """The heat map, and its numbers folded away."""
-    alt = f"Heat map: accuracy of each subject ({summary.subjects['subject'].nunique()}) under each result"
-    caption = "Percent of each held-out subject's samples named rightly, mean over seeds; (number of samples)."
+    subjects = summary.results[0].protocol.subjects
+    alt = (
+        f"Heat map: accuracy of each of {subjects} subjects under each result; the table has it too"
+    )
+    caption = (
+        "Percent of each held-out subject's samples named rightly, mean over seeds; in brackets "
+        "the number of samples."
+    )
     picture = _write_figure(figures.draw_subjects(summary.subjects), alt, caption, "subjects")
     table = _write_table(lay_out_subjects(summary))
     return f"{picture}<details><summary>The same as a table</summary>{table}</details>"
@@ -169,19 +185,21 @@ def _write_curves(results: Sequence[Result]) -> str:
             continue
         last = curves.iloc[-1]
         alt = (
-            f"Learning curves of {result.name}: after {len(curves)} epochs the median training loss is "
-            f"{last['train_loss_50']:.3g}, the median training accuracy "
+            f"Learning curves of {result.name}: after {len(curves)} epochs the median training "
+            f"loss is {last['train_loss_50']:.3g}, the median training accuracy "
             f"{format_number(last['train_accuracy_50'], 3)}, the held-out accuracy "
             f"{format_number(last['held_out_accuracy'], 3)}"
         )
-        caption = f"{result.name}: seeds {format_list(result.seeds)}, all folds. The last epoch is reported."
+        caption = f"{result.name}: all folds of seeds {format_list(result.seeds)}."
         figure = figures.draw_learning_curves(curves, result.name)
         parts.append(_write_figure(figure, alt, caption, f"curves-{_key(result)}"))
     return "".join(parts)
 
 
 def _write_published(table: Table, results: Sequence[Result]) -> str:
-    terms = "".join(f"<dt>{mark}</dt><dd>{escape(meaning)}</dd>" for mark, meaning in SOURCES.items())
+    terms = "".join(
+        f"<dt>{mark}</dt><dd>{escape(meaning)}</dd>" for mark, meaning in SOURCES.items()
+    )
     return f"<dl>{terms}</dl>" + _write_table(table, ours={result.name for result in results})
 
 
@@ -197,20 +215,20 @@ def _write_figure(figure: Figure, alt: str, caption: str, prefix: str) -> str:
     return f"<figure>\n{svg}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
 
 
-def _write_table(table: Table, ours: set[str] = frozenset()) -> str:  # type: ignore[assignment]
+def _write_table(table: Table, ours: Collection[str] = ()) -> str:
     """A table whose every cell is escaped; rows of `ours` stand out."""
-    marks = ['class="number"' if table.is_numeric(column) else "" for column in table.rows]
+    marks = [' class="number"' if table.is_numeric(column) else "" for column in table.columns]
     head = "".join(
-        f'<th scope="col" {mark}>{escape(column)}</th>'
-        for column, mark in zip(table.rows, marks, strict=True)
+        f'<th scope="col"{mark}>{escape(column)}</th>'
+        for column, mark in zip(table.columns, marks, strict=True)
     )
-    body = "".join(
-        f"<tr{' class="ours"' if cells[0] in ours else ''}>"
-        + "".join(f"<td {mark}>{escape(cell)}</td>" for cell, mark in zip(cells, marks, strict=True))
-        + "</tr>\n"
-        for cells in table.rows.itertuples(index=False, name=None)
-    )
+    body = []
+    for cells in table.cells:
+        row = (f"<td{mark}>{escape(cell)}</td>" for cell, mark in zip(cells, marks, strict=True))
+        body.append(('<tr class="ours">' if cells[0] in ours else "<tr>") + "".join(row) + "</tr>")
     return (
         f'<div class="wide"><table>\n<caption>{escape(table.caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>"
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        + "\n".join(body)
+        + "\n</tbody>\n</table></div>"
     )

@@ -67,10 +67,13 @@ def describe_results(results: Sequence[Result]) -> str:
     if len(by_seeds) == 1:
         seeds = f"seeds {next(iter(by_seeds))}"
     else:
-        seeds = "seeds " + "; ".join(f"{text} of {', '.join(who)}" for text, who in by_seeds.items())
+        seeds = "seeds " + "; ".join(
+            f"{text} of {', '.join(who)}" for text, who in by_seeds.items()
+        )
     guilty = [result.name for result in results if result.transductive]
     pretraining = f"YES for {', '.join(guilty)}" if guilty else "no"
     return (
-        f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, {protocol.subjects} "
-        f"subjects, {len(protocol.classes)} classes); {seeds}; transductive pretraining: {pretraining}."
+        f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
+        f"{protocol.subjects} subjects, {len(protocol.classes)} classes); {seeds}; "
+        f"transductive pretraining: {pretraining}."
     )

@@ -10,8 +10,8 @@ SOURCES = {
     "C": "read in the authors' repository or in the official challenge paper",
     "T": "read in a third party's table",
     "LEAK": (
-        "the code chooses the best epoch on the held-out subject, so the number is to be read beside our "
-        "best-epoch-on-test, not beside our honest one"
+        "the code chooses the best epoch on the held-out subject, so the number is to be read "
+        "beside our best-epoch-on-test, not beside our honest one"
     ),
 }
 
@@ -50,8 +50,8 @@ def load_published(protocol: str) -> PublishedTable:
     """Read what was published on a protocol; no rows where nothing is known.
 
     Args:
-        protocol: Name of the protocol; an annotation version (`casme3-4@v2`) is disregarded, since papers
-            seldom give theirs.
+        protocol: Name of the protocol; an annotation version (`casme3-4@v2`) is disregarded, since
+            papers seldom give theirs.
     """
     key = protocol.partition("@")[0]
     text = files("merec.reporting").joinpath("published.yaml").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from rich.console import Console
 from merec.evaluation.predictions import export_megc2019_log
 from merec.evaluation.runs import Result, find_runs, pool_runs
 from merec.files import atomic, write_text
-from merec.reporting.formats import make_rich_table, write_latex, write_markdown
+from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
 from merec.reporting.notation import make_slugs
 from merec.reporting.tables import (
@@ -18,6 +18,7 @@ from merec.reporting.tables import (
     lay_out_optimism,
     lay_out_published,
     lay_out_scores,
+    lay_out_scores_briefly,
     pool_predictions,
     summarize,
 )
@@ -32,19 +33,19 @@ def write_report(
 
     Args:
         paths: Run folders, or folders that hold some; all of one protocol.
-        out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv` (scores),
-            `classes.csv`, `subjects.csv`, `optimism.csv` (where epochs were recorded) and
-            `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
+        out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
+            (scores), `classes.csv`, `subjects.csv`, `optimism.csv` and `predictions.csv`; on
+            MEGC2019 the challenge's logs in `megc2019-log/`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
 
     Raises:
-        InputError: If a path holds no run, protocols differ, or a sample is missing or predicted twice.
+        InputError: If a path holds no run, protocols differ, or a sample is missing or predicted
+            twice.
     """
     results = pool_runs(find_runs(paths))
     summary = summarize(results)
-    scores = lay_out_scores(summary)
-    tables = {"scores": scores, "classes": lay_out_classes(summary)}
+    tables = {"scores": lay_out_scores(summary), "classes": lay_out_classes(summary)}
     if not summary.optimism.empty:
         tables["optimism"] = lay_out_optimism(summary)
     beside = lay_out_published(summary) if published else None
@@ -54,14 +55,15 @@ def write_report(
 
     _write_raw(summary, out)
     write_text(out / "table.md", "\n".join(map(write_markdown, tables.values())))
-    latex = [write_latex(table, name) for name, table in tables.items()]
+    brief = lay_out_scores_briefly(summary)  # a page and a terminal are narrow
+    latex = [write_latex(table, name) for name, table in (tables | {"scores": brief}).items()]
     write_text(out / "table.tex", "\n".join(["% needs \\usepackage{booktabs}", *latex]))
     write_text(out / "report.html", page)
 
     console = console or Console()
-    console.print(make_rich_table(scores))
-    if beside is not None:
-        console.print(make_rich_table(beside))
+    for name, table in (tables | {"scores": brief}).items():
+        if name != "classes":  # the page has these; beside a score its optimism is always shown
+            print_table(console, table)
     # Unwrapped, so that it can be copied or clicked.
     console.print(out / "report.html", soft_wrap=True)
     return results
@@ -74,9 +76,9 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "classes": summary.classes,
         "subjects": summary.subjects,
         "predictions": pool_predictions(summary.results),
+        # Without rows where no epochs were recorded: an older report's must not stay behind.
+        "optimism": summary.optimism,
     }
-    if not summary.optimism.empty:
-        frames["optimism"] = summary.optimism
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:
             frame.to_csv(part, index=False)

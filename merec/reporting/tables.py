@@ -8,6 +8,7 @@ import pandas as pd
 
 from merec.evaluation.metrics import METRICS, f1_per_class, recall_per_class
 from merec.evaluation.runs import Result
+from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
     NOTHING,
     describe_results,
@@ -18,6 +19,11 @@ from merec.reporting.notation import (
 )
 from merec.reporting.published import load_published
 
+INDENT = "\N{NO-BREAK SPACE}" * 2
+_HOW_SCORED = (
+    f"Mean over seeds of all folds pooled [95 % interval of {DRAWS:,} draws of whole subjects]; "
+    "data sets are subsets of the same predictions."
+)
 READINGS = ("honest", "best_common_epoch", "best_epoch", "random_guess")
 
 
@@ -34,6 +40,16 @@ class Table:
     title: str
     caption: str
     rows: pd.DataFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """Column titles."""
+        return [str(column) for column in self.rows]
+
+    @property
+    def cells(self) -> list[tuple[str, ...]]:
+        """The cells of each row."""
+        return list(self.rows.itertuples(index=False, name=None))
 
     def is_numeric(self, column: str) -> bool:
         """Whether a column holds numbers, which stand to the right."""
@@ -75,7 +91,8 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
     """Read the optimism meter of every result whose epochs were all recorded.
 
     Returns:
-        One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as `honest_uf1`.
+        One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as
+        `honest_uf1`.
     """
     rows = []
     for result in results:
@@ -101,10 +118,13 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
         optimism: See `read_optimism`.
 
     Returns:
-        One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`, `uf1_low`,
-        `uf1_high`, …), and on Full what best-epoch-on-test would have claimed (`claimed_uf1`, …).
+        One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`,
+        `uf1_low`, `uf1_high`, …), and on Full what best-epoch-on-test would have claimed
+        (`claimed_uf1`, …).
     """
-    claims = optimism.groupby("result")[["best_epoch_uf1", "best_epoch_uar"]].mean()
+    claims = (
+        optimism.groupby("result")[["best_epoch_uf1", "best_epoch_uar"]].mean().to_dict("index")
+    )
     rows = []
     for result in results:
         for subset, predictions in result.subsets.items():
@@ -116,11 +136,14 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
                 "transductive": result.transductive,
             }
             for metric, score in result.score(subset).items():
-                row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
-            known = subset == "Full" and result.name in claims.index
-            for metric in ("uf1", "uar"):
-                claim = claims.loc[result.name, f"best_epoch_{metric}"] if known else np.nan
-                row[f"claimed_{metric}"] = float(claim)
+                row |= {
+                    metric: score.value,
+                    f"{metric}_low": score.low,
+                    f"{metric}_high": score.high,
+                }
+            known = subset == "Full" and result.name in claims
+            claimed = claims[result.name] if known else {}
+            row |= {f"claimed_{m}": claimed.get(f"best_epoch_{m}", np.nan) for m in ("uf1", "uar")}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -134,7 +157,9 @@ def score_classes(results: Sequence[Result]) -> pd.DataFrame:
             f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
             for c, name in enumerate(result.protocol.classes):
                 row = {"subset": subset, "class": name, "samples": int(counts[0, c].sum())}
-                rows.append(_identify(result) | row | {"f1": float(f1[c]), "recall": float(recall[c])})
+                rows.append(
+                    _identify(result) | row | {"f1": float(f1[c]), "recall": float(recall[c])}
+                )
     return pd.DataFrame(rows)
 
 
@@ -190,21 +215,33 @@ def lay_out_scores(summary: Summary) -> Table:
             "Transductive": "YES" if row["transductive"] else "no",
         }
         rows.append(cells)
-    caption = (
-        f"{describe_results(summary.results)} Mean over seeds of all folds pooled, [95 % interval of 10,000 "
-        "draws of whole subjects]; data sets are subsets of the same predictions. Claimed: UF1/UAR if each "
-        "held-out subject chose its best epoch, which no honest protocol does."
-    )
+    caption = f"{describe_results(summary.results)} {_HOW_SCORED}"
     table = pd.DataFrame(rows)
     if summary.optimism.empty:
-        table = table.drop(columns="Claimed")
-        caption = caption.partition(" Claimed:")[0]
-    return Table("Scores", caption, table)
+        return Table("Scores", caption, table.drop(columns="Claimed"))
+    claimed = "Claimed: UF1/UAR if each held-out subject chose its best epoch; never used."
+    return Table("Scores", f"{caption} {claimed}", table)
+
+
+def lay_out_scores_briefly(summary: Summary) -> Table:
+    """The main table for a narrow page: data sets below each method, the rest in the caption."""
+    rows = []
+    for _, row in summary.scores.iterrows():
+        full = row["subset"] == "Full"
+        cells = {
+            "Method": row["result"] if full else f"{INDENT}{name_subset(row['subset'])}",
+            "n": str(row["samples"]),
+        }
+        for metric, title in (("uf1", "UF1"), ("uar", "UAR")):
+            cells[title] = format_interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"])
+        rows.append(cells | {"Acc.": format_number(row["accuracy"])})
+    caption = f"{describe_results(summary.results)} {_HOW_SCORED}"
+    return Table("Scores", caption, pd.DataFrame(rows))
 
 
 def lay_out_optimism(summary: Summary) -> Table:
     """Honest numbers beside what other ways to choose an epoch would have claimed; UF1/UAR."""
-    titles = ("Honest: last epoch", "Best common epoch", "Best epoch on test", "Random guessing")
+    titles = ("Honest", "Best common epoch", "Best epoch on test", "Random guessing")
     rows = []
     for name, readings in summary.optimism.groupby("result", sort=False):
         mean = readings.mean(numeric_only=True)
@@ -212,11 +249,11 @@ def lay_out_optimism(summary: Summary) -> Table:
         for reading, title in zip(READINGS, titles, strict=True):
             uf1, uar = mean[f"{reading}_uf1"], mean[f"{reading}_uar"]
             cells[title] = f"{format_number(uf1)}/{format_number(uar)}"
-        cells["Optimism in UF1"] = format_number(mean["best_epoch_uf1"] - mean["honest_uf1"])
         rows.append(cells)
     caption = (
-        f"{describe_results(summary.results)} UF1/UAR, mean over seeds. Random guessing: guesses in place of "
-        "predictions, with the same choice of the best epoch for each held-out subject."
+        f"{describe_results(summary.results)} UF1/UAR, mean over seeds. Honest: the last epoch. "
+        "Best epoch on test: chosen by each held-out subject. Random guessing: guesses in place of "
+        "predictions, with the same choice."
     )
     return Table("Honest and best epoch on test", caption, pd.DataFrame(rows))
 
@@ -237,14 +274,22 @@ def lay_out_classes(summary: Summary) -> Table:
 
 def lay_out_subjects(summary: Summary) -> Table:
     """Accuracy of each subject, one column per result."""
-    mean = summary.subjects.groupby(["corpus", "subject", "samples", "result"], sort=False)["accuracy"]
+    mean = summary.subjects.groupby(["corpus", "subject", "samples", "result"], sort=False)[
+        "accuracy"
+    ]
     wide = mean.mean().unstack("result")[[result.name for result in summary.results]].sort_index()
     rows = [
-        {"Data set": name_subset(corpus), "Subject": subject, "n": str(samples)}
-        | {name: format_number(value, 3) for name, value in accuracies.items()}
-        for (corpus, subject, samples), accuracies in wide.iterrows()
+        {
+            "Data set": name_subset(row["corpus"]),
+            "Subject": row["subject"],
+            "n": str(row["samples"]),
+        }
+        | {result.name: format_number(row[result.name], 3) for result in summary.results}
+        for row in wide.reset_index().to_dict("records")
     ]
-    caption = f"{describe_results(summary.results)} Accuracy of each held-out subject, mean over seeds."
+    caption = (
+        f"{describe_results(summary.results)} Accuracy of each held-out subject, mean over seeds."
+    )
     return Table("Per subject", caption, pd.DataFrame(rows))
 
 
@@ -263,23 +308,25 @@ def lay_out_published(summary: Summary) -> Table | None:
         rows.append(
             {"Method": row.method, "Modality": row.modality or NOTHING}
             | {name_subset(subset): row.scores.get(subset, NOTHING) for subset in subsets}
-            | {"Source": f"{row.source}, LEAK" if row.leak else row.source, "Note": row.note}
+            | {"Source": f"{row.source}, LEAK" if row.leak else row.source}
         )
     for result in summary.results:
-        own = summary.scores[summary.scores["result"] == result.name].set_index("subset")
+        own = summary.scores[summary.scores["result"] == result.name]
+        own_scores = own.set_index("subset").to_dict("index")
         cells = {"Method": result.name, "Modality": NOTHING}
         for subset in subsets:
-            uf1, uar = own.loc[subset, "uf1"], own.loc[subset, "uar"]
+            uf1, uar = own_scores[subset]["uf1"], own_scores[subset]["uar"]
             cells[name_subset(subset)] = f"{format_number(uf1)}/{format_number(uar)}"
-        note = "TRANSDUCTIVE pretraining" if result.transductive else ""
-        rows.append(cells | {"Source": "this report", "Note": note})
+        source = "ours, TRANSDUCTIVE" if result.transductive else "ours"
+        rows.append(cells | {"Source": source})
     table = pd.DataFrame(rows)
-    for column, empty in (("Modality", NOTHING), ("Note", "")):
-        if (table[column] == empty).all():
-            table = table.drop(columns=column)
+    if (table["Modality"] == NOTHING).all():
+        table = table.drop(columns="Modality")
+    notes = [f"{row.method}: {row.note}." for row in published.rows if row.note]
     caption = (
-        f"{describe_results(summary.results)} UF1/UAR. C: authors' repository or official challenge paper. "
-        "T: a third party's table. LEAK: the code chooses the best epoch on the held-out subject. "
-        f"{published.note}"
+        f"{describe_results(summary.results)} UF1/UAR. C: authors' repository or official "
+        "challenge paper. T: a third party's table. LEAK: the code chooses the best "
+        "epoch on the held-out subject. "
+        f"{' '.join([*notes, published.note])}"
     )
     return Table("Published numbers", caption.strip(), table)

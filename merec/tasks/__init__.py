@@ -1,7 +1,7 @@
 """What a backbone is asked to learn."""
 
-#from merec.tasks.baseline import Baseline
+from merec.tasks.baseline import Baseline
 from merec.tasks.finetune import Finetune
 from merec.tasks.loso import FinetuneOnce, LeaveOneSubjectOut
 
-__all__ = ["Finetune", "FinetuneOnce", "LeaveOneSubjectOut"]
+__all__ = ["Baseline", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut"]

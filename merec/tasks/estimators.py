@@ -1,7 +1,7 @@
 """scikit-learn estimators on flow maps: described, mirrored, and chosen among training subjects."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
@@ -32,7 +32,7 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Args:
         estimator: What to choose parameters for.
-        param_grid: Values to try by parameter name, e.g. `{"svc__C": [1, 10]}`; all combinations are.
+        param_grid: Values to try by parameter name, in all combinations: `{"svc__C": [1, 10]}`.
         inner: A splitter that keeps groups together, e.g. `StratifiedGroupKFold`.
 
     Attributes:
@@ -58,7 +58,7 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X: Float[np.ndarray, "rows features"],  # noqa: N803 - scikit-learn's name
         y: Int[np.ndarray, " rows"],
         groups: Shaped[np.ndarray, " rows"],
-    ) -> Self:
+    ) -> "NestedChoice":
         """Choose and fit.
 
         Args:
@@ -75,8 +75,8 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             shared = np.intersect1d(groups[train], groups[test])
             if len(shared):
                 raise InputError(
-                    f"{type(self.inner).__name__} puts {shared[0]} on both sides of an inner split; "
-                    "take a splitter by group, e.g. sklearn.model_selection.StratifiedGroupKFold"
+                    f"{type(self.inner).__name__} puts {shared[0]} on both sides of an inner "
+                    "split; take one by group, e.g. sklearn.model_selection.StratifiedGroupKFold"
                 )
         self.scores_ = []
         for params in ParameterGrid(self.param_grid):
@@ -120,7 +120,7 @@ def fit_and_score(
 
     Args:
         estimator: A classifier; with a `fit(X, y, groups)` it is also told the subjects.
-        describe: Turns maps and their channel names into one row of features per map, each on its own.
+        describe: Turns maps and their channel names into one row of features per map, by itself.
         train_maps: Motion of the training samples, 0..255.
         train_label: Their labels, 0 to `num_classes` - 1; a class may be absent.
         train_subject: Their subjects.
@@ -129,10 +129,10 @@ def fit_and_score(
         num_classes: Classes of the protocol.
 
     Returns:
-        One score per class, summing to 1, 0 for a class that training lacked: probabilities where the
-        estimator gives them, else the softmax of its decision values, which ranks the classes but is
-        not calibrated. And the parameters that were chosen with their pooled `inner_uf1`; empty for an
-        estimator that chooses none.
+        One score per class, summing to 1, 0 for a class that training lacked: probabilities where
+        the estimator gives them, else the softmax of its decision values, which ranks the classes
+        but is not calibrated. And the parameters that were chosen with their pooled `inner_uf1`;
+        empty for an estimator that chooses none.
 
     Raises:
         InputError: If training holds fewer than two classes, or a label outside the protocol.

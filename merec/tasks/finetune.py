@@ -43,7 +43,10 @@ class Finetune(pl.LightningModule):
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
         self.seed, self.held_out = seed, held_out
         counts = class_counts.float().clamp_min(1)
-        weight = counts.sum() / (len(counts) * counts) if class_balanced else torch.ones_like(counts)
+        weight = (
+            counts.sum() / (len(counts) * counts) if class_balanced else torch.ones_like(counts)
+        )
+        self.class_weight: Tensor
         self.register_buffer("class_weight", weight, persistent=False)
 
     def on_train_epoch_start(self) -> None:
@@ -76,7 +79,9 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> 
         InputError: If the checkpoint is of another backbone, size or number of classes.
     """
     prefix = "backbone."
-    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    own = {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }
     try:
         backbone.load_state_dict(own)
     except RuntimeError as error:

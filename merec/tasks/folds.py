@@ -60,8 +60,10 @@ def run_folds(
         InputError: After all folds were tried, naming those that failed.
     """
     folds = list(folds)
-    todo = [fold for fold in folds if not (fold_folder(folder, fold.number) / "predictions.csv").exists()]
-    failed: dict[Fold, Exception] = {}
+    files = {fold.number: fold_folder(folder, fold.number) / "predictions.csv" for fold in folds}
+    tables = [read_predictions(file) for file in files.values() if file.exists()]
+    todo = [fold for fold in folds if not files[fold.number].exists()]
+    failed: list[tuple[Fold, Exception]] = []
     with FoldProgress(title, len(folds), len(folds) - len(todo)) as progress:
         for fold in todo:
             progress.start_fold(fold.subject)
@@ -69,27 +71,28 @@ def run_folds(
             try:
                 outcome = train_fold(fold, progress)
                 seconds = time.perf_counter() - started
-                _write_fold(fold, outcome, corpus, seed, folder, seconds)
-            except Exception as error:  # noqa: BLE001  one bad fold must not lose the others
+                tables.append(_write_fold(fold, outcome, corpus, seed, folder, seconds))
+            except Exception as error:  # one bad fold must not lose the others
                 log.error("fold %d (%s) failed: %s", fold.number, fold.subject, error)
                 log.debug("traceback", exc_info=error)
-                failed[fold] = error
+                failed.append((fold, error))
                 continue
             progress.finish_fold(seconds)
             if logger:
-                _log_progress(logger, folder, folds, len(corpus.protocol.classes))
+                _log_progress(logger, tables, len(corpus.protocol.classes))
     if failed:
-        first, error = next(iter(failed.items()))
+        _, reason = failed[0]
+        names = ", ".join(f"{fold.number} {fold.subject}" for fold, _ in failed)
         raise InputError(
-            f"{len(failed)} of {len(folds)} folds failed "
-            f"({', '.join(f'{fold.number} {fold.subject}' for fold in failed)}); the first said: {error}. "
-            f"The others are kept; the same command runs only these again"
-        ) from error
+            f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: {reason}. "
+            "The others are kept; the same command runs only these again"
+        ) from reason
 
 
 def _write_fold(
     fold: Fold, outcome: Outcome, corpus: Corpus, seed: int, folder: Path, seconds: float
-) -> None:
+) -> pd.DataFrame:
+    """Write all files of a fold, its predictions last, and return these."""
     target = fold_folder(folder, fold.number)
     rows = corpus.index.iloc[fold.test]
     classes = corpus.protocol.classes
@@ -103,27 +106,12 @@ def _write_fold(
     notes = {"fold": fold.number, "subject": fold.subject, "seconds": round(seconds, 3)}
     write_json(target / "fold.json", notes | outcome.notes)
     write_predictions(target / "predictions.csv", table)
+    return table
 
 
-def read_finished(folder: Path, folds: Iterable[Fold]) -> pd.DataFrame | None:
-    """Predictions of those folds that are finished, or `None`."""
-    files = [fold_folder(folder, fold.number) / "predictions.csv" for fold in folds]
-    tables = [read_predictions(file) for file in files if file.exists()]
-    return pd.concat(tables, ignore_index=True) if tables else None
-
-
-def _log_progress(logger: Logger, folder: Path, folds: list[Fold], num_classes: int) -> None:
+def _log_progress(logger: Logger, tables: list[pd.DataFrame], num_classes: int) -> None:
     """UF1 and UAR of the folds finished so far, pooled: something to watch while it runs."""
-    table = read_finished(folder, folds)
-    if table is None:
-        return
-    counts = confusion(table["label"].tolist(), table["predicted"].tolist(), num_classes)
-    done = table["fold"].nunique()
-    logger.log_metrics(
-        {
-            "folds/done": done,
-            "folds/uf1_so_far": float(uf1(counts)),
-            "folds/uar_so_far": float(uar(counts)),
-        },
-        step=done,
-    )
+    table = pd.concat(tables)
+    counts = confusion(table["label"].to_numpy(), table["predicted"].to_numpy(), num_classes)
+    scores = {"folds/uf1_so_far": float(uf1(counts)), "folds/uar_so_far": float(uar(counts))}
+    logger.log_metrics({"folds/done": len(tables)} | scores, step=len(tables))

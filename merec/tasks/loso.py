@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Int
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
@@ -61,13 +62,18 @@ class Finetuning:
         on_epoch: OnEpoch,
         logger: Logger | Literal[False] = False,
         max_epochs: int | None = None,
+        unseen: Int[np.ndarray, " unseen"] | None = None,
     ) -> tuple[Finetune, pl.Trainer, Epochs]:
-        """Train a fresh network on `data.train_rows`, watching `data.test_rows`."""
+        """Train a fresh network on `data.train_rows`, watching `data.test_rows`.
+
+        `weights` to start from must not have seen the subjects of `unseen`: those watched, unless
+        told otherwise.
+        """
         classes = len(self.datamodule.corpus.protocol.classes)
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
         backbone = self.backbone(in_channels=data.in_channels, num_classes=classes)
         if self.weights:
-            self._load_weights(backbone, data)
+            self._load_weights(backbone, data.test_rows if unseen is None else unseen)
         task = self.finetune(
             backbone=backbone,
             class_counts=torch.bincount(data.label[data.train_rows], minlength=classes),
@@ -80,25 +86,33 @@ class Finetuning:
         overrides: dict[str, Any] = {"max_epochs": max_epochs} if max_epochs else {}
         trainer = self.trainer(callbacks=[*given, record], logger=logger, **overrides)
         trainer.fit(task, datamodule=data)
-        if trainer.interrupted:  # Lightning swallows Ctrl-C; a half-trained fold must not be written
+        if trainer.interrupted:  # some versions swallow Ctrl-C; half a fold must not be written
             raise KeyboardInterrupt
         return task, trainer, record.to_epochs()
 
-    def _load_weights(self, backbone: nn.Module, data: ClipDataModule) -> None:
+    def _read_weights(self) -> dict[str, Any]:
         path = Path(str(self.weights))
         if not path.is_file():
             raise InputError(f"task.weights={path} does not exist; give a checkpoint.ckpt of merec")
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        held_out = set(data.subject[data.test_rows].tolist())
-        assert_never_saw(checkpoint, held_out, self.transductive, str(path))
-        load_weights(backbone, checkpoint["state_dict"], str(path))
+        try:
+            return torch.load(path, weights_only=True, map_location="cpu")
+        except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(
+                f"task.weights={path} cannot be read ({reason}); give a checkpoint.ckpt of merec"
+            ) from error
+
+    def _load_weights(self, backbone: nn.Module, unseen: Int[np.ndarray, " unseen"]) -> None:
+        checkpoint = self._read_weights()
+        held_out = set(self.datamodule.subject[unseen].tolist())
+        assert_never_saw(checkpoint, held_out, self.transductive, str(self.weights))
+        load_weights(backbone, checkpoint["state_dict"], str(self.weights))
 
     def pack(self, task: Finetune, data: ClipDataModule, folder: Path) -> dict[str, Any]:
         """A checkpoint: weights, the resolved config, whom they saw and whom they never saw."""
         saw = np.unique(data.subject[data.train_rows]).tolist()
         if self.weights:  # what the starting weights saw, these have seen too
-            before = torch.load(Path(self.weights), weights_only=True, map_location="cpu")
-            saw = sorted(set(saw) | set(before["merec"]["saw"]))
+            saw = sorted(set(saw) | set(self._read_weights()["merec"]["saw"]))
         everyone = set(data.subject.tolist())
         return {
             "state_dict": task.state_dict(),
@@ -170,7 +184,8 @@ class LeaveOneSubjectOut(Finetuning):
         seed = derive_seed(self.seed, fold.subject, "inner") % 2**32
         train, inner = split_inner_subjects(fold, every.subject, labels, self.inner_parts, seed)
         data = every.hold_out(train, inner, f"{fold.subject}, inner")
-        _, _, epochs = self.fit(data, progress.finish_epoch)
+        # Starting weights may have seen the inner subjects, but never the held-out one.
+        _, _, epochs = self.fit(data, progress.finish_epoch, unseen=fold.test)
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
         truth = labels[[position[sample_id] for sample_id in epochs.sample_id]]
         num_classes = len(every.corpus.protocol.classes)
@@ -203,8 +218,10 @@ class FinetuneOnce(Finetuning):
         if self.chosen:
             run_folds(self.chosen, corpus, self.seed, folder, "finetune", train, None)
         elif not (folder / "checkpoint.ckpt").exists():
+            every = self.datamodule  # as a fold without a held-out subject: `standard` scales by it
+            data = every.hold_out(every.train_rows, every.test_rows, every.held_out)
             with FoldProgress("finetune", 1, 0) as progress:
                 progress.start_fold("everyone")
-                task, _, _ = self.fit(self.datamodule, progress.finish_epoch, logger or False)
+                task, _, _ = self.fit(data, progress.finish_epoch, logger or False)
             with atomic(folder / "checkpoint.ckpt") as part:
-                torch.save(self.pack(task, self.datamodule, folder), part)
+                torch.save(self.pack(task, data, folder), part)

@@ -2,7 +2,6 @@
 
 import logging
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -42,7 +41,7 @@ class FoldProgress:
         self.fold_bar = self.bars.add_task(title, total=folds, completed=done)
         self.epoch_bar = self.bars.add_task("", total=None, visible=False)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "FoldProgress":
         if self.done:
             log.info("%s: %d of %d folds are finished already", self.title, self.done, self.folds)
         self.bars.start()

@@ -23,7 +23,9 @@ def _make_index(subjects: int = 7, num_classes: int = 3, seed: int = 0) -> pd.Da
     rows = []
     for number in range(subjects):
         # Names as in SAMM and CASME II: the former must stay text, and sort before the latter.
-        corpus, subject = ("samm", f"{number:03d}") if number % 2 else ("casme2", f"sub{number:02d}")
+        corpus, subject = (
+            ("samm", f"{number:03d}") if number % 2 else ("casme2", f"sub{number:02d}")
+        )
         rows += [
             (f"{subject}_{clip}", corpus, subject, f"EP{clip}", int(rng.integers(num_classes)))
             for clip in range(int(rng.integers(2, 7)))
@@ -37,18 +39,17 @@ def _predict(
 ) -> pd.DataFrame:
     """Predictions of every fold by a model that knows the answer with probability `skill`."""
     rng = np.random.default_rng(seed)
-    tables = []
-    for fold in leave_one_subject_out(index["subject"].tolist()):
-        rows = index.iloc[fold.test]
-        probability = rng.dirichlet(np.ones(len(classes)), size=len(rows))
-        for row, label in enumerate(rows["label"]):
-            if rng.random() < skill:  # move the highest probability to the true class
-                best = probability[row].argmax()
-                probability[row, [label, best]] = probability[row, [best, label]]
-        tables.append(
-            tabulate(rows, rows["sample_id"].tolist(), probability, classes, fold.number, seed)
-        )
-    return pd.concat(tables, ignore_index=True)
+    label, rows = index["label"].to_numpy(), np.arange(len(index))
+    probability = rng.dirichlet(np.ones(len(classes)), size=len(index))
+    best = probability.argmax(1)
+    # Where it knows, the highest probability and that of the true class change places.
+    true = np.where(rng.random(len(index)) < skill, label, best)
+    highest, other = probability[rows, best], probability[rows, true]
+    probability[rows, best], probability[rows, true] = other, highest
+    table = tabulate(index, index["sample_id"].tolist(), probability, classes, 0, seed)
+    folds = leave_one_subject_out(index["subject"].tolist())
+    number = {fold.subject: fold.number for fold in folds}
+    return table.assign(fold=table["subject"].map(number)).sort_values("fold", ignore_index=True)
 
 
 def _write_run(

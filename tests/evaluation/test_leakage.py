@@ -11,7 +11,9 @@ SUBJECTS = ["006", "006", "007", "sub01", "sub01", "s3"]
 
 
 def test_a_subject_in_two_parts_is_an_error_that_names_it_and_both_parts():
-    with pytest.raises(InputError, match=r"subject sub01 is both in train and in test; split by subject"):
+    with pytest.raises(
+        InputError, match=r"subject sub01 is both in train and in test; split by subject"
+    ):
         assert_subjects_disjoint(SUBJECTS, train=np.array([0, 1, 3]), test=np.array([4, 5]))
 
 
@@ -37,7 +39,9 @@ def test_leave_one_subject_out_passes_and_a_split_by_sample_does_not():
 
 def test_weights_that_saw_the_held_out_subject_are_refused_by_name():
     checkpoint = {"merec": {"saw": ["006", "007", "s3"]}}
-    with pytest.raises(InputError, match=r"last\.ckpt was trained on subject 007, which this fold") as error:
+    with pytest.raises(
+        InputError, match=r"last\.ckpt was trained on subject 007, which this fold"
+    ) as error:
         assert_never_saw(checkpoint, ["007"], transductive=False, source="last.ckpt")
     assert "task.transductive=true" in str(error.value)
     with pytest.raises(InputError, match="subject 006, s3, which"):
@@ -57,7 +61,9 @@ def test_transductive_weights_are_accepted_when_asked_for():
     assert_never_saw({"merec": {"saw": ["006"]}}, ["006"], True, "last.ckpt")
 
 
-@pytest.mark.parametrize("checkpoint", [{}, {"state_dict": {}}, {"merec": {}}, {"merec": {"seed": 1}}])
+@pytest.mark.parametrize(
+    "checkpoint", [{}, {"state_dict": {}}, {"merec": {}}, {"merec": {"seed": 1}}]
+)
 @pytest.mark.parametrize("transductive", [False, True])
 def test_weights_that_do_not_say_whom_they_saw_are_refused(checkpoint, transductive):
     with pytest.raises(InputError, match=r"foreign\.pt does not say which subjects"):

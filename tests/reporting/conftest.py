@@ -1,24 +1,39 @@
 """Small honest run folders: random predictions, seeded, written as `merec train` writes them."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.runs import fold_folder
+from merec.evaluation.runs import Result, fold_folder
 from merec.evaluation.splits import leave_one_subject_out, select_folds
 from merec.files import atomic, write_json, write_text
+from merec.reporting.report import write_report
 
 CLASSES = ("negative", "positive", "surprise")
+
+
+class Report(NamedTuple):
+    """A written report."""
+
+    results: list[Result]
+    folder: Path
+    printed: str
+
+
 WriteRun = Callable[..., Path]
+MakeIndex = Callable[..., pd.DataFrame]
 
 
-def make_index(subjects: dict[str, int], samples: int = 5, seed: int = 0) -> pd.DataFrame:
+def make_an_index(subjects: dict[str, int], samples: int = 5, seed: int = 0) -> pd.DataFrame:
     """An index of `samples` samples for each of so many subjects per data set."""
     rng = np.random.default_rng(seed)
     rows = [
@@ -36,7 +51,7 @@ def make_index(subjects: dict[str, int], samples: int = 5, seed: int = 0) -> pd.
     return pd.DataFrame(rows)
 
 
-def write_run(
+def write_a_run(
     folder: Path,
     index: pd.DataFrame,
     name: str = "ststnet rgb",
@@ -61,15 +76,20 @@ def write_run(
         environment: Further entries of environment.json.
     """
     described = describe_protocol(protocol, index, CLASSES)
-    config = {"seed": seed, "folds": folds, "backbone": {"name": name}, "trainer": {"max_epochs": epochs}}
+    config = {
+        "seed": seed,
+        "folds": folds,
+        "backbone": {"name": name},
+        "trainer": {"max_epochs": epochs},
+    }
     write_text(folder / "config.yaml", yaml.safe_dump(config))
     facts = {"name": name, "configuration": f"hash-of-{name}", "protocol": described.to_dict()}
     write_json(folder / "environment.json", facts | (environment or {}))
-    for fold in select_folds(leave_one_subject_out(index["subject"]), folds):
+    for fold in select_folds(leave_one_subject_out(index["subject"].to_numpy(str)), folds):
         rng = np.random.default_rng([seed, fold.number, len(name), int(10 * skill)])
         rows = index.iloc[rng.permutation(fold.test)]
         scores = rng.normal(size=(max(epochs, 1), len(rows), 3))
-        ramp = np.minimum(1, np.linspace(0.1, 1.6, max(epochs, 1)))
+        ramp = np.minimum(1, np.linspace(0.1, 1.6, epochs)) if epochs else np.ones(1)
         scores += skill * ramp[:, None, None] * np.eye(3)[rows["label"]]
         probability = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         ids = rows["sample_id"].to_numpy(str)
@@ -89,19 +109,49 @@ def write_run(
 
 
 @pytest.fixture(scope="session")
+def make_index() -> MakeIndex:
+    """See `make_an_index`."""
+    return make_an_index
+
+
+@pytest.fixture(scope="session")
+def write_run() -> WriteRun:
+    """See `write_a_run`."""
+    return write_a_run
+
+
+@pytest.fixture(scope="session")
 def index() -> pd.DataFrame:
     """Two data sets, seven subjects."""
-    return make_index({"casme2": 4, "smic": 3})
+    return make_an_index({"casme2": 4, "smic": 3})
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory, index: pd.DataFrame) -> Path:
-    """A network of two seeds with epochs, one of them in two fold ranges, and a baseline without."""
+    """A network of two seeds with epochs, one seed in two fold ranges, and a baseline."""
     root = tmp_path_factory.mktemp("runs")
     more = {"commit": "0123456789abcdef", "versions": {"python": "3.11", "numpy": "2.4"}}
     more |= {"command": "merec train task=loso", "seconds": 12.3}
-    write_run(root / "net-0", index, seed=0, epochs=6, environment=more)
-    write_run(root / "net-1a", index, seed=1, epochs=6, folds="0-2", environment=more)
-    write_run(root / "net-1b", index, seed=1, epochs=6, folds="3-6", environment=more)
-    write_run(root / "svm", index, name="rbf_svm & <b>friends</b> 100%", skill=1.5)
+    write_a_run(root / "net-0", index, seed=0, epochs=6, environment=more)
+    write_a_run(root / "net-1a", index, seed=1, epochs=6, folds="0-2", environment=more)
+    write_a_run(root / "net-1b", index, seed=1, epochs=6, folds="3-6", environment=more)
+    write_a_run(root / "svm", index, name="rbf_svm & <b>friends</b> 100%", skill=1.5)
     return root
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> Report:
+    """A report of all `runs` with published numbers: results, folder, and what was printed."""
+    out = tmp_path_factory.mktemp("report")
+    console = Console(file=io.StringIO(), width=80)
+    results = write_report([runs], out, published=True, console=console)
+    return Report(results, out, console.file.getvalue())
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> Report:
+    """A report of the baseline alone, without published numbers."""
+    out = tmp_path_factory.mktemp("plain")
+    console = Console(file=io.StringIO(), width=80)
+    results = write_report([runs / "svm"], out, published=False, console=console)
+    return Report(results, out, console.file.getvalue())

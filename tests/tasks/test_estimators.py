@@ -1,4 +1,4 @@
-"""Estimators: chosen without the held-out subject, whole whatever training lacks, honest on real data."""
+"""Estimators: chosen without the held-out subject, whole whatever class training lacks."""
 
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ def nested() -> NestedChoice:
 
 @pytest.fixture
 def corpus() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Maps, labels and subjects of 10 subjects with 9 samples each; the classes can be told apart."""
+    """Maps, labels and subjects: 10 subjects, 9 samples each, classes that can be told apart."""
     rng = np.random.default_rng(0)
     label, subject = np.tile([0, 1, 2], 30), np.repeat([f"s{n}" for n in range(10)], 9)
     maps = rng.integers(0, 256, size=(90, 3, 28, 28), dtype=np.uint8)
@@ -89,7 +89,7 @@ def test_a_held_out_sample_has_no_say_in_the_score_of_another(corpus):
 
 def test_an_image_and_its_mirror_image_score_alike(corpus):
     # So pooling the inner predictions over both views is mirrored test-time averaging.
-    maps, label, subject = corpus
+    maps, label, _ = corpus
     train = describe(np.concatenate([maps, mirror(maps, CHANNELS)]), CHANNELS, ["u", "v"], 7)
     fitted = svm(C=1.0, tol=1e-8).fit(train, np.tile(label, 2))
     values = fitted.decision_function(train)
@@ -139,8 +139,9 @@ def test_inner_splits_keep_a_subject_and_its_mirror_images_on_one_side(corpus):
 
 def test_the_choice_goes_by_pooled_uf1_of_a_naive_loop(corpus):
     maps, label, subject = corpus
+    label = np.where(np.arange(90) % 4 == 3, (label + 1) % 3, label)  # noise: candidates differ
     features = describe(maps, CHANNELS, ["u", "v"], 7)
-    search = nested().fit(features, label, subject)
+    search = nested().set_params(estimator__svc__C=0.01).fit(features, label, subject)
     for params, score in search.scores_:
         counts = np.zeros((3, 3), dtype=int)
         for train, test in StratifiedGroupKFold(5).split(features, label, subject):
@@ -148,13 +149,17 @@ def test_the_choice_goes_by_pooled_uf1_of_a_naive_loop(corpus):
             counts += confusion(label[test], fitted.predict(features[test]), 3)
         assert score == pytest.approx(uf1(counts))
     assert search.best_score_ == max(score for _, score in search.scores_)
+    assert search.best_score_ > min(score for _, score in search.scores_)
     expected = clone(search.estimator).set_params(**search.best_params_).fit(features, label)
-    np.testing.assert_array_equal(search.predict(features), expected.predict(features))
+    np.testing.assert_array_equal(
+        search.decision_function(features), expected.decision_function(features)
+    )
 
 
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
 def test_a_splitter_that_parts_a_subject_is_refused(corpus):
     maps, label, subject = corpus
-    search = NestedChoice(svm(), {"svc__C": [1.0]}, KFold(5))
+    search = NestedChoice(svm(), {"svc__C": [1.0]}, KFold(4))
     with pytest.raises(InputError, match="both sides of an inner split"):
         search.fit(describe(maps, CHANNELS, ["u", "v"], 7), label, subject)
 
@@ -209,8 +214,8 @@ def score_real(folds: slice) -> tuple[np.ndarray, np.ndarray, list[dict]]:
 
 @needs_real
 def test_a_few_real_folds_are_finite_repeatable_and_better_than_chance():
-    label, scores, choices = score_real(slice(0, 3))
-    _, again, choices_again = score_real(slice(0, 3))
+    label, scores, choices = score_real(slice(0, 2))
+    _, again, choices_again = score_real(slice(0, 2))
     np.testing.assert_array_equal(scores, again)
     assert choices == choices_again
     assert np.isfinite(scores).all()

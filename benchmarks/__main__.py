@@ -1,0 +1,223 @@
+"""Measure what this project claims to be fast, and write benchmarks/README.md.
+
+python -m benchmarks [repeats]
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from sklearn.metrics import f1_score
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from merec.backbones import STSTNet
+from merec.datamodules import ClipDataModule
+from merec.evaluation.metrics import uf1
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.statistics import bootstrap
+from merec.run import keep_freed_memory, quiet_lightning
+from merec.tasks import Finetune
+from merec.tasks.loso import LeaveOneSubjectOut
+from merec.types import Corpus
+
+
+class ThreeStreams(nn.Module):
+    """STSTNet as it is usually written: one convolution, norm and pooling per stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (3, 5, 8)
+        self.convolutions = nn.ModuleList([nn.Conv2d(3, n, 3, padding=1) for n in sizes])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(n) for n in sizes])
+        self.pool, self.dropout = nn.MaxPool2d(3, 3, 1), nn.Dropout(0.5)
+        self.average, self.classify = nn.AvgPool2d(2), nn.Linear(400, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits."""
+        streams = [
+            self.dropout(self.pool(norm(torch.relu(convolution(inputs)))))
+            for convolution, norm in zip(self.convolutions, self.norms, strict=True)
+        ]
+        return self.classify(self.average(torch.cat(streams, 1)).flatten(1))
+
+
+def make_corpus(samples: int = 442, subjects: int = 68) -> Corpus:
+    """Noise of the size of MEGC2019: timing needs no faces."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    index = pd.DataFrame(
+        {
+            "sample_id": [f"x{i:03d}" for i in range(samples)],
+            "corpus": "noise",
+            "subject": [f"s{i % subjects:02d}" for i in range(samples)],
+            "clip": [f"{i}" for i in range(samples)],
+            "label": rng.integers(3, size=samples),
+        }
+    )
+    maps = rng.integers(256, size=(samples, 3, 28, 28), dtype=np.uint8)
+    protocol = describe_protocol("noise", index, ["negative", "positive", "surprise"])
+    return Corpus(protocol, index, maps, ("u", "v", "strain"))
+
+
+def in_turn(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
+    """Median seconds of each job, all of them run once per round so that a busy machine hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for job in jobs.values():
+        job()
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            started = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: float(np.median(times)) for name, times in seconds.items()}
+
+
+def measure_step(repeats: int) -> dict[str, float]:
+    """One epoch of STSTNet on 435 maps in batches of 256: merec's, and one branch per stream."""
+    maps = torch.rand(435, 3, 28, 28)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    label = torch.randint(3, (435,))
+
+    def epoch(network: nn.Module, inputs: torch.Tensor) -> None:
+        optimizer = torch.optim.Adam(network.parameters(), lr=5e-5)
+        for rows in torch.randperm(435).split(256):
+            optimizer.zero_grad()
+            cross_entropy(network(inputs[rows]), label[rows]).backward()
+            optimizer.step()
+
+    fused = STSTNet(3, 3, (3, 5, 8), 0.5, 28)
+    return in_turn(
+        repeats, streams=partial(epoch, ThreeStreams(), maps), fused=partial(epoch, fused, last)
+    )
+
+
+def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
+    """Ten epochs of one fold: through Lightning with recording, and a bare loop over the same batches."""
+    data = ClipDataModule(make_corpus(), "rgb", "flow_map", ["strain", "v", "u"], "raw", 256, 0, 0)
+    adam = partial(torch.optim.Adam, lr=5e-5)
+    backbone = partial(STSTNet, streams=(3, 5, 8), dropout=0.5, size=28)
+    trainer = partial(
+        pl.Trainer,
+        max_epochs=10,
+        accelerator="cpu",
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    finetune = partial(Finetune, optimizer=adam, scheduler=None, class_balanced=False)
+    loso = LeaveOneSubjectOut(
+        data, backbone, finetune, trainer, 0, None, False, "0", "loop", "last", 5
+    )
+    fold = loso.chosen[0]
+    view = data.hold_out(fold.train, fold.test, fold.subject)
+
+    def bare() -> None:
+        network = backbone(in_channels=3, num_classes=3)
+        optimizer = adam(network.parameters())
+        for _ in range(10):
+            for batch in view.train_dataloader():
+                optimizer.zero_grad()
+                cross_entropy(network(batch.inputs), batch.label).backward()
+                optimizer.step()
+
+    return in_turn(repeats, bare=bare, lightning=lambda: loso.fit(view, lambda epoch, epochs: None))
+
+
+def measure_bootstrap(repeats: int) -> dict[str, float]:
+    """200 draws of 68 subjects: at once, and one after the other through scikit-learn."""
+    rng = np.random.default_rng(0)
+    subject, label, said = rng.integers(68, size=442), *rng.integers(3, size=(2, 442))
+    counts = np.zeros((1, 68, 3, 3), dtype=np.int64)
+    np.add.at(counts, (0, subject, label, said), 1)
+    rows = [np.flatnonzero(subject == s) for s in range(68)]
+
+    def naive() -> None:
+        for _ in range(200):
+            drawn = np.concatenate([rows[s] for s in rng.integers(68, size=68)])
+            f1_score(label[drawn], said[drawn], average="macro", labels=range(3), zero_division=0)
+
+    return in_turn(repeats, naive=naive, at_once=lambda: bootstrap(uf1, counts, draws=200))
+
+
+def measure_command_line(repeats: int) -> dict[str, float]:
+    """Seconds until `merec --help` and `merec train --cfg job` have answered."""
+
+    def call(*arguments: str) -> None:
+        command = [sys.executable, "-m", "merec", *arguments]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return in_turn(
+        repeats, help=partial(call, "--help"), cfg=partial(call, "train", "--cfg", "job")
+    )
+
+
+def main() -> None:
+    """Measure all and write the table."""
+    import tempfile
+
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    quiet_lightning()
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        step, loop = measure_step(repeats), measure_loop(repeats, Path(folder))
+    draws, line = measure_bootstrap(repeats), measure_command_line(repeats)
+    rows = [
+        (
+            "STSTNet epoch, 435 maps, batch 256",
+            "one branch per stream",
+            step["streams"],
+            "merec",
+            step["fused"],
+        ),
+        (
+            "STSTNet, 10 epochs of a fold",
+            "bare loop",
+            loop["bare"],
+            "Lightning, recorded",
+            loop["lightning"],
+        ),
+        (
+            "200 bootstrap draws of 68 subjects",
+            "scikit-learn in a loop",
+            draws["naive"],
+            "merec",
+            draws["at_once"],
+        ),
+    ]
+    lines = [
+        "# Measurements",
+        "",
+        "`make bench` writes this file. Each row times two things in turn within one run; the ratio is what",
+        "counts, the seconds belong to the machine.",
+        "",
+        f"Machine: {os.cpu_count()} cores {platform.machine()}, torch {torch.__version__.partition('+')[0]} "
+        f"with {torch.get_num_threads()} threads, Python {platform.python_version()}; medians of {repeats}.",
+        "",
+        "| what | reference | ms | measured | ms | reference / measured |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {what} | {a} | {1e3 * x:.1f} | {b} | {1e3 * y:.1f} | {x / y:.2f}× |"
+            for what, a, x, b, y in rows
+        ),
+        "",
+        f"`merec --help` answers in {line['help']:.2f} s, `merec train --cfg job` in {line['cfg']:.2f} s.",
+        f"Lightning and recording cost {100 * (loop['lightning'] - loop['bare']):.1f} ms per epoch here.",
+    ]
+    Path(__file__).with_name("README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    Console().print("\n".join(lines), markup=False)
+
+
+if __name__ == "__main__":
+    main()

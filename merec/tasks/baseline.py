@@ -1,0 +1,66 @@
+"""What simple estimators reach: scikit-learn through the same folds, predictions and report."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pytorch_lightning.loggers import Logger
+from sklearn.base import BaseEstimator
+
+from merec.datamodules import ClipDataModule
+from merec.evaluation.splits import Fold, leave_one_subject_out, select_folds
+from merec.tasks.estimators import fit_and_score
+from merec.tasks.folds import Outcome, run_folds
+from merec.tasks.progress import FoldProgress
+from merec.types import InputError
+
+
+@dataclass
+class Baseline:
+    """A scikit-learn estimator on described flow maps, every subject held out once.
+
+    Attributes:
+        datamodule: The samples; their maps are read as they are, with all channels.
+        estimator: Which of `estimators` to run.
+        estimators: Estimators by name.
+        describe: From maps and channel names to one row of features per map.
+        seed: Written beside the predictions; the estimators draw no random numbers.
+        folds: Which folds: `None` for all, or e.g. `"0-9"`.
+    """
+
+    datamodule: ClipDataModule
+    estimator: str
+    estimators: Mapping[str, BaseEstimator]
+    describe: Callable[..., np.ndarray]
+    seed: int
+    folds: str | int | None
+
+    def __post_init__(self) -> None:
+        if self.estimator not in self.estimators:
+            raise InputError(
+                f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
+            )
+        self.chosen = select_folds(leave_one_subject_out(self.datamodule.subject), self.folds)
+
+    def run(self, folder: Path, logger: Logger | None) -> None:
+        """Fit the folds that are not finished and write them to `folder`."""
+        corpus = self.datamodule.corpus
+        maps, label = corpus.flow_maps, self.datamodule.label.numpy()
+        assert maps is not None  # the datamodule refuses a corpus without
+
+        def train(fold: Fold, progress: FoldProgress) -> Outcome:
+            scores, chosen = fit_and_score(
+                self.estimators[self.estimator],
+                self.describe,
+                maps[fold.train],
+                label[fold.train],
+                self.datamodule.subject[fold.train],
+                maps[fold.test],
+                corpus.channels,
+                len(corpus.protocol.classes),
+            )
+            ids = self.datamodule.sample_id[fold.test].tolist()
+            return Outcome(ids, scores, notes=chosen)
+
+        run_folds(self.chosen, corpus, self.seed, folder, self.estimator, train, logger)

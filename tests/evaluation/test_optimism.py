@@ -1,0 +1,109 @@
+"""The optimism meter: what choosing the epoch on the held-out subject would have claimed."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+from merec.evaluation.optimism import choose_best_epoch_per_subject, measure_optimism
+
+
+def score(label: np.ndarray, said: np.ndarray) -> tuple[float, float]:
+    known = {"average": "macro", "labels": range(3), "zero_division": 0}
+    return float(f1_score(label, said, **known)), float(recall_score(label, said, **known))
+
+
+@pytest.fixture(params=range(3))
+def training(request) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions of 40 samples of 9 subjects after each of 12 epochs, with labels and subjects."""
+    rng = np.random.default_rng(request.param)
+    label = rng.integers(3, size=40)
+    subject = rng.choice([f"s{number}" for number in range(9)], size=40)
+    right = rng.random((40, 12)) < 0.5
+    predicted = np.where(right, label[:, None], rng.integers(3, size=(40, 12)))
+    return predicted.astype(np.int8), label, subject
+
+
+def test_each_subject_takes_the_first_epoch_that_names_most_of_its_samples(training):
+    predicted, label, subject = training
+    expected = np.full(len(label), -1)
+    for name in set(subject):
+        best, best_score = 0, -1.0
+        for epoch in range(predicted.shape[1]):
+            own = subject == name
+            found = accuracy_score(label[own], predicted[own, epoch])
+            if found > best_score:
+                best, best_score = epoch, found
+        expected[subject == name] = predicted[subject == name, best]
+    np.testing.assert_array_equal(
+        choose_best_epoch_per_subject(predicted, label, subject), expected
+    )
+    assert not np.array_equal(expected, predicted[:, -1])
+
+
+def test_the_three_readings_equal_naive_loops(training):
+    predicted, label, subject = training
+    found = measure_optimism(predicted, label, subject, 3)
+    by_epoch = [score(label, predicted[:, epoch]) for epoch in range(predicted.shape[1])]
+    chosen = choose_best_epoch_per_subject(predicted, label, subject)
+    assert found.epochs == 12
+    assert found.honest == pytest.approx(by_epoch[-1])
+    assert found.best_common_epoch == pytest.approx(max(by_epoch, key=lambda reading: reading[0]))
+    assert found.best_epoch == pytest.approx(score(label, chosen))
+    # Peeking helps, and per subject more than for all together.
+    assert found.honest[0] < found.best_common_epoch[0] < found.best_epoch[0]
+
+
+def test_with_one_epoch_there_is_nothing_to_choose(training):
+    predicted, label, subject = training
+    found = measure_optimism(predicted[:, :1], label, subject, 3)
+    assert found.epochs == 1
+    assert found.honest == found.best_epoch == found.best_common_epoch
+    assert found.honest == pytest.approx(score(label, predicted[:, 0]))
+
+
+def test_no_reading_but_the_honest_one_depends_on_the_order_of_epochs(training):
+    predicted, label, subject = training
+    found = measure_optimism(predicted, label, subject, 3)
+    # Every epoch has its copy at the end, so that the last one changes and the choice does not.
+    again = measure_optimism(
+        np.concatenate([predicted, predicted[:, :3]], axis=1), label, subject, 3
+    )
+    assert again.best_epoch == found.best_epoch
+    assert again.best_common_epoch == found.best_common_epoch
+    assert again.honest == pytest.approx(score(label, predicted[:, 2]))
+
+
+def test_the_order_of_samples_carries_no_meaning(training):
+    predicted, label, subject = training
+    order = np.random.default_rng(9).permutation(len(label))
+    found = measure_optimism(predicted, label, subject, 3)
+    again = measure_optimism(predicted[order], label[order], subject[order], 3)
+    for name in ("honest", "best_epoch", "best_common_epoch"):
+        assert getattr(found, name) == pytest.approx(getattr(again, name))
+
+
+def test_random_guessing_reaches_80_percent_by_the_best_of_800_epochs(megc2019):
+    label, subject = megc2019
+    constant = np.zeros((len(label), 800), dtype=np.int8)
+    found = measure_optimism(constant, label, subject, 3)
+    assert found.random_guess[0] == pytest.approx(0.80, abs=0.02)
+    assert found.random_guess[1] > found.random_guess[0]
+    # The control is of guesses alone: what was predicted has no part in it.
+    assert found.honest == found.best_epoch
+    better = measure_optimism(np.repeat(label[:, None], 800, axis=1), label, subject, 3)
+    assert better.random_guess == found.random_guess
+    assert better.honest == pytest.approx((1.0, 1.0))
+
+
+def test_random_guessing_is_chance_with_one_epoch_and_gains_with_every_more(megc2019):
+    label, subject = megc2019
+    reached = [
+        measure_optimism(
+            np.zeros((len(label), epochs), dtype=np.int8), label, subject, 3
+        ).random_guess[0]
+        for epochs in (1, 10, 100)
+    ]
+    # Guessing three classes evenly names a third of each rightly; UF1 is a little lower, as they
+    # are not equally frequent.
+    assert 0.27 < reached[0] < 0.36
+    assert reached[0] + 0.15 < reached[1] < reached[2] - 0.1

@@ -1,0 +1,143 @@
+"""A protocol tells lists of samples apart, and says what does not match."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from merec.errors import InputError
+from merec.evaluation.protocol import assert_counts, assert_same_protocol, describe_protocol
+from merec.types import Protocol
+
+
+@pytest.fixture
+def index(make_index) -> pd.DataFrame:
+    return make_index(subjects=6)
+
+
+def test_a_protocol_counts_samples_and_subjects(index, classes):
+    protocol = describe_protocol("megc2019-cd", index, classes)
+    assert protocol.name == "megc2019-cd"
+    assert protocol.classes == classes
+    assert (protocol.samples, protocol.subjects) == (len(index), 6)
+    assert len(protocol.hash) == 16
+    assert set(protocol.hash) <= set("0123456789abcdef")
+
+
+def test_the_hash_depends_on_neither_rows_order_nor_columns_nor_integer_type(index, classes):
+    expected = describe_protocol("a", index, classes)
+    for seed in range(5):
+        shuffled = index.sample(frac=1, random_state=seed)
+        assert describe_protocol("a", shuffled, classes) == expected
+    assert (
+        describe_protocol("a", index.assign(fold=3)[sorted([*index, "fold"])], classes) == expected
+    )
+    assert describe_protocol("a", index.astype({"label": "int8"}), classes) == expected
+
+
+@pytest.mark.parametrize("row", [0, 5, -1])
+@pytest.mark.parametrize("column", ["sample_id", "subject", "label"])
+def test_the_hash_changes_with_any_sample_id_subject_or_label(index, classes, row, column):
+    changed = index.copy()
+    place = changed.index[row]
+    changed.loc[place, column] = (
+        (index.loc[place, "label"] + 1) % 3 if column == "label" else index.loc[place, column] + "x"
+    )
+    assert (
+        describe_protocol("a", changed, classes).hash != describe_protocol("a", index, classes).hash
+    )
+
+
+def test_the_hash_changes_with_a_sample_more_or_less_and_when_two_swap_their_labels(index, classes):
+    expected = describe_protocol("a", index, classes).hash
+    assert describe_protocol("a", index.iloc[1:], classes).hash != expected
+    assert describe_protocol("a", pd.concat([index, index.iloc[:1]]), classes).hash != expected
+    first, second = index.index[0], index.index[(index["label"] != index["label"].iloc[0]).argmax()]
+    swapped = index.copy()
+    swapped.loc[[first, second], "label"] = index.loc[[second, first], "label"].to_numpy()
+    assert describe_protocol("a", swapped, classes).hash != expected
+
+
+def test_names_with_commas_do_not_hash_alike(classes):
+    one = pd.DataFrame({"sample_id": ["a,b"], "subject": ["c"], "label": [0]})
+    other = pd.DataFrame({"sample_id": ["a"], "subject": ["b,c"], "label": [0]})
+    assert describe_protocol("a", one, classes).hash != describe_protocol("a", other, classes).hash
+
+
+def test_a_protocol_survives_json(index, classes):
+    protocol = describe_protocol("a", index, classes)
+    assert Protocol.from_dict(protocol.to_dict()) == protocol
+
+
+def counts_of(index: pd.DataFrame, classes: tuple[str, ...]) -> dict:
+    return {
+        "samples": len(index),
+        "subjects": len(set(index["subject"])),
+        "corpus": {name: int((index["corpus"] == name).sum()) for name in ("casme2", "samm")},
+        "class": {name: int((index["label"] == k).sum()) for k, name in enumerate(classes)},
+    }
+
+
+def test_right_counts_pass_and_each_is_optional(index, classes):
+    expected = counts_of(index, classes)
+    assert_counts(index, classes, expected, "flow.npz")
+    for key in expected:
+        assert_counts(index, classes, {key: expected[key]}, "flow.npz")
+    assert_counts(index, classes, {}, "flow.npz")
+
+
+def test_every_wrong_count_is_listed_and_no_right_one(index, classes):
+    expected = counts_of(index, classes)
+    samm, surprise = expected["corpus"]["samm"], expected["class"]["surprise"]
+    expected["subjects"] += 2
+    expected["corpus"]["samm"] -= 1
+    expected["corpus"]["smic"] = 164  # wholly missing
+    expected["class"]["surprise"] += 3
+    with pytest.raises(InputError, match=r"^flow\.npz does not hold") as error:
+        assert_counts(index, classes, expected, "flow.npz")
+    message = str(error.value)
+    for line in (
+        f"subjects: 6 found, {expected['subjects']} expected",
+        f"corpus samm: {samm} found, {samm - 1} expected",
+        "corpus smic: 0 found, 164 expected",
+        f"class surprise: {surprise} found, {surprise + 3} expected",
+    ):
+        assert line in message
+    assert message.count("found") == 4
+    assert "corpus.expected=null" in message
+
+
+@pytest.mark.parametrize("key", ["samples", "subjects"])
+@pytest.mark.parametrize("by", [-1, 1])
+def test_one_sample_or_subject_too_many_or_too_few_is_an_error(index, classes, key, by):
+    expected = counts_of(index, classes)
+    expected[key] += by
+    with pytest.raises(
+        InputError, match=f"{key}: {expected[key] - by} found, {expected[key]} expected"
+    ):
+        assert_counts(index, classes, expected, "flow.npz")
+
+
+def test_equal_protocols_may_stand_side_by_side(index, classes):
+    protocol = describe_protocol("a", index, classes)
+    shuffled = describe_protocol("a", index.sample(frac=1, random_state=0), classes)
+    assert_same_protocol(protocol, shuffled, "runs/1", "runs/2")
+
+
+def test_protocols_that_differ_in_anything_are_refused_by_name(index, classes):
+    protocol = describe_protocol("casme3-4@v2", index, classes)
+    relabelled = index.assign(label=np.roll(index["label"], 1))
+    others = [
+        describe_protocol("casme3-4@dvscl", index, classes),
+        describe_protocol("casme3-4@v2", index.iloc[1:], classes),
+        describe_protocol("casme3-4@v2", relabelled, classes),
+        describe_protocol("casme3-4@v2", index, (*classes, "other")),
+        describe_protocol("casme3-4@v2", index, classes[::-1]),
+    ]
+    for other in others:
+        with pytest.raises(
+            InputError, match="runs/1 and runs/2 follow different protocols"
+        ) as error:
+            assert_same_protocol(protocol, other, "runs/1", "runs/2")
+        for side in (protocol, other):
+            assert f"{side.name} ({side.samples} samples" in str(error.value)
+            assert side.hash in str(error.value)

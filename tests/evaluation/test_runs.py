@@ -1,0 +1,395 @@
+"""Run folders pool by sample id: seeds side by side, fold ranges joined, anything amiss refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+from merec.errors import InputError
+from merec.evaluation.metrics import METRICS
+from merec.evaluation.optimism import measure_optimism
+from merec.evaluation.runs import find_runs, flatten, fold_folder, pool_runs, read_run
+
+
+@pytest.fixture
+def index(make_index) -> pd.DataFrame:
+    return make_index(subjects=7)
+
+
+@pytest.fixture
+def table(index, predict) -> pd.DataFrame:
+    return predict(index, seed=0)
+
+
+def by_id(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions.sort_values(["seed", "sample_id"], ignore_index=True)
+
+
+def test_a_run_reads_back_what_was_written(tmp_path, write_run, index, table, classes):
+    folder = write_run(
+        tmp_path / "run", table, index, config={"seed": 0, "task": {"engine": "loop"}}
+    )
+    run = read_run(folder)
+    pd.testing.assert_frame_equal(by_id(run.predictions), by_id(table), check_exact=True)
+    assert run.folder == folder
+    assert run.config == {"seed": 0, "task": {"engine": "loop"}}
+    assert run.environment["name"] == "ststnet"
+    assert (run.protocol.samples, run.protocol.subjects) == (len(index), 7)
+    assert run.protocol.classes == classes
+    assert run.read_epochs() == {}
+
+
+def test_two_seeds_pool_side_by_side(tmp_path, write_run, index, predict):
+    tables = [predict(index, seed=seed) for seed in (1, 0)]
+    for number, one in enumerate(tables):
+        write_run(tmp_path / f"{number}", one, index, config={"seed": 1 - number, "folds": None})
+    (result,) = pool_runs(find_runs([tmp_path]))
+    assert result.name == "ststnet"
+    assert result.seeds == [0, 1]
+    assert len(result.runs) == 2
+    pd.testing.assert_frame_equal(
+        by_id(result.predictions), by_id(pd.concat(tables)), check_exact=True
+    )
+    subjects, counts = result.confusions()
+    assert subjects == sorted(index["subject"].unique())
+    assert counts.shape == (2, 7, 3, 3)
+    assert counts.sum() == 2 * len(index)
+
+
+def test_two_fold_ranges_join_to_the_run_of_all_folds(tmp_path, write_run, index, table):
+    write_run(tmp_path / "all", table, index)
+    for part, wanted in (("low", table["fold"] <= 2), ("high", table["fold"] > 2)):
+        write_run(
+            tmp_path / "parts" / part, table[wanted], index, config={"seed": 0, "folds": part}
+        )
+    (whole,) = pool_runs(find_runs([tmp_path / "all"]))
+    (joined,) = pool_runs(find_runs([tmp_path / "parts"]))
+    pd.testing.assert_frame_equal(
+        by_id(joined.predictions), by_id(whole.predictions), check_exact=True
+    )
+    assert joined.score() == whole.score()
+    assert joined.name == whole.name
+
+
+def test_scores_equal_scikit_learns_of_the_pooled_rows_averaged_over_seeds(
+    tmp_path, write_run, index, predict
+):
+    for seed in (0, 1, 2):
+        write_run(tmp_path / f"{seed}", predict(index, seed=seed), index)
+    (result,) = pool_runs(find_runs([tmp_path]))
+    assert set(result.subsets) == {"Full", "casme2", "samm"}
+    pieces = pd.concat([result.subsets["casme2"], result.subsets["samm"]])
+    pd.testing.assert_frame_equal(by_id(pieces), by_id(result.predictions), check_exact=True)
+
+    known = {"average": "macro", "labels": range(3), "zero_division": 0}
+    for subset, corpora in {
+        "Full": ["casme2", "samm"],
+        "casme2": ["casme2"],
+        "samm": ["samm"],
+    }.items():
+        rows = result.predictions[result.predictions["corpus"].isin(corpora)]
+        runs = [(own["label"], own["predicted"]) for _, own in rows.groupby("seed")]
+        expected = {
+            "uf1": np.mean([f1_score(*run, **known) for run in runs]),
+            "uar": np.mean([recall_score(*run, **known) for run in runs]),
+            "accuracy": np.mean([accuracy_score(*run) for run in runs]),
+        }
+        found = result.score(subset)
+        assert set(found) == set(METRICS)
+        for name, score in found.items():
+            assert score.value == pytest.approx(expected[name])
+            assert score.low <= score.value <= score.high
+            assert score.low < score.high or subset != "Full"  # of 3 subjects all draws may agree
+
+    runs = [(own["label"], own["predicted"]) for _, own in result.predictions.groupby("seed")]
+    known = {"average": None, "labels": range(3), "zero_division": 0}
+    f1 = np.mean([f1_score(*run, **known) for run in runs], axis=0)
+    recall = np.mean([recall_score(*run, **known) for run in runs], axis=0)
+    for number, (name, score) in enumerate(result.score_classes().items()):
+        assert name == result.protocol.classes[number]
+        assert score["f1"] == pytest.approx(f1[number])
+        assert score["recall"] == pytest.approx(recall[number])
+        assert score["samples"] == (index["label"] == number).sum()
+
+
+def test_one_data_set_has_no_subset_but_itself(tmp_path, write_run, index, predict):
+    alone = index[index["corpus"] == "samm"]
+    write_run(tmp_path / "run", predict(alone), alone)
+    (result,) = pool_runs(find_runs([tmp_path]))
+    assert list(result.subsets) == ["Full"]
+
+
+def test_a_run_is_found_once_however_often_it_is_given(tmp_path, write_run, index, table, predict):
+    first = write_run(tmp_path / "sweep" / "0", table, index)
+    write_run(tmp_path / "sweep" / "1", predict(index, seed=1), index)
+    (tmp_path / "link").symlink_to(first)
+    found = find_runs([first, tmp_path / "sweep", tmp_path, tmp_path / "link"])
+    assert sorted(run.folder.name for run in found) == ["0", "1"]
+    assert pool_runs(found)[0].seeds == [0, 1]
+
+
+def test_a_missing_fold_is_an_error_that_numbers_it(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    shutil.rmtree(fold_folder(folder, 3))
+    with pytest.raises(InputError, match=r"missing 1 of 7 folds \(3\)") as error:
+        pool_runs(find_runs([folder]))
+    assert str(folder) in str(error.value)
+
+
+def test_a_fold_that_was_being_written_counts_as_missing(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    place = fold_folder(folder, 3)
+    (place / "predictions.csv").rename(place / ".predictions.4711.part.csv")
+    with pytest.raises(InputError, match=r"missing 1 of 7 folds \(3\)"):
+        pool_runs(find_runs([folder]))
+
+
+def test_a_seed_that_lacks_a_fold_is_not_hidden_by_one_that_is_whole(
+    tmp_path, write_run, index, table, predict
+):
+    write_run(tmp_path / "0", table, index)
+    write_run(tmp_path / "1", predict(index, seed=1).query("fold != 6"), index)
+    with pytest.raises(InputError, match=r"seed 1 has .* missing 1 of 7 folds \(6\)"):
+        pool_runs(find_runs([tmp_path]))
+
+
+def test_a_fold_predicted_by_two_folders_is_an_error_that_names_them(
+    tmp_path, write_run, index, table
+):
+    write_run(tmp_path / "low", table.query("fold <= 3"), index)
+    write_run(tmp_path / "high", table.query("fold >= 3"), index)
+    with pytest.raises(InputError, match="is predicted twice for seed 0") as error:
+        pool_runs(find_runs([tmp_path]))
+    assert "low" in str(error.value)
+    assert "high" in str(error.value)
+
+
+def test_mixed_protocols_are_an_error_that_names_both_runs(
+    tmp_path, write_run, index, predict, table
+):
+    other = index.assign(label=(index["label"] + 1) % 3)
+    write_run(tmp_path / "mine", table, index)
+    write_run(tmp_path / "theirs", predict(other), other, configuration="0ther")
+    with pytest.raises(InputError, match="follow different protocols") as error:
+        pool_runs(find_runs([tmp_path]))
+    assert "mine" in str(error.value)
+    assert "theirs" in str(error.value)
+
+
+def test_predictions_of_another_corpus_than_the_folders_protocol_are_an_error(
+    tmp_path, write_run, index, predict
+):
+    other = index.assign(sample_id=index["sample_id"] + "x")
+    write_run(tmp_path / "run", predict(other), index)
+    with pytest.raises(InputError, match=r"are not the \d+ of fake"):
+        pool_runs(find_runs([tmp_path]))
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "environment.json"])
+def test_a_folder_without_config_or_environment_is_no_run(tmp_path, write_run, index, table, name):
+    folder = write_run(tmp_path / "run", table, index)
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"run is no run folder: it has no {name}; give a folder"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("environment.json", '{"name": "stst'),
+        ("environment.json", "{}"),
+        ("environment.json", "[]"),
+        ("environment.json", '{"name": "a", "configuration": "b", "protocol": {"name": "fake"}}'),
+        ("config.yaml", "seed: [0"),
+    ],
+)
+def test_a_damaged_config_or_environment_is_an_error_that_names_the_folder(
+    tmp_path, write_run, index, table, name, content
+):
+    folder = write_run(tmp_path / "run", table, index)
+    (folder / name).write_text(content)
+    with pytest.raises(InputError, match="run is damaged"):
+        read_run(folder)
+
+
+def test_an_environment_without_a_configuration_is_damaged(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    known = json.loads((folder / "environment.json").read_text())
+    for key in ("name", "configuration", "protocol"):
+        (folder / "environment.json").write_text(
+            json.dumps({name: value for name, value in known.items() if name != key})
+        )
+        with pytest.raises(InputError, match=f"damaged .*{key}"):
+            read_run(folder)
+
+
+def test_a_run_without_a_finished_fold_is_an_error(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    shutil.rmtree(folder / "folds")
+    with pytest.raises(InputError, match=r"no fold of .*run has finished; run its command again"):
+        find_runs([tmp_path])
+
+
+def test_folders_that_hold_no_run_are_an_error(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.csv").touch()
+    with pytest.raises(InputError, match=r"there is no run in .*empty"):
+        find_runs([tmp_path / "empty"])
+    for name in ("absent", "file.csv"):
+        with pytest.raises(InputError, match=f"{name} is no folder"):
+            find_runs([tmp_path / name])
+
+
+def test_a_damaged_fold_is_an_error_that_names_the_file(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    (fold_folder(folder, 5) / "predictions.csv").write_bytes(b"\x00\x01")
+    with pytest.raises(InputError, match=r"005.predictions\.csv"):
+        find_runs([folder])
+
+
+def write_variants(
+    tmp_path, write_run, index, table, configs: list[dict], name: str = "ststnet"
+) -> None:
+    for number, config in enumerate(configs):
+        write_run(
+            tmp_path / f"{number}",
+            table,
+            index,
+            name=name,
+            configuration=f"{number:08x}",
+            config=config,
+        )
+
+
+def names_of(folder) -> list[str]:
+    return [result.name for result in pool_runs(find_runs([folder]))]
+
+
+def test_equal_names_are_told_apart_by_the_settings_that_differ(tmp_path, write_run, index, table):
+    configs = [
+        {"backbone": {"width": 8, "depth": 2}, "seed": 0},
+        {"backbone": {"width": 16, "depth": 2}, "seed": 0},
+    ]
+    write_variants(tmp_path, write_run, index, table, configs)
+    assert names_of(tmp_path) == ["ststnet (width=8)", "ststnet (width=16)"]
+
+
+def test_seeds_folds_and_loggers_tell_no_configurations_apart(tmp_path, write_run, index, predict):
+    for seed in (0, 1):
+        config = {"seed": seed, "folds": f"0-{seed + 6}", "logger": {"id": seed}, "hydra": seed}
+        write_run(tmp_path / f"{seed}", predict(index, seed=seed), index, config=config)
+    assert names_of(tmp_path) == ["ststnet"]
+    settings = {"seed": 5, "logger": {"id": 7}, "width": 16}
+    write_run(tmp_path / "2", predict(index, seed=0), index, configuration="0ther", config=settings)
+    assert names_of(tmp_path) == ["ststnet", "ststnet (width=16)"]
+
+
+def test_other_names_need_no_settings(tmp_path, write_run, index, table):
+    write_run(tmp_path / "0", table, index, name="ststnet", configuration="0", config={"width": 1})
+    write_run(tmp_path / "1", table, index, name="rbf_svm", configuration="1", config={"width": 2})
+    assert names_of(tmp_path) == ["ststnet", "rbf_svm"]
+
+
+def test_names_are_unique_where_the_first_three_settings_are_equal(
+    tmp_path, write_run, index, table
+):
+    configs = [
+        {"a": 1, "b": 1, "c": 1, "d": 1},
+        {"a": 2, "b": 2, "c": 2, "d": 1},
+        {"a": 2, "b": 2, "c": 2, "d": 2},
+    ]
+    write_variants(tmp_path, write_run, index, table, configs)
+    names = names_of(tmp_path)
+    assert len(set(names)) == 3
+    assert names[2] == "ststnet (a=2, b=2, c=2, d=2)"
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        [{"width": 1}, {"width": 1}],  # of two versions of the code, say
+        [{"a": {"x": 1}}, {"b": {"x": 1}}],
+    ],
+)
+def test_names_are_unique_where_no_setting_tells_them_apart(
+    tmp_path, write_run, index, table, configs
+):
+    write_variants(tmp_path, write_run, index, table, configs)
+    names = names_of(tmp_path)
+    assert len(set(names)) == 2
+    assert all(f"{number:08x}" in name for number, name in enumerate(names))
+
+
+def test_flatten_keeps_every_leaf_under_its_dotted_key():
+    nested = {"a": {"b": {"c": 1}, "d": [1, {"e": 2}]}, "f": None, "g": {}}
+    assert flatten(nested) == {"a.b.c": 1, "a.d": [1, {"e": 2}], "f": None, "g": {}}
+    assert flatten(yaml.safe_load("a: {b: 1}\nc: x")) == {"a.b": 1, "c": "x"}
+
+
+def test_epochs_are_read_by_fold(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index, epochs=5)
+    epochs = read_run(folder).read_epochs()
+    assert sorted(epochs) == list(range(7))
+    for number, fold in epochs.items():
+        rows = table[table["fold"] == number].set_index("sample_id")
+        assert sorted(fold.sample_id) == sorted(rows.index)
+        assert fold.predicted.shape == (len(rows), 5)
+        assert fold.train_loss.shape == fold.train_accuracy.shape == (5,)
+        np.testing.assert_array_equal(fold.predicted[:, -1], rows.loc[fold.sample_id, "predicted"])
+
+
+def test_the_optimism_meter_reads_each_seed_of_all_its_folders(tmp_path, write_run, index, predict):
+    for seed in (0, 1):
+        table = predict(index, seed=seed)
+        write_run(tmp_path / f"{seed}a", table.query("fold < 4"), index, epochs=6)
+        write_run(tmp_path / f"{seed}b", table.query("fold >= 4"), index, epochs=6)
+    (result,) = pool_runs(find_runs([tmp_path]))
+    readings = result.read_optimism()
+    assert len(readings) == 2
+    for seed, reading in zip(result.seeds, readings, strict=True):
+        table = result.predictions.query("seed == @seed").set_index("sample_id")
+        said: dict[str, np.ndarray] = {}
+        for run in result.runs:
+            if run.predictions["seed"].iloc[0] == seed:
+                for fold in run.read_epochs().values():
+                    said |= dict(zip(fold.sample_id, fold.predicted, strict=True))
+        expected = measure_optimism(
+            np.stack([said[sample_id] for sample_id in table.index]),
+            table["label"].to_numpy(),
+            table["subject"].to_numpy(str),
+            3,
+        )
+        # The control guesses in the order of rows, so only its mean is comparable.
+        for name in ("honest", "best_epoch", "best_common_epoch", "epochs"):
+            assert getattr(reading, name) == pytest.approx(getattr(expected, name))
+        known = {"average": "macro", "labels": range(3), "zero_division": 0}
+        assert reading.honest[0] == pytest.approx(
+            f1_score(table["label"], table["predicted"], **known)
+        )
+    assert readings[0].honest != readings[1].honest
+
+
+@pytest.mark.parametrize(
+    "epochs", [0, dict.fromkeys(range(6), 4), {**dict.fromkeys(range(6), 4), 6: 5}]
+)
+def test_there_is_no_optimism_to_read_without_common_epochs_of_every_fold(
+    tmp_path, write_run, index, table, epochs
+):
+    write_run(tmp_path / "run", table, index, epochs=epochs)
+    (result,) = pool_runs(find_runs([tmp_path]))
+    assert result.read_optimism() == []
+    # The same folder has a reading once every fold has as many epochs.
+    write_run(tmp_path / "again", table, index, epochs=4)
+    (result,) = pool_runs(find_runs([tmp_path / "again"]))
+    assert len(result.read_optimism()) == 1
+
+
+def test_a_result_is_transductive_if_any_of_its_runs_is(tmp_path, write_run, index, predict):
+    write_run(tmp_path / "0", predict(index, seed=0), index)
+    assert not pool_runs(find_runs([tmp_path]))[0].transductive
+    write_run(tmp_path / "1", predict(index, seed=1), index, transductive=True)
+    assert pool_runs(find_runs([tmp_path]))[0].transductive

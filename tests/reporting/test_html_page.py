@@ -1,0 +1,96 @@
+"""The page is well formed, needs nothing from elsewhere, and shows names as text."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Checks nesting while it collects tags, attributes and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(report) -> Page:
+    return Page((report.folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_every_tag_is_closed_and_every_id_unique(page: Page) -> None:
+    assert page.open == []
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_comes_from_elsewhere(page: Page) -> None:
+    for tag, attrs in page.tags:
+        assert tag not in {"link", "img", "iframe", "object", "embed", "base"}
+        for name, value in attrs.items():
+            if name in {"src", "href", "xlink:href", "action", "data", "srcset"}:
+                assert value.startswith("#")
+            elif not name.startswith("xmlns"):
+                assert "url(" not in (value or "").replace("url(#", "")
+                assert "://" not in (value or "")
+    assert "@import" not in "".join(page.text)
+
+
+def test_every_picture_says_what_it_shows(page: Page) -> None:
+    pictures = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert len(pictures) == 1 + 1 + 2 + 1 + 1  # optimism, bars, confusions, subjects, curves
+    assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
+
+
+def test_every_table_has_a_caption_naming_the_protocol(page: Page) -> None:
+    tables = [tag for tag, _ in page.tags if tag in {"table", "caption"}]
+    assert tables == ["table", "caption"] * (len(tables) // 2)
+    captions = [text for text in page.text if text.startswith("Protocol megc2019-cd")]
+    assert len(captions) >= len(tables) // 2
+
+
+def test_names_are_text(page: Page) -> None:
+    assert "rbf_svm & <b>friends</b> 100%" in page.text
+    assert "b" not in {tag for tag, _ in page.tags}
+
+
+def test_provenance_is_shown(page: Page) -> None:
+    text = "".join(page.text)
+    for fact in ("merec train task=loso", "0123456789ab", "python 3.11, numpy 2.4"):
+        assert fact in text
+
+
+def test_links_of_the_contents_lead_somewhere(page: Page) -> None:
+    ids = {attrs.get("id") for _, attrs in page.tags}
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert len(links) == 9
+    assert {link[1:] for link in links} <= ids
+
+
+def test_a_report_of_baselines_alone_has_no_curves_and_no_optimism(plain) -> None:
+    page = Page((plain.folder / "report.html").read_text(encoding="utf-8"))
+    sections = {attrs["id"] for tag, attrs in page.tags if tag == "section"}
+    absent = {"learning-curves", "honest-and-best-epoch-on-test", "published-numbers"}
+    assert sections == {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"}
+    assert sections.isdisjoint(absent)
+    assert len(sections) == 6

@@ -1,0 +1,142 @@
+"""Tables say what the predictions say."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+from merec.evaluation.runs import Result, find_runs, pool_runs
+from merec.reporting.curves import read_curves
+from merec.reporting.notation import format_difference, format_number, make_slugs
+from merec.reporting.tables import (
+    Summary,
+    lay_out_classes,
+    lay_out_optimism,
+    lay_out_published,
+    lay_out_scores,
+    lay_out_scores_briefly,
+    lay_out_subjects,
+    summarize,
+)
+
+ALL = (
+    lay_out_scores,
+    lay_out_scores_briefly,
+    lay_out_optimism,
+    lay_out_classes,
+    lay_out_subjects,
+    lay_out_published,
+)
+
+
+@pytest.fixture(scope="module")
+def summary(runs: Path) -> Summary:
+    return summarize(pool_runs(find_runs([runs])))
+
+
+def test_scores_equal_scikit_learn_on_the_predictions(summary: Summary) -> None:
+    for result in summary.results:
+        rows = summary.scores[summary.scores["result"] == result.name].set_index("subset")
+        assert list(rows.index) == ["Full", "casme2", "smic"]
+        for subset, row in rows.iterrows():
+            table = result.predictions
+            table = table if subset == "Full" else table[table["corpus"] == subset]
+            kept = {"labels": range(3), "average": "macro", "zero_division": 0}
+            by_seed = [(one["label"], one["predicted"]) for _, one in table.groupby("seed")]
+            mean = {
+                "uf1": sum(f1_score(*pair, **kept) for pair in by_seed) / len(by_seed),
+                "uar": sum(recall_score(*pair, **kept) for pair in by_seed) / len(by_seed),
+                "accuracy": sum(accuracy_score(*pair) for pair in by_seed) / len(by_seed),
+            }
+            for metric, value in mean.items():
+                assert row[metric] == pytest.approx(value)
+                assert row[f"{metric}_low"] <= value <= row[f"{metric}_high"]
+            assert row["samples"] == table["sample_id"].nunique()
+
+
+def test_classes_agree_with_the_result_and_average_to_the_scores(summary: Summary) -> None:
+    for result in summary.results:
+        rows = summary.classes[summary.classes["result"] == result.name]
+        full = rows[rows["subset"] == "Full"].set_index("class")
+        for name, expected in result.score_classes().items():
+            assert full.loc[name, list(expected)].to_dict() == pytest.approx(expected)
+        uf1 = summary.scores.set_index(["result", "subset"])["uf1"][result.name]
+        assert rows.groupby("subset")["f1"].mean().to_dict() == pytest.approx(uf1.to_dict())
+
+
+def test_correct_samples_of_subjects_add_up_to_the_accuracy(summary: Summary) -> None:
+    full = summary.scores[summary.scores["subset"] == "Full"].set_index("result")["accuracy"]
+    by_result = summary.subjects.groupby("result")[["correct", "samples"]].sum()
+    for name, row in by_result.iterrows():
+        assert row["correct"] / row["samples"] == pytest.approx(full[name])
+
+
+def test_only_results_with_epochs_have_a_claim_and_honest_is_the_score(summary: Summary) -> None:
+    assert set(summary.optimism["result"]) == {"ststnet rgb"}
+    assert summary.optimism["seed"].tolist() == [0, 1]
+    scores = summary.scores.set_index(["result", "subset"])
+    honest = summary.optimism["honest_uf1"].mean()
+    assert honest == pytest.approx(scores.loc[("ststnet rgb", "Full"), "uf1"])
+    assert scores.loc[("ststnet rgb", "Full"), "claimed_uf1"] > honest
+    assert scores["claimed_uf1"].notna().sum() == 1
+
+
+@pytest.mark.parametrize("lay_out", ALL)
+def test_every_table_names_protocol_seeds_and_pretraining(summary: Summary, lay_out) -> None:
+    table = lay_out(summary)
+    protocol = summary.results[0].protocol
+    for fact in (protocol.name, protocol.hash, "35 samples", "7 subjects", "seeds", "0, 1"):
+        assert fact in table.caption
+    assert "transductive pretraining: no" in table.caption
+    assert all(isinstance(cell, str) for cell in table.rows.to_numpy().ravel())
+
+
+def test_transductive_results_are_marked_everywhere(runs: Path) -> None:
+    results = pool_runs(find_runs([runs / "svm"]))
+    guilty = [Result("guilty", r.protocol, r.runs, r.predictions) for r in results]
+    for result in guilty:
+        result.runs[0].environment["transductive"] = True
+    summary = summarize(guilty)
+    assert "YES for guilty" in lay_out_subjects(summary).caption
+    assert lay_out_scores(summary).rows["Transductive"].tolist() == ["YES"] * 3
+    assert lay_out_published(summary).rows["Source"].iloc[-1] == "ours, TRANSDUCTIVE"
+
+
+def test_published_rows_stand_above_ours_word_for_word(summary: Summary) -> None:
+    rows = lay_out_published(summary).rows.set_index("Method")
+    assert rows.loc["IncepTR", "Full"] == ".753/.746"
+    assert rows.loc["HTNet", "Source"] == "C, LEAK"
+    assert rows["Source"].tolist()[-2:] == ["ours", "ours"]
+
+
+def test_curves_end_where_the_predictions_are(summary: Summary) -> None:
+    with_epochs, without = summary.results
+    curves = read_curves(with_epochs)
+    assert curves["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert read_curves(without) is None
+    table = with_epochs.predictions
+    accuracy = (table["label"] == table["predicted"]).mean()
+    assert curves["held_out_accuracy"].iloc[-1] == pytest.approx(accuracy)
+    assert (curves["train_loss_10"] <= curves["train_loss_50"]).all()
+    assert (curves["train_loss_50"] <= curves["train_loss_90"]).all()
+
+
+def test_numbers_are_written_as_the_field_writes_them() -> None:
+    written = [format_number(x) for x in (0.74123, 1.0, 0.0, -0.0123, -0.00001, float("nan"))]
+    assert written == [".7412", "1.0000", ".0000", "−.0123", ".0000", "–"]
+    assert [format_difference(x) for x in (0.05, -0.05, 0.0)] == ["+.0500", "−.0500", ".0000"]
+
+
+def test_slugs_are_plain_and_unique() -> None:
+    assert make_slugs(["A b/c", "a_b c", "a-b-c-2", "…"]) == [
+        "a-b-c",
+        "a-b-c-2",
+        "a-b-c-2-2",
+        "run",
+    ]
+
+
+def test_classes_of_the_fixture_are_those_of_the_protocol(summary: Summary) -> None:
+    columns = pd.Series(list(lay_out_classes(summary).rows)[1:]).str.partition(" ")[0]
+    assert columns.tolist() == list(summary.results[0].protocol.classes)

@@ -1,0 +1,105 @@
+"""Does every choice fit the code, and is a misfit explained?"""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from merec.config import check, configuration_hash, explain_override, home
+from merec.errors import InputError
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (home() / "conf" / group).glob("[!_]*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "task", "trainer"),
+    list(product(options("backbone"), options("task"), options("trainer"))),
+)
+def test_every_choice_fits_the_code(composed, backbone, task, trainer):
+    cfg = composed(f"backbone={backbone}", f"task={task}", f"trainer={trainer}", "logger=csv")
+    check(cfg)
+
+
+@pytest.mark.parametrize("logger", options("logger"))
+@pytest.mark.parametrize("debug", [[], *([f"debug={name}"] for name in options("debug"))])
+def test_every_logger_and_debug_choice_fits_the_code(composed, logger, debug):
+    check(composed(f"logger={logger}", *debug))
+
+
+@pytest.mark.parametrize("study", [file.stem for file in (home() / "experiments").glob("*.yaml")])
+def test_every_study_fits_the_code_and_states_its_claim(composed, study):
+    check(composed(f"experiments={study}"))
+    lines = (home() / "experiments" / f"{study}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith("# ")
+
+
+def test_there_are_studies():
+    assert list((home() / "experiments").glob("*.yaml"))
+
+
+def test_a_key_no_constructor_takes_is_named_with_its_neighbour(composed):
+    cfg = composed("+backbone.steams=3", "+datamodule.bach_size=3", "+sed=3")
+    with pytest.raises(InputError) as caught:
+        check(cfg)
+    message = str(caught.value)
+    assert (
+        "backbone.steams: merec.backbones.STSTNet has no steams; did you mean streams?" in message
+    )
+    assert "did you mean batch_size?" in message
+    assert "sed: merec train has no sed; did you mean seed?" in message
+
+
+def test_a_class_that_does_not_exist_is_named(composed):
+    with pytest.raises(InputError, match=r"backbone\._target_: merec\.backbones\.STNet cannot be"):
+        check(composed("backbone._target_=merec.backbones.STNet"))
+
+
+def test_a_missing_argument_is_named(composed):
+    cfg = composed()
+    OmegaConf.set_struct(cfg, False)
+    del cfg.datamodule.batch_size
+    with pytest.raises(InputError, match="datamodule: .*ClipDataModule needs batch_size"):
+        check(cfg)
+
+
+def test_a_value_left_open_is_named(composed):
+    with pytest.raises(InputError, match="trainer.max_epochs has no value"):
+        check(composed("trainer.max_epochs=???"))
+
+
+def test_runs_differ_in_hash_unless_only_seed_folds_logger_or_data_folder_differ(composed):
+    def configuration(*overrides: str) -> str:
+        cfg = composed("logger=none", *overrides)
+        cfg.name = "x"
+        return configuration_hash(OmegaConf.to_container(cfg, resolve=True))
+
+    same = configuration()
+    assert configuration("seed=3") == same
+    assert configuration("folds=0-3") == same
+    assert configuration("corpus.root=elsewhere") == same
+    assert configuration("trainer.max_epochs=3") != same
+    assert configuration("backbone.dropout=0.1") != same
+    assert configuration("task.selection=inner") != same
+
+
+def test_an_unknown_override_is_explained_by_the_keys_there_are(composed):
+    error = Exception("Could not override 'backbone.dropuot'.\nKey 'dropuot' is not in struct")
+    assert explain_override(error, composed()) == (
+        "backbone.dropuot: backbone has no dropuot; did you mean dropout?"
+    )
+    assert explain_override(Exception("something else"), composed()) is None
+
+
+def test_the_recipe_follows_the_backbone_and_yields_to_the_command_line(composed):
+    assert composed("backbone=ststnet").trainer.max_epochs == 800
+    assert composed("backbone=ststnet").recipe.optimizer.lr == pytest.approx(5e-5)
+    assert composed("trainer.max_epochs=5").trainer.max_epochs == 5
+
+
+def test_conf_and_experiments_are_found_beside_the_package():
+    assert (home() / "experiments").is_dir()
+    assert isinstance(home(), Path)

@@ -1,0 +1,216 @@
+"""A run from config to scores: what its folder holds, and that a broken-off one is completed, not redone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from sklearn.metrics import f1_score, recall_score
+
+from merec.evaluation.runs import find_runs, pool_runs
+
+
+def only_run(folder: Path) -> Path:
+    (found,) = folder.rglob("environment.json")
+    return found.parent
+
+
+def read(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "predictions.csv", dtype={"subject": str, "sample_id": str})
+
+
+def test_a_run_folder_holds_what_the_report_needs_and_its_scores_follow_from_its_predictions(
+    merec, tmp_path, small
+):
+    done = merec("train", *small, "logger=csv")
+    assert done.returncode == 0, done.stderr
+    assert "Full" not in done.stdout.split("CASME II")[0] or "UF1" in done.stdout
+    folder = only_run(tmp_path)
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "config.yaml",
+        "environment.json",
+        "metrics.json",
+        "predictions.csv",
+        "folds",
+        "csv",
+    } <= names
+    assert not list(tmp_path.rglob("*.part*"))
+
+    table, metrics = read(folder), json.loads((folder / "metrics.json").read_text())
+    assert table["sample_id"].is_unique
+    assert len(table) == 30
+    truth = table["label"], table["predicted"]
+    full = metrics["scores"]["Full"]
+    assert full["uf1"]["value"] == pytest.approx(f1_score(*truth, average="macro"))
+    assert full["uar"]["value"] == pytest.approx(recall_score(*truth, average="macro"))
+    assert full["uf1"]["low"] <= full["uf1"]["value"] <= full["uf1"]["high"]
+    assert set(metrics["scores"]) == {"Full", "casme2", "smic", "samm"}
+    assert np.allclose(table.filter(like="p_").sum(axis=1), 1)
+
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["trainer"]["max_epochs"] == 3  # resolved, not ${…}
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["protocol"]["samples"] == 30
+    assert environment["versions"]["torch"]
+    assert environment["command"].startswith("merec train ")
+    checkpoint = torch.load(folder / "folds/000/checkpoint.ckpt", weights_only=True)
+    assert checkpoint["merec"]["never_saw"] == ["006"]
+
+
+def test_a_finished_run_is_not_trained_again_and_a_missing_fold_is(merec, tmp_path, small):
+    merec("train", *small, "logger=none")
+    folder = only_run(tmp_path)
+    whole = read(folder)
+    files = {path: path.stat().st_mtime_ns for path in folder.glob("folds/*/predictions.csv")}
+    assert len(files) == 6
+
+    lost = folder / "folds/003/predictions.csv"
+    lost.unlink()
+    done = merec("train", *small, "logger=none")
+    assert done.returncode == 0
+    after = {path: path.stat().st_mtime_ns for path in folder.glob("folds/*/predictions.csv")}
+    assert {path for path in files if after[path] != files[path]} == {lost}
+    pd.testing.assert_frame_equal(read(folder), whole)
+
+
+def test_a_killed_run_is_completed_by_the_same_command_as_if_never_killed(merec, tmp_path, small):
+    small = [*small, "logger=none", "trainer.max_epochs=40"]
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'whole'}")
+
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "merec", "train", *small, f"hydra.run.dir={folder}"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=os.environ)
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob("folds/*/predictions.csv"))) < 2:
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("folds/*/predictions.csv")}
+    assert 2 <= len(finished) < 6
+    assert not (folder / "metrics.json").exists()
+
+    done = merec("train", *small, f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
+    pd.testing.assert_frame_equal(read(folder), read(tmp_path / "whole"))
+
+
+def test_a_folder_of_another_config_or_other_samples_is_refused(merec, tmp_path, small, small_root):
+    small = [*small, "logger=none", f"hydra.run.dir={tmp_path / 'run'}", "folds=0"]
+    assert merec("train", *small).returncode == 0
+    done = merec("train", *small, "trainer.max_epochs=4")
+    assert done.returncode == 2
+    assert "trainer.max_epochs was 3, is 4" in done.stderr
+    assert "set hydra.run.dir" in done.stderr
+
+    other = tmp_path / "other"
+    other.mkdir()
+    with np.load(small_root / "flow.npz") as arrays:
+        keep = arrays["sample_id"] != "sub01_c0"
+        np.savez(other / "flow.npz", flow=arrays["flow"][keep], sample_id=arrays["sample_id"][keep])
+    lines = (small_root / "samples.csv").read_text().splitlines()
+    (other / "samples.csv").write_text(
+        "\n".join(line for line in lines if not line.startswith("sub01_c0,")) + "\n"
+    )
+    done = merec("train", *small, f"corpus.root={other}")
+    assert done.returncode == 2
+    assert "30 samples" in done.stderr
+    assert "29 samples" in done.stderr
+
+
+def test_fold_ranges_in_two_folders_pool_to_the_whole(merec, tmp_path, small):
+    small = [*small, "logger=none"]
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'whole'}")
+    for part in ("0-2", "3-5"):
+        done = merec("train", *small, f"folds={part}", f"hydra.run.dir={tmp_path / 'parts' / part}")
+        assert "3 of 6 subjects held out" in done.stderr
+    done = merec("report", str(tmp_path / "parts" / "0-2"))
+    assert done.returncode == 2
+    assert "15 of 30 samples" in done.stderr
+
+    (parts,) = pool_runs(find_runs([tmp_path / "parts"]))
+    (whole,) = pool_runs(find_runs([tmp_path / "whole"]))
+    order = ["sample_id"]
+    pd.testing.assert_frame_equal(
+        parts.predictions.sort_values(order, ignore_index=True),
+        whole.predictions.sort_values(order, ignore_index=True),
+    )
+    done = merec("report", str(tmp_path / "parts"), f"out={tmp_path / 'report'}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_a_multirun_gives_a_folder_per_seed_and_compare_tests_them(merec, tmp_path, small):
+    done = merec("train", "-m", *small, "logger=none", "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    folders = sorted(file.parent for file in tmp_path.rglob("environment.json"))
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
+    a, b = map(read, folders)
+    assert not np.allclose(a.filter(like="p_"), b.filter(like="p_"))
+    (result,) = pool_runs(find_runs([tmp_path]))
+    assert result.seeds == [0, 1]
+
+    assert merec("train", *small, "logger=none", "task=baseline").returncode == 0
+    baseline = tmp_path / "runs" / "megc2019_flow" / "baseline"
+    done = merec("compare", str(baseline), str(folders[0].parent))
+    assert done.returncode == 0, done.stderr
+    assert "UF1" in done.stdout
+
+
+def test_a_failed_job_of_a_multirun_lets_the_others_run_and_the_exit_code_tells(
+    merec, tmp_path, small
+):
+    small = [*small, "logger=none", "task=baseline", "folds=0"]
+    done = merec("train", "-m", *small, "task.estimator=none_such,logistic")
+    assert done.returncode == 2
+    assert "task.estimator=none_such is unknown" in done.stderr
+    assert [file.parents[2].name for file in tmp_path.rglob("environment.json")] == ["logistic"]
+
+
+def test_protocols_that_differ_are_not_compared(merec, tmp_path, small, small_root):
+    small = [*small, "logger=none", "task=baseline", "task.estimator=logistic"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "flow.npz").write_bytes((small_root / "flow.npz").read_bytes())
+    table = (
+        (small_root / "samples.csv")
+        .read_text()
+        .replace("sub01_c0,casme2,sub01,c0,0", "sub01_c0,casme2,sub01,c0,1")
+    )
+    (other / "samples.csv").write_text(table)
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'a'}")
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'b'}", f"corpus.root={other}")
+    done = merec("compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert done.returncode == 2
+    assert "different protocols" in done.stderr
+
+
+def test_finetune_holds_one_subject_out_or_nobody(merec, tmp_path, small):
+    small = [*small, "task=finetune", "logger=none"]
+    merec("train", *small, "fold=2", f"hydra.run.dir={tmp_path / 'one'}")
+    assert read(tmp_path / "one")["subject"].unique().tolist() == ["s01"]
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'all'}")
+    checkpoint = torch.load(tmp_path / "all" / "checkpoint.ckpt", weights_only=True)
+    assert checkpoint["merec"]["never_saw"] == []
+    done = merec(
+        "train",
+        *small,
+        "fold=2",
+        f"task.weights={tmp_path / 'all' / 'checkpoint.ckpt'}",
+        f"hydra.run.dir={tmp_path / 'leak'}",
+    )
+    assert done.returncode == 2
+    assert "was trained on subject s01" in done.stderr
