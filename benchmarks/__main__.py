@@ -25,9 +25,9 @@ from merec.datamodules import ClipDataModule
 from merec.evaluation.metrics import uf1
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.statistics import bootstrap
-from merec.run import keep_freed_memory, quiet_lightning
 from merec.tasks import Finetune
 from merec.tasks.loso import LeaveOneSubjectOut
+from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import Corpus
 
 

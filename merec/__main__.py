@@ -100,7 +100,9 @@ def main() -> int:
             raise
         sys.stderr.write(f"merec: error: {error}\n")
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
+        if isinstance(stop, SystemExit) and stop.code in (0, None):
+            return 0
         sys.stderr.write(
             "merec: interrupted; the same command goes on from the last finished fold\n"
         )

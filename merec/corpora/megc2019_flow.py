@@ -145,9 +145,14 @@ def _read_folders(
             )
         try:
             with Image.open(file) as image:
-                pixels = np.asarray(image.convert("RGB"))
+                bands, pixels = image.getbands(), np.asarray(image.convert("RGB"))
         except (OSError, SyntaxError) as error:  # Pillow calls a broken chunk a SyntaxError
             raise InputError(f"{file} cannot be read ({error}); copy it again") from error
+        if len(bands) < len(CHANNELS) and bands != ("P",):
+            raise InputError(
+                f"{file} has {len(bands)} channel; expected 3, for u, v and optical strain: take the "
+                "maps as they circulate, not a grey copy"
+            )
         if pixels.shape[:2] != SIZE:
             raise InputError(
                 f"{file} is {pixels.shape[1]}×{pixels.shape[0]} px; expected 28×28: take the maps "

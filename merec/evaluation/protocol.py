@@ -24,18 +24,22 @@ def assert_counts(
     Args:
         index: Columns `sample_id`, `corpus`, `subject`, `label`.
         classes: Class names in label order.
-        expected: `samples`, `subjects`, and counts by name under `corpus` and `class`; each is
-            optional.
+        expected: `samples`, `subjects`, counts by name under `corpus` and `class`, and the protocol's
+            `hash`; each is optional.
         source: The file or folder read, for the message.
 
     Raises:
         InputError: Listing every count that differs.
     """
     label_names = index["label"].map(dict(enumerate(classes)))
-    found: dict[str, int] = {"samples": len(index), "subjects": index["subject"].nunique()}
+    found: dict[str, int | str] = {
+        "samples": len(index),
+        "subjects": index["subject"].nunique(),
+        "hash": describe_protocol("", index, classes).hash,
+    }
     found |= {f"corpus {name}": int(n) for name, n in index["corpus"].value_counts().items()}
     found |= {f"class {name}": int(n) for name, n in label_names.value_counts().items()}
-    wanted: dict[str, int] = {}
+    wanted: dict[str, int | str] = {}
     for key, value in expected.items():
         wanted |= (
             {f"{key} {k}": n for k, n in value.items()}

@@ -7,6 +7,7 @@ both sides of a comparison.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,6 +28,7 @@ def pooled(metric: Metric, counts: BySubject) -> float:
     return float(metric(counts.sum(1)).mean())
 
 
+@lru_cache(maxsize=8)  # the same draws serve every metric of a table
 def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "draws subjects"]:
     """How often each subject is drawn, `num_subjects` times with replacement (Efron 1979)."""
     even = np.full(num_subjects, 1 / num_subjects)

@@ -1,5 +1,6 @@
 """What a finished run tells its logger, so that a dashboard over a sweep can sort by it and show it."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from merec.evaluation.runs import Result
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import draw_confusion, draw_learning_curves
 from merec.reporting.tables import read_optimism, score_subjects
+
+log = logging.getLogger(__name__)
 
 MOST_POINTS = 200  # of a learning curve; more would drown the page
 
@@ -72,3 +75,28 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
     for name in ("predictions.csv", "metrics.json"):  # the others name folders of this machine
         artifact.add_file(str(folder / name))
     run.log_artifact(artifact)
+
+
+_PATHS = ("root", "weights", "save_dir", "default_root_dir")
+
+
+def hide_paths(config: Any) -> Any:
+    """A config without the folders of this machine, which are nobody else's business."""
+    if isinstance(config, dict):
+        return {key: hide_paths(value) for key, value in config.items() if key not in _PATHS}
+    return config
+
+
+def finish_tracking(logger: Logger, succeeded: bool) -> None:
+    """Close a logger; a W&B run that stayed open would take in the next job of this process."""
+    logger.finalize("success" if succeeded else "failed")
+    if not isinstance(logger, WandbLogger):
+        return
+    import wandb
+
+    if wandb.run is None:
+        return
+    folder, offline = Path(wandb.run.dir).parent, wandb.run.settings.mode == "offline"
+    wandb.finish(exit_code=0 if succeeded else 1)
+    if offline:
+        log.info("W&B run kept on this machine; `wandb sync %s` would upload it", folder)

@@ -146,10 +146,8 @@ def test_the_order_of_an_epoch_does_not_depend_on_the_epochs_drawn_before(corpus
 
 def test_the_order_does_not_depend_on_other_folds_drawn_in_between(corpus):
     data = make(corpus)
-    views = [
-        data.hold_out(f.train, f.test, f.subject)
-        for f in map(lambda s: fold_of(corpus, s), SUBJECTS)
-    ]
+    folds = [fold_of(corpus, subject) for subject in SUBJECTS]
+    views = [data.hold_out(fold.train, fold.test, fold.subject) for fold in folds]
     together = [order(view) for view in views]
     alone = [order(hold_out(corpus, subject)) for subject in SUBJECTS]
     assert together == alone

@@ -21,7 +21,6 @@ from merec.features.flow_map import describe
 from merec.tasks import Baseline
 from merec.tasks.estimators import NestedChoice, fit_and_score
 
-
 DESCRIBE = partial(describe, keep=["u", "v"], cells=7)
 
 

@@ -139,36 +139,34 @@ def test_another_seed_is_another_training(swept, train, make_data, read_fold, sa
 # The held-out subject has no say
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "balanced"])
+def weighed(request) -> dict[str, Any]:
+    """Settings without and with class weights, which are counted from labels too."""
+    optimizer = partial(torch.optim.Adam, lr=1e-2)
+    finetune = partial(Finetune, optimizer=optimizer, scheduler=None, class_balanced=request.param)
+    return {"finetune": finetune, "epochs": 2}
+
+
 def test_held_out_labels_change_no_weight_and_no_prediction(
-    swept, made, train, make_data, fold_of, read_fold, same_weights
+    made, train, make_data, fold_of, read_fold, same_weights, weighed
 ):
     fold = fold_of("s01")
-    folder = train(data=make_data(relabel(made, fold.test)), folds=fold.number)
-    garbage, intact = read_fold(folder, fold.number), read_fold(swept, fold.number)
+    corpora = (made, relabel(made, fold.test))
+    runs = [train(data=make_data(corpus), folds=fold.number, **weighed) for corpus in corpora]
+    intact, garbage = (read_fold(folder, fold.number) for folder in runs)
     assert (garbage.predictions["label"] != intact.predictions["label"]).all()
     assert same_weights(garbage, intact)
     np.testing.assert_array_equal(garbage.probability, intact.probability)
     np.testing.assert_array_equal(garbage.epochs["predicted"], intact.epochs["predicted"])
 
 
-@pytest.mark.parametrize("balanced", [False, True])
 def test_training_labels_do_change_the_weights(
-    made, train, make_data, fold_of, read_fold, same_weights, balanced
+    made, train, make_data, fold_of, read_fold, same_weights, weighed
 ):
     fold = fold_of("s01")
-    finetune = partial(
-        Finetune,
-        optimizer=partial(torch.optim.Adam, lr=1e-2),
-        scheduler=None,
-        class_balanced=balanced,
-    )
-    settings = {"folds": fold.number, "epochs": 1, "finetune": finetune}
-    runs = [
-        train(data=make_data(corpus), **settings)
-        for corpus in (made, relabel(made, fold.train[:5]))
-    ]
-    a, b = (read_fold(folder, fold.number) for folder in runs)
-    assert not same_weights(a, b)
+    corpora = (made, relabel(made, fold.train[:5]))
+    runs = [train(data=make_data(corpus), folds=fold.number, **weighed) for corpus in corpora]
+    assert not same_weights(*(read_fold(folder, fold.number) for folder in runs))
 
 
 @pytest.mark.parametrize("scaling", ["unit", "standard"])

@@ -17,6 +17,7 @@ from merec.tasks import Finetune
 from merec.tasks.recording import RecordEpochs
 
 EPOCHS = 3
+ADAM = partial(torch.optim.Adam, lr=1e-2)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def fit(data: ClipDataModule) -> Callable[..., tuple[Finetune, RecordEpochs]]:
     def run(
         watch: bool = True,
         epochs: int = EPOCHS,
-        optimizer: Any = partial(torch.optim.Adam, lr=1e-2),
+        optimizer: Any = ADAM,
         dropout: float = 0.5,
         on_epoch: Callable[[int, int], None] = lambda epoch, epochs: None,
         logger: Any = False,
