@@ -165,4 +165,6 @@ def explain_override(error: Exception, cfg: DictConfig) -> str | None:
     node = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
         return f"{path}: there is no {parent} in the config; `merec train --cfg job` shows what there is"
-    return _complain(path, parent or "merec train", [str(name) for name in node])
+    return _complain(
+        path, parent or "merec train", [name for name in map(str, node) if name[0] != "_"]
+    )

@@ -53,9 +53,10 @@ def train_job(cfg: DictConfig) -> None:
 def _remove_empty(folder: Path) -> None:
     """Take back the folders that Hydra made for a run that was refused."""
     with contextlib.suppress(OSError):  # not empty: something was there or was trained
-        for made in (folder, *folder.parents):
-            if Path.cwd() in made.parents:
-                made.rmdir()
+        folder.rmdir()
+        for parent in folder.parents:
+            if Path.cwd() in parent.parents:
+                parent.rmdir()
 
 
 def train(arguments: list[str]) -> None:

@@ -23,7 +23,8 @@ class Optimism:
         honest: Last epoch of every fold, which is what merec reports: (UF1, UAR).
         best_epoch: Best epoch of each held-out subject, chosen on it, as released code does.
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
-        random_guess: Random guessing given the same choice of epochs: mean of repeats, no learning.
+        random_guess: Guesses drawn in the frequencies of the true labels, given the same choice of
+            epochs: mean of repeats, nothing is learnt.
         epochs: How many epochs there were to choose from.
     """
 
@@ -67,10 +68,12 @@ def measure_optimism(
 
     epochs = predicted.shape[1]
     rng = np.random.default_rng(0)
+    # A shuffled table of the true labels in their frequencies: all that a guesser knows.
+    deck = np.resize(label, predicted.size).astype(np.int8)
     guesses = [
         score(
             choose_best_epoch_per_subject(
-                rng.integers(num_classes, size=predicted.shape, dtype=np.int8), label, subject
+                rng.permutation(deck).reshape(predicted.shape), label, subject
             )
         )
         for _ in range(CONTROL_REPEATS)

@@ -252,8 +252,8 @@ def lay_out_optimism(summary: Summary) -> Table:
         rows.append(cells)
     caption = (
         f"{describe_results(summary.results)} UF1/UAR, mean over seeds. Honest: the last epoch. "
-        "Best epoch on test: chosen by each held-out subject. Random guessing: guesses in place of "
-        "predictions, with the same choice."
+        "Best epoch on test: chosen by each held-out subject. Random guessing: guesses in the "
+        "classes' frequencies in place of predictions, with the same choice."
     )
     return Table("Honest and best epoch on test", caption, pd.DataFrame(rows))
 
