@@ -1,8 +1,6 @@
 # Every target installs what it needs; `make` alone lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-MEREC_DATA ?= $(if $(wildcard ../shared/data),../shared/data,data)
-export MEREC_DATA
 ARGS ?=
 STUDY ?= megc2019_demo
 RUN ?= runs/megc2019_flow

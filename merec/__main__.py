@@ -100,13 +100,11 @@ def main() -> int:
             raise
         sys.stderr.write(f"merec: error: {error}\n")
         return 2
-    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
-        if isinstance(stop, SystemExit) and stop.code in (0, None):
-            return 0
+    except KeyboardInterrupt as stop:
         sys.stderr.write(
             "merec: interrupted; the same command goes on from the last finished fold\n"
         )
-        return 130
+        return stop.args[0] if stop.args else 130
     return 0
 
 

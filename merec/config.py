@@ -21,6 +21,15 @@ from merec.errors import InputError
 
 
 @dataclass
+class Recipe:
+    """What a backbone wants to be trained with; see `merec.tasks.Finetune`."""
+
+    optimizer: Any = MISSING
+    scheduler: Any = None
+    class_balanced: bool = False
+
+
+@dataclass
 class RunConfig:
     """Every top-level key of `merec train`. `Any` is a node whose `_target_` is its schema."""
 
@@ -31,7 +40,7 @@ class RunConfig:
     corpus: Any = MISSING
     datamodule: Any = MISSING
     backbone: Any = MISSING
-    recipe: Any = MISSING
+    recipe: Recipe = field(default_factory=Recipe)
     task: Any = MISSING
     callbacks: dict[str, Any] = field(default_factory=dict)
     trainer: Any = MISSING
@@ -63,16 +72,17 @@ def home() -> Path:
     )
 
 
-# What does not change a prediction: a run may be resumed, and pooled, across these.
-_INDIFFERENT = ("logger", "folds")
+# What changes no prediction. Of the data, a hash of its own is kept (see provenance).
+_INDIFFERENT = ("root", "folds", "num_workers")
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved config that decides what a fold predicts.
 
-    Where the corpus lies is left out: its samples have a hash of their own.
+    That is the task's node, which by interpolation holds all that the task uses, and nothing else: not the
+    backbone of a baseline, nor the run's name or logger.
     """
-    return _drop(dict(config), ("root", *_INDIFFERENT))
+    return _drop(config["task"], _INDIFFERENT)
 
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
@@ -99,6 +109,10 @@ def check(cfg: DictConfig) -> None:
     """
     known = [f.name for f in fields(RunConfig)]
     problems = [_complain(str(key), "merec train", known) for key in cfg if key not in known]
+    entries = [f.name for f in fields(Recipe)]
+    problems += [
+        _complain(f"recipe.{key}", "a recipe", entries) for key in cfg.recipe if key not in entries
+    ]
     nodes = OmegaConf.to_container(cfg)
     problems += [
         f"{path} has no value; set {path}=…" for path, node in _walk(nodes) if node == "???"

@@ -1,20 +1,25 @@
 """What a run was made of, and whether a folder may go on with it."""
 
+import hashlib
 import json
 import logging
 import os
 import platform
+import shlex
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
 from merec.config import comparable, configuration_hash
-from merec.evaluation.runs import flatten
-from merec.types import InputError, Protocol
+from merec.evaluation.results import flatten
+from merec.files import write_json
+from merec.types import Corpus, InputError, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +33,7 @@ def assert_resumable(folder: Path, config: dict[str, Any]) -> None:
         InputError: Naming the folder and what differs.
     """
     file = folder / "config.yaml"
-    if not file.exists():
+    if not file.exists() or not _has_results(folder):
         return
     before = flatten(comparable(yaml.safe_load(file.read_text(encoding="utf-8"))))
     now = flatten(comparable(config))
@@ -40,48 +45,52 @@ def assert_resumable(folder: Path, config: dict[str, Any]) -> None:
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise InputError(
-            f"{folder} holds a run of another config ({'; '.join(changed[:3])}{more}); set hydra.run.dir "
-            "to another folder, or delete this one"
+            f"{folder} holds a run of another config ({'; '.join(changed[:3])}{more}); {_ELSEWHERE}"
         )
 
 
-def assert_same_samples(folder: Path, protocol: Protocol) -> None:
-    """Refuse to go on with a run that was begun on other samples.
+def assert_same_data(folder: Path, environment: dict[str, Any]) -> None:
+    """Refuse to go on with a run that was begun on other samples, pixels or starting weights.
 
     Raises:
-        InputError: Naming both protocols.
+        InputError: Naming both.
     """
     file = folder / "environment.json"
-    if not file.exists():
+    if not _has_results(folder) or not file.exists():
         return
-    before = Protocol.from_dict(json.loads(file.read_text())["protocol"])
-    if before != protocol:
+    before = json.loads(file.read_text())
+    old, new = (Protocol.from_dict(e["protocol"]) for e in (before, environment))
+    if old != new:
         raise InputError(
-            f"{folder} was begun on {before.name} ({before.samples} samples, {before.hash}), but the "
-            f"corpus now is {protocol.name} ({protocol.samples} samples, {protocol.hash}); set "
-            "hydra.run.dir to another folder"
+            f"{folder} was begun on {old.name} ({old.samples} samples, {old.hash}), but the "
+            f"corpus now is {new.name} ({new.samples} samples, {new.hash}); {_ELSEWHERE}"
         )
+    if before.get("content", environment["content"]) != environment["content"]:
+        raise InputError(
+            f"{folder} was begun on the same samples with other pixels or starting weights "
+            f"({before['content']}, now {environment['content']}); {_ELSEWHERE}"
+        )
+
+
+_ELSEWHERE = "set hydra.run.dir (with -m: hydra.sweep.dir) to another folder, or delete this one"
+
+
+def _has_results(folder: Path) -> bool:
+    """Whether anything was trained there that must not be mixed with something else."""
+    return any(folder.glob("folds/*/predictions.csv")) or (folder / "checkpoint.ckpt").exists()
 
 
 def describe_environment(
-    folder: Path, config: dict[str, Any], protocol: Protocol, command: str
+    config: dict[str, Any], corpus: Corpus, command: Sequence[str]
 ) -> dict[str, Any]:
-    """Name, protocol, command, commit, versions and machine of a run.
-
-    A run that was begun at another commit and is completed now names both.
-    """
-    file = folder / "environment.json"
-    before = json.loads(file.read_text()).get("commit") if file.exists() else None
-    commit = _read_commit()
-    if before and commit and commit not in before.split(", "):
-        log.warning("%s was begun at commit %s and goes on at %s", folder, before, commit)
-        commit = f"{before}, {commit}"
+    """Name, hashes, protocol, command, commit, versions and machine of a run."""
     return {
         "name": config["name"],
         "configuration": configuration_hash(config),
-        "protocol": protocol.to_dict(),
-        "command": command,
-        "commit": commit,
+        "content": _hash_content(corpus, config["task"].get("weights")),
+        "protocol": corpus.protocol.to_dict(),
+        "command": shlex.join(command),
+        "commit": _read_commit(),
         "transductive": bool(config["task"].get("transductive", False)),
         "versions": {"python": platform.python_version(), "merec": version("merec")}
         | {name: version(name) for name in PACKAGES},
@@ -92,6 +101,37 @@ def describe_environment(
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+_DECIDES = ("commit", "versions", "machine")
+
+
+def write_environment(folder: Path, environment: dict[str, Any]) -> None:
+    """Write `environment.json`; of a run that goes on, keep what it was begun with and add what is new."""
+    file = folder / "environment.json"
+    if file.exists() and _has_results(folder):
+        before = json.loads(file.read_text())
+        now = {key: environment[key] for key in _DECIDES}
+        if now not in ({key: e.get(key) for key in _DECIDES} for e in _sessions(before)):
+            log.warning("%s was begun by other code, libraries or on another machine", folder)
+            before["resumed"] = [*before.get("resumed", []), now]
+        environment = before
+    write_json(file, environment)
+
+
+def _sessions(environment: dict[str, Any]) -> list[dict[str, Any]]:
+    return [environment, *environment.get("resumed", [])]
+
+
+def _hash_content(corpus: Corpus, weights: str | None) -> str:
+    """A hash of what the ids of a protocol do not show: pixels, and weights that are started from."""
+    digest = hashlib.sha256(",".join(corpus.channels).encode())
+    if corpus.flow_maps is not None:
+        order = corpus.index["sample_id"].argsort().to_numpy()
+        digest.update(np.ascontiguousarray(corpus.flow_maps[order]).tobytes())
+    if weights and Path(weights).is_file():
+        digest.update(Path(weights).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _read_commit() -> str | None:

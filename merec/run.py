@@ -6,10 +6,10 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -17,9 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from merec.evaluation.predictions import write_predictions
-from merec.evaluation.runs import Result, pool_runs, read_run
+from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.runs import read_run
 from merec.files import write_json, write_text
-from merec.provenance import assert_resumable, assert_same_samples, describe_environment
+from merec.provenance import (
+    assert_resumable,
+    assert_same_data,
+    describe_environment,
+    write_environment,
+)
 from merec.reporting.tracking import finish_tracking, hide_paths, track_result
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import InputError
@@ -27,7 +33,7 @@ from merec.types import InputError
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig, folder: Path, command: str) -> Result | None:
+def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     """Train what is missing in `folder`, pool it, score it once and log it.
 
     Args:
@@ -44,28 +50,27 @@ def run(cfg: DictConfig, folder: Path, command: str) -> Result | None:
     quiet_lightning()
     keep_freed_memory()
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    torch.manual_seed(cfg.seed)
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
     task = _build(cfg.task)
-    corpus = task.datamodule.corpus
-    assert_same_samples(folder, corpus.protocol)
-    environment = describe_environment(folder, config, corpus.protocol, command)
+    environment = describe_environment(config, task.datamodule.corpus, command)
+    assert_same_data(folder, environment)
 
-    done_before = (folder / "metrics.json").exists()
-    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    write_json(folder / "environment.json", environment)
-    logger: Logger | None = None
+    if not (folder / "metrics.json").exists():  # a whole run keeps the record of what made it
+        write_text(
+            folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        )
+        write_environment(folder, environment)
+    tracked = folder / "tracked"  # what a whole run told its logger is not told again
+    logger = _build_logger(cfg, config, folder) if cfg.logger and not tracked.exists() else None
     try:
-        # A finished run is not logged again: its W&B run is complete.
-        if cfg.logger and not done_before:
-            logger = _build_logger(cfg, config, folder)
         started = time.perf_counter()
         task.run(folder, logger)
         log.info("trained in %.1f s; %s", time.perf_counter() - started, folder)
         result = _pool(folder)
         if result and logger:
             track_result(logger, result, folder)
+            write_text(tracked, f"{type(logger).__name__}\n")
         return result
     finally:
         if logger is not None:
@@ -100,14 +105,16 @@ def _pool(folder: Path) -> Result | None:
             run_.protocol.subjects,
         )
         return None
+    if (folder / "metrics.json").exists():
+        return pool_runs([run_])[0]
     seconds = [json.loads(file.read_text())["seconds"] for file in folder.glob("folds/*/fold.json")]
     write_json(folder / "environment.json", run_.environment | {"seconds": round(sum(seconds), 1)})
     result = pool_runs([read_run(folder)])[0]
-    write_json(folder / "metrics.json", summarise(result))
+    write_json(folder / "metrics.json", collect_scores(result))
     return result
 
 
-def summarise(result: Result) -> dict[str, Any]:
+def collect_scores(result: Result) -> dict[str, Any]:
     """UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter."""
     scores = {
         subset: {name: vars(score) for name, score in result.score(subset).items()}
@@ -132,7 +139,13 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
     file = folder / "wandb_id"
     identity = file.read_text().strip() if file.exists() else secrets.token_hex(4)
     write_text(file, identity + "\n")
-    logger = _build(cfg.logger, id=identity)
     shown = {key: value for key, value in config.items() if key != "logger"}
-    logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
+    try:
+        logger = _build(cfg.logger, id=identity)
+        logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
+    except Exception as error:  # wandb has many ways to say that there is no account or no network
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"W&B does not start ({reason}); run `wandb login`, or set logger.mode=offline"
+        ) from error
     return logger

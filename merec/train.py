@@ -39,9 +39,12 @@ def train_job(cfg: DictConfig) -> None:
         from merec.reporting.result import print_result
         from merec.run import run
 
-        result = run(cfg, folder, " ".join(["merec train", *job.overrides.task]))
+        result = run(cfg, folder, ["merec", "train", *job.overrides.task])
         if result is not None:
             print_result(result)
+    except SystemExit as stop:
+        # Lightning's way to end on Ctrl-C and, without a code, on the SIGTERM of a cluster's scheduler.
+        raise KeyboardInterrupt(143 if stop.code is None else 130) from None
     except InputError as error:
         if job.mode == RunMode.MULTIRUN:  # the other jobs go on; Hydra raises the first at the end
             log.error("%s: %s", folder, error)
@@ -80,8 +83,12 @@ def train(arguments: list[str]) -> None:
 def _compose_choices(arguments: list[str]) -> DictConfig:
     """The config of the chosen groups alone, or an empty one if the choices are what is wrong."""
     conf = home() / "conf"
+    # Of several choices (a multirun) the first stands for all.
+    pairs = [text.partition("=") for text in arguments]
     choices = [
-        text for text in arguments if (conf / text.partition("=")[0]).is_dir() and "=" in text
+        f"{group}={options.partition(',')[0]}"
+        for group, equals, options in pairs
+        if equals and (conf / group).is_dir()
     ]
     GlobalHydra.instance().clear()
     try:

@@ -1,6 +1,7 @@
 """Fixtures of all tests: conf/ composed as the command line does, and a small corpus on disk."""
 
 import csv
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -106,7 +107,11 @@ def merec(
         monkeypatch.setattr(sys, "argv", ["merec", *arguments])
         GlobalHydra.instance().clear()
         capfd.readouterr()
-        code = main()
+        handlers = [*logging.getLogger().handlers]
+        try:
+            code = main()
+        finally:  # Hydra's handlers write into this run's folder, which may be gone by the next call
+            logging.getLogger().handlers = handlers
         return Done(code, *capfd.readouterr())
 
     return call

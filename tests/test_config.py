@@ -100,6 +100,39 @@ def test_the_recipe_follows_the_backbone_and_yields_to_the_command_line(composed
     assert composed("trainer.max_epochs=5").trainer.max_epochs == 5
 
 
+def test_the_wheel_takes_every_group_of_choices_but_the_user_s_own():
+    import tomllib
+
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    taken = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert {f"conf/{path.name}" for path in (root / "conf").iterdir()} - taken.keys() == {
+        "conf/local"
+    }
+
+
+def test_a_key_that_no_recipe_has_is_refused(composed):
+    with pytest.raises(InputError, match=r"recipe\.schedular: .* did you mean scheduler"):
+        check(composed("+recipe.schedular=1"))
+
+
+def test_what_a_task_does_not_use_makes_no_other_configuration(composed):
+    def configuration(*overrides: str) -> str:
+        cfg = composed("logger=none", "task=baseline", *overrides)
+        return configuration_hash(OmegaConf.to_container(cfg, resolve=True))
+
+    same = configuration()
+    assert configuration("trainer=cpu", "backbone.dropout=0.1", "name=other") == same
+    assert configuration("datamodule.num_workers=2") == same
+    assert configuration("task.estimator=logistic") != same
+    assert configuration("datamodule.channels=[u,v]") != same
+
+
 def test_conf_and_experiments_are_found_beside_the_package():
     assert (home() / "experiments").is_dir()
     assert isinstance(home(), Path)
+
+
+def test_of_several_choices_in_a_multirun_the_first_explains_a_misspelt_key(merec):
+    done = merec("train", "-m", "task=loso,baseline", "trainer.max_epoch=5")
+    assert "trainer.max_epoch: trainer has no max_epoch; did you mean max_epochs?" in done.stderr

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merec.evaluation.runs import find_runs, pool_runs
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
 
 pytestmark = pytest.mark.slow
 MAJORITY_UF1 = 2 * 250 / (250 + 442) / 3  # everything called negative

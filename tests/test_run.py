@@ -15,7 +15,8 @@ import torch
 import yaml
 from sklearn.metrics import f1_score, recall_score
 
-from merec.evaluation.runs import find_runs, pool_runs
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
 
 
 def only_run(folder: Path) -> Path:
@@ -214,3 +215,117 @@ def test_finetune_holds_one_subject_out_or_nobody(merec, tmp_path, small):
     )
     assert done.returncode == 2
     assert "was trained on subject s01" in done.stderr
+
+
+def test_sigterm_ends_with_its_own_exit_code_and_no_half_fold(tmp_path, small):
+    command = [
+        sys.executable,
+        "-m",
+        "merec",
+        "train",
+        *small,
+        "logger=none",
+        "trainer.max_epochs=100000",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob("environment.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(2)  # into the first epochs
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert "interrupted; the same command goes on" in said
+    assert not list(tmp_path.rglob("predictions.csv"))
+
+
+def test_what_argparse_refuses_is_not_called_an_interruption(merec, capfd):
+    with pytest.raises(SystemExit) as stop:
+        merec("train", "--nonsense")
+    assert stop.value.code == 2
+    assert "interrupted" not in capfd.readouterr().err
+
+
+def test_an_unfinished_run_below_a_folder_is_passed_over_with_a_warning(
+    merec, tmp_path, small, caplog
+):
+    small = [*small, "logger=none"]
+    runs = tmp_path / "all"
+    merec("train", *small, f"hydra.run.dir={runs / 'whole'}")
+    merec("train", *small, "task=finetune", f"hydra.run.dir={runs / 'nobody'}")
+    merec("train", *small, "folds=0-1", "backbone.dropout=0.1", f"hydra.run.dir={runs / 'part'}")
+    caplog.clear()
+    done = merec("report", str(runs), f"out={tmp_path / 'report'}")
+    assert done.returncode == 0, done.stderr
+    said = done.stderr + caplog.text
+    assert "nobody is passed over" in said
+    assert "10 of 30 samples" in said
+    done = merec("report", str(runs / "whole"), str(runs / "part"), f"out={tmp_path / 'report'}")
+    assert done.returncode == 2, "a run that was named must be whole"
+    assert "10 of 30 samples" in done.stderr
+
+
+def test_other_pixels_under_the_same_names_are_refused_and_not_pooled(
+    merec, tmp_path, small, small_root
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "samples.csv").write_bytes((small_root / "samples.csv").read_bytes())
+    with np.load(small_root / "flow.npz") as arrays:
+        np.savez(other / "flow.npz", flow=255 - arrays["flow"], sample_id=arrays["sample_id"])
+    small = [*small, "logger=none", "task=baseline", "task.estimator=logistic"]
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'runs' / 'a'}")
+    done = merec(
+        "train", *small, f"corpus.root={other}", f"hydra.run.dir={tmp_path / 'runs' / 'a'}"
+    )
+    assert done.returncode == 2
+    assert "other pixels" in done.stderr
+    merec(
+        "train",
+        *small,
+        f"corpus.root={other}",
+        "seed=1",
+        f"hydra.run.dir={tmp_path / 'runs' / 'b'}",
+    )
+    assert len(pool_runs(find_runs([tmp_path / "runs"]))) == 2
+
+
+def test_a_trainer_that_cannot_be_built_is_one_line_before_anything_is_written(
+    merec, tmp_path, small
+):
+    done = merec("train", *small, "logger=none", "trainer.accelerator=abacus")
+    assert done.returncode == 2
+    assert len([line for line in done.stderr.splitlines() if line]) == 1, done.stderr
+    assert "the trainer cannot be built" in done.stderr
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_whole_run_keeps_the_record_of_what_made_it_and_tells_a_logger_once(
+    merec, tmp_path, small
+):
+    small = [*small, f"hydra.run.dir={tmp_path / 'run'}"]
+    merec("train", *small, "logger=none")
+    record = (tmp_path / "run" / "environment.json").read_bytes()
+    assert not (tmp_path / "run" / "tracked").exists()
+    for _ in range(2):  # the second time there is nothing left to tell
+        assert merec("train", *small, "logger=csv").returncode == 0
+        assert len(list((tmp_path / "run" / "csv").iterdir())) == 1
+    assert (tmp_path / "run" / "environment.json").read_bytes() == record
+
+
+def test_a_run_in_lower_precision_goes_through_and_its_meter_agrees(merec, tmp_path, small):
+    done = merec("train", *small, "logger=none", "trainer.precision=bf16-true")
+    assert done.returncode == 0, done.stderr
+    (result,) = pool_runs(find_runs([tmp_path]))
+    (reading,) = result.read_optimism()
+    assert reading.honest[0] == pytest.approx(result.score()["uf1"].value)
+
+
+def test_debug_runs_stay_apart_from_real_ones_in_a_multirun_too(merec, tmp_path, small):
+    overrides = [text for text in small if not text.startswith("trainer.max_epochs")]
+    assert merec("train", "-m", *overrides, "debug=fast", "seed=0").returncode == 0
+    assert only_run(tmp_path).relative_to(tmp_path).parts[:2] == ("runs", "debug")

@@ -80,7 +80,7 @@ def test_a_run_holds_what_a_dashboard_sorts_and_shows(two_runs):
         run = next(record.run for record in records if record.HasField("run"))
         assert run.run_group == "megc2019_flow/loso"
         assert run.job_type == "loso"
-        assert set(run.tags) == {"megc2019_flow", "rgb", "ststnet"}
+        assert set(run.tags) == {"megc2019_flow", "rgb", "ststnet-rgb"}
         config = {
             item.key or "/".join(item.nested_key): item.value_json
             for record in records

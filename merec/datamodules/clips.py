@@ -121,7 +121,8 @@ class ClipDataModule(pl.LightningDataModule):
         self.channels, self.scaling = tuple(channels), scaling
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         chosen = [corpus.channels.index(channel) for channel in channels]
-        maps = torch.from_numpy(corpus.flow_maps[:, chosen]).float()
+        self.maps = corpus.flow_maps[:, chosen]
+        maps = torch.from_numpy(self.maps).float()
         if scaling == "unit":
             maps /= 255
         # Channels last is the layout in which CPU convolutions of few channels are fastest.

@@ -4,6 +4,7 @@ Nothing here is ever used to choose anything. It is printed beside the honest nu
 published numbers of this field were made that way, and beside what random guessing reaches by it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Int
 
 from merec.evaluation.metrics import confusion, uar, uf1
 
-Epochs = Int[np.ndarray, "samples epochs"]
+ByEpoch = Int[np.ndarray, "samples epochs"]
 CONTROL_REPEATS = 20
 
 
@@ -25,7 +26,7 @@ class Optimism:
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
         random_guess: Guesses drawn in the frequencies of the true labels, given the same choice of
             epochs: mean of repeats, nothing is learnt.
-        epochs: How many epochs there were to choose from.
+        epochs: How many epochs there were to choose from, at most.
     """
 
     honest: tuple[float, float]
@@ -36,7 +37,7 @@ class Optimism:
 
 
 def choose_best_epoch_per_subject(
-    predicted: Epochs, label: Int[np.ndarray, " samples"], subject: np.ndarray
+    predicted: ByEpoch, label: Int[np.ndarray, " samples"], subject: np.ndarray
 ) -> Int[np.ndarray, " samples"]:
     """What is predicted if each held-out subject picks the epoch that is right most often.
 
@@ -51,12 +52,16 @@ def choose_best_epoch_per_subject(
 
 
 def measure_optimism(
-    predicted: Epochs, label: Int[np.ndarray, " samples"], subject: np.ndarray, num_classes: int
+    predicted: Sequence[np.ndarray] | np.ndarray,
+    label: Int[np.ndarray, " samples"],
+    subject: np.ndarray,
+    num_classes: int,
 ) -> Optimism:
     """Compare the last epoch with what best-epoch-on-test would have claimed.
 
     Args:
-        predicted: Class of each held-out sample after each epoch, folds pooled.
+        predicted: Class of each held-out sample after each epoch, folds pooled. Folds may have trained
+            for unlike numbers of epochs; one that has ended stands by its last.
         label: True class of each sample.
         subject: Subject of each sample.
         num_classes: Number of classes.
@@ -66,30 +71,28 @@ def measure_optimism(
         counts = confusion(label, said, num_classes)
         return float(uf1(counts)), float(uar(counts))
 
-    epochs = predicted.shape[1]
+    epochs = max(map(len, predicted))
+    lasting = np.minimum(np.arange(epochs), np.array([[len(row)] for row in predicted]) - 1)
+    by_epoch = np.stack([row[last] for row, last in zip(predicted, lasting, strict=True)])
     rng = np.random.default_rng(0)
     # A shuffled table of the true labels in their frequencies: all that a guesser knows.
-    deck = np.resize(label, predicted.size).astype(np.int8)
-    guesses = [
-        score(
-            choose_best_epoch_per_subject(
-                rng.permutation(deck).reshape(predicted.shape), label, subject
-            )
-        )
-        for _ in range(CONTROL_REPEATS)
-    ]
+    deck = np.resize(label, by_epoch.size).astype(np.int8)
+    guesses = []
+    for _ in range(CONTROL_REPEATS):
+        guess = np.take_along_axis(rng.permutation(deck).reshape(by_epoch.shape), lasting, axis=1)
+        guesses.append(score(choose_best_epoch_per_subject(guess, label, subject)))
     uf1_guess, uar_guess = np.mean(guesses, axis=0)
     return Optimism(
-        honest=score(predicted[:, -1]),
-        best_epoch=score(choose_best_epoch_per_subject(predicted, label, subject)),
-        best_common_epoch=_score_best_column(predicted, label, num_classes),
+        honest=score(by_epoch[:, -1]),
+        best_epoch=score(choose_best_epoch_per_subject(by_epoch, label, subject)),
+        best_common_epoch=_score_best_column(by_epoch, label, num_classes),
         random_guess=(float(uf1_guess), float(uar_guess)),
         epochs=epochs,
     )
 
 
 def _score_best_column(
-    predicted: Epochs, label: np.ndarray, num_classes: int
+    predicted: ByEpoch, label: np.ndarray, num_classes: int
 ) -> tuple[float, float]:
     """UF1 and UAR of the epoch of highest pooled UF1, all epochs scored at once."""
     counts = np.zeros((predicted.shape[1], num_classes, num_classes), dtype=np.int64)

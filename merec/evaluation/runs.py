@@ -1,8 +1,9 @@
-"""Run folders on disk, read back and pooled: seeds side by side, fold ranges joined."""
+"""Run folders on disk, read back."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,10 @@ import pandas as pd
 import yaml
 from jaxtyping import Float, Int
 
-from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
-from merec.evaluation.optimism import Optimism, measure_optimism
-from merec.evaluation.predictions import assert_complete, read_predictions
-from merec.evaluation.protocol import assert_same_protocol
-from merec.evaluation.statistics import bootstrap, percentile_interval, pooled
+from merec.evaluation.predictions import read_predictions
 from merec.types import InputError, Protocol
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,28 @@ class Epochs:
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder: some folds of one seed."""
+    """One run folder: some folds of one seed.
+
+    Attributes:
+        folder: Where it lies.
+        config: The resolved config.
+        environment: Name, hashes, command, commit and versions.
+        protocol: Which samples it is about.
+        predictions: Those of its finished folds.
+        named: Whether the user named this very folder, rather than one above it.
+    """
 
     folder: Path
     config: dict[str, Any]
     environment: dict[str, Any]
     protocol: Protocol
     predictions: pd.DataFrame
+    named: bool = True
+
+    @property
+    def configuration(self) -> tuple[str, str | None]:
+        """What runs share that differ in nothing but seed and fold range: hashes of config and data."""
+        return self.environment["configuration"], self.environment.get("content")
 
     def read_epochs(self) -> dict[int, Epochs]:
         """The epochs of each fold, by fold number; empty for estimators that have none."""
@@ -95,6 +109,8 @@ def read_run(folder: Path) -> Run:
 def find_runs(paths: Sequence[Path]) -> list[Run]:
     """Read run folders, or all run folders below the folders given, each once.
 
+    Below a folder, runs of which no fold has finished are passed over with a warning.
+
     Raises:
         InputError: If a path does not exist or holds no run.
     """
@@ -106,160 +122,13 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
         if not inside:
             raise InputError(f"there is no run in {path}: no environment.json below it")
         for folder in inside:
-            if folder.resolve() not in runs:
-                runs[folder.resolve()] = read_run(folder)
+            named = folder == path or len(inside) == 1
+            if folder.resolve() in runs:
+                continue
+            if not named and not any(folder.glob("folds/*/predictions.csv")):
+                log.warning("%s is passed over: no held-out predictions in it", folder)
+                continue
+            runs[folder.resolve()] = replace(read_run(folder), named=named)
+    if not runs:
+        raise InputError(f"no run in {', '.join(map(str, paths))} has held-out predictions")
     return list(runs.values())
-
-
-@dataclass(frozen=True)
-class Score:
-    """A pooled metric, averaged over seeds, with its 95 % subject-bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """All folds and seeds of one configuration, pooled.
-
-    Attributes:
-        name: Short name, unique within a report.
-        protocol: Which samples were predicted.
-        runs: The run folders it was pooled from.
-        predictions: Every sample of the protocol once per seed.
-    """
-
-    name: str
-    protocol: Protocol
-    runs: list[Run]
-    predictions: pd.DataFrame
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds, sorted."""
-        return sorted(self.predictions["seed"].unique().tolist())
-
-    @property
-    def transductive(self) -> bool:
-        """Whether any pretraining saw held-out subjects."""
-        return any(run.environment.get("transductive", False) for run in self.runs)
-
-    @property
-    def subsets(self) -> dict[str, pd.DataFrame]:
-        """`Full`, and the same predictions by source data set where there are several."""
-        by_corpus = {str(name): rows for name, rows in self.predictions.groupby("corpus")}
-        return {"Full": self.predictions} | (by_corpus if len(by_corpus) > 1 else {})
-
-    def confusions(
-        self, subset: str = "Full"
-    ) -> tuple[list[str], Int[np.ndarray, "seeds subjects classes classes"]]:
-        """Subjects of a subset, and a confusion matrix for each seed and subject."""
-        return confusion_by_subject(self.subsets[subset], len(self.protocol.classes))
-
-    def score(self, subset: str = "Full") -> dict[str, Score]:
-        """UF1, UAR and accuracy of a subset, each with its interval."""
-        _, counts = self.confusions(subset)
-        return {
-            name: Score(pooled(metric, counts), *percentile_interval(bootstrap(metric, counts)))
-            for name, metric in METRICS.items()
-        }
-
-    def score_classes(self) -> dict[str, dict[str, float]]:
-        """F1, recall and number of samples of each class, averaged over seeds."""
-        counts = self.confusions()[1].sum(1)
-        f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
-        return {
-            name: {
-                "f1": float(f1[c]),
-                "recall": float(recall[c]),
-                "samples": int(counts[0, c].sum()),
-            }
-            for c, name in enumerate(self.protocol.classes)
-        }
-
-    def read_optimism(self) -> list[Optimism]:
-        """One reading of the optimism meter per seed; empty where there are no epochs."""
-        readings = []
-        for seed in self.seeds:
-            folds: dict[int, Epochs] = {}
-            for run in self.runs:
-                if seed in run.predictions["seed"].to_numpy():
-                    folds |= run.read_epochs()
-            lengths = {fold.predicted.shape[1] for fold in folds.values()}
-            # Folds of unlike length (epochs chosen by inner subjects) have no common last epoch.
-            if len(folds) == self.protocol.subjects and len(lengths) == 1:
-                known = self.predictions[self.predictions["seed"] == seed].set_index("sample_id")
-                ids = np.concatenate([fold.sample_id for fold in folds.values()])
-                predicted = np.concatenate([fold.predicted for fold in folds.values()])
-                readings.append(
-                    measure_optimism(
-                        predicted,
-                        known.loc[ids, "label"].to_numpy(),
-                        known.loc[ids, "subject"].to_numpy(str),
-                        len(self.protocol.classes),
-                    )
-                )
-        return readings
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        path = f"{prefix}{key}"
-        flat |= (
-            flatten(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
-        )
-    return flat
-
-
-def pool_runs(runs: Sequence[Run]) -> list[Result]:
-    """Join runs that differ in nothing but seed and fold range.
-
-    Raises:
-        InputError: If protocols differ, or a sample is missing or predicted twice.
-    """
-    for run in runs[1:]:
-        assert_same_protocol(runs[0].protocol, run.protocol, str(runs[0].folder), str(run.folder))
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.environment["configuration"], []).append(run)
-    results = []
-    for name, group in zip(_name_apart(list(groups.values())), groups.values(), strict=True):
-        table = pd.concat([run.predictions for run in group], ignore_index=True)
-        assert_complete(table, group[0].protocol, ", ".join(str(run.folder) for run in group))
-        results.append(Result(name, group[0].protocol, group, table))
-    return results
-
-
-def _name_apart(groups: list[list[Run]]) -> list[str]:
-    """The name of each group, with the settings that tell it from others of the same name."""
-    names = [group[0].environment["name"] for group in groups]
-    details = []
-    for name, group in zip(names, groups, strict=True):
-        same = [
-            flatten(other[0].config) for other, n in zip(groups, names, strict=True) if n == name
-        ]
-        mine = flatten(group[0].config)
-        keys = [
-            key
-            for key in mine
-            if key not in ("seed", "fold", "folds")
-            and not key.startswith(("logger", "hydra"))
-            and any(other.get(key) != mine[key] for other in same)
-        ]
-        details.append([f"{key.rpartition('.')[2]}={mine[key]}" for key in keys])
-    for most in (3, None):  # three settings to be short, all of them if that takes two for one
-        apart = [
-            f"{name} ({', '.join(detail[:most])})" if detail else name
-            for name, detail in zip(names, details, strict=True)
-        ]
-        if len(set(apart)) == len(apart):
-            return apart
-    # They differ in what no name shows (another version of the code, say).
-    hashes = [group[0].environment["configuration"] for group in groups]
-    return [
-        f"{name} [{configuration[:8]}]" for name, configuration in zip(apart, hashes, strict=True)
-    ]

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from merec.evaluation.metrics import uar, uf1
 from merec.evaluation.protocol import assert_same_protocol
-from merec.evaluation.runs import Result, find_runs, pool_runs
+from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS, compare_paired, pooled
 from merec.reporting.formats import print_table
 from merec.reporting.notation import (

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from merec.evaluation.runs import Result
+from merec.evaluation.results import Result
 
 BAND = (10, 50, 90)  # percentiles over folds: the median and the band around it
 

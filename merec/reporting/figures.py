@@ -14,7 +14,7 @@ from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from merec.evaluation.runs import Result
+from merec.evaluation.results import Result
 from merec.reporting.notation import format_number, name_subset
 
 # Okabe & Ito 2008: told apart by colour-blind readers.

@@ -1,5 +1,6 @@
 """One self-contained HTML page: what was run, what it scored, and how far one may believe it."""
 
+import re
 from collections.abc import Collection, Sequence
 from html import escape
 from importlib.resources import files
@@ -8,7 +9,7 @@ from string import Template
 import pandas as pd
 from matplotlib.figure import Figure
 
-from merec.evaluation.runs import Result
+from merec.evaluation.results import Result
 from merec.reporting import figures
 from merec.reporting.curves import read_curves
 from merec.reporting.notation import (
@@ -82,7 +83,8 @@ def _write_runs(results: Sequence[Result]) -> str:
     for result in results:
         known = [run.environment for run in result.runs]
         seconds = [float(e["seconds"]) for e in known if e.get("seconds") is not None]
-        commits = dict.fromkeys(str(e["commit"])[:12] for e in known if e.get("commit"))
+        sessions = [s for e in known for s in (e, *e.get("resumed", []))]
+        commits = dict.fromkeys(str(s["commit"]) for s in sessions if s.get("commit"))
         rows.append(
             {
                 "Method": result.name,
@@ -94,7 +96,9 @@ def _write_runs(results: Sequence[Result]) -> str:
                 "Configuration": str(known[0]["configuration"])[:12],
             }
         )
-        commands |= dict.fromkeys(str(e["command"]) for e in known if e.get("command"))
+        commands |= dict.fromkeys(
+            _hide_folders(str(e["command"])) for e in known if e.get("command")
+        )
         for environment in known:
             pairs = [
                 f"{name} {version}" for name, version in environment.get("versions", {}).items()
@@ -107,6 +111,11 @@ def _write_runs(results: Sequence[Result]) -> str:
     if versions:
         parts.append(f"<p>Versions:</p><pre>{escape(chr(10).join(versions))}</pre>")
     return "\n".join(parts)
+
+
+def _hide_folders(command: str) -> str:
+    """A command without folders of its machine: the page is there to be shared."""
+    return re.sub(r"\b([\w.]*(?:root|weights|dir))=(?:'[^']*'|\S+)", r"\1=…", command)
 
 
 def _format_seconds(seconds: float) -> str:

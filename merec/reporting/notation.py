@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from merec.evaluation.runs import Result
+from merec.evaluation.results import Result
 
 NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}

@@ -7,7 +7,8 @@ import pandas as pd
 from rich.console import Console
 
 from merec.evaluation.predictions import export_megc2019_log
-from merec.evaluation.runs import Result, find_runs, pool_runs
+from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.runs import find_runs
 from merec.files import atomic, write_text
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page

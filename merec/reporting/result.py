@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from merec.evaluation.runs import Result
+from merec.evaluation.results import Result
 from merec.reporting.formats import print_table
 from merec.reporting.tables import lay_out_optimism, lay_out_scores_briefly, summarize
 

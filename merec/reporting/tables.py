@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merec.evaluation.metrics import METRICS, f1_per_class, recall_per_class
-from merec.evaluation.runs import Result
+from merec.evaluation.metrics import METRICS
+from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
     NOTHING,
@@ -153,13 +153,8 @@ def score_classes(results: Sequence[Result]) -> pd.DataFrame:
     rows = []
     for result in results:
         for subset in result.subsets:
-            counts = result.confusions(subset)[1].sum(1)
-            f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
-            for c, name in enumerate(result.protocol.classes):
-                row = {"subset": subset, "class": name, "samples": int(counts[0, c].sum())}
-                rows.append(
-                    _identify(result) | row | {"f1": float(f1[c]), "recall": float(recall[c])}
-                )
+            for name, scores in result.score_classes(subset).items():
+                rows.append(_identify(result) | {"subset": subset, "class": name} | scores)
     return pd.DataFrame(rows)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
-from merec.evaluation.runs import Result
+from merec.evaluation.results import Result
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import draw_confusion, draw_learning_curves
 from merec.reporting.tables import read_optimism, score_subjects
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 MOST_POINTS = 200  # of a learning curve; more would drown the page
 
 
-def summarise_flat(result: Result) -> dict[str, float]:
+def flatten_scores(result: Result) -> dict[str, float]:
     """One flat row: UF1, UAR, accuracy with intervals, Full and by data set, and the optimism gap."""
     flat: dict[str, float] = {}
     for subset in result.subsets:
@@ -42,7 +42,7 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
         result: The pooled run.
         folder: The run folder, whose tables become a W&B artifact.
     """
-    flat = summarise_flat(result)
+    flat = flatten_scores(result)
     if not isinstance(logger, WandbLogger):
         logger.log_metrics(flat)
         logger.save()
@@ -84,6 +84,8 @@ def hide_paths(config: Any) -> Any:
     """A config without the folders of this machine, which are nobody else's business."""
     if isinstance(config, dict):
         return {key: hide_paths(value) for key, value in config.items() if key not in _PATHS}
+    if isinstance(config, list):
+        return [hide_paths(value) for value in config]
     return config
 
 
@@ -96,7 +98,9 @@ def finish_tracking(logger: Logger, succeeded: bool) -> None:
 
     if wandb.run is None:
         return
-    folder, offline = Path(wandb.run.dir).parent, wandb.run.settings.mode == "offline"
+    folder, address = Path(wandb.run.dir).parent, wandb.run.url
     wandb.finish(exit_code=0 if succeeded else 1)
-    if offline:
+    if address:
+        log.info("W&B run: %s", address)
+    else:
         log.info("W&B run kept on this machine; `wandb sync %s` would upload it", folder)

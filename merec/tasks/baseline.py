@@ -21,7 +21,7 @@ class Baseline:
     """A scikit-learn estimator on described flow maps, every subject held out once.
 
     Attributes:
-        datamodule: The samples; their maps are read as they are, with all channels.
+        datamodule: The samples; their maps are read as they are, in the channels it names.
         estimator: Which of `estimators` to run.
         estimators: Estimators by name.
         describe: From maps and channel names to one row of features per map.
@@ -46,8 +46,7 @@ class Baseline:
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""
         corpus = self.datamodule.corpus
-        maps, label = corpus.flow_maps, self.datamodule.label.numpy()
-        assert maps is not None  # the datamodule refuses a corpus without
+        maps, label = self.datamodule.maps, self.datamodule.label.numpy()
 
         def train(fold: Fold, progress: FoldProgress) -> Outcome:
             scores, chosen = fit_and_score(
@@ -57,7 +56,7 @@ class Baseline:
                 label[fold.train],
                 self.datamodule.subject[fold.train],
                 maps[fold.test],
-                corpus.channels,
+                self.datamodule.channels,
                 len(corpus.protocol.classes),
             )
             ids = self.datamodule.sample_id[fold.test].tolist()

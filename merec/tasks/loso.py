@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Int
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from merec.datamodules import ClipDataModule
@@ -35,7 +36,7 @@ OnEpoch = Callable[[int, int], None]
 
 
 @dataclass
-class Finetuning:
+class FoldTrainer:
     """How one network is trained: what `loso` does for every subject and `finetune` once.
 
     Attributes:
@@ -55,6 +56,15 @@ class Finetuning:
     seed: int
     weights: str | None
     transductive: bool
+
+    def __post_init__(self) -> None:
+        try:  # once, before anything is written: each fold would say the same
+            self.trainer(logger=False)
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"the trainer cannot be built: {reason}; see trainer=…") from error
+        if self.weights:
+            self._read_weights()
 
     def fit(
         self,
@@ -139,7 +149,7 @@ class Finetuning:
 
 
 @dataclass
-class LeaveOneSubjectOut(Finetuning):
+class LeaveOneSubjectOut(FoldTrainer):
     """Hold every subject out once.
 
     Attributes:
@@ -156,6 +166,7 @@ class LeaveOneSubjectOut(Finetuning):
     inner_parts: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.engine != "loop":
             raise InputError(f"task.engine={self.engine} is unknown; there is loop")
         if self.selection not in ("last", "inner"):
@@ -194,7 +205,7 @@ class LeaveOneSubjectOut(Finetuning):
 
 
 @dataclass
-class FinetuneOnce(Finetuning):
+class FinetuneOnce(FoldTrainer):
     """Train one network, holding out one subject or nobody.
 
     Attributes:
@@ -204,6 +215,7 @@ class FinetuneOnce(Finetuning):
     fold: int | None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         folds = leave_one_subject_out(self.datamodule.subject)
         self.chosen = [] if self.fold is None else select_folds(folds, self.fold)
 

@@ -63,7 +63,7 @@ class RecordEpochs(pl.Callback):
         self.loss.append(loss)
         self.accuracy.append(accuracy)
         if self.watched:
-            self.predicted.append(_predict_classes(pl_module, self.watched))
+            self.predicted.append(_predict_classes(trainer, pl_module, self.watched))
         if trainer.logger:
             metrics = {"train/loss": loss, "train/accuracy": accuracy}
             trainer.logger.log_metrics(metrics, step=trainer.current_epoch)
@@ -83,9 +83,14 @@ class RecordEpochs(pl.Callback):
 
 
 @torch.no_grad()
-def _predict_classes(task: Any, batches: list[Batch]) -> np.ndarray:
+def _predict_classes(trainer: pl.Trainer, task: Any, batches: list[Batch]) -> np.ndarray:
+    """What `trainer.predict` would say now, in the precision of the trainer."""
     task.eval()
-    device = task.device
-    said = [task.backbone(batch.inputs.to(device)).argmax(1).cpu() for batch in batches]
+    precision = trainer.precision_plugin
+    with precision.forward_context():
+        said = [
+            task.backbone(precision.convert_input(batch.inputs.to(task.device))).argmax(1).cpu()
+            for batch in batches
+        ]
     task.train()
     return torch.cat(said).numpy().astype(np.int8)

@@ -106,3 +106,16 @@ def test_random_guessing_is_chance_with_one_epoch_and_gains_with_every_more(megc
     # Guessing in their frequencies names each class rightly as often as it occurs: a third on average.
     assert 0.27 < reached[0] < 0.36
     assert reached[0] + 0.15 < reached[1] < reached[2] - 0.1
+
+
+def test_a_fold_that_ended_earlier_stands_by_its_last_epoch_and_has_no_more_to_choose_from():
+    label, subject = np.array([0, 1, 2, 0]), np.array(["a", "a", "b", "b"])
+    early = [np.array(row, dtype=np.int8) for row in ([0, 1], [0, 1])]
+    late = [np.array(row, dtype=np.int8) for row in ([0, 0, 2, 1], [1, 1, 0, 1])]
+    found = measure_optimism([*early, *late], label, subject, 3)
+    by_hand = np.array([[0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 2, 1], [1, 1, 0, 1]], dtype=np.int8)
+    again = measure_optimism(by_hand, label, subject, 3)
+    for name in ("honest", "best_epoch", "best_common_epoch", "epochs"):
+        assert getattr(found, name) == getattr(again, name)
+    # The guesses of a subject with two epochs are two, not four.
+    assert found.random_guess[0] < again.random_guess[0]

@@ -12,7 +12,8 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
-from merec.evaluation.runs import find_runs, flatten, fold_folder, pool_runs, read_run
+from merec.evaluation.results import flatten, pool_runs
+from merec.evaluation.runs import find_runs, fold_folder, read_run
 
 
 @pytest.fixture
@@ -280,10 +281,12 @@ def test_equal_names_are_told_apart_by_the_settings_that_differ(tmp_path, write_
 
 def test_seeds_folds_and_loggers_tell_no_configurations_apart(tmp_path, write_run, index, predict):
     for seed in (0, 1):
-        config = {"seed": seed, "folds": f"0-{seed + 6}", "logger": {"id": seed}, "hydra": seed}
+        task = {"seed": seed, "folds": f"0-{seed + 6}", "datamodule": {"seed": seed, "root": seed}}
+        config = {"seed": seed, "logger": {"id": seed}, "task": task}
         write_run(tmp_path / f"{seed}", predict(index, seed=seed), index, config=config)
     assert names_of(tmp_path) == ["ststnet"]
-    settings = {"seed": 5, "logger": {"id": 7}, "width": 16}
+    task = {"seed": 5, "datamodule": {"seed": 5, "root": 9}, "width": 16}
+    settings = {"seed": 5, "logger": {"id": 7}, "task": task}
     write_run(tmp_path / "2", predict(index, seed=0), index, configuration="0ther", config=settings)
     assert names_of(tmp_path) == ["ststnet", "ststnet (width=16)"]
 
@@ -373,17 +376,15 @@ def test_the_optimism_meter_reads_each_seed_of_all_its_folders(tmp_path, write_r
     assert readings[0].honest != readings[1].honest
 
 
-@pytest.mark.parametrize(
-    "epochs", [0, dict.fromkeys(range(6), 4), {**dict.fromkeys(range(6), 4), 6: 5}]
-)
-def test_there_is_no_optimism_to_read_without_common_epochs_of_every_fold(
+@pytest.mark.parametrize("epochs", [0, dict.fromkeys(range(6), 4)])
+def test_there_is_no_optimism_to_read_without_epochs_of_every_fold(
     tmp_path, write_run, index, table, epochs
 ):
     write_run(tmp_path / "run", table, index, epochs=epochs)
     (result,) = pool_runs(find_runs([tmp_path]))
     assert result.read_optimism() == []
-    # The same folder has a reading once every fold has as many epochs.
-    write_run(tmp_path / "again", table, index, epochs=4)
+    # The same predictions have a reading once every fold has epochs, be they unlike in number.
+    write_run(tmp_path / "again", table, index, epochs={**dict.fromkeys(range(7), 4), 6: 5})
     (result,) = pool_runs(find_runs([tmp_path / "again"]))
     assert len(result.read_optimism()) == 1
 

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.runs import Result, fold_folder
+from merec.evaluation.results import Result
+from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out, select_folds
 from merec.files import atomic, write_json, write_text
 from merec.reporting.report import write_report

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from merec.evaluation.metrics import uf1
-from merec.evaluation.runs import find_runs, pool_runs
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import compare_paired
 from merec.reporting.compare import compare_runs
 from merec.types import InputError

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from merec.evaluation.runs import find_runs, pool_runs
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import (
     draw_bars,

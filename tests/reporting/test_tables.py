@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from merec.evaluation.runs import Result, find_runs, pool_runs
+from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.runs import find_runs
 from merec.reporting.curves import read_curves
 from merec.reporting.notation import format_difference, format_number, make_slugs
 from merec.reporting.tables import (

@@ -78,13 +78,20 @@ def test_it_learns_and_every_sample_is_predicted_once(made, make_data, new_folde
     assert uf1(counts) > 0.8
 
 
-def test_maps_are_read_as_they_are_whatever_the_networks_are_given(make_data, new_folder):
+def test_maps_are_read_as_they_are_whatever_scale_and_order_networks_are_given(
+    make_data, new_folder
+):
     tables = []
-    for data in (make_data(), make_data(scaling="standard", channels=["u"])):
+    for data in (make_data(), make_data(scaling="standard", channels=["v", "strain", "u"])):
         folder = new_folder()
         make(data, folds=1).run(folder, None)
         tables.append((fold_folder(folder, 1) / "predictions.csv").read_bytes())
     assert tables[0] == tables[1]
+
+
+def test_channels_that_the_datamodule_leaves_out_are_not_there_to_describe(make_data, new_folder):
+    with pytest.raises(InputError, match=r"keep=\['u', 'v'\], but the maps have channels \['u'\]"):
+        make(make_data(channels=["u"]), folds=1).run(new_folder(), None)
 
 
 def test_finished_folds_are_left_alone(make_data, new_folder):
