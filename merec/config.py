@@ -72,8 +72,8 @@ def home() -> Path:
     )
 
 
-# What changes no prediction. Of the data, a hash of its own is kept (see provenance).
-_INDIFFERENT = ("root", "folds", "num_workers")
+# What changes no prediction. Of the data, hashes of its own are kept (see provenance).
+_INDIFFERENT = ("root", "expected", "folds", "num_workers")
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:

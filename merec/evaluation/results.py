@@ -182,7 +182,7 @@ def _name_apart(groups: list[list[Run]]) -> list[str]:
     return [f"{name} [{short}]" for name, short in zip(apart, hashes, strict=True)]
 
 
-_UNNAMED = ("seed", "fold", "folds", "root", "num_workers")
+_UNNAMED = ("seed", "fold", "folds", "root", "expected", "num_workers")
 
 
 def _settings(run: Run) -> dict[str, Any]:
