@@ -24,7 +24,7 @@ from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule
 from merec.evaluation.metrics import uf1
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.statistics import bootstrap
+from merec.evaluation.statistics import bootstrap, draw_subjects
 from merec.tasks import Finetune
 from merec.tasks.loso import LeaveOneSubjectOut
 from merec.tasks.process import keep_freed_memory, quiet_lightning
@@ -148,7 +148,11 @@ def measure_bootstrap(repeats: int) -> dict[str, float]:
             drawn = np.concatenate([rows[s] for s in rng.integers(68, size=68)])
             f1_score(label[drawn], said[drawn], average="macro", labels=range(3), zero_division=0)
 
-    return in_turn(repeats, naive=naive, at_once=lambda: bootstrap(uf1, counts, draws=200))
+    def at_once() -> None:
+        draw_subjects.cache_clear()  # kept for further metrics, which would be no fair comparison
+        bootstrap(uf1, counts, draws=200)
+
+    return in_turn(repeats, naive=naive, at_once=at_once)
 
 
 def measure_command_line(repeats: int) -> dict[str, float]:
@@ -216,7 +220,7 @@ def main() -> None:
         f"Lightning and recording cost {100 * (loop['lightning'] - loop['bare']):.1f} ms per epoch here.",
     ]
     Path(__file__).with_name("README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    Console().print("\n".join(lines), markup=False)
+    Console().print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

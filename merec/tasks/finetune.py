@@ -54,7 +54,7 @@ class Finetune(pl.LightningModule):
         torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "dropout"))
 
     def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
-        """Cross entropy; logged as `train/loss` and `train/accuracy`, means over the epoch."""
+        """Cross entropy, and how many samples were named rightly; `RecordEpochs` adds both up."""
         logits = self.backbone(batch.inputs)
         loss = cross_entropy(logits, batch.label, weight=self.class_weight)
         hits = (logits.detach().argmax(1) == batch.label).sum()

@@ -62,7 +62,10 @@ class FoldTrainer:
             self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"the trainer cannot be built: {reason}; see trainer=…") from error
+            raise InputError(
+                f"the trainer cannot be built: {reason}; trainer=auto takes what is there, trainer=cpu "
+                "runs anywhere"
+            ) from error
         if self.weights:
             self._read_weights()
 
