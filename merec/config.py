@@ -5,9 +5,8 @@ This module imports no torch, so that `merec train --help` and `--cfg job` answe
 
 import hashlib
 import inspect
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,34 +69,6 @@ def home() -> Path:
     raise InputError(
         f"conf/config.yaml is neither in {package.parent} nor in {package}; reinstall merec"
     )
-
-
-# What changes no prediction. Of the data, hashes of its own are kept (see provenance).
-_INDIFFERENT = ("root", "expected", "folds", "num_workers")
-
-
-def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that decides what a fold predicts.
-
-    That is the task's node, which by interpolation holds all that the task uses, and nothing else: not the
-    backbone of a baseline, nor the run's name or logger.
-    """
-    return _drop(config["task"], _INDIFFERENT)
-
-
-def configuration_hash(config: Mapping[str, Any]) -> str:
-    """A hash that runs share if they differ in nothing but seed and fold range."""
-    text = json.dumps(_drop(comparable(config), ("seed", "fold")), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _drop(node: Any, keys: tuple[str, ...]) -> Any:
-    """A config without some keys, wherever interpolation copied them to."""
-    if isinstance(node, Mapping):
-        return {key: _drop(value, keys) for key, value in node.items() if key not in keys}
-    if isinstance(node, list):
-        return [_drop(value, keys) for value in node]
-    return node
 
 
 def check(cfg: DictConfig) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import yaml
 
-from merec.config import comparable, configuration_hash
-from merec.evaluation.results import flatten
+from merec.evaluation.runs import list_sessions
 from merec.files import write_json
+from merec.settings import comparable, configuration_hash, flatten
 from merec.types import Corpus, InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -112,15 +112,11 @@ def write_environment(folder: Path, environment: dict[str, Any]) -> None:
     if file.exists() and _has_results(folder):
         before = json.loads(file.read_text())
         now = {key: environment[key] for key in _DECIDES}
-        if now not in ({key: e.get(key) for key in _DECIDES} for e in _sessions(before)):
+        if now not in ({key: e.get(key) for key in _DECIDES} for e in list_sessions(before)):
             log.warning("%s was begun by other code, libraries or on another machine", folder)
             before["resumed"] = [*before.get("resumed", []), now]
         environment = before
     write_json(file, environment)
-
-
-def _sessions(environment: dict[str, Any]) -> list[dict[str, Any]]:
-    return [environment, *environment.get("resumed", [])]
 
 
 def _hash_content(corpus: Corpus, weights: str | None) -> str:

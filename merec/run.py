@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,9 @@ def _pool(folder: Path) -> Result | None:
     if (folder / "metrics.json").exists():
         return pool_runs([run_])[0]
     seconds = [json.loads(file.read_text())["seconds"] for file in folder.glob("folds/*/fold.json")]
-    write_json(folder / "environment.json", run_.environment | {"seconds": round(sum(seconds), 1)})
-    result = pool_runs([read_run(folder)])[0]
+    environment = run_.environment | {"seconds": round(sum(seconds), 1)}
+    write_json(folder / "environment.json", environment)
+    result = pool_runs([replace(run_, environment=environment)])[0]
     write_json(folder / "metrics.json", collect_scores(result))
     return result
 

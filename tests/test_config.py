@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from merec.config import check, configuration_hash, explain_override, home
+from merec.config import check, explain_override, home
 from merec.errors import InputError
+from merec.settings import configuration_hash
 
 
 def options(group: str) -> list[str]:

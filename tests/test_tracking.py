@@ -29,6 +29,11 @@ def read_records(file: Path) -> list[wandb_internal_pb2.Record]:
     return records
 
 
+def items(changes) -> dict[str, str]:
+    """Keys and JSON values of a change to config or summary."""
+    return {item.key or "/".join(item.nested_key): item.value_json for item in changes.update}
+
+
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory, small_root):
     """The .wandb files of a multirun over two seeds."""
@@ -81,21 +86,13 @@ def test_a_run_holds_what_a_dashboard_sorts_and_shows(two_runs):
         assert run.run_group == "megc2019_flow/loso"
         assert run.job_type == "loso"
         assert set(run.tags) == {"megc2019_flow", "rgb", "ststnet-rgb"}
-        config = {
-            item.key or "/".join(item.nested_key): item.value_json
-            for record in records
-            for changes in ([record.run.config] if record.HasField("run") else [record.config])
-            for item in changes.update
-        }
+        config, summary = {}, {}
+        for record in records:
+            config |= items(record.run.config if record.HasField("run") else record.config)
+            summary |= items(record.summary)
         assert json.loads(config["seed"]) in (0, 1), seed
         assert json.loads(config["trainer"])["max_epochs"] == 2
 
-        summary = {
-            item.key or "/".join(item.nested_key): item.value_json
-            for record in records
-            if record.HasField("summary")
-            for item in record.summary.update
-        }
         assert {
             "uf1",
             "uf1_low",

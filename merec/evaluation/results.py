@@ -1,9 +1,9 @@
 """Runs pooled and scored: seeds side by side, fold ranges joined."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from merec.evaluation.predictions import assert_complete
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.runs import Epochs, Run
 from merec.evaluation.statistics import bootstrap, percentile_interval, pooled
+from merec.settings import flatten, shared_settings
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,10 @@ class Result:
 
     def read_optimism(self) -> list[Optimism]:
         """One reading of the optimism meter per seed; empty where there are no epochs."""
+        return self._optimism
+
+    @cached_property  # table, page and dashboard all ask, and every fold's file is read for it
+    def _optimism(self) -> list[Optimism]:
         readings = []
         for seed in self.seeds:
             folds: dict[int, Epochs] = {}
@@ -149,7 +154,7 @@ def pool_runs(runs: Sequence[Run]) -> list[Result]:
 
 
 def _warn_of_unlike_code(group: list[Run]) -> None:
-    """Say so if runs that are pooled were made by different code, libraries or devices."""
+    """Say so if runs that are pooled were begun by different code or libraries."""
     for what in ("commit", "versions"):
         if len({str(run.environment.get(what)) for run in group}) > 1:
             log.warning(
@@ -163,7 +168,7 @@ def _warn_of_unlike_code(group: list[Run]) -> None:
 def _name_apart(groups: list[list[Run]]) -> list[str]:
     """The name of each group, with the settings that tell it from others of the same name."""
     names = [group[0].environment["name"] for group in groups]
-    all_settings = [_settings(group[0]) for group in groups]
+    all_settings = [flatten(shared_settings(group[0].config)) for group in groups]
     details = []
     for name, mine in zip(names, all_settings, strict=True):
         same = [other for other, n in zip(all_settings, names, strict=True) if n == name]
@@ -180,23 +185,3 @@ def _name_apart(groups: list[list[Run]]) -> list[str]:
     # They differ in what no name shows: the pixels they were trained on, say.
     hashes = ["/".join(h[:8] for h in group[0].configuration if h) for group in groups]
     return [f"{name} [{short}]" for name, short in zip(apart, hashes, strict=True)]
-
-
-_UNNAMED = ("seed", "fold", "folds", "root", "expected", "num_workers")
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """What a run's name may tell: its task's keys, for the task holds by interpolation all it uses."""
-    flat = flatten(run.config.get("task") or run.config)
-    return {key: value for key, value in flat.items() if key.rpartition(".")[2] not in _UNNAMED}
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        path = f"{prefix}{key}"
-        flat |= (
-            flatten(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
-        )
-    return flat

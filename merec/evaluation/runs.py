@@ -71,6 +71,11 @@ class Run:
         return found
 
 
+def list_sessions(environment: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a run was begun with, and what each resume by other code or machine went on with."""
+    return [environment, *environment.get("resumed", [])]
+
+
 def fold_folder(folder: Path, number: int) -> Path:
     """Where fold `number` of a run lies."""
     return folder / "folds" / f"{number:03d}"

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
+from merec.evaluation.runs import list_sessions
 from merec.reporting import figures
 from merec.reporting.curves import read_curves
 from merec.reporting.notation import (
@@ -83,7 +84,7 @@ def _write_runs(results: Sequence[Result]) -> str:
     for result in results:
         known = [run.environment for run in result.runs]
         seconds = [float(e["seconds"]) for e in known if e.get("seconds") is not None]
-        sessions = [s for e in known for s in (e, *e.get("resumed", []))]
+        sessions = [s for e in known for s in list_sessions(e)]
         commits = dict.fromkeys(str(s["commit"]) for s in sessions if s.get("commit"))
         rows.append(
             {

@@ -12,8 +12,9 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
-from merec.evaluation.results import flatten, pool_runs
+from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, fold_folder, read_run
+from merec.settings import flatten
 
 
 @pytest.fixture

@@ -57,19 +57,24 @@ def _make_data(corpus: Corpus, **changes: Any) -> ClipDataModule:
     return ClipDataModule(corpus, **(settings | changes))
 
 
+_QUIET_TRAINER = partial(
+    pl.Trainer,
+    accelerator="cpu",
+    devices=1,
+    deterministic=True,
+    enable_checkpointing=False,
+    enable_progress_bar=False,
+    enable_model_summary=False,
+    num_sanity_val_steps=0,
+)
+
+
 def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a task; `lr`, `epochs`, `callbacks`, `scheduler` reach into its factories."""
     optimizer = partial(torch.optim.Adam, lr=changes.pop("lr", 1e-2))
     trainer = partial(
-        pl.Trainer,
+        _QUIET_TRAINER,
         max_epochs=changes.pop("epochs", EPOCHS),
-        accelerator="cpu",
-        devices=1,
-        deterministic=True,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
         callbacks=changes.pop("callbacks", None),
     )
     return {
@@ -81,6 +86,12 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
         "weights": None,
         "transductive": False,
     } | changes
+
+
+@pytest.fixture(scope="session")
+def quiet_trainer() -> Callable[..., pl.Trainer]:
+    """A trainer on the processor that prints and keeps nothing."""
+    return _QUIET_TRAINER
 
 
 @pytest.fixture(scope="session")

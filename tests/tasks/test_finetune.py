@@ -1,5 +1,6 @@
 """Finetuning weighs, seeds and schedules as it says."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -111,34 +112,31 @@ class Rates(pl.Callback):
         self.order[-1] += batch.sample_id.tolist()
 
 
-def watch(data, **changes) -> Rates:
-    rates = Rates()
-    trainer = pl.Trainer(
-        max_epochs=4,
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[rates],
-    )
-    trainer.fit(make(**changes), datamodule=data)
-    return rates
+@pytest.fixture
+def watch(quiet_trainer) -> Callable[..., Rates]:
+    """Train four epochs and give what the optimiser did."""
+
+    def run(data, **changes) -> Rates:
+        rates = Rates()
+        trainer = quiet_trainer(max_epochs=4, logger=False, callbacks=[rates])
+        trainer.fit(make(**changes), datamodule=data)
+        return rates
+
+    return run
 
 
-def test_the_schedule_is_stepped_once_per_epoch_and_not_per_batch(make_data):
+def test_the_schedule_is_stepped_once_per_epoch_and_not_per_batch(make_data, watch):
     schedule = partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5)
     data = make_data(batch_size=8)
     assert len(data.train_dataloader()) > 2
     assert watch(data, scheduler=schedule).rates == [{1e-2}, {1e-2}, {5e-3}, {5e-3}]
 
 
-def test_without_a_schedule_the_rate_stays(make_data):
+def test_without_a_schedule_the_rate_stays(make_data, watch):
     assert watch(make_data(), scheduler=None).rates == [{1e-2}] * 4
 
 
-def test_the_trainer_draws_each_epoch_in_its_own_order(make_data, fold_of):
+def test_the_trainer_draws_each_epoch_in_its_own_order(make_data, fold_of, watch):
     fold = fold_of("s01")
     data = make_data().hold_out(fold.train, fold.test, fold.subject)
     expected = []

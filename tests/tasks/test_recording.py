@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -27,7 +26,7 @@ def data(make_data, fold_of) -> ClipDataModule:
 
 
 @pytest.fixture
-def fit(data: ClipDataModule) -> Callable[..., tuple[Finetune, RecordEpochs]]:
+def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, RecordEpochs]]:
     """Train a network while recording; `watch=False` gives the recorder no samples."""
 
     def run(
@@ -43,17 +42,7 @@ def fit(data: ClipDataModule) -> Callable[..., tuple[Finetune, RecordEpochs]]:
         backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28)
         task = Finetune(backbone, optimizer, None, False, counts, 0, data.held_out)
         record = RecordEpochs(list(data.predict_dataloader()) if watch else [], on_epoch)
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            devices=1,
-            deterministic=True,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            logger=logger,
-            callbacks=[record],
-        )
+        trainer = quiet_trainer(max_epochs=epochs, logger=logger, callbacks=[record])
         trainer.fit(task, datamodule=data)
         return task, record
 
