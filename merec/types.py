@@ -1,23 +1,36 @@
 """What travels through merec: a corpus, a batch of its samples, the protocol they belong to."""
 
+import re
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, UInt8
-from torch import Tensor
 
 from merec.errors import InputError
 
-__all__ = ["Batch", "Corpus", "InputError", "Protocol"]
+if TYPE_CHECKING:  # torch takes seconds to import, and a corpus needs none
+    from torch import Tensor
+
+__all__ = [
+    "ActionUnit",
+    "Batch",
+    "Camera",
+    "Corpus",
+    "Finding",
+    "Frames",
+    "InputError",
+    "Protocol",
+]
 
 
 class Batch(NamedTuple):
     """Some samples, what they show, and which they are."""
 
-    inputs: Float[Tensor, "batch channels height width"]
-    label: Int[Tensor, " batch"]
+    inputs: "Float[Tensor, 'batch channels height width']"
+    label: "Int[Tensor, ' batch']"
     sample_id: np.ndarray  # of str, one per sample: a prediction is joined by it, never by position
 
 
@@ -49,20 +62,117 @@ class Protocol:
         return cls(**{**fields, "classes": tuple(fields["classes"])})
 
 
+class ActionUnit(NamedTuple):
+    """A movement of the Facial Action Coding System as annotated, e.g. `R12` or `T18`.
+
+    Attributes:
+        number: Number of the action unit.
+        side: `L` or `R` (the subject's own left or right) where one side moves alone, else "".
+        part: `T` (top) or `B` (bottom) where one lip moves alone, else "".
+    """
+
+    number: int
+    side: str = ""
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.side}{self.part}{self.number}"
+
+
+class Camera(NamedTuple):
+    """A pinhole camera without distortion; all in px of the frames as they lie on disk.
+
+    The centre of the first pixel is (0, 0).
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The numbered images of a clip: they are named, not opened.
+
+    Attributes:
+        folder: Where they lie.
+        name: File name with a place for the frame number, e.g. `{}.jpg`, `img{}.jpg`, `006_{:05d}.jpg`.
+    """
+
+    folder: Path
+    name: str
+
+    def path(self, number: int) -> Path:
+        """The file of a frame; it need not exist."""
+        return self.folder / self.name.format(int(number))
+
+    def numbers(self) -> list[int]:
+        """Frame numbers that lie on disk, sorted; empty if the folder does not exist."""
+        before, after = re.split(r"\{[^}]*\}", self.name)
+        pattern = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+        if not self.folder.is_dir():
+            return []
+        found = (pattern.fullmatch(file.name) for file in self.folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+
+class Finding(NamedTuple):
+    """Something about a corpus that its user should know.
+
+    Attributes:
+        severity: `error` (the sample cannot be used as it is), `warning` or `note` (e.g. an erratum that
+            was applied).
+        kind: What it is in a word or two, e.g. `onset after apex`, `missing frame`, `erratum`.
+        where: File or folder, relative to the corpus's root where it lies below it.
+        row: Number of the annotation's row, from 0, as `pandas` counts below the header; `None` if it is
+            not about one row.
+        sample_id: The sample, or "".
+        found: What was found.
+        remedy: What was expected, and what to do or what was done.
+    """
+
+    severity: str
+    kind: str
+    where: str
+    row: int | None
+    sample_id: str
+    found: str
+    remedy: str
+
+
 @dataclass(frozen=True)
 class Corpus:
     """The samples of a data set, or of several.
 
+    A corpus of flow maps has `flow_maps`; a corpus of frames has the columns from `onset` on.
+
     Attributes:
         protocol: Which list of samples this is.
         index: One row per sample: `sample_id`, `corpus` (the data set it comes from), `subject`,
-            `clip` (its name within that data set), `label`.
+            `clip` (its name within that data set), `label`; for frames also `onset`, `apex` (frame
+            numbers), `offset` (frame number, `pd.NA` where none is known; dtype Int64), `fps` (frames/s),
+            `emotion` (as annotated, spelling mended), `action_units` (tuple of `ActionUnit`),
+            `color` (`Frames`), `depth` (`Frames` of uint16 mm, 0 = invalid, or `None`), `row` (of the
+            annotation, from 0).
         flow_maps: Onset-to-apex motion of each row of `index`, 0..255, channels as in
             `channels`; `None` for a corpus of frames.
-        channels: Names of the flow maps' channels, e.g. `("u", "v", "strain")`.
+        channels: Names of the flow maps' channels, e.g. `("u", "v", "strain")`; empty for frames.
+        camera: Intrinsics of the frames, `None` where unknown.
+        macro: Macro-expressions of the same subjects, columns as `index` but `label`; `None` if none lie
+            there.
+        unlabelled: Clips without labels: `clip_id`, `corpus`, `subject` ("" if unknown), `clip`, `fps`,
+            `color`, `depth`; `None` if there are none.
+        findings: What was mended or is wrong in the annotation.
     """
 
     protocol: Protocol
     index: pd.DataFrame
     flow_maps: UInt8[np.ndarray, "samples channels height width"] | None
     channels: tuple[str, ...]
+    camera: Camera | None = None
+    macro: pd.DataFrame | None = None
+    unlabelled: pd.DataFrame | None = None
+    findings: tuple[Finding, ...] = ()

