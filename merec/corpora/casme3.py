@@ -1,0 +1,273 @@
+"""CAS(ME)^3 (Li et al., TPAMI 2022): colour and depth, parts A and C, in any of its annotation lists.
+
+Lists of part A in use, which give other samples and so other numbers: v2 (860 samples), v1 (921) and the
+list of DVSCL (943; no offset, no action units, 4 classes only). A sample is named
+`{subject}_{clip}_{onset}` by the onset as annotated, so that samples of different lists can be joined.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.assemble import (
+    add_frames,
+    assemble,
+    choose_classes,
+    label_samples,
+    mend_emotions,
+    mend_spelling,
+    read_rows,
+    relate,
+    resolve_exclusions,
+)
+from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
+from merec.corpora.errata import MIDDLE, UNKNOWN, apply_errata
+from merec.corpora.folders import Disk, find_file, open_root
+from merec.corpora.sheets import read_table
+from merec.types import Corpus, Finding, InputError
+
+PATTERNS = ("annotation*", "part_a*", "part_c*", "exception*")  # in lower case
+DAMAGED = "error_info_damaged_image_partA.txt"
+MACRO = "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx"
+
+_PART_A = {
+    "subject": ("Subject", "sub"),
+    "clip": ("Filename", "clip"),
+    "onset": ("Onset",),
+    "apex": ("Apex",),
+    "offset": ("Offset",),
+    "action_units": ("AU", "AUs", "Action Units"),
+    "emotion": ("emotion",),
+}
+_DVSCL = {
+    "subject": ("subject",),
+    "clip": ("clip", "Filename"),
+    "onset": ("onset",),
+    "apex": ("apex",),
+    "emotion": ("class_name",),  # the list's class numbers are in another order than ours
+}
+_PART_C = {
+    "subject": ("sub", "Subject"),
+    "clip": ("count",),
+    "onset": ("onset",),
+    "offset": ("offset",),
+    "action_units": ("au", "AU"),
+    "emotion": ("emotion",),
+}
+_MACRO = {
+    "subject": ("sub", "Subject"),
+    "clip": ("seq", "Filename"),
+    "onset": ("onset",),
+    "apex": ("apex",),
+    "offset": ("offset",),
+    "action_units": ("AU", "AUs"),
+    "emotion": ("emotion",),
+}
+
+
+@dataclass(frozen=True)
+class _List:
+    """An annotation list: its official file names, sheet and columns."""
+
+    files: tuple[str, ...]
+    sheet: str | None
+    columns: Mapping[str, Sequence[str]]
+    fine: bool  # seven emotions, not four classes
+
+
+_STEM = "cas(me)3_part_A_ME_label_JpgIndex"
+LISTS = {
+    "v2": _List((f"{_STEM}_v2.xlsx", f"{_STEM}_v2.xls"), "label", _PART_A, True),
+    "v1": _List((f"{_STEM}_v1.xls", f"{_STEM}_v1.xlsx"), "Sheet1", _PART_A, True),
+    "dvscl": _List(("dvscl_943.csv",), None, _DVSCL, False),
+    "part_c": _List(("CAS(ME)3_part_C_ME.xlsx",), "mockCrimeME", _PART_C, False),
+}
+
+
+def read_casme3(
+    root: str,
+    name: str,
+    annotation: str,
+    classes: int,
+    class_maps: Mapping[int, Mapping[str, Sequence[str]]],
+    emotions: Sequence[str],
+    spellings: Mapping[str, str],
+    expected: Mapping[str, Any] | None,
+    exclude: Sequence[str],
+    layout: str,
+    part_c_frames: str,
+    unlabelled: str | None,
+    intrinsics: Mapping[str, float | int] | str | None,
+    fps: float | int,
+    lenient: bool = False,
+) -> Corpus:
+    """Read an annotation of CAS(ME)^3, or of a corpus laid out like it, and name its frames.
+
+    Args:
+        root: Folder with `spNO.X/` or `Part_A…/`, and the annotation in it or in `annotation*/`.
+        name: Name of the data set; the protocol is `{name}-{classes}@{annotation}` (`{name}c-…` for part C).
+        annotation: `v2`, `v1`, `dvscl`, `part_c`, or the path of a table with the columns of one of them.
+        classes: Number of classes, a key of `class_maps`.
+        class_maps: By number of classes: class → its emotions, in label order.
+        emotions: Every emotion that may be annotated.
+        spellings: Other official spellings → the one in `emotions`.
+        expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
+        exclude: Sample ids, `zero_motion` (onset and apex are one frame) or `damaged` (onset or apex is in
+            the official list of damaged images).
+        layout: `full`, `clip` or `auto` (full, where both lie there).
+        part_c_frames: Colour folder of part C below `root`, with `{subject}` and `{clip}`.
+        unlabelled: Glob below `root` of unlabelled clips; `None` for none.
+        intrinsics: `fx, fy, cx, cy, width, height` in px, or a YAML file with them; `None` if unknown.
+        fps: Frames/s.
+        lenient: Whether bad rows become findings instead of an exception.
+
+    Raises:
+        InputError: If an annotation or column is missing, or (unless `lenient`) a row is bad or counts are
+            not the protocol's.
+    """
+    folder = open_root(root, "CAS(ME)^3")
+    disk = Disk()
+    file, kind, version = _find_list(folder, annotation)
+    chosen = choose_classes(class_maps, classes, name)
+    if not LISTS[kind].fine and not {"negative", "positive"} <= set(chosen):
+        raise InputError(
+            f"corpus.classes={classes}, but {file.name} annotates negative, positive, surprise and others "
+            "only; set corpus.classes=3 or 4, or corpus.annotation=v2"
+        )
+    where = relate(file, folder)
+    table = read_table(file, LISTS[kind].columns, LISTS[kind].sheet if version == kind else None)
+    table, findings = _name_samples(table, where)
+    if kind == "part_c":
+        table["apex"] = MIDDLE  # no apex is annotated
+    table = table.reindex(columns=[*_PART_A, "sample_id"], fill_value="")
+    if kind == "dvscl":
+        table["offset"] = UNKNOWN
+    annotated = table["onset"].rename("annotated_onset")
+    table, notes = apply_errata(table, f"{name}@{version}", where)
+    table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
+    rows, wrong = read_rows(table, emotions, fps, where)
+    findings = [*findings, *notes, *spelled, *wrong]
+    index = label_samples(rows, chosen, name)
+    finder = FrameFinder(folder, disk, layout)
+    if kind == "part_c":
+        color = [finder.part_c(part_c_frames, row) for row in index.to_dict("records")]
+    else:
+        onsets = annotated[index["row"]]
+        pairs = zip(index.to_dict("records"), onsets, strict=True)
+        color = [finder.part_a(row, onset) for row, onset in pairs]
+    index = add_frames(index, color)
+    known = table["sample_id"].tolist()
+    leaves = resolve_exclusions(index, known, [what for what in exclude if what != "damaged"])
+    if "damaged" in exclude:
+        leaves |= _find_damaged(index, folder)
+    protocol = f"{name}{'c' if kind == 'part_c' else ''}-{classes}@{version}"
+    macro, of_macro = (None, []) if kind == "part_c" else _read_macro(folder, name, finder, fps)
+    return assemble(
+        index,
+        name=protocol,
+        classes=list(chosen),
+        expected=(expected or {}).get(protocol),
+        subset=expected is None,
+        exclude=leaves,
+        source=file,
+        where=where,
+        doctor=name,
+        findings=[*findings, *of_macro],
+        lenient=lenient,
+        camera=read_camera(intrinsics, folder),
+        macro=macro,
+        unlabelled=list_unlabelled(folder, unlabelled, name, fps),
+    )
+
+
+def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:
+    """File, kind and version (for the protocol's name) of an annotation."""
+    if annotation in LISTS:
+        file = find_file(root, LISTS[annotation].files, PATTERNS)
+        if file is not None:
+            return file, annotation, annotation
+        raise InputError(
+            f"corpus.annotation={annotation}, but {LISTS[annotation].files[0]} is not in {root}, in "
+            f"{', '.join(PATTERNS)} there, or one below; put the official file there, or set "
+            "corpus.annotation=FILE"
+        )
+    file = Path(annotation).expanduser()
+    if not file.is_file() and (root / file).is_file():
+        file = root / file
+    if not file.is_file():
+        raise InputError(
+            f"corpus.annotation={annotation} is no file; expected {', '.join(LISTS)} or the path of a table"
+        )
+    for version, official in LISTS.items():
+        if file.name.casefold() in [name.casefold() for name in official.files]:
+            return file, version, version
+    reasons = []
+    for kind in ("v2", "dvscl", "part_c"):
+        try:
+            read_table(file, LISTS[kind].columns)
+        except InputError as error:
+            reasons.append(error)
+        else:
+            return file, kind, file.stem
+    raise reasons[0]
+
+
+def _name_samples(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Finding]]:
+    """Spell subjects `spNO.1` and clips in lower case; name the samples."""
+    subject = table["subject"].str.replace(r"(?i)^(?:spno\.?)?\s*(\d+)$", r"spNO.\1", regex=True)
+    bare = table[
+        "subject"
+    ].str.isdecimal()  # part C and macro-expressions give numbers: no misspelling
+    _, of_subjects = mend_spelling(
+        table["subject"].where(~bare, subject), subject, "subjects", where
+    )
+    clip, of_clips = mend_spelling(table["clip"], table["clip"].str.lower(), "clips", where)
+    table = table.assign(subject=subject, clip=clip)
+    table["sample_id"] = table["subject"] + "_" + table["clip"] + "_" + table["onset"]
+    return table, [*of_subjects, *of_clips]
+
+
+def _find_damaged(index: pd.DataFrame, root: Path) -> dict[str, str]:
+    """Samples whose onset or apex is in the official list of damaged images."""
+    file = find_file(root, [DAMAGED], PATTERNS)
+    if file is None:
+        raise InputError(
+            f"corpus.exclude has damaged, but {DAMAGED} is not in {root}; put the official file there, or "
+            "leave the word out"
+        )
+    damaged = set()
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.split()
+        if len(words) > 2 and Path(words[2]).stem.isdecimal():
+            damaged.add((words[0].casefold(), words[1].casefold(), int(Path(words[2]).stem)))
+    leaves = {}
+    for row in index.to_dict("records"):
+        place = (row["subject"].casefold(), row["clip"].casefold())
+        bad = [key for key in ("onset", "apex") if (*place, row[key]) in damaged]
+        if bad:
+            leaves[row["sample_id"]] = f"its {' and '.join(bad)} is in {DAMAGED} (exclude: damaged)"
+    return leaves
+
+
+def _read_macro(
+    root: Path, name: str, finder: FrameFinder, fps: float | int
+) -> tuple[pd.DataFrame | None, list[Finding]]:
+    """The macro-expressions of the same subjects, if their sheet lies there."""
+    file = find_file(root, [MACRO, MACRO.replace(".xlsx", ".xls")], PATTERNS)
+    if file is None:
+        return None, []
+    where = relate(file, root)
+    table, _ = _name_samples(read_table(file, _MACRO, optional={"action_units"}), where)
+    table["sample_id"] += "_macro"
+    table["emotion"] = table["emotion"].str.casefold()
+    table["offset"] = table["offset"].mask(table["offset"] == "", UNKNOWN)
+    rows, wrong = read_rows(table, sorted(set(table["emotion"])), fps, where)
+    found = [
+        finding._replace(severity="warning") for finding in wrong
+    ]  # no protocol depends on them
+    rows.insert(1, "corpus", name)
+    frames = [finder.part_a(row, str(row["onset"])) for row in rows.to_dict("records")]
+    return add_frames(rows, frames), found

@@ -1,0 +1,161 @@
+"""Where the frames of CAS(ME)^3 lie: full layout, clip layout, part C, unlabelled clips, camera."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.folders import Disk, below
+from merec.types import Camera, Frames, InputError
+
+Pair = tuple[Frames, Frames | None]
+COLOR, DEPTH = "{}.jpg", "{}.png"
+CLIPS = "Part_A_ME_clip"
+LAYOUTS = ("auto", "full", "clip")
+
+
+class FrameFinder:
+    """Names the frames of a sample as they are spelled on disk, or as they should be if they are not there.
+
+    Full layout: `{spNO.X}/{a..m}/{color,depth}/{n}`, below `root` or `root/Part_A*`. Clip layout:
+    `Part_A_ME_clip/{frame,depth}/{spNo.X}_{clip}_{onset}/{n}`.
+
+    Args:
+        root: Folder of the corpus.
+        disk: What lies there.
+        layout: `auto`, `full` or `clip`.
+    """
+
+    def __init__(self, root: Path, disk: Disk, layout: str) -> None:
+        if layout not in LAYOUTS:
+            raise InputError(f"corpus.layout={layout}; expected one of {', '.join(LAYOUTS)}")
+        self.root, self.disk = root, disk
+        places = below(root, ["part_a*"])
+        self.subjects = [place for place in places if any(map(_is_subject, disk.list(place)))]
+        clips = [disk.find(place, CLIPS, "frame") or disk.find(place, "frame") for place in places]
+        self.clips = [place for place in clips if place is not None]
+        both = bool(self.subjects), bool(self.clips)
+        self.layout = ("clip" if both == (False, True) else "full") if layout == "auto" else layout
+
+    def part_a(self, row: Mapping[Any, Any], annotated_onset: str) -> Pair:
+        """Colour and depth of a sample of part A.
+
+        Args:
+            row: `subject`, `clip`, `onset`.
+            annotated_onset: Onset before errata: clip folders are named by it.
+        """
+        return self._clip(row, annotated_onset) if self.layout == "clip" else self._full(row)
+
+    def _full(self, row: Mapping[Any, Any]) -> Pair:
+        clip = self.disk.first((place, row["subject"], row["clip"]) for place in self.subjects)
+        if clip is None:
+            clip = (self.subjects or [self.root])[0] / row["subject"] / row["clip"]
+        return self._color_and_depth(clip)
+
+    def _color_and_depth(self, clip: Path) -> Pair:
+        color = self.disk.find(clip, "color") or clip / "color"
+        depth = self.disk.find(clip, "depth") or clip / "depth"
+        return Frames(color, COLOR), Frames(depth, DEPTH)
+
+    def _clip(self, row: Mapping[Any, Any], annotated_onset: str) -> Pair:
+        names = [
+            f"{row['subject']}_{row['clip']}_{onset}" for onset in (annotated_onset, row["onset"])
+        ]
+        frame = self.disk.first((place, name) for place in self.clips for name in names)
+        if frame is None:
+            base = (self.clips or [self.root / CLIPS / "frame"])[0]
+            frame = base / names[0].replace("spNO", "spNo")
+        beside = frame.parent.parent
+        depth = self.disk.find(beside, "depth", frame.name) or beside / "depth" / frame.name
+        return Frames(frame, COLOR), Frames(depth, DEPTH)
+
+    def part_c(self, template: str, row: Mapping[Any, Any]) -> Pair:
+        """Colour of a sample of part C, and depth where a folder `depth` lies beside `color`."""
+        try:
+            parts = Path(template.format(subject=row["subject"], clip=row["clip"])).parts
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"corpus.part_c_frames={template} cannot be filled in ({error}); expected a folder with "
+                "{subject} and {clip} at most"
+            ) from error
+        color = self.disk.find(self.root, *parts) or self.root.joinpath(*parts)
+        depth = self.disk.find(color.parent, "depth") if color.name.casefold() == "color" else None
+        return Frames(color, COLOR), None if depth is None else Frames(depth, DEPTH)
+
+
+def _is_subject(folder: str) -> bool:
+    return re.fullmatch(r"spno\.\d+", folder) is not None
+
+
+def list_unlabelled(
+    root: Path, pattern: str | None, corpus: str, fps: float | int
+) -> pd.DataFrame | None:
+    """Clips without labels: every folder that a glob finds, if it holds `color/` or frames itself.
+
+    Args:
+        root: Folder of the corpus.
+        pattern: Glob relative to it; `None` for no clips.
+        corpus: Name of the data set.
+        fps: Frames/s.
+
+    Returns:
+        See `Corpus.unlabelled`; `None` if nothing is found.
+    """
+    if pattern is None:
+        return None
+    disk, rows = Disk(), []
+    for folder in sorted(path for path in root.glob(pattern) if path.is_dir()):
+        color, depth = disk.find(folder, "color"), disk.find(folder, "depth")
+        if color is None:
+            if not any(file.suffix.casefold() == ".jpg" for file in folder.iterdir()):
+                continue
+            color = folder
+        clip_id = folder.relative_to(root).as_posix()
+        subject = re.search(r"(?i)spno\.(\d+)", clip_id)
+        rows.append(
+            {
+                "clip_id": clip_id,
+                "corpus": corpus,
+                "subject": f"spNO.{subject[1]}" if subject else "",
+                "clip": folder.name,
+                "fps": float(fps),
+                "color": Frames(color, COLOR),
+                "depth": None if depth is None else Frames(depth, DEPTH),
+            }
+        )
+    return pd.DataFrame(rows) if rows else None
+
+
+def read_camera(intrinsics: Mapping[str, float | int] | str | None, root: Path) -> Camera | None:
+    """Intrinsics from numbers or from a YAML file, which may be named relative to `root`.
+
+    Raises:
+        InputError: If the file cannot be read or a number is missing.
+    """
+    if intrinsics is None:
+        return None
+    source = "corpus.intrinsics"
+    numbers: Any = intrinsics
+    if isinstance(intrinsics, str):
+        import yaml
+
+        file = Path(intrinsics).expanduser()
+        file = file if file.is_file() else root / file
+        source = str(file)
+        try:
+            numbers = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"corpus.intrinsics={intrinsics} cannot be read ({reason}); expected a YAML file with "
+                f"{', '.join(Camera._fields)}"
+            ) from error
+    try:
+        f = {key: float(numbers[key]) for key in Camera._fields}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{source} gives {numbers}; expected a number of px each for {', '.join(Camera._fields)}"
+        ) from error
+    return Camera(f["fx"], f["fy"], f["cx"], f["cy"], int(f["width"]), int(f["height"]))

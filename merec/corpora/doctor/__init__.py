@@ -1,0 +1,135 @@
+"""A corpus as it lies on disk, and what is wrong with it, row by row, with the remedy."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from merec.corpora.doctor.files import Folders, find_sparse, judge_files
+from merec.corpora.doctor.pixels import judge_pixels
+from merec.corpora.doctor.rows import judge_rows
+from merec.corpora.doctor.samples import Clip, collect_clips
+from merec.corpora.doctor.scan import Scan, scan_clips
+from merec.types import Corpus, Finding
+
+log = logging.getLogger(__name__)
+
+SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a corpus looks like on disk.
+
+    Attributes:
+        corpus: The corpus.
+        findings: Errors first, then warnings, then notes; each by kind, row and sample.
+        clips: Number of clips, with the macro-expressions' and the unlabelled ones.
+        wanted: Number of frames from onset to offset that the samples ask for.
+        color: Number of them that lie on disk in colour.
+        depth: The same in depth.
+        opened: Number of images that were opened.
+        sparse: Data sets of which only key frames lie there, so that frames between are not missing.
+    """
+
+    corpus: Corpus
+    findings: tuple[Finding, ...]
+    clips: int
+    wanted: int
+    color: int
+    depth: int
+    opened: int
+    sparse: tuple[str, ...]
+
+    def count(self, severity: str) -> int:
+        """Number of findings of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -1) -> Examination:
+    """Compare a corpus with its files.
+
+    Folders are listed once; of each sample onset and apex are opened, in colour and depth, because these
+    are what every method reads.
+
+    Args:
+        corpus: Read with `lenient=True`, so that `findings` holds what is wrong with the annotation.
+        root: Of the corpus; folders below it are named from there.
+        deep: Open every frame from onset to offset.
+        jobs: Number of processes; -1 for one per core.
+    """
+    root = root.expanduser() if root else None
+    clips = collect_clips(corpus)
+    scans = _scan(clips, deep, jobs)
+    sparse = find_sparse(clips, scans)
+    folders = Folders()
+    found = list(corpus.findings)
+    found += judge_rows(clips, root, corpus.findings)
+    for clip, scan in zip(clips, scans, strict=True):
+        found += judge_files(clip, scan, sparse, folders, root)
+    found += folders.find_lookalikes([clip.color.folder for clip in clips], root)
+    found += judge_pixels(clips, scans, corpus.camera, root)
+    wanted = color = depth = 0
+    for clip, scan in zip(clips, scans, strict=True):
+        numbers = clip.make_request().wanted
+        needed = scan.color.numbers if numbers is None else numbers
+        wanted += len(needed)
+        color += len(needed & scan.color.numbers)
+        depth += len(needed & scan.depth.numbers) if scan.depth else 0
+    opened = sum(len(scan.color_pixels) + len(scan.depth_pixels) for scan in scans)
+    return Examination(
+        corpus,
+        tuple(sorted(_merge(found, clips), key=_order)),
+        len(clips),
+        wanted,
+        color,
+        depth,
+        opened,
+        tuple(sorted(sparse)),
+    )
+
+
+def _scan(clips: Sequence[Clip], deep: bool, jobs: int) -> list[Scan]:
+    console = Console(stderr=True)
+    scans = scan_clips([clip.make_request() for clip in clips], deep, jobs)
+    return list(
+        track(
+            scans,
+            "clips",
+            total=len(clips),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+    )
+
+
+def _merge(findings: Sequence[Finding], clips: Sequence[Clip]) -> list[Finding]:
+    """Where not one clip of the protocol has its folder, say so once: the root is wrong, not the clips."""
+    total = len([clip for clip in clips if any(sample.scored for sample in clip.samples)])
+    merged = list(findings)
+    for kind in ("missing folder", "missing depth folder"):
+        alike = [
+            finding for finding in merged if finding.kind == kind and finding.severity == "error"
+        ]
+        if total > 1 and len(alike) == total:
+            text = f"none of {total} folders is there, e.g. {alike[0].where}: {alike[0].found}"
+            remedy = "set corpus.root=FOLDER to where the corpus lies, or copy what is missing"
+            once = Finding("error", kind, "", None, "", text, remedy)
+            merged = [finding for finding in merged if finding not in alike] + [once]
+    return merged
+
+
+def _order(finding: Finding) -> tuple:
+    row = -1 if finding.row is None else finding.row
+    return (
+        SEVERITIES.index(finding.severity),
+        finding.kind,
+        row,
+        finding.sample_id,
+        finding.where,
+        finding.found,
+    )

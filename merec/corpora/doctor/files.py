@@ -1,0 +1,202 @@
+"""Do the folders and frames that the samples need lie on disk, under the names that are expected?"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from merec.corpora.doctor.samples import Clip, Sample, format_ranges, name_keys, relate
+from merec.corpora.doctor.scan import Listing, Scan
+from merec.types import Finding, Frames
+
+_AGAIN = "copy the clip again from its source, or leave the sample out (corpus.exclude)"
+_NUMBERING = "expected the annotation's numbers, without zeros before them; number the frames so"
+
+
+class Folders:
+    """Names of folders that differ in case; each parent is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, list[str]] = {}
+
+    def list_names(self, parent: Path) -> list[str]:
+        """What lies in a folder; nothing if it cannot be listed."""
+        if parent not in self._names:
+            try:
+                self._names[parent] = sorted(path.name for path in parent.iterdir())
+            except OSError:
+                self._names[parent] = []
+        return self._names[parent]
+
+    def find_near(self, path: Path) -> Path | None:
+        """The folder on the way to a missing `path` whose name differs in case only."""
+        missing = path
+        while not missing.parent.exists():
+            missing = missing.parent
+        for name in self.list_names(missing.parent):
+            if name.casefold() == missing.name.casefold() and name != missing.name:
+                return missing.with_name(name)
+        return None
+
+    def find_lookalikes(self, paths: Collection[Path], root: Path | None) -> list[Finding]:
+        """Folders beside those of the samples whose names differ from theirs in case only."""
+        named = {
+            folder
+            for path in paths
+            for folder in (path, *path.parents)
+            if root is None or root in folder.parents
+        }
+        found = []
+        for folder in sorted(named):
+            names = self.list_names(folder.parent) if root else []
+            if folder.name not in names:  # missing: told with its clip
+                continue
+            twins = [n for n in names if n.casefold() == folder.name.casefold()]
+            for twin in twins:
+                other = folder.with_name(twin)
+                if other not in named and other.is_dir():
+                    text = f"{twin} lies beside {folder.name}; no sample is read from it"
+                    remedy = "expected one folder; merge the two under the annotation's spelling"
+                    where = relate(other, root)
+                    found.append(
+                        Finding("warning", "spelling of folder", where, None, "", text, remedy)
+                    )
+        return found
+
+
+def find_sparse(clips: Sequence[Clip], scans: Sequence[Scan]) -> set[str]:
+    """Data sets of which only key frames lie on disk, as `merec synthesize frames=key` renders them.
+
+    There the frames between are a choice, not missing: more than half of the samples lack some of them,
+    and a fifth of them all or more lies nowhere.
+    """
+    counts: dict[str, list[tuple[int, int]]] = {}
+    for clip, scan in zip(clips, scans, strict=True):
+        there = _all_numbers(scan.color)
+        for sample in clip.samples:
+            between = sample.numbers - sample.keys
+            if len(between) > 4 and sample.numbers & there:
+                counts.setdefault(sample.corpus, []).append((len(between - there), len(between)))
+    sparse = set()
+    for corpus, samples in counts.items():
+        gapped = sum(missing > 0 for missing, _ in samples)
+        missing, between = (sum(column) for column in zip(*samples, strict=True))
+        if gapped > len(samples) / 2 and missing >= between / 5:
+            sparse.add(corpus)
+    return sparse
+
+
+def judge_files(
+    clip: Clip, scan: Scan, sparse: Collection[str], folders: Folders, root: Path | None
+) -> Iterator[Finding]:
+    """Compare a clip's folders with what its samples need."""
+    trouble = _judge_folder(clip.samples, clip.color, scan.color, "", folders, root)
+    if trouble:
+        yield from trouble
+        return
+    lacks_depth = False
+    if clip.depth and scan.depth:
+        depth_trouble = _judge_folder(clip.samples, clip.depth, scan.depth, "depth ", folders, root)
+        lacks_depth = bool(depth_trouble)
+        yield from depth_trouble
+    depth = frozenset() if scan.depth is None or lacks_depth else _all_numbers(scan.depth)
+    color = _all_numbers(scan.color)
+    for sample in clip.samples:
+        whole = sample.numbers if sample.frames else color | depth
+        yield from _judge_numbering(sample, clip.color, scan.color, whole, root)
+        if not whole & color:
+            continue  # said by then
+        required = sample.keys if sample.corpus in sparse else whole
+        gone = (required | (depth & whole)) - color
+        yield from _report(sample, "missing frame", clip.color, gone, whole, root)
+        yield from _report_empty(sample, clip.color, scan.color, whole, root)
+        if clip.depth and scan.depth and not lacks_depth:
+            yield from _judge_numbering(sample, clip.depth, scan.depth, whole, root)
+            gone = (color & whole) - depth if whole & depth else frozenset()
+            yield from _report(sample, "missing depth frame", clip.depth, gone, whole, root)
+            yield from _report_empty(sample, clip.depth, scan.depth, whole, root)
+
+
+def _all_numbers(listing: Listing) -> frozenset[int]:
+    """Frames that lie there, under whatever name."""
+    return listing.numbers.union(listing.misspelt)
+
+
+def _judge_folder(
+    samples: Sequence[Sample],
+    frames: Frames,
+    listing: Listing,
+    what: str,
+    folders: Folders,
+    root: Path | None,
+) -> list[Finding]:
+    """Problems of a folder as a whole, of which one finding per clip is enough."""
+    where = relate(frames.folder, root)
+    if listing.exists and not listing.problem and _all_numbers(listing):
+        return []
+    remedy = f"{_AGAIN}; corpus.root=FOLDER says where the corpus lies"
+    if listing.problem:
+        kind, found = "unreadable folder", listing.problem
+        remedy = "expected a folder that you may list; change its permissions"
+    elif not listing.exists:
+        kind, found = f"missing {what}folder", "there is no such folder"
+        near = folders.find_near(frames.folder)
+        if near:
+            expected = frames.folder.parts[len(near.parts) - 1]
+            found = f"{near.name} lies there, {expected} is expected"
+            remedy = f"rename {relate(near, root)} to {expected}"
+    elif listing.strangers:
+        kind = "frames numbered differently"
+        first, last = listing.strangers[0], listing.strangers[-1]
+        span = first if first == last else f"{first} … {last}"
+        expected = frames.name.format(next(iter(samples[0].frames.values()), 1))
+        found, remedy = f"{span} lie there, names such as {expected} are expected", _NUMBERING
+    else:
+        kind, found, remedy = f"dead {what}clip", "the folder holds no frame", _AGAIN
+    first_sample, *others = samples
+    if others:
+        found += f" ({len(samples)} samples: {', '.join(s.sample_id for s in samples[:8])}"
+        found += ", …)" if len(samples) > 8 else ")"
+    scored = next((sample for sample in samples if sample.scored), first_sample)
+    return [scored.report("error", kind, where, found, remedy)]
+
+
+def _judge_numbering(
+    sample: Sample, frames: Frames, listing: Listing, whole: frozenset[int], root: Path | None
+) -> Iterable[Finding]:
+    where = relate(frames.folder, root)
+    kind = "frames numbered differently"
+    wrong = sorted(whole & listing.misspelt.keys())
+    if wrong:
+        name = frames.name.format(wrong[0])
+        found = f"{listing.misspelt[wrong[0]]} where {name} is expected ({len(wrong)} such frames)"
+        yield sample.report("error", kind, where, found, _NUMBERING)
+    elif not whole & listing.numbers:
+        there = format_ranges(listing.numbers, most=4)
+        found = f"frames {there} lie there, none of {format_ranges(whole, most=4)}"
+        remedy = f"{_NUMBERING}, or {_AGAIN}"
+        yield sample.report("error", kind, where, found, remedy)
+
+
+def _report(
+    sample: Sample,
+    kind: str,
+    frames: Frames,
+    gone: frozenset[int],
+    whole: frozenset[int],
+    root: Path | None,
+) -> Iterable[Finding]:
+    if gone:
+        severity = "error" if gone & sample.keys else "warning"
+        where = frames.path(min(gone)) if len(gone) == 1 else frames.folder
+        found = f"{format_ranges(gone)} of {format_ranges(whole, most=4)}{name_keys(sample, gone)}"
+        yield sample.report(severity, kind, relate(where, root), found, _AGAIN)
+
+
+def _report_empty(
+    sample: Sample, frames: Frames, listing: Listing, whole: frozenset[int], root: Path | None
+) -> Iterable[Finding]:
+    empty = listing.empty & whole
+    if empty:
+        severity = "error" if empty & sample.keys else "warning"
+        where = frames.path(min(empty)) if len(empty) == 1 else frames.folder
+        found = f"no bytes in {format_ranges(empty)}{name_keys(sample, empty)}"
+        yield sample.report(severity, "empty file", relate(where, root), found, _AGAIN)

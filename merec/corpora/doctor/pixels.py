@@ -1,0 +1,158 @@
+"""Do the images that were opened hold what they should: readable, of one size, colour, depth in mm?"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from merec.corpora.doctor.samples import Clip, format_ranges, name_keys, relate
+from merec.corpora.doctor.scan import Pixels, Scan
+from merec.types import Camera, Finding, Frames
+
+NEARLY_EMPTY = 0.05  # share of valid pixels
+PLAUSIBLE = (100.0, 10_000.0)  # mm, the median of a depth map of a face before a wall
+_AGAIN = "copy the frame again from its source, or leave the sample out (corpus.exclude)"
+_DEPTH = "expected 16-bit PNG with one channel, in mm, 0 = invalid; export the depth maps again"
+
+Size = tuple[int, int]  # width × height in px
+Problem = tuple[str, str, str]  # kind, found, remedy
+
+
+def judge_pixels(
+    clips: Sequence[Clip], scans: Sequence[Scan], camera: Camera | None, root: Path | None
+) -> Iterator[Finding]:
+    """Judge every opened image; a property of the whole corpus is told once."""
+    sizes = Counter(size for scan in scans for size in _sizes(scan.color_pixels))
+    usual: Size | None = None
+    if camera and sizes:
+        usual = _most_common(sizes)
+        if usual != (camera.width, camera.height):
+            yield Finding(
+                "error",
+                "wrong size",
+                "",
+                None,
+                "",
+                f"most frames are {_write(usual)}, corpus.camera is for {camera.width}×{camera.height}",
+                "expected the camera of these frames; set corpus.camera to it, or corpus.root",
+            )
+    grey = _find_grey(clips, scans)
+    for name in sorted(grey):
+        found = f"the frames of {name} are grey"
+        remedy = "right if they were recorded so (SAMM was); else copy the colour frames"
+        yield Finding("note", "grey colour", "", None, "", found, remedy)
+    for clip, scan in zip(clips, scans, strict=True):
+        own = Counter(_sizes(scan.color_pixels))
+        size = usual or (_most_common(own) if own else None)
+
+        def judge_color(number: int, pixels: Pixels, size: Size | None = size) -> Iterator[Problem]:
+            return _judge_color(pixels, size)
+
+        def judge_depth(
+            number: int, pixels: Pixels, size: Size | None = size, scan: Scan = scan
+        ) -> Iterator[Problem]:
+            beside = scan.color_pixels.get(number)
+            # A colour frame of a wrong size is told of itself, and says nothing about its depth.
+            same = beside is not None and (beside.width, beside.height) == (
+                pixels.width,
+                pixels.height,
+            )
+            return _judge_depth(pixels, None if same else size)
+
+        skipped = {"grey colour"} if {s.corpus for s in clip.samples} <= grey else set()
+        yield from _gather(clip, clip.color, scan.color_pixels, judge_color, skipped, root)
+        if clip.depth:
+            yield from _gather(clip, clip.depth, scan.depth_pixels, judge_depth, set(), root)
+        yield from _find_frozen(clip, scan, root)
+
+
+def _judge_color(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
+    if pixels.problem:
+        yield "unreadable image", pixels.problem, _AGAIN
+        return
+    if size and (pixels.width, pixels.height) != size:
+        found = f"{pixels.width}×{pixels.height} px"
+        yield "wrong size", found, f"expected {_write(size)} as the others; {_AGAIN}"
+    if pixels.grey:
+        yield "grey colour", "no colour", f"expected colour as in the others; {_AGAIN}"
+
+
+def _judge_depth(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
+    if pixels.problem:
+        yield "unreadable depth", pixels.problem, _AGAIN
+        return
+    if size and (pixels.width, pixels.height) != size:
+        found = f"{pixels.width}×{pixels.height} px"
+        remedy = f"expected {_write(size)} as its colour, pixel on pixel; export the depth again"
+        yield "depth of another size", found, remedy
+    if pixels.channels != 1:
+        yield "depth with channels", f"{pixels.channels} channels of {pixels.bits} bits", _DEPTH
+    elif pixels.bits != 16:
+        yield "8-bit depth", f"{pixels.bits} bits", _DEPTH
+    elif not pixels.valid:
+        yield "empty depth", "every pixel is 0", _AGAIN
+    elif not PLAUSIBLE[0] <= pixels.median <= PLAUSIBLE[1]:
+        yield "implausible depth", f"median {pixels.median:.0f} mm", _DEPTH
+    if 0 < pixels.valid < NEARLY_EMPTY:
+        yield "nearly empty depth", f"{1 - pixels.valid:.0%} of the pixels are 0", _AGAIN
+
+
+def _gather(
+    clip: Clip,
+    frames: Frames,
+    opened: Mapping[int, Pixels],
+    judge: Callable[[int, Pixels], Iterator[Problem]],
+    skipped: set[str],
+    root: Path | None,
+) -> Iterator[Finding]:
+    """One finding per sample and kind, with the frames that show it."""
+    problems = {number: list(judge(number, pixels)) for number, pixels in sorted(opened.items())}
+    for sample in clip.samples:
+        hits: dict[str, dict[int, Problem]] = {}
+        for number, several in problems.items():
+            if not sample.frames or number in sample.numbers:
+                for problem in several:
+                    hits.setdefault(problem[0], {})[number] = problem
+        for kind, by_number in hits.items():
+            if kind in skipped:
+                continue
+            _, found, remedy = by_number[min(by_number)]
+            where = frames.path(min(by_number)) if len(by_number) == 1 else frames.folder
+            numbers = f"{format_ranges(by_number)}{name_keys(sample, by_number)}"
+            severity = "error" if sample.keys & by_number.keys() else "warning"
+            if kind == "grey colour":
+                severity = "warning"
+            yield sample.report(severity, kind, relate(where, root), f"{numbers}: {found}", remedy)
+
+
+def _find_frozen(clip: Clip, scan: Scan, root: Path | None) -> Iterator[Finding]:
+    for sample in clip.samples:
+        onset, apex = sample.frames.get("onset"), sample.frames.get("apex")
+        if onset is None or apex is None or onset == apex:
+            continue
+        one, other = scan.color_pixels.get(onset), scan.color_pixels.get(apex)
+        if one and other and one.digest and one.digest == other.digest:
+            found = f"onset {onset} and apex {apex} are one image"
+            where = relate(clip.color.folder, root)
+            yield sample.report("warning", "frozen clip", where, found, _AGAIN)
+
+
+def _find_grey(clips: Sequence[Clip], scans: Sequence[Scan]) -> set[str]:
+    """Data sets of which more than half of the opened frames are grey."""
+    counts: dict[str, list[bool]] = {}
+    for clip, scan in zip(clips, scans, strict=True):
+        grey = [pixels.grey for pixels in scan.color_pixels.values() if not pixels.problem]
+        for corpus in {sample.corpus for sample in clip.samples}:
+            counts.setdefault(corpus, []).extend(grey)
+    return {name for name, grey in counts.items() if sum(grey) > len(grey) / 2}
+
+
+def _sizes(opened: Mapping[int, Pixels]) -> list[Size]:
+    return [(p.width, p.height) for _, p in sorted(opened.items()) if not p.problem]
+
+
+def _most_common(sizes: Counter[Size]) -> Size:
+    return max(sorted(sizes), key=lambda size: sizes[size])
+
+
+def _write(size: Size) -> str:
+    return f"{size[0]}×{size[1]} px"

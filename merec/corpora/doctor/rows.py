@@ -1,0 +1,69 @@
+"""What can be told of an annotation without looking at the disk: order, motion, duplicates."""
+
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from pathlib import Path
+
+from merec.corpora.doctor.samples import Clip, Sample, relate
+from merec.types import Finding
+
+
+def judge_rows(
+    clips: Sequence[Clip], root: Path | None, known: Collection[Finding]
+) -> list[Finding]:
+    """Judge the frame numbers of each sample, and look for samples that are there twice.
+
+    Args:
+        clips: All clips.
+        root: Of the corpus, for the names of folders.
+        known: What the loader found: not said again.
+    """
+    said = {(finding.kind, finding.sample_id) for finding in known}
+    found = [
+        finding
+        for clip in clips
+        for sample in clip.samples
+        for finding in _judge_order(sample, relate(clip.color.folder, root))
+    ]
+    found += _find_duplicates(clips, root)
+    return [finding for finding in found if (finding.kind, finding.sample_id) not in said]
+
+
+def _judge_order(sample: Sample, where: str) -> Iterable[Finding]:
+    onset, apex = sample.frames.get("onset"), sample.frames.get("apex")
+    offset = sample.frames.get("offset")
+    numbers = ", ".join(f"{name} {number}" for name, number in sample.frames.items())
+    remedy = (
+        "expected onset ≤ apex ≤ offset; correct the row, or leave the sample out (corpus.exclude)"
+    )
+    if onset is not None and apex is not None and onset > apex:
+        yield sample.report("error", "onset after apex", where, numbers, remedy)
+    elif apex is not None and offset is not None and apex > offset:
+        yield sample.report("error", "apex after offset", where, numbers, remedy)
+    elif onset is not None and onset == apex:
+        remedy = "its motion from onset to apex is zero; corpus.exclude=[zero_motion] leaves such samples out"
+        yield sample.report("note", "onset is apex", where, numbers, remedy)
+
+
+def _find_duplicates(clips: Sequence[Clip], root: Path | None) -> Iterable[Finding]:
+    first: dict[tuple[Hashable, ...], Sample] = {}
+    for clip in clips:
+        for sample in clip.samples:
+            onset, apex = sample.frames.get("onset"), sample.frames.get("apex")
+            keys: list[tuple[Hashable, ...]] = [("id", sample.sample_id)]
+            if onset is not None:
+                name = (sample.corpus, sample.subject, sample.clip)
+                keys += [("row", sample.scored, *name, onset)]
+                keys += [("frames", sample.scored, clip.color, onset, apex)]
+            twins = [first.setdefault(key, sample) for key in keys]
+            other = next((twin for twin in twins if twin is not sample), None)
+            if other is None:
+                continue
+            row = "" if other.row is None else f" (row {other.row})"
+            same = "one sample id" if other is twins[0] else "one onset in one clip"
+            yield sample.report(
+                "error" if other is twins[0] else "warning",
+                "duplicate",
+                relate(clip.color.folder, root),
+                f"{same} with {other.sample_id}{row}",
+                "expected each sample once; leave one of them out (corpus.exclude)",
+            )

@@ -1,0 +1,114 @@
+"""What `merec doctor` found: tables for people, and a CSV with everything."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from merec.corpora.doctor import Examination
+from merec.files import atomic
+from merec.reporting.formats import print_table
+from merec.reporting.notation import format_list
+from merec.reporting.tables import Table
+from merec.types import Finding
+
+MOST = 20  # rows of one kind on the screen
+WHOLE = ("erratum",)  # shown to the last row: they are part of the protocol
+
+
+def write_findings(path: Path, findings: Sequence[Finding]) -> None:
+    """Write all findings as a CSV, wholly or not at all; with no finding, its header."""
+    table = pd.DataFrame(findings, columns=list(Finding._fields))
+    table["row"] = table["row"].astype("Int64")
+    with atomic(path) as part:
+        table.to_csv(part, index=False)
+
+
+def print_findings(
+    examination: Examination, written: Path | None, console: Console | None = None
+) -> None:
+    """Print the findings by severity and kind, and what was looked at.
+
+    Args:
+        examination: What was found.
+        written: The CSV with all of it, if there is one.
+        console: Where to print; the terminal by default.
+    """
+    console = console or Console()
+    for (severity, kind), group in groupby(
+        examination.findings, key=lambda finding: (finding.severity, finding.kind)
+    ):
+        print_table(console, lay_out_findings(severity, kind, list(group), written))
+    console.print(Text(describe_examination(examination)))
+    if written:
+        console.print(Text(f"All findings: {written}"))
+
+
+def lay_out_findings(
+    severity: str, kind: str, findings: Sequence[Finding], written: Path | None
+) -> Table:
+    """The findings of one kind as a table; a remedy that all share stands below it."""
+    shown = findings if kind in WHOLE else findings[:MOST]
+    remedies = {finding.remedy for finding in shown}
+    rows = pd.DataFrame(
+        [
+            {
+                "Row": "" if finding.row is None else str(finding.row),
+                "Sample": finding.sample_id,
+                "Where": finding.where,
+                "Found": finding.found,
+                "What to do": finding.remedy,
+            }
+            for finding in shown
+        ]
+    )
+    empty = [name for name in ("Row", "Sample", "Where") if not rows[name].any()]
+    rows = rows.drop(columns=empty)
+    notes = []
+    if len(remedies) == 1 and len(shown) > 1:
+        rows = rows.drop(columns="What to do")
+        notes.append(f"What to do: {next(iter(remedies))}.")
+    if len(findings) > len(shown):
+        place = "in the CSV" if written else "(out=FILE.csv lists all)"
+        notes.append(f"… and {len(findings) - len(shown)} more {place}.")
+    return Table(f"{severity}: {kind} ({len(findings)})", " ".join(notes), rows)
+
+
+def describe_examination(examination: Examination) -> str:
+    """Samples, classes, frames and the verdict, in a few lines."""
+    corpus, protocol = examination.corpus, examination.corpus.protocol
+    counts = corpus.index["label"].value_counts()
+    classes = [f"{name} {counts.get(n, 0)}" for n, name in enumerate(protocol.classes)]
+    lines = [
+        f"{protocol.name} ({protocol.hash}): {protocol.samples} samples, {protocol.subjects} "
+        f"subjects; {format_list(classes)}."
+    ]
+    if corpus.flow_maps is not None:
+        lines.append(f"{len(corpus.flow_maps)} flow maps; there are no frames to look at.")
+    else:
+        others = [
+            f"{len(table)} {what}"
+            for table, what in (
+                (corpus.macro, "macro-expressions"),
+                (corpus.unlabelled, "unlabelled clips"),
+            )
+            if table is not None
+        ]
+        beside = f" (with {' and '.join(others)})" if others else ""
+        lines.append(
+            f"{examination.clips:,} clips{beside}; of {examination.wanted:,} frames from onset to "
+            f"offset {examination.color:,} lie there in colour and {examination.depth:,} in depth; "
+            f"{examination.opened:,} images were opened."
+        )
+        if examination.sparse:
+            lines.append(f"Of {format_list(examination.sparse)} only key frames lie there.")
+    verdict = [
+        f"{number} {severity}{'' if number == 1 else 's'}"
+        for severity in ("error", "warning", "note")
+        if (number := examination.count(severity))
+    ]
+    lines.append(f"Found: {format_list(verdict)}." if verdict else "Nothing was found.")
+    return "\n".join(lines)

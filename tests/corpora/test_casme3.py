@@ -1,0 +1,381 @@
+"""CAS(ME)^3 is read as it lies on disk, in every list and layout, and bad rows are named."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from merec.errors import InputError
+from merec.types import Camera, Corpus
+
+NAME = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
+HEADER = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion"]
+ROWS = [
+    ["spNO.1", "a", 355, 359, 360, "5", "II", "others"],
+    ["spNO.1", "b", 166, 175, 179, "4", "III", "disgust"],
+    ["spNo.2", "J", 7, 7, 49, "R12", "VII", "happy"],
+    ["spNO.14", "c", 20, 28, 40, "2+1", "II", "surprise"],
+    ["spNO.14", "c", 90, 95, 99, "24+T18", "VII", "Others"],
+]
+EXPECTED = yaml.safe_load(
+    (Path(__file__).parents[2] / "conf" / "corpus" / "casme3.yaml").read_text()
+)["expected"]
+Read = Callable[..., Corpus]
+Write = Callable[..., Path]
+Touch = Callable[..., None]
+
+
+def change(number: int, **cells: Any) -> list[list[Any]]:
+    """`ROWS` with some cells of one row changed."""
+    rows = [list(row) for row in ROWS]
+    for key, value in cells.items():
+        rows[number][HEADER.index(key)] = value
+    return rows
+
+
+@pytest.fixture
+def made(tmp_path: Path, write_sheet: Write) -> Callable[..., Path]:
+    """Write an annotation like v2."""
+
+    def make(rows: list[list[Any]] = ROWS, name: str = NAME, sheet: str = "label") -> Path:
+        write_sheet(tmp_path / name, HEADER, rows, sheet)
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize("protocol", [name for name in EXPECTED if "v1" not in name])
+def test_the_real_lists_have_the_published_samples(
+    real_casme3: Path, read: Read, protocol: str
+) -> None:
+    classes, annotation = int(protocol.split("@")[0][-1]), protocol.split("@")[1]
+    corpus = read("casme3", real_casme3, annotation=annotation, classes=classes, expected=EXPECTED)
+    assert corpus.protocol.name == protocol
+    numbers = corpus.index["label"].value_counts().sort_index()
+    assert dict(zip(corpus.protocol.classes, numbers, strict=True)) == EXPECTED[protocol]["class"]
+    assert len(corpus.protocol.classes) == classes
+
+
+def test_published_numbers_are_those_of_the_yaml() -> None:
+    published = {
+        "casme3-3@v2": (699, 88, [457, 55, 187]),
+        "casme3-4@v2": (860, 94, [457, 55, 187, 161]),
+        "casme3-4@dvscl": (943, 95, [508, 64, 201, 170]),
+    }
+    for name, (samples, subjects, of_class) in published.items():
+        wanted = EXPECTED[name]
+        assert (wanted["samples"], wanted["subjects"]) == (samples, subjects)
+        assert list(wanted["class"].values()) == of_class
+    assert EXPECTED["casme3c-4@part_c"]["samples"] == 165
+
+
+def test_every_known_mistake_of_v2_is_mended_and_noted(real_casme3: Path, read: Read) -> None:
+    corpus = read("casme3", real_casme3)
+    notes = {finding.row for finding in corpus.findings if finding.kind == "erratum"}
+    assert notes == {128, 708, 749, 750, 796, 798}
+    assert {finding.severity for finding in corpus.findings} == {"note"}
+    rows = corpus.index.set_index("row")[["onset", "apex", "offset"]]
+    assert rows.loc[128].tolist() == [112, 113, 358]
+    assert rows.loc[749].tolist() == [2647, 2668, 2694]
+    assert rows.loc[750].tolist() == [1, 1, 25]
+    assert rows.loc[796].tolist() == [1812, 1824, 1845]
+    assert rows.loc[798].tolist() == [2327, 2363, 2403]
+    assert rows["offset"].isna().sum() == 1
+    assert rows["offset"].isna()[708]
+    assert (corpus.index["onset"] <= corpus.index["apex"]).all()
+    assert "spNO.149_d_112" in set(corpus.index["sample_id"])  # named as annotated
+
+
+def test_lists_can_be_joined_by_sample_id(real_casme3: Path, read: Read) -> None:
+    v2 = read("casme3", real_casme3).index
+    dvscl = read("casme3", real_casme3, annotation="dvscl").index
+    both = v2.merge(dvscl, on="sample_id")
+    assert len(both) > 600
+    same = both["label_x"] == both["label_y"]
+    assert same.mean() > 0.8
+    assert dvscl["offset"].isna().all()
+    assert dvscl["action_units"].map(len).sum() == 0
+
+
+def test_part_c_takes_the_middle_frame_as_apex(real_casme3: Path, read: Read) -> None:
+    index = read("casme3", real_casme3, annotation="part_c").index
+    first = index.iloc[0]
+    assert first["sample_id"] == "spNO.1_1_373"
+    assert (first["onset"], first["apex"], first["offset"]) == (373, 379, 385)
+    assert [str(unit) for unit in first["action_units"]] == ["R4", "5"]
+    assert first["color"].folder == real_casme3 / "Part_C" / "spNO.1" / "color"
+    assert first["depth"] is None
+
+
+def test_spelling_is_mended_with_one_note_each(made: Callable[..., Path], read: Read) -> None:
+    corpus = read("casme3", made())
+    notes = {finding.kind: finding.found for finding in corpus.findings}
+    assert notes == {
+        "spelling of subjects": "1 of 5 rows: spNo.2 → spNO.2 (1×)",
+        "spelling of clips": "1 of 5 rows: J → j (1×)",
+        "spelling of classes": "1 of 5 rows: Others → others (1×)",
+    }
+    assert corpus.index["sample_id"].tolist() == [
+        "spNO.1_a_355", "spNO.1_b_166", "spNO.2_j_7", "spNO.14_c_20", "spNO.14_c_90",
+    ]  # fmt: skip
+    assert corpus.index["label"].tolist() == [3, 0, 1, 2, 3]
+    assert (corpus.index["fps"] == 30).all()
+
+
+def test_an_index_names_frames_that_need_not_exist(made: Callable[..., Path], read: Read) -> None:
+    corpus = read("casme3", made())
+    row = corpus.index.iloc[0]
+    assert row["color"].path(355).relative_to(made()).as_posix() == "spNO.1/a/color/355.jpg"
+    assert row["depth"].path(355).relative_to(made()).as_posix() == "spNO.1/a/depth/355.png"
+    assert corpus.flow_maps is None
+    assert corpus.macro is None
+    assert corpus.unlabelled is None
+    assert corpus.camera == Camera(1324.65, 1324.65, 639.5, 359.5, 1280, 720)
+    assert str(corpus.index["offset"].dtype) == "Int64"
+
+
+@pytest.mark.parametrize("base", ["", "Part_A", "part_A/ME"])
+def test_full_layout_is_found_as_spelled_on_disk(
+    made: Callable[..., Path], read: Read, touch: Touch, base: str
+) -> None:
+    root = made()
+    touch(root / base / "spNo.2" / "J" / "Color", ["7.jpg", "8.jpg"])
+    touch(root / base / "spNo.2" / "J" / "depth", ["7.png"])
+    row = read("casme3", root).index.loc[2]
+    assert row["color"].numbers() == [7, 8]
+    assert row["color"].folder == root / base / "spNo.2" / "J" / "Color"
+    assert row["depth"].numbers() == [7]
+
+
+def test_clip_layout_is_found_by_the_onset_as_annotated_or_corrected(
+    made: Callable[..., Path], read: Read, touch: Touch
+) -> None:
+    root = made([*ROWS, ["spNO.216", "d", 3647, 2668, 2694, "38", "VII", "others"]])
+    clips = root / "Part_A_ME_clip"
+    touch(clips / "frame" / "spNo.1_a_355", ["355.jpg"])
+    touch(clips / "depth" / "spNo.1_a_355", ["355.png"])
+    touch(clips / "frame" / "spNo.216_d_2647", ["2647.jpg"])
+    index = read("casme3", root).index.set_index("sample_id")
+    assert index.at["spNO.1_a_355", "color"].path(355).exists()
+    assert index.at["spNO.1_a_355", "depth"].path(355).exists()
+    assert index.at["spNO.216_d_3647", "color"].path(2647).exists()
+    absent = index.at["spNO.1_b_166", "color"].folder
+    assert absent == clips / "frame" / "spNo.1_b_166"
+
+
+def test_a_layout_can_be_forced(made: Callable[..., Path], read: Read, touch: Touch) -> None:
+    root = made()
+    touch(root / "spNO.1" / "a" / "color", ["355.jpg"])
+    touch(root / "Part_A_ME_clip" / "frame" / "spNo.1_a_355", ["355.jpg"])
+    assert read("casme3", root).index.at[0, "color"].folder.name == "color"
+    forced = read("casme3", root, layout="clip").index.at[0, "color"]
+    assert forced.folder.name == "spNo.1_a_355"
+    with pytest.raises(InputError, match=r"layout=flat; expected one of auto, full, clip"):
+        read("casme3", root, layout="flat")
+
+
+def test_macro_expressions_are_read_beside(
+    made: Callable[..., Path], read: Read, write_sheet: Write
+) -> None:
+    root = made()
+    header = ["sub", "seq", "onset", "apex", "offset", "emotion"]
+    rows = [["spNO.1", "a", 10, 30, 50, "happy"], ["spNO.1", "a", 99, 60, 120, "Happy"]]
+    name = "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx"
+    write_sheet(root / "annotation" / "partA" / name, header, rows)
+    corpus = read("casme3", root)
+    assert corpus.macro is not None
+    assert corpus.macro["sample_id"].tolist() == ["spNO.1_a_10_macro"]
+    assert set(corpus.macro) == set(corpus.index) - {"label"}
+    (bad,) = [finding for finding in corpus.findings if finding.severity == "warning"]
+    assert (bad.kind, bad.row) == ("onset after apex", 1)
+
+
+def test_unlabelled_clips_are_found_by_a_glob(
+    made: Callable[..., Path], read: Read, touch: Touch
+) -> None:
+    root = made()
+    touch(root / "part_B" / "spNo.30" / "b" / "color", ["1.jpg"])
+    touch(root / "part_B" / "spNo.30" / "b" / "depth", ["1.png"])
+    touch(root / "part_B" / "spNO.31" / "c", ["1.jpg"])
+    touch(root / "part_B" / "spNO.31" / "notes", ["read.me"])
+    pool = read("casme3", root).unlabelled
+    assert pool is not None
+    assert pool["clip_id"].tolist() == ["part_B/spNO.31/c", "part_B/spNo.30/b"]
+    assert pool["subject"].tolist() == ["spNO.31", "spNO.30"]
+    assert [color.numbers() for color in pool["color"]] == [[1], [1]]
+    assert [depth is None for depth in pool["depth"]] == [True, False]
+    touch(root / "pool" / "x1" / "color", ["1.jpg"])
+    pool = read("casme3", root, unlabelled="pool/*").unlabelled
+    assert pool is not None
+    assert pool["subject"].tolist() == [""]
+    assert read("casme3", root, unlabelled=None).unlabelled is None
+
+
+def test_intrinsics_come_from_numbers_or_a_file(made: Callable[..., Path], read: Read) -> None:
+    root = made()
+    (root / "camera.yaml").write_text(
+        "{fx: 900, fy: 901, cx: 320, cy: 240, width: 640, height: 480}"
+    )
+    assert read("casme3", root, intrinsics="camera.yaml").camera == Camera(
+        900, 901, 320, 240, 640, 480
+    )
+    assert read("casme3", root, intrinsics=None).camera is None
+    with pytest.raises(InputError, match="cannot be read"):
+        read("casme3", root, intrinsics="lens.yaml")
+    with pytest.raises(InputError, match="expected a number of px each for fx, fy"):
+        read("casme3", root, intrinsics={"fx": 900})
+
+
+@pytest.mark.parametrize(
+    ("rows", "message", "kind"),
+    [
+        (change(1, emotion="digust"), r"row 1 \(spNO.1_b_166\): emotion 'digust'; did you mean disgust",
+         "unknown class"),
+        (change(1, Onset=176), r"row 1 .*: onset 176 lies after apex 175", "onset after apex"),
+        (change(1, Apex=None), r"row 1 .*: apex is empty", "missing number"),
+        (change(1, Apex="/"), r"row 1 .*: apex '/'; expected a frame number", "not a number"),
+        (change(1, Subject="spNO.1", Filename="a", Onset=355, Apex=359),
+         r"row 1 .*: sample spNO.1_a_355 stands in row 0 already", "duplicate"),
+    ],
+)  # fmt: skip
+def test_a_bad_row_is_refused_or_leaves_the_index(
+    made: Callable[..., Path], read: Read, rows: list[list[Any]], message: str, kind: str
+) -> None:
+    root = made(rows)
+    with pytest.raises(
+        InputError, match=NAME.replace("(", r"\(").replace(")", r"\)") + ", " + message
+    ):
+        read("casme3", root)
+    corpus = read("casme3", root, lenient=True)
+    (error,) = [finding for finding in corpus.findings if finding.severity == "error"]
+    assert (error.kind, error.row, error.where) == (kind, 1, NAME)
+    assert corpus.index["row"].tolist() == [0, 2, 3, 4]
+
+
+def test_the_number_of_other_errors_is_given(made: Callable[..., Path], read: Read) -> None:
+    rows = change(1, Onset=176)
+    rows[3][HEADER.index("emotion")] = "?"
+    with pytest.raises(InputError, match=r"and 1 more. `merec doctor corpus=casme3` lists all"):
+        read("casme3", made(rows))
+
+
+def test_what_cannot_be_used_in_part_is_a_warning(made: Callable[..., Path], read: Read) -> None:
+    rows = change(1, Offset=170)
+    rows[3][HEADER.index("AU")] = "2+smile"
+    corpus = read("casme3", made(rows))
+    warnings = {f.row: f.kind for f in corpus.findings if f.severity == "warning"}
+    assert warnings == {1: "apex after offset", 3: "action unit"}
+    assert corpus.index["offset"].isna().tolist() == [False, True, False, False, False]
+    assert [str(unit) for unit in corpus.index.at[3, "action_units"]] == ["2"]
+
+
+def test_counts_unlike_the_protocol_are_refused_or_noted(
+    made: Callable[..., Path], read: Read
+) -> None:
+    expected = {"casme3-4@v2": {"samples": 6, "subjects": 3}}
+    with pytest.raises(InputError, match="samples: 5 found, 6 expected"):
+        read("casme3", made(), expected=expected)
+    corpus = read("casme3", made(), expected=expected, lenient=True)
+    (error,) = [finding for finding in corpus.findings if finding.severity == "error"]
+    assert (error.kind, error.found) == ("counts", "samples: 5 found, 6 expected")
+    assert read("casme3", made(), expected=None).protocol.name == "casme3-4@v2-subset"
+
+
+def test_classes_are_chosen_by_number(made: Callable[..., Path], read: Read) -> None:
+    three = read("casme3", made(), classes=3)
+    assert three.protocol.classes == ("negative", "positive", "surprise")
+    assert three.index["row"].tolist() == [1, 2, 3]
+    assert read("casme3", made(), classes=7).index["label"].tolist() == [6, 1, 3, 5, 6]
+    with pytest.raises(InputError, match="classes=5, but casme3 has maps to 3, 4, 7 classes"):
+        read("casme3", made(), classes=5)
+
+
+def test_a_list_of_four_classes_has_no_seven(tmp_path: Path, read: Read) -> None:
+    (tmp_path / "dvscl_943.csv").write_text(
+        "subject,clip,onset,apex,label,class_name\nspNO.1,a,355,359,1,others\nspNO.1,b,1,9,0,negative\n"
+    )
+    corpus = read("casme3", tmp_path, annotation="dvscl")
+    assert corpus.index["label"].tolist() == [3, 0]  # by name: its own numbers are in another order
+    with pytest.raises(InputError, match=r"classes=7, but dvscl_943.csv annotates negative"):
+        read("casme3", tmp_path, annotation="dvscl", classes=7)
+
+
+def test_exclusions_leave_with_a_note_and_another_name(
+    made: Callable[..., Path], read: Read
+) -> None:
+    root = made()
+    (root / "error_info_damaged_image_partA.txt").write_text(
+        "spNO.1 A 359.jpg  the image cannot open\nspNO.14 c 30.jpg  the image cannot open\n"
+    )
+    corpus = read("casme3", root, exclude=["zero_motion", "damaged", "spNO.14_c_90"])
+    assert corpus.index["sample_id"].tolist() == ["spNO.1_b_166", "spNO.14_c_20"]
+    assert corpus.protocol.name == "casme3-4@v2-subset"
+    left = {f.sample_id: f.found for f in corpus.findings if f.kind == "excluded"}
+    assert set(left) == {"spNO.1_a_355", "spNO.2_j_7", "spNO.14_c_90"}
+    assert "apex is in error_info" in left["spNO.1_a_355"]
+    with pytest.raises(InputError, match=r"names spNO.14_c_91, .* did you mean spNO.14_c_90"):
+        read("casme3", root, exclude=["spNO.14_c_91"])
+
+
+def test_excluding_nothing_keeps_the_name(made: Callable[..., Path], read: Read) -> None:
+    root = made(ROWS[:2])
+    assert read("casme3", root, exclude=["zero_motion"]).protocol.name == "casme3-4@v2"
+    with pytest.raises(InputError, match="exclude has damaged, but error_info_damaged"):
+        read("casme3", root, exclude=["damaged"])
+
+
+def test_the_annotation_is_looked_for_where_it_may_lie(
+    tmp_path: Path, read: Read, write_sheet: Write
+) -> None:
+    with pytest.raises(InputError, match=r"v2.xlsx is not in .*, in annotation\*, part_a\*"):
+        read("casme3", tmp_path)
+    write_sheet(tmp_path / "Annotation" / "partA" / NAME.upper(), HEADER, ROWS, "Label")
+    assert len(read("casme3", tmp_path).index) == 5
+    with pytest.raises(InputError, match=r"is no folder; expected CAS\(ME\)\^3"):
+        read("casme3", tmp_path / "elsewhere")
+
+
+def test_a_table_of_ones_own_is_told_by_its_columns(made: Callable[..., Path], read: Read) -> None:
+    root = made(name="mine.xlsx", sheet="anything")
+    assert read("casme3", root, annotation="mine.xlsx").protocol.name == "casme3-4@mine"
+    assert read("casme3", root, annotation=str(root / "mine.xlsx")).protocol.samples == 5
+    with pytest.raises(InputError, match="is no file; expected v2, v1, dvscl, part_c"):
+        read("casme3", root, annotation="yours.xlsx")
+    (root / "odd.csv").write_text("Subject,Clip,Onset\nspNO.1,a,3\n")
+    with pytest.raises(InputError, match="has no column Apex, Offset, AU"):
+        read("casme3", root, annotation="odd.csv")
+
+
+def test_a_wrong_sheet_or_missing_column_is_refused_even_leniently(
+    tmp_path: Path, made: Callable[..., Path], read: Read, write_sheet: Write
+) -> None:
+    with pytest.raises(InputError, match="no sheet `label`"):
+        read("casme3", made(sheet="labels"), lenient=True)
+    write_sheet(made() / NAME, HEADER[:-1], [row[:-1] for row in ROWS], "label")
+    with pytest.raises(InputError, match=r"\(sheet label\) has no column emotion; it has Subject"):
+        read("casme3", tmp_path, lenient=True)
+
+
+def test_another_corpus_in_this_layout_has_its_own_name_and_no_errata(
+    made: Callable[..., Path], read: Read
+) -> None:
+    root = made([["spNO.216", "e", 0, 0, 25, "14", "VII", "others"]])
+    mine = read("casme3", root, name="synthetic")
+    assert mine.protocol.name == "synthetic-4@v2"
+    assert mine.index["corpus"].tolist() == ["synthetic"]
+    assert mine.index["onset"].tolist() == [0]
+    assert read("casme3", root).index["onset"].tolist() == [1]
+
+
+def test_conf_builds_the_corpus(composed: Callable[..., Any], made: Callable[..., Path]) -> None:
+    from hydra.utils import instantiate
+
+    cfg = composed(
+        "corpus=casme3", f"corpus.root={made()}", "corpus.classes=3", "corpus.expected=null"
+    )
+    corpus = instantiate(cfg.corpus, _convert_="all", lenient=True)
+    assert corpus.protocol.name == "casme3-3@v2-subset"
+    assert isinstance(corpus.index, pd.DataFrame)
