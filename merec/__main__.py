@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from merec.errors import InputError
@@ -19,6 +20,16 @@ usage: merec VERB …
               merec report runs/megc2019_flow [out=runs/report] [published=false]
   compare   test two runs against each other, subject by subject
               merec compare RUN_A RUN_B
+  synthesize  render faces in the layout of CAS(ME)^3, with depth and the truth about both
+              merec synthesize [root=FOLDER] [subjects=12] [samples=8] [unlabelled=N] [macro=N]
+              annotation=FILE renders the twin of a real table; frames=key|all; width=1280
+              height=720; noise, depth_noise, head, gaze, blinks (0 for none); seed; jobs.
+              Without root it goes to the cache, where corpus=synthetic looks for it
+  doctor    say what is wrong with a corpus on disk, row by row, with the remedy
+              merec doctor corpus=casme3 [corpus.root=FOLDER] [corpus.KEY=VALUE]
+              deep=true opens every image, not only onset and apex; jobs=N processes;
+              out=FILE.csv|null (default runs/doctor/NAME.csv); exit code 1 if there are
+              errors, with strict=true also if there are warnings
 
 Runs lie in runs/CORPUS/TASK/…; the same command resumes a run that was interrupted.
 Data is found below MEREC_DATA, or where corpus.root=FOLDER says.
@@ -55,6 +66,110 @@ def compare(arguments: list[str]) -> None:
     compare_runs(paths[0], paths[1])
 
 
+def synthesize(arguments: list[str]) -> None:
+    """Render a corpus: `merec synthesize [root=FOLDER] [KEY=VALUE…] [jobs=N]`."""
+    import logging
+
+    from merec.config import compose_node
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    defaults = compose_node("corpus", ["corpus=synthetic"])["render"]
+    paths, options = _split(
+        arguments, {"root": "", "jobs": "-1", **dict.fromkeys(defaults, "")}, "synthesize"
+    )
+    if paths:
+        raise InputError(
+            f"merec synthesize does not know {paths[0]}; it takes KEY=VALUE, e.g. root={paths[0]}"
+        )
+    import yaml
+
+    # Not by way of Hydra, whose grammar cannot read the parentheses of the official file names.
+    given = {key: options[key] for key in defaults if options[key]}
+    render = dict(defaults) | {
+        key: text if key == "annotation" else yaml.safe_load(text) for key, text in given.items()
+    }
+    from merec.corpora.synthetic.settings import Settings, locate_cached
+    from merec.corpora.synthetic.synthesize import synthesize
+
+    settings = Settings(**render)
+    root = Path(options["root"]).expanduser() if options["root"] else locate_cached(settings)
+    jobs = _read_jobs("synthesize", options["jobs"])
+    for finding in synthesize(root, settings, jobs):
+        logging.getLogger(__name__).info(
+            "%s: row %s, %s: %s; %s",
+            finding.kind,
+            finding.row,
+            finding.sample_id,
+            finding.found,
+            finding.remedy,
+        )
+
+
+def doctor(arguments: list[str]) -> int:
+    """Examine a corpus: `merec doctor corpus=NAME [corpus.KEY=VALUE…] [deep=true] [jobs=N] [out=FILE]`.
+
+    Returns:
+        1 if there are errors, or with `strict=true` warnings; else 0.
+    """
+    options, overrides = _split_options(arguments)
+    name = next((text[7:] for text in overrides if text.startswith("corpus=")), None)
+    from merec.config import build, compose_node, list_choices, takes
+
+    if name is None:
+        raise InputError(
+            f"merec doctor needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"
+        )
+    deep, strict = (_read_flag("doctor", key, options[key]) for key in ("deep", "strict"))
+    jobs = _read_jobs("doctor", options["jobs"])
+    node = compose_node("corpus", overrides)
+    corpus = build(node, lenient=True) if takes(node, "lenient") else build(node)
+    from merec.corpora.doctor import examine
+    from merec.reporting.findings import print_findings, write_findings
+
+    root = node.get("root")
+    examination = examine(corpus, Path(root) if root else None, deep, jobs)
+    out = Path(options["out"] or f"runs/doctor/{name}.csv") if options["out"] != "null" else None
+    if out:
+        write_findings(out, examination.findings)
+    print_findings(examination, out)
+    return int(examination.count("error") > 0 or (strict and examination.count("warning") > 0))
+
+
+def _split_options(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Options of the doctor, and overrides of its corpus."""
+    options = {"deep": "false", "jobs": "-1", "out": "", "strict": "false"}
+    overrides = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in options:
+            options[key] = value
+        elif equals and key.lstrip("+~").partition(".")[0] == "corpus":
+            overrides.append(argument)
+        else:
+            from difflib import get_close_matches
+
+            takes = ["corpus", *options]
+            near = get_close_matches(key.partition(".")[0], takes, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
+            raise InputError(f"merec doctor does not know {argument}; {hint}")
+    return options, overrides
+
+
+def _read_flag(verb: str, key: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise InputError(f"merec {verb}: {key}={value} is not understood; it is true or false")
+    return value.lower() == "true"
+
+
+def _read_jobs(verb: str, value: str) -> int:
+    if not value.lstrip("-").isdecimal() or int(value) == 0 or int(value) < -1:
+        raise InputError(
+            f"merec {verb}: jobs={value} is not understood; it is a number of processes, or -1 for "
+            "one per core"
+        )
+    return int(value)
+
+
 def _split(
     arguments: list[str], defaults: dict[str, str], verb: str
 ) -> tuple[list[Path], dict[str, str]]:
@@ -73,11 +188,17 @@ def _split(
     return paths, options
 
 
-VERBS = {"train": train, "report": report, "compare": compare}
+VERBS: dict[str, Callable[[list[str]], int | None]] = {
+    "train": train,
+    "report": report,
+    "compare": compare,
+    "synthesize": synthesize,
+    "doctor": doctor,
+}
 
 
 def main() -> int:
-    """Run a verb; errors that the user can mend are one line and exit code 2."""
+    """Run a verb and return its exit code; errors that the user can mend are one line and code 2."""
     verb, *arguments = sys.argv[1:] or ["--help"]
     asks_for_help = verb in ("-h", "--help", "help")
     if asks_for_help or (verb in VERBS and verb != "train" and {"-h", "--help"} & {*arguments}):
@@ -94,18 +215,18 @@ def main() -> int:
             return 0
         if verb not in VERBS:
             raise InputError(f"there is no verb {verb}; there are {', '.join(VERBS)}")
-        VERBS[verb](arguments)
+        return VERBS[verb](arguments) or 0
     except InputError as error:
         if show_traceback:
             raise
         sys.stderr.write(f"merec: error: {error}\n")
         return 2
     except KeyboardInterrupt as stop:
-        sys.stderr.write(
-            "merec: interrupted; the same command goes on from the last finished fold\n"
+        resumes = (
+            "; the same command goes on from the last finished fold" if verb == "train" else ""
         )
+        sys.stderr.write(f"merec: interrupted{resumes}\n")
         return stop.args[0] if stop.args else 130
-    return 0
 
 
 if __name__ == "__main__":

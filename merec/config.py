@@ -5,16 +5,21 @@ This module imports no torch, so that `merec train --help` and `--cfg job` answe
 
 import hashlib
 import inspect
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.utils import get_object
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import get_object, instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from merec.errors import InputError
 
@@ -84,11 +89,17 @@ def check(cfg: DictConfig) -> None:
     problems += [
         _complain(f"recipe.{key}", "a recipe", entries) for key in cfg.recipe if key not in entries
     ]
-    nodes = OmegaConf.to_container(cfg)
-    problems += [
-        f"{path} has no value; set {path}=…" for path, node in _walk(nodes) if node == "???"
+    problems += _find_misfits(OmegaConf.to_container(cfg))
+    if problems:
+        raise InputError("\n  ".join(["the config does not fit the code:", *problems]))
+
+
+def _find_misfits(nodes: Any, root: str = "") -> list[str]:
+    """One line for each value left open below `nodes` and each `_target_` that does not take its keys."""
+    problems = [
+        f"{path} has no value; set {path}=…" for path, node in _walk(nodes, root) if node == "???"
     ]
-    for path, node in _walk(nodes):
+    for path, node in _walk(nodes, root):
         if not isinstance(node, dict) or "_target_" not in node:
             continue
         try:
@@ -109,8 +120,62 @@ def check(cfg: DictConfig) -> None:
                 if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and name not in node
             ]
             problems += [f"{path}: {node['_target_']} needs {name}" for name in open_]
-    if problems:
-        raise InputError("\n  ".join(["the config does not fit the code:", *problems]))
+    return problems
+
+
+def list_choices(group: str) -> list[str]:
+    """The names that `group=NAME` takes: the files of conf/GROUP."""
+    return sorted(file.stem for file in (home() / "conf" / group).glob("[!_]*.yaml"))
+
+
+def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
+    """The config of one group, e.g. of a corpus, for verbs that need no other; it is checked.
+
+    Args:
+        group: Name of the group and of its key in the config.
+        overrides: As `merec train` takes them, `corpus=NAME` and `corpus.KEY=VALUE`.
+
+    Raises:
+        InputError: If there is no such choice or key, or the node does not fit the code.
+    """
+    choices = list_choices(group)
+    for name in (text.removeprefix(f"{group}=") for text in overrides if "." not in text):
+        if name not in choices:
+            near = get_close_matches(name, choices, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+            raise InputError(f"there is no {group}={name}; {hint}")
+    os.environ["MEREC_HOME"] = str(home())
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
+        try:
+            node = compose("config", list(overrides))[group]
+            misfits = _find_misfits(OmegaConf.to_container(node, resolve=True), group)
+        except (HydraException, OmegaConfBaseException) as error:
+            plain = compose("config", [text for text in overrides if text.startswith(f"{group}=")])
+            line = explain_override(error, plain) or " ".join(str(error).split())
+            raise InputError(line) from error
+    if misfits:
+        raise InputError("\n  ".join(["the config does not fit the code:", *misfits]))
+    return node
+
+
+def takes(node: DictConfig, name: str) -> bool:
+    """Whether what a config node describes has an argument of that name."""
+    return name in inspect.signature(get_object(node["_target_"])).parameters
+
+
+def build(node: DictConfig, **extra: Any) -> Any:
+    """What a config node describes; an InputError of its constructor comes out as itself."""
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, InputError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
 
 
 def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
+from merec.config import build
 from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
@@ -53,7 +52,7 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
-    task = _build(cfg.task)
+    task = build(cfg.task)
     environment = describe_environment(config, task.datamodule.corpus, command)
     assert_same_data(folder, environment)
 
@@ -76,19 +75,6 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     finally:
         if logger is not None:
             finish_tracking(logger, succeeded=sys.exc_info()[0] is None)
-
-
-def _build(node: DictConfig, **extra: Any) -> Any:
-    """What a config node describes; an InputError of its constructor comes out as itself."""
-    try:
-        return instantiate(node, _convert_="all", **extra)
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, InputError):
-                raise cause from None
-            cause = cause.__cause__
-        raise
 
 
 def _pool(folder: Path) -> Result | None:
@@ -135,7 +121,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
 def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logger:
     """The logger of the config; a resumed W&B run goes on under its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
-        return _build(cfg.logger)
+        return build(cfg.logger)
     # Before wandb's first word; merec says itself where the run lies.
     os.environ.setdefault("WANDB_SILENT", "true")
     file = folder / "wandb_id"
@@ -143,7 +129,7 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
     write_text(file, identity + "\n")
     shown = {key: value for key, value in config.items() if key != "logger"}
     try:
-        logger = _build(cfg.logger, id=identity)
+        logger = build(cfg.logger, id=identity)
         logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
     except Exception as error:  # wandb has many ways to say that there is no account or no network
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from merec.config import check, explain_override, home
+from merec.config import check, compose_node, explain_override, home, list_choices, takes
 from merec.errors import InputError
 from merec.settings import configuration_hash
 
@@ -93,6 +93,25 @@ def test_an_unknown_override_is_explained_by_the_keys_there_are(composed):
         "backbone.dropuot: backbone has no dropuot; did you mean dropout?"
     )
     assert explain_override(Exception("something else"), composed()) is None
+
+
+@pytest.mark.parametrize("corpus", options("corpus"))
+def test_every_corpus_fits_the_code_and_is_composed_alone(corpus, monkeypatch):
+    monkeypatch.setenv("MEREC_DATA", "somewhere")
+    node = compose_node("corpus", [f"corpus={corpus}", "corpus.name=mine"])
+    assert node["name"] == "mine"
+    assert takes(node, "name")
+    assert not takes(node, "nam")
+
+
+def test_a_choice_or_key_that_a_group_has_not_is_named_with_its_neighbour():
+    assert list_choices("trainer") == ["auto", "cpu", "gpu"]
+    with pytest.raises(InputError, match="there is no trainer=cpv; did you mean cpu"):
+        compose_node("trainer", ["trainer=cpv"])
+    with pytest.raises(InputError, match="trainer.devics: trainer has no devics; did you mean dev"):
+        compose_node("trainer", ["trainer=cpu", "trainer.devics=2"])
+    with pytest.raises(InputError, match=r"trainer\.devics: .*Trainer has no devics; did you mean"):
+        compose_node("trainer", ["trainer=cpu", "+trainer.devics=2"])
 
 
 def test_the_recipe_follows_the_backbone_and_yields_to_the_command_line(composed):

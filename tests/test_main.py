@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 
 def one_line_error(done) -> str:
@@ -24,7 +26,7 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for verb in ("train", "report", "compare"):
+    for verb in ("train", "report", "compare", "doctor"):
         assert f"  {verb} " in done.stdout
 
 
@@ -44,6 +46,129 @@ def test_an_unknown_verb_is_refused_with_those_there_are(merec):
     assert "there is no verb trian; there are train, report, compare" in one_line_error(
         merec("trian")
     )
+
+
+# Subject, clip, onset, apex, offset, action units, emotion
+ROWS = [
+    ("spNO.1", "a", 5, 9, 14, "4", "disgust"),
+    ("spNO.1", "b", 3, 6, 11, "R12", "happy"),
+    ("spNO.2", "a", 1, 4, 9, "1+2", "surprise"),
+    ("spNO.2", "c", 20, 24, 30, "17", "others"),
+    ("spNO.3", "c", 8, 12, 17, "4+7", "fear"),
+]
+
+
+def write_annotation(root: Path, rows: list[tuple]) -> None:
+    columns = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "emotion"]
+    file = root / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
+    pd.DataFrame(rows, columns=columns).to_excel(file, sheet_name="label", index=False)
+
+
+@pytest.fixture
+def casme3(tmp_path: Path) -> Path:
+    """A corpus in the full layout of CAS(ME)^3 with all its frames."""
+    root = tmp_path / "casme3"
+    rng = np.random.default_rng(0)
+    for subject, clip, onset, _, offset, *_ in ROWS:
+        folder = root / subject / clip
+        (folder / "color").mkdir(parents=True)
+        (folder / "depth").mkdir()
+        for number in range(onset, offset + 1):
+            pixels = rng.integers(0, 256, (16, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "color" / f"{number}.jpg")
+            depth = rng.integers(800, 1000, (16, 24), dtype=np.uint16)
+            Image.fromarray(depth).save(folder / "depth" / f"{number}.png")
+    write_annotation(root, ROWS)
+    return root
+
+
+@pytest.fixture
+def doctor(merec, casme3):
+    """Call the doctor on that corpus."""
+    return lambda *more: merec(
+        "doctor",
+        "corpus=casme3",
+        f"corpus.root={casme3}",
+        "corpus.expected=null",
+        "corpus.intrinsics=null",
+        "jobs=1",
+        *more,
+    )
+
+
+def test_the_doctor_finds_nothing_where_nothing_is_wrong(doctor, tmp_path):
+    done = doctor("deep=true", "strict=true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Nothing was found." in done.stdout
+    assert "5 samples, 3 subjects; negative 2, positive 1, surprise 1, others 1" in done.stdout
+    table = (tmp_path / "runs" / "doctor" / "casme3.csv").read_text()
+    assert table == "severity,kind,where,row,sample_id,found,remedy\n"
+
+
+def test_the_doctor_names_a_lost_frame_a_blank_depth_map_swapped_frames_and_a_wrong_class(
+    doctor, casme3, tmp_path
+):
+    (casme3 / "spNO.1" / "a" / "color" / "9.jpg").unlink()
+    depth = casme3 / "spNO.1" / "b" / "depth" / "6.png"
+    Image.fromarray(np.zeros((16, 24), np.uint16)).save(depth)
+    rows = [list(row) for row in ROWS]
+    rows[2][2:4] = 4, 1
+    rows[3][6] = "othres"
+    write_annotation(casme3, rows)
+    done = doctor("out=found.csv")
+    assert done.returncode == 1
+    table = pd.read_csv(tmp_path / "found.csv").set_index("row")
+    assert table["kind"].to_dict() == {
+        0: "missing frame",
+        1: "empty depth",
+        2: "onset after apex",
+        3: "unknown class",
+    }
+    for kind in table["kind"]:
+        assert f"error: {kind} (1)" in done.stdout
+
+
+def test_warnings_fail_the_doctor_only_if_strict_and_no_table_is_written_if_not_wanted(
+    doctor, casme3, tmp_path
+):
+    (casme3 / "spNO.1" / "a" / "color" / "7.jpg").unlink()
+    assert doctor("out=null").returncode == 0
+    assert doctor("out=null", "strict=true").returncode == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ([], "needs corpus=NAME; there are casme2, casme3, "),
+        (["corpus=casme4"], "there is no corpus=casme4; did you mean casme3?"),
+        (["corpus=casme3", "corpus.roto=x"], "corpus.roto: corpus has no roto; did you mean root?"),
+        (["corpus=casme3", "+corpus.roto=x"], "read_casme3 has no roto; did you mean root?"),
+        (["corpus=casme3", "depe=true"], "does not know depe=true; did you mean deep=?"),
+        (["corpus=casme3", "seed=3"], "it takes corpus=, deep="),
+        (["corpus=casme3", "deep=yes"], "deep=yes is not understood"),
+        (["corpus=casme3", "jobs=0"], "jobs=0 is not understood"),
+        (["corpus=casme3", "corpus.root=nowhere"], "corpus.root=nowhere is no folder"),
+    ],
+)
+def test_the_doctor_refuses_what_it_does_not_know(merec, tmp_path, arguments, hint):
+    message = merec("doctor", *arguments)
+    assert hint in message.stderr
+    assert (message.returncode, "Traceback" in message.stderr) == (2, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_does_without_torch(small_root, tmp_path):
+    code = (
+        "import sys, merec.__main__ as m; sys.argv = ['merec', 'doctor', 'corpus=megc2019_flow',"
+        f"{f'corpus.root={small_root}'!r}, 'corpus.expected=null', 'out=null'];"
+        "code = m.main(); print('torch' in sys.modules, code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "False 0"
+    assert "30 flow maps" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,19 @@
 """Data sets as they lie on disk: one file each, giving an index of samples."""
 
+from merec.corpora.casme2 import read_casme2
+from merec.corpora.casme3 import read_casme3
+from merec.corpora.megc2019 import read_megc2019
 from merec.corpora.megc2019_flow import read_megc2019_flow
+from merec.corpora.samm import read_samm
+from merec.corpora.smic import read_smic
+from merec.corpora.synthetic.read import read_synthetic
 
-__all__ = ["read_megc2019_flow"]
+__all__ = [
+    "read_casme2",
+    "read_casme3",
+    "read_megc2019",
+    "read_megc2019_flow",
+    "read_samm",
+    "read_smic",
+    "read_synthetic",
+]

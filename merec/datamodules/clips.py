@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from merec.evaluation.leakage import assert_subjects_disjoint
+from merec.features.flow_map import CHANNELS
+from merec.features.measured import add_flow_maps
 from merec.seeding import derive_seed
 from merec.types import Batch, Corpus, InputError
 
@@ -75,7 +77,7 @@ class ClipDataModule(pl.LightningDataModule):
     `hold_out` gives the view of one fold; all views share the samples in memory.
 
     Args:
-        corpus: Whose faces.
+        corpus: Whose faces; of a corpus of frames the flow maps are measured first (or read from the cache).
         modality: `rgb`, `depth` or `fused`.
         representation: What the backbone reads; of flow maps there is `flow_map`.
         channels: Which channels of the maps, in which order.
@@ -86,7 +88,7 @@ class ClipDataModule(pl.LightningDataModule):
         seed: Seed of the order of samples.
 
     Raises:
-        InputError: If the corpus has no such modality, representation or channel.
+        InputError: If the corpus has no such modality, representation or channel, or no flow can be measured.
     """
 
     def __init__(
@@ -101,23 +103,29 @@ class ClipDataModule(pl.LightningDataModule):
         seed: int,
     ):
         super().__init__()
-        self.corpus = corpus
-        if corpus.flow_maps is None or (modality, representation) != ("rgb", "flow_map"):
+        if (modality, representation) != ("rgb", "flow_map"):
+            measured = "of whose frames merec measures the flow of colour only"
+            has = measured if corpus.flow_maps is None else "which has flow maps only"
             raise InputError(
                 f"datamodule={modality} with representation {representation} does not go with "
-                f"{corpus.protocol.name}, which has flow maps only; use datamodule=rgb and a backbone "
-                "that reads flow_map (ststnet), or task=baseline"
+                f"{corpus.protocol.name}, {has}; use datamodule=rgb and a backbone that reads flow_map "
+                "(ststnet), or task=baseline"
             )
-        unknown = sorted(set(channels) - set(corpus.channels))
+        there = CHANNELS if corpus.flow_maps is None else corpus.channels
+        unknown = sorted(set(channels) - set(there))
         if unknown:
             raise InputError(
                 f"datamodule.channels has {', '.join(unknown)}; {corpus.protocol.name} has "
-                f"{', '.join(corpus.channels)}"
+                f"{', '.join(there)}"
             )
         if scaling not in ("raw", "unit", "standard"):
             raise InputError(
                 f"datamodule.scaling={scaling} is unknown; choose raw, unit or standard"
             )
+        if corpus.flow_maps is None:  # last, for it may take minutes
+            corpus = add_flow_maps(corpus)
+        assert corpus.flow_maps is not None
+        self.corpus = corpus
         self.channels, self.scaling = tuple(channels), scaling
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         chosen = [corpus.channels.index(channel) for channel in channels]

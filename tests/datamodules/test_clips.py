@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from merec.datamodules import ClipDataModule
+from merec.datamodules import ClipDataModule, clips
 from merec.datamodules.clips import OrderedBatches
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
@@ -230,6 +230,22 @@ def test_a_constant_channel_stays_finite(corpus):
     assert torch.isfinite(data.inputs).all()
 
 
+# A corpus of frames
+
+
+def test_the_flow_of_a_corpus_of_frames_is_measured_and_kept_with_it(corpus, monkeypatch):
+    monkeypatch.setattr(clips, "add_flow_maps", lambda _: corpus)
+    data = make(replace(corpus, flow_maps=None, channels=()))
+    assert torch.equal(data.inputs, make(corpus).inputs)
+    # Where a run looks for the pixels that it was made of.
+    np.testing.assert_array_equal(data.corpus.flow_maps, corpus.flow_maps)
+
+
+def test_flow_maps_that_are_there_are_not_measured_again(corpus, monkeypatch):
+    monkeypatch.setattr(clips, "add_flow_maps", lambda _: pytest.fail("measured"))
+    assert make(corpus).corpus is corpus
+
+
 # Views of a fold
 
 
@@ -279,9 +295,25 @@ def test_what_flow_maps_do_not_have_is_refused_with_what_would_do(corpus, modali
         assert word in message
 
 
-def test_a_corpus_without_flow_maps_is_refused(corpus):
-    with pytest.raises(InputError, match="use datamodule=rgb"):
-        make(replace(corpus, flow_maps=None))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"modality": "depth"},
+        {"representation": "points"},
+        {"channels": ["u", "w"]},
+        {"scaling": "minmax"},
+    ],
+)
+def test_nothing_is_measured_for_what_is_refused(corpus, monkeypatch, changes):
+    monkeypatch.setattr(clips, "add_flow_maps", lambda _: pytest.fail("measured"))
+    with pytest.raises(InputError):
+        make(replace(corpus, flow_maps=None, channels=()), **changes)
+
+
+def test_a_modality_that_frames_do_not_give_yet_is_refused_with_what_would_do(corpus):
+    frames = replace(corpus, flow_maps=None, channels=())
+    with pytest.raises(InputError, match="of colour only; use datamodule=rgb"):
+        make(frames, modality="depth")
 
 
 def test_an_unknown_channel_is_refused_with_those_there_are(corpus):

@@ -1,0 +1,149 @@
+"""Where a face is in an image: MediaPipe's 478 landmarks and 52 blendshapes."""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from merec.assets import find_asset
+
+PADDING = 0.25  # of the image's height and width, on each side
+MARGIN = 0.1  # of the landmarks' extent, on each side of a face box
+_STDERR = threading.Lock()
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """A face as it was found in one image.
+
+    Attributes:
+        points: x, y in px of the image (the first pixel's corner is 0, 0; a point may lie outside), and z
+            in about the same scale, smaller towards the camera, relative to the head's centre.
+        blendshapes: Score in 0..1 of each ARKit face unit by name, e.g. `jawOpen`; auxiliary only, they do
+            not follow a micro-expression.
+        transformation: Pose of the canonical face (cm) before a camera of 63° vertical field of view. Where
+            the image had to be padded, the camera is that of the padded image.
+    """
+
+    points: Float[np.ndarray, "478 3"]
+    blendshapes: dict[str, float]
+    transformation: Float[np.ndarray, "4 4"]
+
+
+class FaceBox(NamedTuple):
+    """A square of whole px of an image; it may reach beyond the image."""
+
+    left: int
+    top: int
+    size: int
+
+
+def draw_face_box(points: Float[np.ndarray, "points 3"]) -> FaceBox:
+    """The square around a face: as wide as its landmarks' larger extent, and a margin."""
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    size = round((1 + 2 * MARGIN) * float((high - low).max()))
+    left, top = (round(float(middle) - size / 2) for middle in (low + high) / 2)
+    return FaceBox(left, top, max(size, 1))
+
+
+class FaceLandmarker:
+    """Finds the face in single images; not to be used from two threads at once.
+
+    Close it after use, or use it in a `with` block.
+
+    Raises:
+        InputError: If the model cannot be had (see `find_asset`).
+    """
+
+    def __init__(self) -> None:
+        model = find_asset("face_landmarker")
+        from mediapipe.tasks.python import vision
+        from mediapipe.tasks.python.core.base_options import BaseOptions
+
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(model)),
+            running_mode=vision.RunningMode.IMAGE,
+            num_faces=1,
+            output_face_blendshapes=True,
+            output_facial_transformation_matrixes=True,
+        )
+        with _silence():
+            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+
+    def __enter__(self) -> "FaceLandmarker":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the model."""
+        self._landmarker.close()
+
+    def find(self, image: np.ndarray) -> FaceLandmarks | None:
+        """The face in an image, or `None`.
+
+        If none is found, the image is padded by a quarter and looked at again, for the detector misses some
+        faces that fill the image (2 of 442 tightly cropped ones, which it finds then).
+
+        Args:
+            image: RGB, uint8 of shape (height, width, 3).
+
+        Raises:
+            ValueError: If it is anything else.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(
+                f"an image of {image.dtype} and shape {image.shape}; expected RGB of uint8 and shape "
+                "(height, width, 3): convert it first"
+            )
+        face = self._find(image, 0, 0)
+        if face is None:
+            rows, columns = (round(PADDING * size) for size in image.shape[:2])
+            # Black, as the detector itself fills up an image to a square.
+            padded = np.pad(image, ((rows, rows), (columns, columns), (0, 0)))
+            face = self._find(padded, rows, columns)
+        return face
+
+    def _find(self, image: np.ndarray, top: int, left: int) -> FaceLandmarks | None:
+        """The face in an image whose pixel (0, 0) is pixel (-top, -left) of the one asked about."""
+        import mediapipe
+
+        pixels = mediapipe.Image(
+            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        )
+        found = self._landmarker.detect(pixels)
+        if not found.face_landmarks:
+            return None
+        height, width = image.shape[:2]
+        points = np.array([(point.x, point.y, point.z) for point in found.face_landmarks[0]])
+        return FaceLandmarks(
+            points * (width, height, width) - (left, top, 0),
+            {shape.category_name: shape.score for shape in found.face_blendshapes[0]},
+            np.asarray(found.facial_transformation_matrixes[0], np.float64),
+        )
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Send the process's standard error nowhere meanwhile.
+
+    MediaPipe's C++ writes five lines of its own build of absl and TFLite to it each time, and heeds no
+    environment variable (GLOG_minloglevel, TF_CPP_MIN_LOG_LEVEL, ABSL_MIN_LOG_LEVEL).
+    """
+    with _STDERR, Path(os.devnull).open("wb") as nowhere:
+        sys.stderr.flush()
+        screen = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)

@@ -1,0 +1,128 @@
+"""Landmarks are in px of the image that was given, padded or not, and MediaPipe is silent."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from merec.assets import ASSETS
+from merec.errors import InputError
+from merec.features.landmarks import FaceLandmarker, FaceLandmarks
+
+
+@pytest.fixture(scope="module")
+def landmarker() -> Iterator[FaceLandmarker]:
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # a test takes what `make setup` fetched, or nothing
+        patch.setitem(ASSETS, "face_landmarker", replace(ASSETS["face_landmarker"], sources=()))
+        try:
+            made = FaceLandmarker()
+        except InputError as error:
+            pytest.skip(f"the face landmarker's model is not at hand: {error}")
+    with made:
+        yield made
+
+
+@pytest.fixture
+def faces(request: pytest.FixtureRequest) -> list[np.ndarray]:
+    """RGB images with one face each."""
+    try:
+        return list(request.getfixturevalue("rendered_faces"))
+    except pytest.FixtureLookupError:
+        pytest.skip("there are no rendered faces yet")
+
+
+def pretend(detect) -> FaceLandmarker:
+    """A landmarker whose model is the function `detect` of an image."""
+    made = FaceLandmarker.__new__(FaceLandmarker)
+    made._landmarker = SimpleNamespace(detect=lambda image: detect(image.numpy_view()))
+    return made
+
+
+def mark(image: np.ndarray) -> SimpleNamespace:
+    """Landmarks at the brightest pixel, the way MediaPipe gives them: as shares of the image's size."""
+    row, column = np.unravel_index(image.sum(axis=2).argmax(), image.shape[:2])
+    height, width = image.shape[:2]
+    point = SimpleNamespace(x=column / width, y=row / height, z=1 / width)
+    return SimpleNamespace(
+        face_landmarks=[[point] * 478],
+        face_blendshapes=[[SimpleNamespace(category_name="jawOpen", score=0.5)]],
+        facial_transformation_matrixes=[np.eye(4)],
+    )
+
+
+@pytest.mark.parametrize("only_if_padded", [False, True])
+def test_points_are_in_px_of_the_given_image_padded_or_not(only_if_padded):
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[10, 50] = 255
+    looked_at = []
+
+    def detect(seen: np.ndarray) -> SimpleNamespace:
+        looked_at.append(seen.shape[:2])
+        if only_if_padded and len(looked_at) == 1:
+            return SimpleNamespace(face_landmarks=[])
+        return mark(seen)
+
+    face = pretend(detect).find(image)
+    assert isinstance(face, FaceLandmarks)
+    np.testing.assert_allclose(face.points, np.tile([50, 10, 1], (478, 1)), atol=1e-9)
+    assert face.blendshapes == {"jawOpen": 0.5}
+    assert looked_at == [(40, 60), (60, 90)][: 1 + only_if_padded]
+
+
+def test_a_blank_image_has_no_face(landmarker):
+    for grey in (0, 128, 255):
+        assert landmarker.find(np.full((240, 320, 3), grey, np.uint8)) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "said"),
+    [
+        ((8, 8, 3), np.float32, "float32"),
+        ((8, 8), np.uint8, r"\(8, 8\)"),
+        ((8, 8, 4), np.uint8, r"\(8, 8, 4\)"),
+        ((2, 8, 8, 3), np.uint8, r"\(2, 8, 8, 3\)"),
+        ((0, 8, 3), np.uint8, r"\(0, 8, 3\)"),
+    ],
+)
+def test_what_is_no_rgb_image_is_refused_by_dtype_and_shape(shape, kind, said):
+    with pytest.raises(ValueError, match=f"{said}.*expected RGB of uint8"):
+        pretend(mark).find(np.zeros(shape, kind))
+
+
+def test_nothing_appears_on_the_screen(landmarker, capfd):
+    with FaceLandmarker() as another:
+        another.find(np.zeros((64, 64, 3), np.uint8))
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_errors_are_seen_again_after_the_model_was_built(landmarker, capfd):
+    FaceLandmarker().close()
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+
+
+def test_a_face_is_found_within_the_image_and_moves_with_it(landmarker, faces):
+    for image in faces[:4]:
+        face = landmarker.find(image)
+        assert face is not None
+        assert len(face.blendshapes) == 52
+        height, width = image.shape[:2]
+        assert (face.points[:, :2] > 0).all()
+        assert (face.points[:, :2] < (width, height)).all()
+        shifted = landmarker.find(np.pad(image, ((8, 0), (16, 0), (0, 0)), mode="edge"))
+        assert shifted is not None
+        moved = np.median(shifted.points - face.points, axis=0)
+        np.testing.assert_allclose(moved[:2], (16, 8), atol=1)
+
+
+def test_the_same_image_gives_the_same_points_again(landmarker, faces):
+    first, second = (landmarker.find(faces[0]) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    np.testing.assert_array_equal(first.points, second.points)
