@@ -11,9 +11,9 @@ from merec.corpora.synthetic.plan import ClipPlan
 from merec.errors import InputError
 
 _MOST, _ABREAST = 24, 2
-_TILE = 200  # px
+_TILE = 256  # px
 _GAIN = 8  # of the difference: a micro-expression is a change of a few grey levels
-_SPAN = 250.0  # mm of depth from white to black
+_SPAN = 150.0  # mm of depth from white to black
 
 
 def draw_contact_sheet(
@@ -41,7 +41,7 @@ def draw_contact_sheet(
             place = (number * _TILE + 5, _TILE - 7)
             for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
                 cv2.putText(
-                    strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, width, cv2.LINE_AA
+                    strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, width, cv2.LINE_AA
                 )
         strips.append(strip)
     while len(strips) % _ABREAST:

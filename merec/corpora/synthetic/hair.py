@@ -3,13 +3,13 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from merec.corpora.synthetic.skin_map import AXIS, WIDTH
+from merec.corpora.synthetic.skin_map import AXIS, BOTTOM, HEIGHT, TOP, WIDTH
 from merec.open3d_import import load_open3d
 from merec.seeding import derive_seed
 
 _COLUMNS, _ROWS = 72, 28
 _HIGHEST = 78.0  # mm over the eyes
-_STRAND_ROWS = (60.0, 125.0)  # texture rows that are hair all around
+_STRANDS = (840.0, 820.0)  # mm of the reference head: there is hair all around
 
 
 def hang_hair(
@@ -72,6 +72,7 @@ def hang_hair(
     a, b, c, d = quad, quad + 1, quad + _COLUMNS, quad + _COLUMNS + 1
     sheet = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
     column = (grid_angle / (2 * np.pi) + 0.5) * WIDTH
-    row = np.interp(grid_height, [-length, _HIGHEST], _STRAND_ROWS[::-1])
+    row = np.interp(grid_height, [-length, _HIGHEST], _STRANDS[::-1])
+    row = (TOP - row) / (TOP - BOTTOM) * HEIGHT
     texels = np.stack([column, row], axis=-1).reshape(-1, 2)
     return points.reshape(-1, 3), sheet, texels[sheet].astype(np.float32)

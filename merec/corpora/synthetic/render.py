@@ -9,7 +9,8 @@ from jaxtyping import Float
 from merec.corpora.synthetic.hair import hang_hair
 from merec.corpora.synthetic.head_model import PARTS, HeadModel
 from merec.corpora.synthetic.identity import Identity
-from merec.corpora.synthetic.skin_map import BOTTOM, HEIGHT, TOP, WIDTH, SkinMap
+from merec.corpora.synthetic.shading import Surface, illuminate, paint_eye
+from merec.corpora.synthetic.skin_map import AXIS, BOTTOM, HEIGHT, TEXEL, TOP, WIDTH, SkinMap
 from merec.corpora.synthetic.studio import Studio, rotate
 from merec.corpora.synthetic.texture import Texture, paint, to_linear
 from merec.open3d_import import load_open3d
@@ -21,11 +22,7 @@ _LEFT_EYE, _RIGHT_EYE = list(PARTS).index("left eye"), list(PARTS).index("right 
 _TEETH = [list(PARTS).index(part) for part in ("upper teeth", "lower teeth")]
 _TONGUE = list(PARTS).index("tongue")
 _LONG_HAIR = len(PARTS)
-# Skin lets light in: red reaches furthest beyond the terminator.
-_SOFTNESS = np.array([0.28, 0.12, 0.08], dtype=np.float32)
-_DIFFUSE = (1.6 / np.pi / (1 + _SOFTNESS)).astype(np.float32)
 _MOUTH = np.array([0.16, 0.03, 0.03], dtype=np.float32)
-_SCLERA = np.array([0.60, 0.55, 0.52])
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Portrait:
         column, row = (across - camera.cx) / camera.fx, (down - camera.cy) / camera.fy
         self.way = np.stack([column, row, np.ones(across.shape)], axis=-1).astype(np.float32)
         towards = -self.way @ studio.rotation.astype(np.float32)  # the lens, in the room's axes
-        self.view = _normalise(towards.reshape(-1, 3)).reshape(towards.shape)
+        self.view = towards / np.linalg.norm(towards, axis=-1, keepdims=True)
 
     def _build_mesh(self) -> None:
         """The head's mesh, and behind it the sheet of long hair."""
@@ -115,7 +112,7 @@ class Portrait:
         column = texels[:, 0].round().astype(int) % WIDTH
         import cv2
 
-        soft = cv2.GaussianBlur(self.texture.hair, (0, 0), 14)[row, column]
+        soft = cv2.GaussianBlur(self.texture.hair, (0, 0), 4 / TEXEL)[row, column]
         skin = np.isin(np.arange(len(rest)), self.head.vertices_of("skin"))
         high = self.head.vertices[:, 1] > 640
         share = np.where(skin & high, np.clip(soft * 1.6 - 0.6, 0, 1), 0)[:, None]
@@ -206,8 +203,8 @@ class Portrait:
         second, third = hits["primitive_uvs"].numpy()[hit].T
         weights = np.stack([1 - second - third, second, third], axis=-1)
         color = self.backdrop.copy()
-        view = self.view[window][hit]
-        color[window][hit] = self._shade(placed, triangle, weights, view, gaze, pose)
+        view = np.ascontiguousarray(self.view[window][hit].T)
+        color[window][hit] = self._shade(placed, triangle, weights, view, gaze, pose).T
         shape = (camera.height, camera.width)
         depth = np.full(shape, self.studio.wall_distance, dtype=np.float32)
         depth[window][hit] = distance[hit]
@@ -221,92 +218,58 @@ class Portrait:
         view: np.ndarray,
         gaze: np.ndarray,
         pose: np.ndarray,
-    ) -> Float[np.ndarray, "hits 3"]:
+    ) -> Float[np.ndarray, "3 hits"]:
         """Light that comes from each hit, linear RGB."""
-        texture, studio = self.texture, self.studio
-        corner = self.triangles[triangle]
+        texture = self.texture
         known = np.concatenate(
             [vertex_normals(placed, self.triangles), self.light, placed, self.cloth],
             axis=1,
             dtype=np.float32,
         )
-        found = np.einsum("hc,hcf->hf", weights, known[corner])
-        normal, light, point = found[:, :3], found[:, 3:6], found[:, 6:9]
-        place = np.einsum("hc,hcf->hf", weights, self.corners[triangle])
-        column, row, inside = np.ascontiguousarray(place.T)
+        normal, light, point, cloth = np.split(
+            _interpolate(known[self.triangles[triangle]], weights), (3, 6, 9)
+        )
+        column, row, inside = _interpolate(self.corners[triangle], weights)
         column = np.where(column > WIDTH - 1, column - WIDTH, column)
-        painted = _look_up(texture.painted, column, row)
-        albedo, gloss = painted[:, :3], painted[:, 3]
+        albedo, (gloss,) = np.split(_look_up(texture.painted, column, row), (3,))
         slope = _look_up(texture.slope, column, row)
         part = self.part[triangle]
-        shirt = np.clip(found[:, 9:] / 2, 0, 1)
-        for share, colour in ((shirt[:, 0], to_linear(self.identity.cloth)), (inside, _MOUTH)):
+        shirt = np.clip(cloth[0] / 2, 0, 1)
+        for share, colour in ((shirt, to_linear(self.identity.cloth)), (inside, _MOUTH)):
             on = np.flatnonzero(share > 0)
-            albedo[on] += share[on, None] * (colour - albedo[on])
+            albedo[:, on] += share[on] * (colour[:, None] - albedo[:, on])
         slope *= 1 - shirt
-        gloss *= (1 - shirt[:, 0]) * (1 - 0.5 * inside)
-        albedo[np.isin(part, _TEETH)] = (0.62, 0.58, 0.48)
-        albedo[part == _TONGUE] = (0.35, 0.10, 0.09)
+        gloss = gloss * (1 - shirt) * (1 - 0.5 * inside)
+        albedo[:, np.isin(part, _TEETH)] = np.array([[0.62], [0.58], [0.48]])
+        albedo[:, part == _TONGUE] = np.array([[0.35], [0.10], [0.09]])
 
         # Relief tilts the normal along the cylinder's two directions.
         angle = (column / WIDTH - 0.5) * np.float32(2 * np.pi)
-        normal[:, 0] -= slope[:, 0] * np.cos(angle)
-        normal[:, 1] -= slope[:, 1]
-        normal[:, 2] += slope[:, 0] * np.sin(angle)
+        normal[0] -= slope[0] * np.cos(angle)
+        normal[1] -= slope[1]
+        normal[2] += slope[0] * np.sin(angle)
         wet = np.zeros(len(part), dtype=bool)
         for number, centre in self.eyes.items():
             on = np.flatnonzero(part == number)
             if len(on):
                 wet[on] = True
-                albedo[on], normal[on] = self._paint_eye(centre, point[on], gaze, pose)
-        normal = _normalise(normal)
-        up = 0.5 + 0.5 * normal[:, 1:2]
-        above, below = studio.ambient.astype(np.float32)
-        total = albedo * (below + (above - below) * up) * light[:, :1]
-        for number, (lamp, colour) in enumerate(zip(studio.lamps, studio.colours, strict=True)):
-            lamp, colour = lamp.astype(np.float32), colour.astype(np.float32)
-            cosine = normal @ lamp
-            diffuse = (cosine[:, None] + _SOFTNESS) * _DIFFUSE
-            half = _normalise(view + lamp)
-            shine = np.einsum("hc,hc->h", normal, half).clip(0, 1)
-            highlight = 0.055 * gloss * shine**26
-            highlight[wet] = 2.2 * shine[wet] ** 900
-            highlight *= cosine > 0
-            seen = light[:, 1 + number : 2 + number]
-            total += colour * seen * (albedo * diffuse.clip(0) + highlight[:, None])
-        return total
-
-    def _paint_eye(
-        self, centre: np.ndarray, point: np.ndarray, gaze: np.ndarray, pose: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Sclera, iris and pupil by the angle to the gaze, and the normal of the sphere."""
-        turn = rotate(*pose[:3])
-        out = point - self.place_point(centre, pose)
-        out /= np.linalg.norm(out, axis=1, keepdims=True)
-        axis = turn @ rotate(gaze[0], gaze[1], 0) @ np.array([0, 0.0, 1.0])
-        off = np.rad2deg(np.arccos(np.clip(out @ axis, -1, 1)))
-        around = np.arctan2(*(out @ turn)[:, [1, 0]].T)
-        rays = 1 + 0.22 * np.sin(around * 23 + 2 * np.sin(around * 7)) + 0.15 * np.sin(around * 61)
-        ring = np.clip((off - 19) / 5, 0, 1)
-        iris = to_linear(self.identity.iris)
-        tint = iris * (rays * (1.35 - 0.9 * ring))[:, None] + 0.25 * iris * (off < 13)[:, None]
-        white = _SCLERA * (1 - 0.20 * np.clip((off - 30) / 35, 0, 1))[:, None]
-        edge = np.clip((off - 23.5) / 2.2, 0, 1)[:, None]
-        pupil = np.clip((off - 8.0) / 1.5, 0, 1)[:, None]
-        return (tint * pupil + 0.004 * (1 - pupil)) * (1 - edge) + white * edge, out
+                out = point[:, on].T - self.place_point(centre, pose)
+                colour, out = paint_eye(out, gaze, pose, self.identity.iris)
+                albedo[:, on], normal[:, on] = colour.T, out.T
+        return illuminate(Surface(albedo, gloss, normal, wet, light), view, self.studio)
 
     def place_point(self, point: np.ndarray, pose: np.ndarray) -> np.ndarray:
         """A point of the head in the room's axes, mm."""
         return (point - NECK) @ rotate(*pose[:3]).T + NECK + pose[3:]
 
 
-def _normalise(vectors: np.ndarray) -> np.ndarray:
-    """Unit vectors; einsum is three times as fast as `np.linalg.norm` on rows of three."""
-    return vectors / np.sqrt(np.einsum("hc,hc->h", vectors, vectors))[:, None]
+def _interpolate(corners: np.ndarray, weights: np.ndarray) -> Float[np.ndarray, "values hits"]:
+    """Values at the hits from those at the corners of their triangles, (hits, 3, values)."""
+    return np.ascontiguousarray(np.einsum("hc,hcf->hf", weights, corners).T)
 
 
 def _look_up(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Bilinear values of an image at flat lists of texels, shape (texels, channels)."""
+    """Bilinear values of an image at flat lists of texels, shape (channels, texels)."""
     import cv2
 
     wide = 512  # OpenCV takes no list longer than 32,767
@@ -315,13 +278,11 @@ def _look_up(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarr
     padded[0, : len(column)], padded[1, : len(row)] = column, row
     x, y = padded.reshape(2, rows, wide)
     found = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found.reshape(rows * wide, -1)[: len(column)]
+    return np.ascontiguousarray(found.reshape(rows * wide, -1)[: len(column)].T)
 
 
 def skin_map_texels(reference: np.ndarray) -> Float[np.ndarray, "points 2"]:
     """Texels (column, row) of points of the reference head."""
-    from merec.corpora.synthetic.skin_map import AXIS
-
     column = (np.arctan2(reference[:, 0], reference[:, 2] - AXIS) / (2 * np.pi) + 0.5) * WIDTH - 0.5
     row = (TOP - reference[:, 1]) / (TOP - BOTTOM) * HEIGHT - 0.5
     return np.stack([column, row], axis=-1)

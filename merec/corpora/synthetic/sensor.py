@@ -13,7 +13,7 @@ _SPECKLES = 40  # holes per megapixel
 
 
 def develop(
-    light: Float[np.ndarray, "height width 3"], noise: float, seed: int
+    light: Float[np.ndarray, "height width 3"], noise: float | int, seed: int
 ) -> UInt8[np.ndarray, "height width 3"]:
     """An sRGB picture of linear light.
 
@@ -25,7 +25,7 @@ def develop(
     import cv2
 
     light = cv2.GaussianBlur(light, (0, 0), _BLUR)
-    exposed = 1 - np.exp(-1.15 * light.clip(0))  # highlights saturate softly, as film does
+    exposed = 1 - cv2.exp(np.float32(-1.15) * light)  # highlights saturate softly, as film does
     if noise:
         rng = np.random.default_rng(seed)
         spread = np.sqrt(_SHOT**2 * exposed + _READ**2, dtype=np.float32)
@@ -44,7 +44,7 @@ _SRGB = _encode_srgb(16384)
 
 
 def measure_depth(
-    depth: Float[np.ndarray, "height width"], noise: float, seed: int
+    depth: Float[np.ndarray, "height width"], noise: float | int, seed: int
 ) -> UInt16[np.ndarray, "height width"]:
     """Depth in whole mm as a depth camera gives it; 0 where it gives none.
 
@@ -79,5 +79,5 @@ def measure_depth(
     return np.where(holes | (depth <= 0), 0, np.rint(measured)).astype(np.uint16)
 
 
-def _count(depth: np.ndarray, noise: float) -> int:
+def _count(depth: np.ndarray, noise: float | int) -> int:
     return round(_SPECKLES * noise * depth.size / 1e6)

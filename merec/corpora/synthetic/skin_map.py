@@ -8,7 +8,8 @@ from jaxtyping import Float
 from merec.corpora.synthetic.head_model import HeadModel
 from merec.open3d_import import load_open3d
 
-WIDTH, HEIGHT = 2048, 1024  # texels: about .25 mm each on the face
+WIDTH, HEIGHT = 1536, 768  # texels
+TEXEL = 0.38  # mm, about, on the face
 TOP, BOTTOM = 860.0, 530.0  # mm, heights of the reference head
 AXIS = 35.0  # mm, depth of the axis; angle 0 is the front, positive to the subject's left
 EYE_LEVEL = 728.4  # mm
@@ -76,7 +77,9 @@ def wrap_head(head: HeadModel) -> SkinMap:
             values.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR
         )
 
-    full = {name: cv2.GaussianBlur(enlarge(mask), (0, 0), 2.0) for name, mask in masks.items()}
+    full = {
+        name: cv2.GaussianBlur(enlarge(mask), (0, 0), 0.6 / TEXEL) for name, mask in masks.items()
+    }
     return SkinMap(
         x=enlarge(radius * outward[..., 0]),
         y=enlarge(y),

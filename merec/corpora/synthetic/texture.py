@@ -6,11 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from merec.corpora.synthetic.identity import Identity
-from merec.corpora.synthetic.skin_map import EYE_LEVEL, HEIGHT, WIDTH, SkinMap
+from merec.corpora.synthetic.skin_map import EYE_LEVEL, HEIGHT, TEXEL, WIDTH, SkinMap
 from merec.seeding import derive_seed
 
 Field = Float[np.ndarray, "height width"]
-TEXEL = 0.28  # mm, about, on the face
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,10 @@ def paint(identity: Identity, skin_map: SkinMap, lashes: np.ndarray, seed: int) 
     light *= 1 - tired
     albedo = tone * light[..., None]
     albedo *= 1 + blood[..., None] * np.array([0.10, -0.24, -0.20], dtype=np.float32)
-    spots = _dots(rng, int(rng.integers(4, 22)), (2, 5)) * 0.55
+    spots = _dots(rng, int(rng.integers(4, 22)), (0.5, 1.2)) * 0.55
     if identity.melanin < 0.25 and rng.random() < 0.4:
-        spots += _dots(rng, 700, (1, 3)) * 0.22 * (skin_map.masks["face"] > 0.3)
-    spots += age**2 * _dots(rng, 60, (3, 9)) * 0.2
+        spots += _dots(rng, 700, (0.25, 0.7)) * 0.22 * (skin_map.masks["face"] > 0.3)
+    spots += age**2 * _dots(rng, 60, (0.8, 2.3)) * 0.2
     albedo *= 1 - spots.clip(0, 0.7)[..., None] * np.array([0.7, 0.85, 0.9], dtype=np.float32)
 
     # Lips.
@@ -155,20 +154,22 @@ def _noise(rng: np.random.Generator, size: float, stretch: tuple[float, float] =
     return field / field.std()
 
 
-def _dots(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Field:
-    """Round spots anywhere, sizes in texels."""
+def _dots(rng: np.random.Generator, count: int, size: tuple[float, float]) -> Field:
+    """Round spots anywhere, radii in mm."""
     import cv2
 
     canvas = np.zeros((HEIGHT, WIDTH), dtype=np.float32)
     for column, row, radius, depth in zip(
         rng.integers(WIDTH, size=count),
         rng.integers(HEIGHT, size=count),
-        rng.integers(size[0], size[1], size=count),
+        rng.uniform(*size, size=count) / TEXEL,
         rng.uniform(0.3, 1, size=count),
         strict=True,
     ):
-        cv2.circle(canvas, (int(column), int(row)), int(radius), float(depth), -1, cv2.LINE_AA)
-    return cv2.GaussianBlur(canvas, (0, 0), 1.2)
+        # Three more bits of radius than whole texels, see `shift`.
+        centre = (int(column) * 8, int(row) * 8)
+        cv2.circle(canvas, centre, round(radius * 8), float(depth), -1, cv2.LINE_AA, shift=3)
+    return cv2.GaussianBlur(canvas, (0, 0), 0.35 / TEXEL)
 
 
 def _to_texel(angle: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -212,8 +213,8 @@ def _draw_brows(rng: np.random.Generator, identity: Identity) -> Field:
         for a, b, alpha in zip(start * 8, stop * 8, rng.integers(90, 200, count), strict=True):
             layer_points = (int(a[0]), int(a[1])), (int(b[0]), int(b[1]))
             cv2.line(canvas, *layer_points, int(alpha), 1, cv2.LINE_AA, shift=3)
-    soft = cv2.GaussianBlur(canvas, (0, 0), 2.6).astype(np.float32) / 255
-    sharp = cv2.GaussianBlur(canvas, (0, 0), 0.7).astype(np.float32) / 255
+    soft = cv2.GaussianBlur(canvas, (0, 0), 0.75 / TEXEL).astype(np.float32) / 255
+    sharp = cv2.GaussianBlur(canvas, (0, 0), 0.2 / TEXEL).astype(np.float32) / 255
     return np.clip(1.35 * soft + 0.6 * sharp, 0, 0.95)
 
 
@@ -226,9 +227,9 @@ def _draw_lashes(lashes: np.ndarray, identity: Identity) -> Field:
         points = lashes[side]
         points = points[points[:, 0].argsort()]
         cv2.polylines(
-            canvas, [(points * 8).astype(np.int32)[:, None]], False, 1.0, 4, cv2.LINE_AA, shift=3
+            canvas, [(points * 8).astype(np.int32)[:, None]], False, 1.0, 3, cv2.LINE_AA, shift=3
         )
-    line = cv2.GaussianBlur(canvas, (0, 0), 1.5 + 0.8 * identity.makeup)
+    line = cv2.GaussianBlur(canvas, (0, 0), (0.42 + 0.22 * identity.makeup) / TEXEL)
     return np.clip(line * (0.75 + 0.5 * identity.makeup), 0, 0.95)
 
 
