@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 ARGS ?=
-STUDY ?= megc2019_demo
-RUN ?= runs/megc2019_flow
+STUDY ?= synthetic
+RUN ?= $(if $(filter megc2019,$(STUDY)),runs/megc2019_flow,runs/$(STUDY))
 SETUP := .venv/.done
 BIN := .venv/bin
 
@@ -31,11 +31,12 @@ lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-sweep: $(SETUP)    ## The baselines and ststnet over all subjects, then the report (STUDY=megc2019_ststnet: 800 epochs)
-	$(BIN)/merec train -m experiments=megc2019_baselines $(ARGS)
-	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
+sweep: $(SETUP)    ## Render the corpus, baselines and ststnet (demo scale) over all subjects, the report (STUDY=megc2019: the real maps)
+	$(if $(filter synthetic,$(STUDY)),$(BIN)/merec synthesize && $(BIN)/merec doctor corpus=synthetic)
+	$(BIN)/merec train -m experiments=$(STUDY)_baselines $(ARGS)
+	$(BIN)/merec train -m experiments=$(STUDY)_demo $(ARGS)
 	$(BIN)/merec report $(RUN)
-	@test $(STUDY) != megc2019_demo || echo 'demo scale: ststnet ran 50 of 800 epochs; make sweep STUDY=megc2019_ststnet runs all'
+	@echo 'demo scale: ststnet ran 50 of 800 epochs; merec train experiments=megc2019_ststnet runs all on the real maps'
 
 report: $(SETUP)   ## Pool finished runs again: make report RUN=runs/...
 	$(BIN)/merec report $(RUN)
