@@ -34,7 +34,7 @@ def default_settings() -> Settings:
 
 
 def measure_workers(folder: Path) -> dict[str, float]:
-    """Frames per second end to end, all start-up included: the default corpus by two workers, a third by one."""
+    """Frames per second, start-up included: the default corpus by two workers, a third of it by one."""
     whole = default_settings()
     found = {}
     for name, settings, jobs in (
@@ -105,8 +105,8 @@ def describe_rendering(folder: Path) -> list[str]:
         "",
         "## Rendering",
         "",
-        f"The default synthetic corpus ({workers['two frames']:.0f} frames of 640×480, colour, depth and truth), start-up "
-        f"included: **{workers['two']:.1f} frames/s** by two workers; a third of it by one worker "
+        f"The default synthetic corpus ({workers['two frames']:.0f} frames of 640×480, colour, depth and "
+        f"truth), start-up included: **{workers['two']:.1f} frames/s** by two workers; a third of it by one worker "
         f"{workers['one']:.1f} frames/s ({workers['two'] / workers['one']:.2f}×).",
         "",
         "| step (one subject, one core) | ms per frame, 640×480 | share | ms per frame, 1280×720 |",

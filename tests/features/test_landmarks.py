@@ -2,38 +2,19 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from merec.assets import ASSETS
-from merec.errors import InputError
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks
 
 
 @pytest.fixture(scope="module")
-def landmarker() -> Iterator[FaceLandmarker]:
-    with (
-        pytest.MonkeyPatch.context() as patch
-    ):  # a test takes what `make setup` fetched, or nothing
-        patch.setitem(ASSETS, "face_landmarker", replace(ASSETS["face_landmarker"], sources=()))
-        try:
-            made = FaceLandmarker()
-        except InputError as error:
-            pytest.skip(f"the face landmarker's model is not at hand: {error}")
-    with made:
+def landmarker(find_local) -> Iterator[FaceLandmarker]:
+    find_local("face_landmarker")
+    with FaceLandmarker() as made:
         yield made
-
-
-@pytest.fixture
-def faces(request: pytest.FixtureRequest) -> list[np.ndarray]:
-    """RGB images with one face each."""
-    try:
-        return list(request.getfixturevalue("rendered_faces"))
-    except pytest.FixtureLookupError:
-        pytest.skip("there are no rendered faces yet")
 
 
 def pretend(detect) -> FaceLandmarker:
@@ -107,8 +88,8 @@ def test_errors_are_seen_again_after_the_model_was_built(landmarker, capfd):
     assert capfd.readouterr().err == "still here"
 
 
-def test_a_face_is_found_within_the_image_and_moves_with_it(landmarker, faces):
-    for image in faces[:4]:
+def test_a_face_is_found_within_the_image_and_moves_with_it(landmarker, rendered_faces):
+    for image in rendered_faces[:4]:
         face = landmarker.find(image)
         assert face is not None
         assert len(face.blendshapes) == 52
@@ -121,8 +102,8 @@ def test_a_face_is_found_within_the_image_and_moves_with_it(landmarker, faces):
         np.testing.assert_allclose(moved[:2], (16, 8), atol=1)
 
 
-def test_the_same_image_gives_the_same_points_again(landmarker, faces):
-    first, second = (landmarker.find(faces[0]) for _ in range(2))
+def test_the_same_image_gives_the_same_points_again(landmarker, rendered_faces):
+    first, second = (landmarker.find(rendered_faces[0]) for _ in range(2))
     assert first is not None
     assert second is not None
     np.testing.assert_array_equal(first.points, second.points)

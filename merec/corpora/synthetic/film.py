@@ -30,11 +30,11 @@ class Nuisance:
         blinks: Per minute.
     """
 
-    noise: float
-    depth_noise: float
-    head: float
-    gaze: float
-    blinks: float
+    noise: float | int
+    depth_noise: float | int
+    head: float | int
+    gaze: float | int
+    blinks: float | int
 
 
 class Picture(NamedTuple):

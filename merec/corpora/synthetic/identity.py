@@ -156,8 +156,8 @@ def draw_identity(name: str, number: int, seed: int, head: HeadModel) -> Identit
 def _draw_colour(
     rng: np.random.Generator,
     colours: dict[str, tuple[int, int, int]],
-    dark: tuple[float, ...],
-    light: tuple[float, ...],
+    dark: tuple[float | int, ...],
+    light: tuple[float | int, ...],
     share: float,
 ) -> tuple[float, ...]:
     """One of some colours, by probabilities mixed from those of dark and of light ancestry."""

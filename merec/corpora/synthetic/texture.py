@@ -10,6 +10,8 @@ from merec.corpora.synthetic.skin_map import EYE_LEVEL, HEIGHT, TEXEL, WIDTH, Sk
 from merec.seeding import derive_seed
 
 Field = Float[np.ndarray, "height width"]
+Number = float | int
+Pair = tuple[Number, Number]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Texture:
     hair: Field
 
 
-def to_linear(colour: np.ndarray | tuple[float, ...]) -> np.ndarray:
+def to_linear(colour: np.ndarray | tuple[Number, ...]) -> np.ndarray:
     """Linear light, 0..1, of an sRGB colour, 0..255 (IEC 61966-2-1)."""
     value = np.asarray(colour, dtype=np.float32) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(
@@ -76,10 +78,8 @@ def paint(identity: Identity, skin_map: SkinMap, lashes: np.ndarray, seed: int) 
 
     # Lips.
     lips = skin_map.masks["lips"].clip(0, 1)
-    rose = (
-        to_linear((188, 100, 98)) * (1 - identity.melanin)
-        + to_linear((104, 56, 56)) * identity.melanin
-    )
+    dark = min(1.0, 1.3 * identity.melanin)
+    rose = to_linear((188, 100, 98)) * (1 - dark) + to_linear((98, 54, 52)) * dark
     rose = rose * (1 - 0.35 * identity.makeup) + to_linear((150, 26, 44)) * 0.35 * identity.makeup
     streaks = 1 + 0.10 * _noise(rng, 1.3, stretch=(0.35, 2.2))
     mouth_line = 1 - 0.5 * lips * np.exp(-(((y - 660.5) / 1.6) ** 2))
@@ -93,7 +93,7 @@ def paint(identity: Identity, skin_map: SkinMap, lashes: np.ndarray, seed: int) 
     )
     albedo = _mix(albedo, brow_colour, _draw_brows(rng, identity) * identity.brow)
     albedo = _mix(albedo, to_linear((22, 16, 14)), _draw_lashes(lashes, identity))
-    beard = _beard(rng, identity, x, y, lips)
+    beard = _beard(rng, identity, x, y, lips) * (1 - skin_map.masks["ears"].clip(0, 1))
     albedo = _mix(albedo, hair * 0.8, beard)
     cap = _hair_cap(rng, identity, skin_map)
     strands = (
@@ -128,17 +128,17 @@ def _mix(under: np.ndarray, colour: np.ndarray, share: Field) -> np.ndarray:
     return under * (1 - share) + colour * share
 
 
-def _blob(x: Field, y: Field, at: tuple[float, float], size: tuple[float, float]) -> Field:
+def _blob(x: Field, y: Field, at: Pair, size: Pair) -> Field:
     """A Gaussian of height 1 on the front of the head, sizes in mm."""
     return np.exp(-0.5 * (((x - at[0]) / size[0]) ** 2 + ((y - at[1]) / size[1]) ** 2))
 
 
-def _eye_field(x: Field, y: Field, at: tuple[float, float], size: tuple[float, float]) -> Field:
+def _eye_field(x: Field, y: Field, at: Pair, size: Pair) -> Field:
     """The same about both eyes."""
     return _blob(np.abs(x), y, at, size)
 
 
-def _noise(rng: np.random.Generator, size: float, stretch: tuple[float, float] = (1, 1)) -> Field:
+def _noise(rng: np.random.Generator, size: Number, stretch: Pair = (1, 1)) -> Field:
     """Smooth noise of unit variance with features of `size` mm, wrapped around the head."""
     import cv2
 
@@ -154,7 +154,7 @@ def _noise(rng: np.random.Generator, size: float, stretch: tuple[float, float] =
     return field / field.std()
 
 
-def _dots(rng: np.random.Generator, count: int, size: tuple[float, float]) -> Field:
+def _dots(rng: np.random.Generator, count: int, size: Pair) -> Field:
     """Round spots anywhere, radii in mm."""
     import cv2
 
@@ -264,7 +264,7 @@ def _wrinkles(rng: np.random.Generator, x: Field, y: Field) -> Field:
     return folds
 
 
-def _step(value: Field, low: float, high: float) -> Field:
+def _step(value: Field, low: Number, high: Number) -> Field:
     """0 at `low`, 1 at `high`, smooth between; `low` may be the greater one."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

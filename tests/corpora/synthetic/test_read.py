@@ -1,0 +1,139 @@
+"""A rendered corpus is read and examined like the real one, and rendered when it is first wanted."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from PIL import Image
+
+from merec.config import build, compose_node
+from merec.corpora.action_units import parse_action_units
+from merec.corpora.doctor import examine
+from merec.corpora.synthetic import read as module
+from merec.corpora.synthetic.annotation import MICRO_FILE
+from merec.corpora.synthetic.plan import plan_corpus
+from merec.corpora.synthetic.synthesize import MANIFEST
+from merec.errors import InputError
+from merec.types import Corpus
+
+
+def read(root: Path | None, **changes: object) -> Corpus:
+    """The corpus as `corpus=synthetic` of the command line builds it."""
+    overrides = [f"corpus.{key}={value}" for key, value in changes.items()]
+    overrides += [f"corpus.root={root}"] if root else []
+    return build(compose_node("corpus", ["corpus=synthetic", *overrides]), lenient=False)
+
+
+def test_every_planned_sample_is_read_with_its_action_units(rendered, camera_of):
+    corpus = read(rendered)
+    assert corpus.protocol.name == "synthetic-4@v2"
+    assert (corpus.protocol.samples, corpus.protocol.subjects) == (4, 2)
+    planned = {
+        f"{clip.subject}_{clip.clip}_{each.onset}": (each, clip)
+        for clip in plan_corpus(2, 2, 0, 0, 0, "key")
+        for each in clip.expressions
+    }
+    assert set(corpus.index["sample_id"]) == planned.keys()
+    for row in corpus.index.to_dict("records"):
+        expression, clip = planned[row["sample_id"]]
+        assert row["action_units"] == expression.action_units
+        times = (expression.onset, expression.apex, expression.offset)
+        assert (row["onset"], row["apex"], row["offset"]) == times
+        assert row["emotion"] == expression.emotion
+        assert row["fps"] == 30
+        assert row["color"].numbers() == row["depth"].numbers() == list(clip.frames)
+        for frames in (row["color"], row["depth"]):
+            assert all(frames.path(number).is_file() for number in times)
+    assert corpus.camera == camera_of(rendered)
+    assert corpus.findings == ()
+    assert corpus.macro is None
+    assert corpus.unlabelled is None
+    assert parse_action_units("1") == (*corpus.index["action_units"].iloc[0],)
+
+
+def test_seven_classes_are_read_too(rendered):
+    corpus = read(rendered, classes=7)
+    assert corpus.protocol.name == "synthetic-7@v2"
+    assert len(corpus.protocol.classes) == 7
+
+
+def test_the_doctor_finds_nothing_in_a_rendered_corpus(rendered):
+    examination = examine(read(rendered), rendered, deep=True, jobs=1)
+    assert examination.findings == ()
+    assert examination.opened == 2 * 27
+
+
+def test_the_doctor_names_all_that_was_damaged(rendered, tmp_path, merec):
+    root = shutil.copytree(rendered, tmp_path / "copy")
+    (root / "spNO.1" / "a" / "color" / "9.jpg").unlink()
+    depth = root / "spNO.1" / "b" / "depth" / "1431.png"
+    Image.fromarray(np.zeros((240, 320), np.uint16)).save(depth)
+    book = openpyxl.load_workbook(root / MICRO_FILE)
+    sheet = book["label"]
+    columns = {cell.value: cell.column for cell in sheet[1]}
+    onset, apex = (sheet.cell(4, columns[name]) for name in ("Onset", "Apex"))
+    onset.value, apex.value = apex.value, onset.value
+    sheet.cell(5, columns["emotion"]).value = "hapy"
+    book.save(root / MICRO_FILE)
+    done = merec("doctor", "corpus=synthetic", f"corpus.root={root}", "jobs=1", "out=found.csv")
+    assert done.returncode == 1
+    errors = pd.read_csv(tmp_path / "found.csv").query("severity == 'error'")
+    found = {(row["kind"], row["row"]) for row in errors.to_dict("records")}
+    assert {
+        ("missing frame", 0),
+        ("empty depth", 1),
+        ("onset after apex", 2),
+        ("unknown class", 3),
+    } <= found
+
+
+def test_the_doctor_finds_nothing_by_the_command_line(rendered, merec):
+    asked = ("doctor", "corpus=synthetic", f"corpus.root={rendered}", "strict=true", "out=null")
+    done = merec(*asked, "jobs=1")
+    assert (done.returncode, "Nothing was found." in done.stdout) == (0, True)
+
+
+def test_without_a_root_it_is_rendered_into_the_cache_once(rendered, tmp_path, monkeypatch, caplog):
+    calls = []
+
+    def pretend(root, settings, jobs):
+        calls.append((root, settings, jobs))
+        shutil.copytree(rendered, root)
+
+    monkeypatch.setenv("MEREC_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "synthesize", pretend)
+    with caplog.at_level("INFO"):
+        first, second = read(None), read(None)
+    ((root, settings, jobs),) = calls
+    assert root == tmp_path / "synthetic" / settings.hash()
+    assert (settings.subjects, settings.samples, settings.annotation, jobs) == (12, 8, None, -1)
+    assert caplog.text.count("rendering the synthetic corpus into") == 1
+    assert first.protocol == second.protocol
+    assert all(frames.folder.is_relative_to(root) for frames in first.index["color"])
+
+
+def test_other_settings_are_another_corpus_in_the_cache(rendered, tmp_path, monkeypatch):
+    roots = []
+
+    def pretend(root, settings, jobs):
+        roots.append(root)
+        shutil.copytree(rendered, root)
+
+    monkeypatch.setenv("MEREC_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "synthesize", pretend)
+    for seed in (0, 1):
+        read(None, **{"render.seed": seed})
+    assert len(set(roots)) == 2
+
+
+def test_a_root_without_a_whole_rendered_corpus_is_refused(rendered, tmp_path):
+    with pytest.raises(InputError, match=r"holds no rendered corpus; run merec synthesize root="):
+        read(tmp_path)
+    manifest = json.loads((rendered / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest | {"finished": False}))
+    with pytest.raises(InputError, match="holds an unfinished corpus; run merec synthesize root="):
+        read(tmp_path)
