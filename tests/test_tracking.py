@@ -43,6 +43,7 @@ def two_runs(tmp_path_factory, small_root):
 
     folder = tmp_path_factory.mktemp("wandb")
     small = [
+        "corpus=megc2019_flow",
         f"corpus.root={small_root}",
         "corpus.name=small",
         "corpus.expected=null",

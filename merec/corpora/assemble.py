@@ -1,181 +1,16 @@
-"""From the rows of an annotation to a corpus: numbers, emotions, labels, exclusions, counts, findings."""
+"""From samples and findings to a corpus: what is left out, what is refused, what is counted."""
 
 import difflib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from merec.corpora.action_units import read_action_units
-from merec.corpora.errata import MIDDLE, UNKNOWN
+from merec.corpora.rows import Source
 from merec.evaluation.protocol import assert_counts, describe_protocol
-from merec.types import Camera, Corpus, Finding, Frames, InputError
+from merec.types import Camera, Corpus, Finding, InputError
 
-ClassMap = Mapping[str, Sequence[str]]
-
-
-def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) -> ClassMap:
-    """The class map of `classes` classes.
-
-    Raises:
-        InputError: If there is none.
-    """
-    if classes not in class_maps:
-        known = ", ".join(str(number) for number in sorted(class_maps))
-        raise InputError(
-            f"corpus.classes={classes}, but {name} has maps to {known} classes; take one"
-        )
-    return class_maps[classes]
-
-
-def relate(file: Path, root: Path) -> str:
-    """A path relative to the corpus's root, where it lies below it."""
-    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
-
-
-def mend_spelling(
-    texts: pd.Series, mended: pd.Series, what: str, where: str
-) -> tuple[pd.Series, list[Finding]]:
-    """Take the mended spelling; one note says how often each other spelling stood there."""
-    changed = texts[texts != mended]
-    if changed.empty:
-        return mended, []
-    counts = (changed + " → " + mended[changed.index]).value_counts()
-    shown = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
-    more = f"; and {len(counts) - 4} more" if len(counts) > 4 else ""
-    found = f"{len(changed)} of {len(texts)} rows: {shown}{more}"
-    note = Finding("note", f"spelling of {what}", where, None, "", found, "mended; nothing to do")
-    return mended, [note]
-
-
-def mend_emotions(
-    texts: pd.Series, spellings: Mapping[str, str], where: str
-) -> tuple[pd.Series, list[Finding]]:
-    """Lower case, and the official variants in `spellings`; noted where a table spells in two ways."""
-    plain = texts.str.casefold()
-    mended = plain.map(lambda text: spellings.get(text, text))
-    usual = texts.groupby(mended).agg(lambda same: same.value_counts().index[0])
-    return mended, mend_spelling(texts, mended.map(usual), "classes", where)[1]
-
-
-def read_rows(
-    table: pd.DataFrame, emotions: Sequence[str], fps: float | int, where: str
-) -> tuple[pd.DataFrame, list[Finding]]:
-    """Turn the text of an annotation into numbers and action units; bad rows leave with an error.
-
-    Args:
-        table: Text columns `sample_id`, `subject`, `clip`, `onset`, `apex` (a number, or `middle`),
-            `offset` (a number, or `unknown`), `action_units`, `emotion` (spelling mended), indexed by row.
-        emotions: Every emotion that may be annotated.
-        fps: Frames/s of the videos.
-        where: The annotation's file, for the findings.
-
-    Returns:
-        The good rows with the columns of `Corpus.index` but `corpus`, `label`, `color` and `depth`, and
-        what was found.
-    """
-    findings: list[Finding] = []
-    samples: list[dict[str, Any]] = []
-    seen: dict[str, Any] = {}
-    for row, cells in zip(table.index, table.to_dict("records"), strict=True):
-        sample_id = str(cells["sample_id"])
-        numbers, wrong = _read_numbers(cells)
-        wrong += _judge_emotion(str(cells["emotion"]), emotions)
-        if sample_id in seen:
-            first = f"sample {sample_id} stands in row {seen[sample_id]} already"
-            wrong.append(("duplicate", first, "keep one of the two rows"))
-        if numbers and numbers[0] > numbers[1]:
-            found = f"onset {numbers[0]} lies after apex {numbers[1]}"
-            remedy = "expected onset ≤ apex ≤ offset; correct the row, or take the official file"
-            wrong.append(("onset after apex", found, remedy))
-        if wrong:
-            findings += [
-                Finding("error", kind, where, int(row), sample_id, found, remedy)
-                for kind, found, remedy in wrong
-            ]
-            continue
-        seen[sample_id] = row
-        assert numbers is not None
-        onset, apex, offset = numbers
-        if offset is not None and offset < apex:
-            found, remedy = (
-                f"apex {apex} lies after offset {offset}",
-                "the offset counts as unknown",
-            )
-            findings.append(
-                Finding("warning", "apex after offset", where, int(row), sample_id, found, remedy)
-            )
-            offset = None
-        units, unread = read_action_units(cells["action_units"])
-        if unread:
-            found = f"{unread!r} in {cells['action_units']!r}"
-            kept = "+".join(map(str, units)) or "none"
-            remedy = f"expected action units such as 4, R12 or T18; kept {kept}"
-            findings.append(
-                Finding("warning", "action unit", where, int(row), sample_id, found, remedy)
-            )
-        kept_cells = {key: cells[key] for key in ("sample_id", "subject", "clip", "emotion")}
-        samples.append(
-            {**kept_cells, "onset": onset, "apex": apex, "offset": offset, "fps": fps}
-            | {"action_units": units, "row": int(row)}
-        )
-    columns = ["sample_id", "subject", "clip", "onset", "apex", "offset", "fps", "emotion"]
-    index = pd.DataFrame(samples, columns=[*columns, "action_units", "row"])
-    index["offset"] = pd.array([row["offset"] for row in samples], dtype="Int64")
-    kinds = {"onset": "int64", "apex": "int64", "row": "int64", "fps": "float64"}
-    return index.astype(kinds), findings
-
-
-def _read_numbers(
-    cells: Mapping[Any, Any],
-) -> tuple[tuple[int, int, int | None] | None, list[tuple[str, str, str]]]:
-    """Onset, apex and offset, and what is wrong with them."""
-    wrong = []
-    for key in ("onset", "apex", "offset"):
-        text = str(cells[key])
-        if text.isdecimal() or (key, text) in (("offset", UNKNOWN), ("apex", MIDDLE)):
-            continue
-        remedy = "expected a frame number; fill it in, or take the official file"
-        if text:
-            wrong.append(("not a number", f"{key} {text!r}", remedy))
-        else:
-            wrong.append(("missing number", f"{key} is empty", remedy))
-    if wrong:
-        return None, wrong
-    onset = int(cells["onset"])
-    offset = None if cells["offset"] == UNKNOWN else int(cells["offset"])
-    if cells["apex"] != MIDDLE:
-        return (onset, int(cells["apex"]), offset), []
-    if offset is None or offset < onset:
-        found = f"no apex, and no middle between onset {onset} and offset {cells['offset']}"
-        return None, [("missing number", found, "fill in the apex or the offset")]
-    return (onset, (onset + offset) // 2, offset), []
-
-
-def _judge_emotion(emotion: str, emotions: Sequence[str]) -> list[tuple[str, str, str]]:
-    if emotion in emotions:
-        return []
-    near = difflib.get_close_matches(emotion, emotions, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    remedy = f"{hint}Expected one of {', '.join(emotions)}; correct the spelling"
-    return [("unknown class", f"emotion {emotion!r}", remedy)]
-
-
-def label_samples(samples: pd.DataFrame, class_map: ClassMap, corpus: str) -> pd.DataFrame:
-    """Give each sample the number of its class; those of no class are left out."""
-    label = {emotion: n for n, names in enumerate(class_map.values()) for emotion in names}
-    kept = samples[samples["emotion"].isin(list(label))].reset_index(drop=True)
-    kept.insert(1, "corpus", corpus)
-    kept.insert(4, "label", kept["emotion"].map(label).astype("int64"))
-    return kept
-
-
-def add_frames(index: pd.DataFrame, frames: Sequence[tuple[Frames, Frames | None]]) -> pd.DataFrame:
-    """Columns `color` and `depth`, one pair per row, with `row` behind them."""
-    color = pd.Series([pair[0] for pair in frames], index=index.index, dtype=object)
-    depth = pd.Series([pair[1] for pair in frames], index=index.index, dtype=object)
-    return index.drop(columns="row").assign(color=color, depth=depth, row=index["row"])
+_LEFT_OUT = "left out as asked"
 
 
 def assemble(
@@ -186,11 +21,10 @@ def assemble(
     expected: Mapping[str, Any] | None,
     subset: bool,
     exclude: Mapping[str, str],
-    source: Path | str,
-    where: str,
-    doctor: str,
+    source: Source,
     findings: Sequence[Finding],
     lenient: bool,
+    rejected: pd.DataFrame | None = None,
     camera: Camera | None = None,
     macro: pd.DataFrame | None = None,
     unlabelled: pd.DataFrame | None = None,
@@ -204,11 +38,10 @@ def assemble(
         expected: What to assert (see `assert_counts`); `None` to assert nothing.
         subset: Whether the user said that samples may be missing.
         exclude: Sample id → why it is left out; unknown ids must have been refused before.
-        source: The file or folder that was read, for messages.
-        where: The same relative to the root, for findings.
-        doctor: Name of the corpus in conf/corpus, for messages.
-        findings: What was found so far.
+        source: What was read, for messages.
+        findings: What was found so far; of excluded samples it counts as a note.
         lenient: Whether errors become findings instead of an exception.
+        rejected: As in `Corpus`.
         camera: As in `Corpus`.
         macro: As in `Corpus`.
         unlabelled: As in `Corpus`.
@@ -216,35 +49,80 @@ def assemble(
     Raises:
         InputError: In strict reading, for the first error, or for counts unlike the protocol's.
     """
-    found = list(findings)
+    found, unread = excuse(findings, exclude)
     if not lenient:
-        refuse_errors(found, source, doctor)
+        refuse_errors(found, source)
     if expected is not None:
-        try:
-            assert_counts(index, classes, expected, str(source) if not lenient else "it")
-        except InputError as error:
-            if not lenient:
-                raise
-            remedy = "copy it again from its source, or set corpus.expected=null to use a subset knowingly"
-            wrong = str(error).partition(" (")[2].partition(");")[0]
-            found.append(Finding("error", "counts", where, None, "", wrong, remedy))
+        found += _judge_counts(index, classes, expected, source, lenient, unread)
     leaves = index["sample_id"].isin(list(exclude))
-    for sample_id, row in index.loc[leaves, ["sample_id", "row"]].itertuples(index=False):
-        found.append(
-            Finding(
-                "note", "excluded", where, row, sample_id, exclude[sample_id], "left out as asked"
-            )
-        )
-    if subset or leaves.any():
+    found += [
+        Finding("note", "excluded", source.where, row, sample_id, exclude[sample_id], _LEFT_OUT)
+        for sample_id, row in index.loc[leaves, ["sample_id", "row"]].itertuples(index=False)
+    ]
+    if subset or unread or leaves.any():
         name = f"{name}-subset"  # numbers on it are not numbers on the protocol
     index = index[~leaves].reset_index(drop=True)
     if index.empty and not lenient:
-        raise InputError(f"{source} holds no sample of the classes {', '.join(classes)}; check it")
+        raise InputError(
+            f"{source.file} holds no sample of the classes {', '.join(classes)}; check it"
+        )
+    if lenient and rejected is not None:
+        rejected = rejected[~rejected["sample_id"].isin(list(exclude))].reset_index(drop=True)
+    else:
+        rejected = None
     protocol = describe_protocol(name, index, classes)
-    return Corpus(protocol, index, None, (), camera, macro, unlabelled, tuple(found))
+    return Corpus(
+        protocol, index, None, (), camera, macro, unlabelled, tuple(found), rejected=rejected
+    )
 
 
-def refuse_errors(findings: Sequence[Finding], source: Path | str, doctor: str) -> None:
+def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[Finding], set[str]]:
+    """Take what is wrong with samples that are left out for notes.
+
+    Returns:
+        All findings, and the ids of the samples that left with an error: they are in no index.
+    """
+    out = [finding.sample_id in exclude for finding in findings]
+    pairs = list(zip(findings, out, strict=True))
+    unread = {
+        finding.sample_id for finding, leaves in pairs if leaves and finding.severity == "error"
+    }
+    found = [
+        finding._replace(severity="note", remedy=_LEFT_OUT)
+        if leaves and finding.severity != "note"
+        else finding
+        for finding, leaves in pairs
+    ]
+    return found, unread
+
+
+def _judge_counts(
+    index: pd.DataFrame,
+    classes: Sequence[str],
+    expected: Mapping[str, Any],
+    source: Source,
+    lenient: bool,
+    unread: Collection[str],
+) -> list[Finding]:
+    """Assert the protocol's counts before exclusions; of samples that were never read nothing is known."""
+    told = lenient or bool(unread)
+    try:
+        assert_counts(index, classes, expected, "it" if told else str(source.file))
+    except InputError as error:
+        if not told:
+            raise
+        wrong = str(error).partition(" (")[2].partition(");")[0]
+        if unread:
+            remedy = f"not asserted: {', '.join(sorted(unread))} left with an error, as asked"
+            return [Finding("note", "counts", source.where, None, "", wrong, remedy)]
+        remedy = (
+            "copy it again from its source, or set corpus.expected=null to use a subset knowingly"
+        )
+        return [Finding("error", "counts", source.where, None, "", wrong, remedy)]
+    return []
+
+
+def refuse_errors(findings: Sequence[Finding], source: Source) -> None:
     """Raise for the first finding of severity `error`.
 
     Raises:
@@ -254,12 +132,17 @@ def refuse_errors(findings: Sequence[Finding], source: Path | str, doctor: str) 
     if not errors:
         return
     first = errors[0]
-    row = "" if first.row is None else f", row {first.row}"
-    sample = f" ({first.sample_id})" if first.sample_id else ""
+    place = [str(source.file)]
+    if first.where != source.where:  # one part, or one clip
+        place.append(first.where)
+    if first.row is not None:
+        place.append(source.name_row(first.row))
+    if first.sample_id:
+        place.append(first.sample_id)
     more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
     raise InputError(
-        f"{source}{row}{sample}: {first.found}; {first.remedy}{more}. `merec doctor corpus={doctor}` "
-        "lists all"
+        f"{', '.join(place)}: {first.found}; {first.remedy}{more}. `merec doctor "
+        f"corpus={source.choice}` lists all"
     )
 
 

@@ -4,23 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from merec.corpora.assemble import (
+from merec.corpora.assemble import assemble, excuse, resolve_exclusions
+from merec.corpora.errata import apply_errata
+from merec.corpora.folders import Disk, find_file, name_frames, open_root, relate
+from merec.corpora.rows import (
+    Source,
     add_frames,
-    assemble,
     choose_classes,
     label_samples,
     mend_emotions,
     read_rows,
-    relate,
-    resolve_exclusions,
 )
-from merec.corpora.errata import apply_errata
-from merec.corpora.folders import Disk, find_file, name_frames, open_root
 from merec.corpora.sheets import read_table
 from merec.types import Corpus, Finding, Frames, InputError
 
-FILES = ("CASME2-coding-20140508.xlsx", "CASME2-coding-20140508.xls")
+FILES = tuple(f"CASME2-coding-20140508.{end}" for end in ("xlsx", "xls", "csv"))
 PATTERNS = ("casme*", "annotation*")
+ERRATA = "casme2"  # key of errata.yaml
 COLUMNS = {
     "subject": ("Subject",),
     "clip": ("Filename",),
@@ -83,14 +83,22 @@ def read_casme2(
         )
     where = relate(file, folder)
     table = read_table(file, COLUMNS)
+    source = Source(file, where, "casme2", table.attrs["first_row"])
     number = table["subject"].str.extract(r"(?i)^(?:sub)?(\d+)$", expand=False)
     table["subject"] = ("sub" + number.str.zfill(2)).fillna(table["subject"])
     table["sample_id"] = table["subject"] + "_" + table["clip"]
-    table, notes = apply_errata(table, name, where)
+    table, notes = apply_errata(table, ERRATA, where)
     table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
-    rows, wrong = read_rows(table, emotions, fps, where)
-    index = label_samples(rows, chosen, name)
-    absent = index["sample_id"].isin(list(left_out.get(classes, ())))
+    scored = [emotion for names in chosen.values() for emotion in names]
+    rows, wrong = read_rows(table, emotions, scored, fps, source)
+    disk = Disk()
+    rows = add_frames(
+        rows, [(_find_frames(folder, disk, frames, row), None) for row in rows.to_dict("records")]
+    )
+    index, rejected = label_samples(rows, chosen, name)
+    omitted = list(left_out.get(classes, ()))
+    wrong, _ = excuse(wrong, omitted)
+    absent = index["sample_id"].isin(omitted)
     notes += [
         Finding(
             "note", "left out", where, row, sample_id, "not in the published protocol", "left out"
@@ -98,10 +106,7 @@ def read_casme2(
         for sample_id, row in index.loc[absent, ["sample_id", "row"]].itertuples(index=False)
     ]
     index = index[~absent].reset_index(drop=True)
-    disk = Disk()
-    index = add_frames(
-        index, [(_find_frames(folder, disk, frames, row), None) for row in index.to_dict("records")]
-    )
+    rejected = rejected[~rejected["sample_id"].isin(omitted)]
     protocol = f"{name}-{classes}"
     return assemble(
         index,
@@ -110,11 +115,10 @@ def read_casme2(
         expected=(expected or {}).get(protocol),
         subset=expected is None,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
-        source=file,
-        where=where,
-        doctor=name,
+        source=source,
         findings=[*notes, *spelled, *wrong],
         lenient=lenient,
+        rejected=rejected,
     )
 
 

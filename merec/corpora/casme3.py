@@ -2,7 +2,9 @@
 
 Lists of part A in use, which give other samples and so other numbers: v2 (860 samples), v1 (921) and the
 list of DVSCL (943; no offset, no action units, 4 classes only). A sample is named
-`{subject}_{clip}_{onset}` by the onset as annotated, so that samples of different lists can be joined.
+`{subject}_{clip}_{onset}` by the onset as annotated, so that most samples of different lists can be joined:
+858 of the 860 of v2 are in the list of DVSCL under the same id; it gives two others another onset
+(`spNO.216_d_3647` and `spNO.216_e_0`, mistakes of v2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,25 +14,25 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.assemble import (
+from merec.corpora.assemble import assemble, resolve_exclusions
+from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
+from merec.corpora.errata import MIDDLE, UNKNOWN, apply_errata
+from merec.corpora.folders import Disk, find_file, open_root, relate
+from merec.corpora.rows import (
+    Source,
     add_frames,
-    assemble,
     choose_classes,
     label_samples,
     mend_emotions,
     mend_spelling,
     read_rows,
-    relate,
-    resolve_exclusions,
 )
-from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
-from merec.corpora.errata import MIDDLE, UNKNOWN, apply_errata
-from merec.corpora.folders import Disk, find_file, open_root
 from merec.corpora.sheets import read_table
 from merec.types import Corpus, Finding, InputError
 
 PATTERNS = ("annotation*", "part_a*", "part_c*", "exception*")  # in lower case
 DAMAGED = "error_info_damaged_image_partA.txt"
+ERRATA = "casme3 part A"  # key of errata.yaml
 MACRO = "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx"
 
 _PART_A = {
@@ -80,10 +82,14 @@ class _List:
 
 _STEM = "cas(me)3_part_A_ME_label_JpgIndex"
 LISTS = {
-    "v2": _List((f"{_STEM}_v2.xlsx", f"{_STEM}_v2.xls"), "label", _PART_A, True),
-    "v1": _List((f"{_STEM}_v1.xls", f"{_STEM}_v1.xlsx"), "Sheet1", _PART_A, True),
+    "v2": _List((f"{_STEM}_v2.xlsx", f"{_STEM}_v2.xls", f"{_STEM}_v2.csv"), "label", _PART_A, True),
+    "v1": _List(
+        (f"{_STEM}_v1.xls", f"{_STEM}_v1.xlsx", f"{_STEM}_v1.csv"), "Sheet1", _PART_A, True
+    ),
     "dvscl": _List(("dvscl_943.csv",), None, _DVSCL, False),
-    "part_c": _List(("CAS(ME)3_part_C_ME.xlsx",), "mockCrimeME", _PART_C, False),
+    "part_c": _List(
+        ("CAS(ME)3_part_C_ME.xlsx", "CAS(ME)3_part_C_ME.csv"), "mockCrimeME", _PART_C, False
+    ),
 }
 
 
@@ -103,12 +109,14 @@ def read_casme3(
     intrinsics: Mapping[str, float | int] | str | None,
     fps: float | int,
     lenient: bool = False,
+    choice: str = "casme3",
 ) -> Corpus:
     """Read an annotation of CAS(ME)^3, or of a corpus laid out like it, and name its frames.
 
     Args:
         root: Folder with `spNO.X/` or `Part_A…/`, and the annotation in it or in `annotation*/`.
-        name: Name of the data set; the protocol is `{name}-{classes}@{annotation}` (`{name}c-…` for part C).
+        name: Name of the data set; the protocol is `{name}-{classes}@{annotation}`. Part C, of other
+            people, is the data set `{name}c`.
         annotation: `v2`, `v1`, `dvscl`, `part_c`, or the path of a table with the columns of one of them.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
@@ -123,6 +131,7 @@ def read_casme3(
         intrinsics: `fx, fy, cx, cy, width, height` in px, or a YAML file with them; `None` if unknown.
         fps: Frames/s.
         lenient: Whether bad rows become findings instead of an exception.
+        choice: Name of the corpus in conf/corpus, for messages.
 
     Raises:
         InputError: If an annotation or column is missing, or (unless `lenient`) a row is bad or counts are
@@ -139,6 +148,7 @@ def read_casme3(
         )
     where = relate(file, folder)
     table = read_table(file, LISTS[kind].columns, LISTS[kind].sheet if version == kind else None)
+    source = Source(file, where, choice, table.attrs["first_row"])
     table, findings = _name_samples(table, where)
     if kind == "part_c":
         table["apex"] = MIDDLE  # no apex is annotated
@@ -146,24 +156,31 @@ def read_casme3(
     if kind == "dvscl":
         table["offset"] = UNKNOWN
     annotated = table["onset"].rename("annotated_onset")
-    table, notes = apply_errata(table, f"{name}@{version}", where)
+    notes: list[Finding] = []
+    if kind != "part_c":
+        table, notes = apply_errata(table, ERRATA, where)
     table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
-    rows, wrong = read_rows(table, emotions, fps, where)
+    scored = [emotion for names in chosen.values() for emotion in names]
+    rows, wrong = read_rows(table, emotions, scored, fps, source)
     findings = [*findings, *notes, *spelled, *wrong]
-    index = label_samples(rows, chosen, name)
     finder = FrameFinder(folder, disk, layout)
     if kind == "part_c":
-        color = [finder.part_c(part_c_frames, row) for row in index.to_dict("records")]
+        color = [finder.part_c(part_c_frames, row) for row in rows.to_dict("records")]
     else:
-        onsets = annotated[index["row"]]
-        pairs = zip(index.to_dict("records"), onsets, strict=True)
+        onsets = annotated[rows["row"]]
+        pairs = zip(rows.to_dict("records"), onsets, strict=True)
         color = [finder.part_a(row, onset) for row, onset in pairs]
-    index = add_frames(index, color)
+    data_set = f"{name}c" if kind == "part_c" else name
+    index, rejected = label_samples(add_frames(rows, color), chosen, data_set)
     known = table["sample_id"].tolist()
     leaves = resolve_exclusions(index, known, [what for what in exclude if what != "damaged"])
     if "damaged" in exclude:
-        leaves |= _find_damaged(index, folder)
-    protocol = f"{name}{'c' if kind == 'part_c' else ''}-{classes}@{version}"
+        damaged = _find_damaged(index, folder)
+        leaves |= damaged
+        if not damaged:
+            found, remedy = f"no sample has its onset or apex in {DAMAGED}", "nothing was left out"
+            findings.append(Finding("note", "excluded", where, None, "", found, remedy))
+    protocol = f"{data_set}-{classes}@{version}"
     macro, of_macro = (None, []) if kind == "part_c" else _read_macro(folder, name, finder, fps)
     return assemble(
         index,
@@ -172,11 +189,10 @@ def read_casme3(
         expected=(expected or {}).get(protocol),
         subset=expected is None,
         exclude=leaves,
-        source=file,
-        where=where,
-        doctor=name,
+        source=source,
         findings=[*findings, *of_macro],
         lenient=lenient,
+        rejected=rejected,
         camera=read_camera(intrinsics, folder),
         macro=macro,
         unlabelled=list_unlabelled(folder, unlabelled, name, fps),
@@ -260,14 +276,15 @@ def _read_macro(
     if file is None:
         return None, []
     where = relate(file, root)
-    table, _ = _name_samples(read_table(file, _MACRO, optional={"action_units"}), where)
+    table = read_table(file, _MACRO, optional={"action_units"})
+    source = Source(file, where, name, table.attrs["first_row"])
+    table, _ = _name_samples(table, where)
     table["sample_id"] += "_macro"
     table["emotion"] = table["emotion"].str.casefold()
     table["offset"] = table["offset"].mask(table["offset"] == "", UNKNOWN)
-    rows, wrong = read_rows(table, sorted(set(table["emotion"])), fps, where)
-    found = [
-        finding._replace(severity="warning") for finding in wrong
-    ]  # no protocol depends on them
+    # No protocol depends on them: whatever is wrong is a warning, and every emotion will do.
+    rows, found = read_rows(table, sorted(set(table["emotion"])), (), fps, source)
+    rows = rows.drop(columns="sound")
     rows.insert(1, "corpus", name)
     frames = [finder.part_a(row, str(row["onset"])) for row in rows.to_dict("records")]
     return add_frames(rows, frames), found

@@ -16,37 +16,38 @@ OUTSIDE = "outside"  # a frame number that does not lie in onset..apex..offset
 
 @cache
 def read_errata() -> dict[str, list[dict[str, Any]]]:
-    """The table `errata.yaml`, by annotation, e.g. `casme3@v2`."""
+    """The table `errata.yaml`, by annotation, e.g. `samm`."""
     import yaml
 
     return yaml.safe_load(files("merec.corpora").joinpath("errata.yaml").read_text("utf-8"))
 
 
-def apply_errata(
-    table: pd.DataFrame, annotation: str, where: str
-) -> tuple[pd.DataFrame, list[Finding]]:
+def apply_errata(table: pd.DataFrame, key: str, where: str) -> tuple[pd.DataFrame, list[Finding]]:
     """Mend the rows of an annotation that are known to be wrong.
 
     An erratum lands only where subject, clip and the old values agree: on its row, or else on the one
     other row for which they do (lists are at times sorted or cut). One whose new values stand there
-    already is passed over; one whose sample is annotated in another way is noted, as not applicable.
+    already is passed over; one whose sample is annotated in another way is noted, as not applicable, in a
+    list to which others apply (no list but the official ones and copies of them has these mistakes).
 
     Args:
         table: Columns of text `sample_id`, `subject`, `clip`, `onset`, `apex`, `offset`, indexed by row.
-        annotation: Key of `errata.yaml`; without errata there, nothing happens.
+        key: Key of `errata.yaml`: a data set, and its part or sheet.
         where: The annotation's file, for the findings.
 
     Returns:
         The table, and a note for each erratum that was applied.
     """
-    table, notes = table.copy(), []
-    for erratum in read_errata().get(annotation, []):
+    table = table.copy()
+    notes: list[Finding] = []
+    absent: list[Finding] = []
+    for erratum in read_errata()[key]:
         row = _find(table, erratum)
         if row is None:
-            notes += _note_absent(table, erratum, where)
+            absent += _note_absent(table, erratum, where)
             continue
         wanted = _new_values(erratum)
-        old = ", ".join(f"{key} {table.at[row, key]!s}" for key in wanted)
+        old = ", ".join(f"{key} {str(table.at[row, key]) or 'empty'}" for key in wanted)
         for key, new in wanted.items():
             table.at[row, key] = new
         for key in erratum["was"]:  # a number that does not fit either is no better than none
@@ -56,7 +57,7 @@ def apply_errata(
         sample_id = str(table.at[row, "sample_id"])
         taken = f"taken as {new_values}: {erratum['why']}"
         notes.append(Finding("note", "erratum", where, int(row), sample_id, old, taken))
-    return table, notes
+    return table, notes + absent if notes else []
 
 
 def _new_values(erratum: Mapping[str, Any]) -> dict[str, str]:
@@ -91,10 +92,12 @@ def _agrees(table: pd.DataFrame, row: Any, was: Mapping[str, Any]) -> bool:
 
 
 def _is_outside(table: pd.DataFrame, row: Any, key: str) -> bool:
-    texts = [str(table.at[row, name]) for name in ("onset", "apex", "offset")]
-    if not all(text.isdecimal() for text in texts):
-        return False
-    onset, apex, offset = map(int, texts)
+    """Whether a cell is no frame number in onset..apex..offset; False if the other two cannot be read."""
+    texts = {name: str(table.at[row, name]) for name in ("onset", "apex", "offset")}
+    unread = [name for name, text in texts.items() if not text.isdecimal()]
+    if unread:
+        return unread == [key] and texts[key] not in (MIDDLE, UNKNOWN)
+    onset, apex, offset = map(int, texts.values())
     return not onset <= apex <= offset if key == "apex" else offset < max(onset, apex)
 
 

@@ -49,9 +49,14 @@ def open_root(root: str, what: str) -> Path:
     if not folder.is_dir():
         raise InputError(
             f"corpus.root={root} is no folder; expected {what}. Set corpus.root=FOLDER, or MEREC_DATA to "
-            "the folder that holds it, or corpus.root in conf/local/default.yaml"
+            "the folder that holds it, or roots in conf/local/default.yaml"
         )
     return folder
+
+
+def relate(path: Path, root: Path | None) -> str:
+    """A path below the corpus's root, or as it is where it lies elsewhere."""
+    return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
 
 
 def below(root: Path, patterns: Iterable[str] = ()) -> list[Path]:

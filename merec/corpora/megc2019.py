@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from merec.corpora.assemble import assemble
-from merec.types import Corpus, InputError
+from merec.corpora.rows import Source
+from merec.types import Corpus, Finding, InputError
 
 
 def read_megc2019(
@@ -21,13 +22,14 @@ def read_megc2019(
     Args:
         name: Name of the protocol.
         classes: Class names in label order.
-        parts: Name of the data set → corpus; read them with `lenient` as it is here.
+        parts: Name of the data set → corpus; read them leniently, so that what is wrong is told
+            here under the keys of the part.
         expected: What to assert (see `assert_counts`); `None` to use a subset knowingly.
-        lenient: Whether counts that differ become a finding instead of an exception.
+        lenient: Whether bad rows and counts that differ become findings instead of an exception.
 
     Raises:
-        InputError: If a part has other classes, a sample is in two parts, or (unless `lenient`) counts are
-            not the protocol's.
+        InputError: If a part has other classes, a sample is in two parts, or (unless `lenient`) a row of a
+            part is bad or counts are not the protocol's.
     """
     for part, corpus in parts.items():
         if corpus.protocol.classes != tuple(classes):
@@ -41,10 +43,9 @@ def read_megc2019(
         sample_id = index.loc[twice, "sample_id"].iloc[0]
         raise InputError(f"sample {sample_id} is in two of corpus.parts; give each data set once")
     findings = [
-        finding._replace(where=f"{part}: {finding.where}")
-        for part, corpus in parts.items()
-        for finding in corpus.findings
+        _name_part(finding, part) for part, corpus in parts.items() for finding in corpus.findings
     ]
+    rejected = [corpus.rejected for corpus in parts.values() if corpus.rejected is not None]
     subset = [corpus.protocol.name.endswith("-subset") for corpus in parts.values()]
     return assemble(
         index,
@@ -53,9 +54,16 @@ def read_megc2019(
         expected=expected,
         subset=expected is None or any(subset),
         exclude={},
-        source=" + ".join(parts),
-        where="",
-        doctor="megc2019",
+        source=Source(" + ".join(parts), "", "megc2019"),
         findings=findings,
         lenient=lenient,
+        rejected=pd.concat(rejected, ignore_index=True) if rejected else None,
     )
+
+
+def _name_part(finding: Finding, part: str) -> Finding:
+    """A part's finding as one of the whole: its place and its keys are those of the part."""
+    remedy = finding.remedy
+    for key in ("expected", "exclude", "root"):
+        remedy = remedy.replace(f"corpus.{key}", f"corpus.parts.{part}.{key}")
+    return finding._replace(where=f"{part}: {finding.where}", remedy=remedy)

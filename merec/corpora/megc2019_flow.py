@@ -53,7 +53,7 @@ def read_megc2019_flow(
         found = "does not exist" if not folder.exists() else "holds neither flow.npz nor */u_test"
         raise InputError(
             f"corpus.root={root} {found}; expected the MEGC2019 flow maps. Set corpus.root=FOLDER, or "
-            f"MEREC_DATA to the folder that holds megc2019_flow, or corpus.root in "
+            f"MEREC_DATA to the folder that holds megc2019_flow, or roots in "
             f"conf/local/default.yaml. {_SOURCE}"
         )
     outside = ~index["label"].between(0, len(classes) - 1)

@@ -4,24 +4,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from merec.corpora.assemble import (
+from merec.corpora.assemble import assemble, resolve_exclusions
+from merec.corpora.errata import apply_errata
+from merec.corpora.folders import Disk, find_file, name_frames, open_root, relate
+from merec.corpora.rows import (
+    Source,
     add_frames,
-    assemble,
     choose_classes,
     label_samples,
     mend_emotions,
     mend_spelling,
     read_rows,
-    relate,
-    resolve_exclusions,
 )
-from merec.corpora.errata import apply_errata
-from merec.corpora.folders import Disk, find_file, name_frames, open_root
 from merec.corpora.sheets import read_table
 from merec.types import Corpus, Frames, InputError
 
-FILES = ("SAMM_Micro_FACS_Codes_v2.xlsx", "SAMM_Micro_FACS_Codes_v2.xls")
+FILES = tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))
 PATTERNS = ("samm*", "annotation*")
+ERRATA = "samm"  # key of errata.yaml
 COLUMNS = {
     "subject": ("Subject",),
     "clip": ("Filename",),
@@ -73,17 +73,19 @@ def read_samm(
         )
     where = relate(file, folder)
     table = read_table(file, COLUMNS)
+    source = Source(file, where, "samm", table.attrs["first_row"])
     padded = table["subject"].mask(table["subject"].str.isdecimal(), table["subject"].str.zfill(3))
     table["subject"], notes = mend_spelling(table["subject"], padded, "subjects", where)
     table["sample_id"] = table["subject"] + "_" + table["clip"]
-    table, mended = apply_errata(table, name, where)
+    table, mended = apply_errata(table, ERRATA, where)
     table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
-    rows, wrong = read_rows(table, emotions, fps, where)
-    index = label_samples(rows, chosen, name)
+    scored = [emotion for names in chosen.values() for emotion in names]
+    rows, wrong = read_rows(table, emotions, scored, fps, source)
     disk = Disk()
-    index = add_frames(
-        index, [(_find_frames(folder, disk, row), None) for row in index.to_dict("records")]
+    rows = add_frames(
+        rows, [(_find_frames(folder, disk, row), None) for row in rows.to_dict("records")]
     )
+    index, rejected = label_samples(rows, chosen, name)
     protocol = f"{name}-{classes}"
     return assemble(
         index,
@@ -92,11 +94,10 @@ def read_samm(
         expected=(expected or {}).get(protocol),
         subset=expected is None,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
-        source=file,
-        where=where,
-        doctor=name,
+        source=source,
         findings=[*notes, *mended, *spelled, *wrong],
         lenient=lenient,
+        rejected=rejected,
     )
 
 

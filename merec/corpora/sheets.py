@@ -30,7 +30,8 @@ def read_table(
 
     Returns:
         One row per row that is not empty, all as text without surrounding blanks, "" where a cell is
-        empty, `355` for 355.0; its index is the number of the row, from 0, below the header.
+        empty, `355` for 355.0; its index is the number of the row, from 0, below the header, and
+        `attrs["first_row"]` the number that a spreadsheet shows beside row 0.
 
     Raises:
         InputError: If the file, the sheet or a column is missing, naming what was found.
@@ -50,7 +51,9 @@ def read_table(
             places = _place(header, columns)
             missing = [key for key in columns if key not in places and key not in optional]
             if not missing:
-                return _take(rows[number + 1 :], places, list(columns))
+                table = _take(rows[number + 1 :], places, list(columns))
+                table.attrs["first_row"] = number + 2  # from 1, and below the header
+                return table
             if any(header) and (best is None or len(places) > best[0]):
                 best = (len(places), name, missing, [cell for cell in header if cell])
     if best is None:

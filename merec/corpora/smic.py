@@ -7,16 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.assemble import (
-    add_frames,
-    assemble,
-    choose_classes,
-    label_samples,
-    relate,
-    resolve_exclusions,
-)
-from merec.corpora.folders import Disk, name_frames, open_root
-from merec.types import Corpus, Finding, Frames, InputError
+from merec.corpora.assemble import assemble, resolve_exclusions
+from merec.corpora.folders import Disk, name_frames, open_root, relate
+from merec.corpora.rows import Source, add_frames, choose_classes, label_samples
+from merec.types import Corpus, Finding, InputError
 
 PLACES: tuple[tuple[str, ...], ...] = (
     ("HS",),
@@ -67,9 +61,9 @@ def read_smic(
             f"{folder} holds no s01/micro/… in {looked}; expected SMIC-HS as HS/s01/micro/negative/…"
         )
     rows, findings = _list_clips(disk, base, folder, emotions, fps)
-    index = label_samples(rows.drop(columns="color"), chosen, name)
-    frames: list[Frames] = rows.set_index("sample_id")["color"].loc[index["sample_id"]].tolist()
-    index = add_frames(index, [(color, None) for color in frames])
+    rows = add_frames(rows.drop(columns="color"), [(color, None) for color in rows["color"]])
+    index, _ = label_samples(rows.assign(sound=True), chosen, name)
+    known = {*rows["sample_id"], *(f.sample_id for f in findings if f.sample_id)}
     protocol = f"{name}-{classes}"
     return assemble(
         index,
@@ -77,10 +71,8 @@ def read_smic(
         classes=list(chosen),
         expected=(expected or {}).get(protocol),
         subset=expected is None,
-        exclude=resolve_exclusions(index, rows["sample_id"].tolist(), exclude),
-        source=base,
-        where=relate(base, folder),
-        doctor=name,
+        exclude=resolve_exclusions(index, sorted(known), exclude),
+        source=Source(base, relate(base, folder), "smic"),
         findings=findings,
         lenient=lenient,
     )
@@ -120,11 +112,12 @@ def _list_clips(
                         else False
                     )
                     if twice:
-                        found, remedy = f"a second folder {row['sample_id']}", "keep one of the two"
+                        sample_id = str(row["sample_id"])
+                        found = f"a second folder {sample_id}"
+                        remedy = f"keep one of the two, or leave both out with corpus.exclude=[{sample_id}]"
+                        where = relate(clip, root)
                         wrong = [
-                            Finding(
-                                "error", "duplicate", relate(clip, root), None, "", found, remedy
-                            )
+                            Finding("error", "duplicate", where, None, sample_id, found, remedy)
                         ]
                     findings += wrong
                     if row and not twice:
@@ -151,10 +144,12 @@ def _read_clip(
     color = name_frames(folder, "image{:06d}.jpg")
     numbers = color.numbers()
     if not numbers:
-        remedy = "expected its frames (.bmp, .jpg or .png, numbered); copy the clip again"
-        finding = Finding(
-            "error", "no frames", where, None, f"{subject}_{clip}", "0 frames", remedy
+        sample_id = f"{subject}_{clip}"
+        remedy = (
+            "expected its frames (.bmp, .jpg or .png, numbered); copy the clip again, or leave it out with "
+            f"corpus.exclude=[{sample_id}]"
         )
+        finding = Finding("error", "no frames", where, None, sample_id, "0 frames", remedy)
         return {}, [finding]
     middle = (numbers[0] + numbers[-1]) // 2
     row = {

@@ -54,8 +54,7 @@ def assert_counts(
     if wrong:
         raise InputError(
             f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); copy it again "
-            "from its source, or set corpus.expected=null and another corpus.name to use a subset "
-            "knowingly"
+            "from its source, or set corpus.expected=null to use a subset knowingly"
         )
 
 

@@ -77,7 +77,7 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
     run.log_artifact(artifact)
 
 
-_PATHS = ("root", "weights", "save_dir", "default_root_dir")
+_PATHS = ("root", "roots", "weights", "save_dir", "default_root_dir")
 
 
 def hide_paths(config: Any) -> Any:

@@ -27,6 +27,8 @@ from merec.corpora.sheets import read_table
         ("R14A", "R14"),
         ("L14B + 2c", "L14 2"),
         ("LT10", "LT10"),
+        ("12R", "R12"),
+        ("14L+6EL", "L14 L6"),
         ("4+4", "4"),
         (12, "12"),
         ("", ""),
@@ -41,7 +43,15 @@ def test_every_way_of_writing_is_read(text: object, units: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "units", "unread"),
-    [("4+smile+12", "4 12", "smile"), ("R12 or R15", "R12", "or R15"), ("4+0+123", "4", "0, 123")],
+    [
+        ("4+smile+12", "4 12", "smile"),
+        ("R12 or R15", "R12", "or R15"),
+        ("4 or 5+7", "4 7", "or 5"),
+        ("AU4 or AU 5 or 6, AU 7", "4 7", "or AU 5, or 6"),
+        ("4 or", "4", "or"),
+        ("L12R", "", "L12R"),
+        ("4+0+123", "4", "0, 123"),
+    ],
 )
 def test_what_cannot_be_read_is_named_and_the_rest_kept(text: str, units: str, unread: str) -> None:
     known, rest = read_action_units(text)

@@ -57,7 +57,9 @@ def test_a_missing_apex_is_the_middle_frame_where_that_is_known(
     assert (note.kind, note.row, note.sample_id) == ("erratum", 2, "sub04_EP12_01f")
     rows = [list(row) for row in ROWS]
     rows[0][4] = "/"
-    with pytest.raises(InputError, match=r"row 0 \(sub01_EP02_01f\): apex '/'"):
+    with pytest.raises(
+        InputError, match=r"row 0 from 0 \(row 2 of the sheet\), sub01_EP02_01f: apex '/'"
+    ):
         read("casme2", made(rows))
 
 

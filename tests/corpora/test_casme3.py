@@ -93,7 +93,8 @@ def test_lists_can_be_joined_by_sample_id(real_casme3: Path, read: Read) -> None
     v2 = read("casme3", real_casme3).index
     dvscl = read("casme3", real_casme3, annotation="dvscl").index
     both = v2.merge(dvscl, on="sample_id")
-    assert len(both) > 600
+    assert len(both) == 858
+    assert set(v2["sample_id"]) - set(dvscl["sample_id"]) == {"spNO.216_d_3647", "spNO.216_e_0"}
     same = both["label_x"] == both["label_y"]
     assert same.mean() > 0.8
     assert dvscl["offset"].isna().all()
@@ -103,7 +104,7 @@ def test_lists_can_be_joined_by_sample_id(real_casme3: Path, read: Read) -> None
 def test_part_c_takes_the_middle_frame_as_apex(real_casme3: Path, read: Read) -> None:
     index = read("casme3", real_casme3, annotation="part_c").index
     first = index.iloc[0]
-    assert first["sample_id"] == "spNO.1_1_373"
+    assert (first["sample_id"], first["corpus"]) == ("spNO.1_1_373", "casme3c")
     assert (first["onset"], first["apex"], first["offset"]) == (373, 379, 385)
     assert [str(unit) for unit in first["action_units"]] == ["R4", "5"]
     assert first["color"].folder == real_casme3 / "Part_C" / "spNO.1" / "color"
@@ -232,13 +233,14 @@ def test_intrinsics_come_from_numbers_or_a_file(made: Callable[..., Path], read:
 @pytest.mark.parametrize(
     ("rows", "message", "kind"),
     [
-        (change(1, emotion="digust"), r"row 1 \(spNO.1_b_166\): emotion 'digust'; did you mean disgust",
+        (change(1, emotion="digust"),
+         r"row 1 from 0 \(row 3 of the sheet\), spNO.1_b_166: emotion 'digust'; did you mean disgust",
          "unknown class"),
         (change(1, Onset=176), r"row 1 .*: onset 176 lies after apex 175", "onset after apex"),
         (change(1, Apex=None), r"row 1 .*: apex is empty", "missing number"),
         (change(1, Apex="/"), r"row 1 .*: apex '/'; expected a frame number", "not a number"),
         (change(1, Subject="spNO.1", Filename="a", Onset=355, Apex=359),
-         r"row 1 .*: sample spNO.1_a_355 stands in row 0 already", "duplicate"),
+         r"row 1 .*: sample spNO.1_a_355 stands in row 0 from 0 .row 2 of the sheet. already", "duplicate"),
     ],
 )  # fmt: skip
 def test_a_bad_row_is_refused_or_leaves_the_index(
@@ -359,15 +361,74 @@ def test_a_wrong_sheet_or_missing_column_is_refused_even_leniently(
         read("casme3", tmp_path, lenient=True)
 
 
-def test_another_corpus_in_this_layout_has_its_own_name_and_no_errata(
+def test_errata_depend_neither_on_the_name_of_the_corpus_nor_of_the_file(
+    tmp_path: Path, made: Callable[..., Path], read: Read
+) -> None:
+    rows = [["spNO.216", "e", 0, 0, 25, "14", "VII", "others"]]
+    mine = read("casme3", made(rows), name="mine", classes=7)
+    assert mine.protocol.name == "mine-7@v2"
+    assert mine.index["corpus"].tolist() == ["mine"]
+    assert mine.index["onset"].tolist() == [1]
+    saved = pd.DataFrame(rows, columns=HEADER)
+    saved.to_csv(tmp_path / "again.csv", index=False)
+    again = read("casme3", tmp_path, annotation="again.csv")
+    assert again.index["onset"].tolist() == [1]
+    (tmp_path / NAME).unlink()
+    saved.to_csv(tmp_path / NAME.replace(".xlsx", ".csv"), index=False)
+    assert read("casme3", tmp_path).protocol.name == "casme3-4@v2"
+    with pytest.raises(InputError, match="merec doctor corpus=casme3`"):
+        read("casme3", made(change(1, Onset=176)), name="mine")
+
+
+def test_a_bad_row_can_be_excluded_as_its_message_says(
     made: Callable[..., Path], read: Read
 ) -> None:
-    root = made([["spNO.216", "e", 0, 0, 25, "14", "VII", "others"]])
-    mine = read("casme3", root, name="synthetic")
-    assert mine.protocol.name == "synthetic-4@v2"
-    assert mine.index["corpus"].tolist() == ["synthetic"]
-    assert mine.index["onset"].tolist() == [0]
-    assert read("casme3", root).index["onset"].tolist() == [1]
+    root = made(change(1, Apex="/", emotion="digust"))
+    expected = {"casme3-4@v2": {"samples": 5, "subjects": 3}}
+    with pytest.raises(InputError, match=r"corpus.exclude=\[spNO.1_b_166\]; and 1 more"):
+        read("casme3", root, expected=expected)
+    for lenient in (False, True):
+        corpus = read("casme3", root, expected=expected, exclude=["spNO.1_b_166"], lenient=lenient)
+        assert {finding.severity for finding in corpus.findings} == {"note"}
+        kinds = [f.kind for f in corpus.findings if f.sample_id == "spNO.1_b_166"]
+        assert kinds == ["not a number", "unknown class"]
+        assert "samples: 4 found, 5 expected" in [f.found for f in corpus.findings]
+        assert corpus.index["row"].tolist() == [0, 2, 3, 4]
+        assert corpus.protocol.name == "casme3-4@v2-subset"
+
+
+def test_a_bad_row_of_no_class_is_a_warning(made: Callable[..., Path], read: Read) -> None:
+    root = made(change(0, Apex="/"))  # others
+    corpus = read("casme3", root, classes=3)
+    assert [f.kind for f in corpus.findings if f.severity == "warning"] == ["not a number"]
+    assert corpus.protocol.name == "casme3-3@v2"
+    with pytest.raises(InputError, match="row 0 from 0"):
+        read("casme3", root, classes=4)
+
+
+def test_the_frames_of_a_bad_row_are_named_if_its_numbers_can_be_read(
+    made: Callable[..., Path], read: Read
+) -> None:
+    rows = change(1, Onset=176)
+    rows[3][HEADER.index("emotion")] = "suprise"
+    rows[4][HEADER.index("Apex")] = "/"
+    rejected = read("casme3", made(rows), lenient=True).rejected
+    assert rejected is not None
+    assert rejected["row"].tolist() == [1, 3]
+    assert rejected.at[1, "color"].path(20).parts[-4:] == ("spNO.14", "c", "color", "20.jpg")
+    left = read("casme3", made(rows), lenient=True, exclude=["spNO.1_b_176"]).rejected
+    assert left is not None
+    assert left["row"].tolist() == [3]
+
+
+def test_excluding_damaged_images_that_no_sample_needs_leaves_a_note(
+    made: Callable[..., Path], read: Read
+) -> None:
+    root = made(ROWS[:2])
+    (root / "error_info_damaged_image_partA.txt").write_text("spNO.9 a 1.jpg  cannot open\n")
+    corpus = read("casme3", root, exclude=["damaged"])
+    assert corpus.protocol.name == "casme3-4@v2"
+    assert "no sample has its onset or apex in" in corpus.findings[-1].found
 
 
 def test_conf_builds_the_corpus(composed: Callable[..., Any], made: Callable[..., Path]) -> None:

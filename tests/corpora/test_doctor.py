@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,8 +117,26 @@ def test_a_sound_corpus_has_no_finding(root, deep):
 
 def test_a_corpus_of_key_frames_lacks_nothing_and_is_called_so(tmp_path):
     root = write_frames(tmp_path, lambda n, onset, apex, offset: n in (onset, apex, offset))
-    seen = look(root)
+    seen = look(root, make_corpus(root, key_frames=True))
     assert (seen.findings, seen.sparse) == ((), ("casme3",))
+
+
+def test_a_full_corpus_that_lost_frames_is_not_taken_for_key_frames(tmp_path):
+    root = write_frames(tmp_path, lambda n, onset, apex, offset: n in (onset, apex, offset))
+    seen = look(root)
+    assert [(f.severity, f.kind, f.row) for f in seen.findings] == [
+        ("warning", "missing frame", row) for row in range(5)
+    ]
+    assert seen.sparse == ()
+
+
+def test_the_files_of_a_bad_row_are_looked_at(root):
+    corpus = make_corpus(root)
+    index = corpus.index
+    name(root, 0, 9).unlink()
+    bad = replace(corpus, index=index[1:], rejected=index[:1].drop(columns="label"))
+    found = one(look(root, bad))
+    assert (found.severity, found.kind, found.row) == ("error", "missing frame", 0)
 
 
 def test_in_a_corpus_of_key_frames_a_key_frame_and_half_a_pair_are_still_missed(tmp_path):
@@ -126,7 +145,7 @@ def test_in_a_corpus_of_key_frames_a_key_frame_and_half_a_pair_are_still_missed(
     )
     name(root, 0, 6).unlink()
     name(root, 1, 6).unlink()
-    found = look(root).findings
+    found = look(root, make_corpus(root, key_frames=True)).findings
     assert [(f.severity, f.kind, f.row) for f in found] == [
         ("error", "missing frame", 1),
         ("warning", "missing frame", 0),
@@ -264,7 +283,7 @@ def test_order_motion_and_duplicates_are_told_by_row(root):
     assert ("error", "apex after offset", 1) in told
     assert ("note", "onset is apex", 2) in told
     assert ("warning", "duplicate", 3) in told
-    assert "spNO.2_a_1 (row 2)" in next(f.found for f in found if f.kind == "duplicate")
+    assert "spNO.2_a_1 (row 2 from 0)" in next(f.found for f in found if f.kind == "duplicate")
 
 
 def test_what_the_loader_found_is_kept_and_not_said_twice(root):
@@ -362,7 +381,7 @@ def test_a_camera_of_another_size_is_told_once(root):
     camera = Camera(100, 100, 48, 32, 96, 64)
     corpus = make_corpus(root)
     found = one(look(root, Corpus(corpus.protocol, corpus.index, None, (), camera)))
-    assert "most frames are 48×32 px, corpus.camera is for 96×64" in found.found
+    assert "most frames are 48×32 px, corpus.intrinsics is for 96×64" in found.found
 
 
 def test_a_corpus_recorded_in_grey_is_noted_once(root):

@@ -53,11 +53,24 @@ def test_an_erratum_follows_its_sample_to_another_row(monkeypatch: pytest.Monkey
     assert note.row == 0
 
 
+ELSEWHERE = ["spNO.2", "b", "500", "510", "520"]
+
+
 def test_an_erratum_never_lands_on_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = ["spNO.2", "b", "500", "510", "520"]
-    mended, (note,) = mend(monkeypatch, make(OTHER, elsewhere), ERRATUM)
-    assert mended.equals(make(OTHER, elsewhere))
-    assert note.kind == "erratum not applicable"
+    mended, notes = mend(monkeypatch, make(OTHER, ELSEWHERE), ERRATUM)
+    assert mended.equals(make(OTHER, ELSEWHERE))
+    assert notes == []
+
+
+def test_what_is_not_applicable_is_noted_only_in_a_list_to_which_others_apply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = {"subject": "spNO.1", "clip": "a", "was": {"onset": 10}, "set": {"onset": 11}}
+    both = {"list": [{"why": "a slip", **ERRATUM}, {"why": "a slip", **first}]}
+    monkeypatch.setattr(errata, "read_errata", lambda: both)
+    _, notes = apply_errata(make(OTHER, ELSEWHERE), "list", "sheet.xlsx")
+    assert [note.kind for note in notes] == ["erratum", "erratum not applicable"]
+    assert apply_errata(make(ELSEWHERE), "list", "sheet.xlsx")[1] == []
 
 
 @pytest.mark.parametrize("row", [OTHER, ["spNO.2", "b", "2647", "2668", "2694"]])
@@ -84,7 +97,12 @@ def test_two_rows_that_fit_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> No
         ("15", "12", {"offset": "outside"}, {"offset": 40}, ("15", "40")),
         ("15", "12", {"offset": "outside"}, {"offset": 14}, ("15", "unknown")),  # fits no better
         ("15", "15", {"offset": "outside"}, {"offset": 40}, ("15", "15")),
-        ("/", "30", {"apex": "outside"}, {"apex": "middle"}, ("/", "30")),
+        ("/", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
+        ("-1", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
+        ("", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
+        ("15", "/", {"offset": "outside"}, {"offset": 40}, ("15", "40")),
+        ("/", "-1", {"apex": "outside"}, {"apex": "middle"}, ("/", "-1")),  # no middle to take
+        ("middle", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
     ],
 )
 def test_a_number_counts_as_outside_only_if_it_is(
@@ -95,6 +113,13 @@ def test_a_number_counts_as_outside_only_if_it_is(
     assert (mended.at[0, "apex"], mended.at[0, "offset"]) == expected
 
 
+def test_a_made_corpus_with_the_subjects_of_the_official_one_is_left_alone() -> None:
+    table = make(["spNO.40", "e", "12", "15", "20"], ["spNO.216", "d", "5", "9", "12"])
+    mended, notes = apply_errata(table, "casme3 part A", "sheet.xlsx")
+    assert mended.equals(table)
+    assert notes == []
+
+
 def test_a_row_beyond_the_end_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     table = make(OTHER)
     rule = {"row": 9, "was": {"apex": "outside"}, "set": {"apex": "middle"}}
@@ -102,7 +127,7 @@ def test_a_row_beyond_the_end_is_passed_over(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_official_erratum_says_where_what_and_why() -> None:
-    assert set(read_errata()) == {"casme3@v2", "casme3@v1", "casme2", "samm"}
+    assert set(read_errata()) == {"casme3 part A", "casme2", "samm"}
     for entries in read_errata().values():
         for entry in entries:
             assert (

@@ -65,6 +65,14 @@ def test_what_was_mended_is_noted(made: Callable[..., Path], read: Read) -> None
     assert corpus.index.at[3, "apex"] == 350
 
 
+@pytest.mark.parametrize("cell", ["/", "-1", None])
+def test_an_apex_that_is_no_number_is_mended_where_it_is_known_to_be_wrong(
+    made: Callable[..., Path], read: Read, cell: Any
+) -> None:
+    rows = [row(28, "028_4_1", 300, cell, 400, "4", "Other")]
+    assert read("samm", made(rows)).index.at[0, "apex"] == 350
+
+
 def test_an_apex_inside_is_left_as_annotated(made: Callable[..., Path], read: Read) -> None:
     rows = [row(28, "028_4_1", 300, 310, 400, "4", "Other")]
     corpus = read("samm", made(rows))
@@ -84,7 +92,10 @@ def test_rows_known_to_be_wrong_are_mended_by_number(made: Callable[..., Path], 
     index = read("samm", made(rows)).index
     assert index["offset"].isna().sum() == 1
     rows[10][4] = 5
-    with pytest.raises(InputError, match=r"row 10 .*: onset 10 lies after apex 5"):
+    with pytest.raises(
+        InputError,
+        match=r"row 10 from 0 \(row 25 of the sheet\), 009_009_1_10: onset 10 lies after apex 5",
+    ):
         read("samm", made(rows))
 
 

@@ -67,6 +67,10 @@ def test_bad_folders_are_refused_or_left_out(made: Callable[..., Path], read: Re
         read("smic", root)
     corpus = read("smic", root, lenient=True)
     assert len(corpus.index) == 3
+    duplicate = "s04_s04_po_01"
+    left = read("smic", root, exclude=[duplicate, "s04_s04_po_02"], lenient=True)
+    kinds = {finding.kind for finding in left.findings if finding.severity == "error"}
+    assert kinds == {"unknown class", "clip name"}
     errors = {finding.where: finding.kind for finding in corpus.findings}
     assert errors == {
         "HS/s04/micro/negativ": "unknown class",

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from merec.corpora.doctor.files import Folders, find_sparse, judge_files
+from merec.corpora.doctor.files import Folders, judge_files
 from merec.corpora.doctor.pixels import judge_pixels
 from merec.corpora.doctor.rows import judge_rows
-from merec.corpora.doctor.samples import Clip, collect_clips
+from merec.corpora.doctor.samples import Footage, collect_clips
 from merec.corpora.doctor.scan import Scan, scan_clips
 from merec.types import Corpus, Finding
 
@@ -32,7 +32,7 @@ class Examination:
         color: Number of them that lie on disk in colour.
         depth: The same in depth.
         opened: Number of images that were opened.
-        sparse: Data sets of which only key frames lie there, so that frames between are not missing.
+        sparse: Data sets of which only key frames were written, as `Corpus.key_frames` says.
     """
 
     corpus: Corpus
@@ -64,12 +64,11 @@ def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -
     root = root.expanduser() if root else None
     clips = collect_clips(corpus)
     scans = _scan(clips, deep, jobs)
-    sparse = find_sparse(clips, scans)
     folders = Folders()
     found = list(corpus.findings)
     found += judge_rows(clips, root, corpus.findings)
     for clip, scan in zip(clips, scans, strict=True):
-        found += judge_files(clip, scan, sparse, folders, root)
+        found += judge_files(clip, scan, corpus.key_frames, folders, root)
     found += folders.find_lookalikes([clip.color.folder for clip in clips], root)
     found += judge_pixels(clips, scans, corpus.camera, root)
     wanted = color = depth = 0
@@ -88,11 +87,11 @@ def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -
         color,
         depth,
         opened,
-        tuple(sorted(sparse)),
+        tuple(sorted(corpus.index["corpus"].unique())) if corpus.key_frames else (),
     )
 
 
-def _scan(clips: Sequence[Clip], deep: bool, jobs: int) -> list[Scan]:
+def _scan(clips: Sequence[Footage], deep: bool, jobs: int) -> list[Scan]:
     console = Console(stderr=True)
     scans = scan_clips([clip.make_request() for clip in clips], deep, jobs)
     return list(
@@ -107,7 +106,7 @@ def _scan(clips: Sequence[Clip], deep: bool, jobs: int) -> list[Scan]:
     )
 
 
-def _merge(findings: Sequence[Finding], clips: Sequence[Clip]) -> list[Finding]:
+def _merge(findings: Sequence[Finding], clips: Sequence[Footage]) -> list[Finding]:
     """Where not one clip of the protocol has its folder, say so once: the root is wrong, not the clips."""
     total = len([clip for clip in clips if any(sample.scored for sample in clip.samples)])
     merged = list(findings)

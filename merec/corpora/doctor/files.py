@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import Clip, Sample, format_ranges, name_keys, relate
+from merec.corpora.doctor.samples import Footage, Sample, format_ranges, name_keys
 from merec.corpora.doctor.scan import Listing, Scan
+from merec.corpora.folders import relate
 from merec.types import Finding, Frames
 
 _AGAIN = "copy the clip again from its source, or leave the sample out (corpus.exclude)"
@@ -62,32 +63,10 @@ class Folders:
         return found
 
 
-def find_sparse(clips: Sequence[Clip], scans: Sequence[Scan]) -> set[str]:
-    """Data sets of which only key frames lie on disk, as `merec synthesize frames=key` renders them.
-
-    There the frames between are a choice, not missing: more than half of the samples lack some of them,
-    and a fifth of them all or more lies nowhere.
-    """
-    counts: dict[str, list[tuple[int, int]]] = {}
-    for clip, scan in zip(clips, scans, strict=True):
-        there = _all_numbers(scan.color)
-        for sample in clip.samples:
-            between = sample.numbers - sample.keys
-            if len(between) > 4 and sample.numbers & there:
-                counts.setdefault(sample.corpus, []).append((len(between - there), len(between)))
-    sparse = set()
-    for corpus, samples in counts.items():
-        gapped = sum(missing > 0 for missing, _ in samples)
-        missing, between = (sum(column) for column in zip(*samples, strict=True))
-        if gapped > len(samples) / 2 and missing >= between / 5:
-            sparse.add(corpus)
-    return sparse
-
-
 def judge_files(
-    clip: Clip, scan: Scan, sparse: Collection[str], folders: Folders, root: Path | None
+    clip: Footage, scan: Scan, key_frames: bool, folders: Folders, root: Path | None
 ) -> Iterator[Finding]:
-    """Compare a clip's folders with what its samples need."""
+    """Compare a clip's folders with what its samples need: every frame, unless `key_frames` were written."""
     trouble = _judge_folder(clip.samples, clip.color, scan.color, "", folders, root)
     if trouble:
         yield from trouble
@@ -104,7 +83,7 @@ def judge_files(
         yield from _judge_numbering(sample, clip.color, scan.color, whole, root)
         if not whole & color:
             continue  # said by then
-        required = sample.keys if sample.corpus in sparse else whole
+        required = sample.keys if key_frames and sample.frames else whole
         gone = (required | (depth & whole)) - color
         yield from _report(sample, "missing frame", clip.color, gone, whole, root)
         yield from _report_empty(sample, clip.color, scan.color, whole, root)

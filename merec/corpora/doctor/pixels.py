@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import Clip, format_ranges, name_keys, relate
+from merec.corpora.doctor.samples import Footage, format_ranges, name_keys
 from merec.corpora.doctor.scan import Pixels, Scan
+from merec.corpora.folders import relate
 from merec.types import Camera, Finding, Frames
 
 NEARLY_EMPTY = 0.05  # share of valid pixels
@@ -18,7 +19,7 @@ Problem = tuple[str, str, str]  # kind, found, remedy
 
 
 def judge_pixels(
-    clips: Sequence[Clip], scans: Sequence[Scan], camera: Camera | None, root: Path | None
+    clips: Sequence[Footage], scans: Sequence[Scan], camera: Camera | None, root: Path | None
 ) -> Iterator[Finding]:
     """Judge every opened image; a property of the whole corpus is told once."""
     sizes = Counter(size for scan in scans for size in _sizes(scan.color_pixels))
@@ -32,8 +33,8 @@ def judge_pixels(
                 "",
                 None,
                 "",
-                f"most frames are {_write(usual)}, corpus.camera is for {camera.width}×{camera.height}",
-                "expected the camera of these frames; set corpus.camera to it, or corpus.root",
+                f"most frames are {_write(usual)}, corpus.intrinsics is for {camera.width}×{camera.height}",
+                "expected the camera of these frames; set corpus.intrinsics to it, or corpus.root",
             )
     grey = _find_grey(clips, scans)
     for name in sorted(grey):
@@ -97,7 +98,7 @@ def _judge_depth(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
 
 
 def _gather(
-    clip: Clip,
+    clip: Footage,
     frames: Frames,
     opened: Mapping[int, Pixels],
     judge: Callable[[int, Pixels], Iterator[Problem]],
@@ -124,7 +125,7 @@ def _gather(
             yield sample.report(severity, kind, relate(where, root), f"{numbers}: {found}", remedy)
 
 
-def _find_frozen(clip: Clip, scan: Scan, root: Path | None) -> Iterator[Finding]:
+def _find_frozen(clip: Footage, scan: Scan, root: Path | None) -> Iterator[Finding]:
     for sample in clip.samples:
         onset, apex = sample.frames.get("onset"), sample.frames.get("apex")
         if onset is None or apex is None or onset == apex:
@@ -136,7 +137,7 @@ def _find_frozen(clip: Clip, scan: Scan, root: Path | None) -> Iterator[Finding]
             yield sample.report("warning", "frozen clip", where, found, _AGAIN)
 
 
-def _find_grey(clips: Sequence[Clip], scans: Sequence[Scan]) -> set[str]:
+def _find_grey(clips: Sequence[Footage], scans: Sequence[Scan]) -> set[str]:
     """Data sets of which more than half of the opened frames are grey."""
     counts: dict[str, list[bool]] = {}
     for clip, scan in zip(clips, scans, strict=True):

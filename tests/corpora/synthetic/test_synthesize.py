@@ -21,7 +21,7 @@ from merec.config import home
 from merec.corpora.casme3_frames import read_camera
 from merec.corpora.synthetic import synthesize as module
 from merec.corpora.synthetic.annotation import MICRO_COLUMNS, MICRO_FILE
-from merec.corpora.synthetic.settings import locate_cached
+from merec.corpora.synthetic.settings import RENDERER, locate_cached
 from merec.corpora.synthetic.synthesize import MANIFEST, is_finished, synthesize
 from merec.corpora.synthetic.truth import locate_truth
 from merec.errors import InputError
@@ -29,6 +29,15 @@ from merec.errors import InputError
 SIZE = (320, 240)
 SMALL = ("subjects=2", "samples=2", f"width={SIZE[0]}", f"height={SIZE[1]}")
 Usage = namedtuple("Usage", "total used free")
+# Mean grey of 12×12 blocks around the face in each subject's first frame.
+PIXELS = (
+    "a9a3705b596248769f9fa1a3a871adc8cbcccc9f859fa0a2a681bdcbccd1d2ca7c9ea0a1a586bbc6cacacdc77e9e9fa1"
+    "a3888f9bb797a3b8979d9e9fa2a3a9b5cdb7aec5b99c9c9da2a7c1bbccc6cac5ac9a9a9ba19fb5adb4c4c5bb9a98989a"
+    "a29fa2a8a7b8bca997969698a2a5959c9daba49f96949496a29b9b8f9fa6b0c2a69092947681a19ea2bbc6c8c7818591"
+    "9b9998999784797c91aeb0b09e9c9b9786a5aea4918cb0b1a2a09f84b1c5c8c4b486abb3a5a4a280bac4c8c1b7898cb4"
+    "a8a79877b3b1bab3a9906bb4abaa9c65ac85af8f8e8d68b4adaca067b6b6beadb68e69b4adada278abb9aba6b19584b2"
+    "adadadada9ab9893a0acafb0adadadadad9ba79d99aeadadacacad9fb4ad8884949294aaab926351c2bbaea1a48f4656"
+)
 
 
 @pytest.fixture
@@ -168,6 +177,32 @@ def test_a_killed_run_goes_on_where_it_stopped_and_touches_nothing_else(
     assert names == whole - again
 
 
+def test_a_frame_that_was_lost_or_emptied_is_rendered_again(
+    rendered, copy, render_settings, read_bytes
+):
+    clip = next(path for path in sorted(copy.glob("spNO.2/*")))
+    lost, emptied = sorted((clip / "color").iterdir())[0], sorted((clip / "depth").iterdir())[-1]
+    lost.unlink()
+    emptied.write_bytes(b"")
+    synthesize(copy, render_settings(), jobs=1)
+    assert read_bytes(copy) == read_bytes(rendered)
+
+
+def test_other_pixels_need_another_renderer_number(rendered):
+    """If this fails, the renderer changed: raise RENDERER, lest a cache mix both, and renew the figures."""
+    means = []
+    for subject in ("spNO.1", "spNO.2"):
+        file = min((rendered / subject / "a" / "color").iterdir(), key=lambda path: int(path.stem))
+        face = Image.open(file).convert("L").crop((80, 40, 240, 200))
+        means.append(np.asarray(face.resize((12, 12), Image.Resampling.BOX)).ravel())
+    expected = np.frombuffer(bytes.fromhex(PIXELS), np.uint8).reshape(2, -1)
+    assert RENDERER == 2
+    # Two levels of room, for other processors round otherwise.
+    assert np.abs(np.array(means).astype(int) - expected).max() <= 2, bytes(
+        np.concatenate(means)
+    ).hex()
+
+
 def test_a_whole_corpus_is_not_rendered_again(rendered, copy, monkeypatch, read_bytes):
     monkeypatch.setattr(module, "_film", lambda *_: pytest.fail("a clip was rendered"))
     settings = module.Settings(**{k: v for k, v in _settings_of(copy).items() if k != "renderer"})
@@ -214,7 +249,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     asked = []
     monkeypatch.setattr(shutil, "disk_usage", lambda at: asked.append(at) or Usage(9, 9, 1e6))
     with pytest.raises(
-        InputError, match=r"has 0\.0 GB free, but 27 frames of 4000×3000 need.*0\.4"
+        InputError, match=r"has 1 MB free, but 27 frames of 4000×3000 need about 421 MB"
     ):
         synthesize(tmp_path / "a" / "b", render_settings(width=4000, height=3000), jobs=1)
     assert asked == [tmp_path]
@@ -383,6 +418,7 @@ def test_a_twin_is_written_with_the_subjects_clips_and_numbers_of_its_table(
     pd.DataFrame(rows, columns=list(MICRO_COLUMNS)).to_excel(table, sheet_name="label", index=False)
     planned = []
     monkeypatch.setattr(module, "find_asset", lambda name: table)
+    monkeypatch.setattr(module, "load_head_model", lambda wheel, cache: None)
     monkeypatch.setattr(module, "_render_all", lambda *given: planned.extend(given[3]) or 0)
     monkeypatch.setattr(module, "_finish", lambda *given: None)
     root = tmp_path / "twin"

@@ -1,0 +1,216 @@
+"""The rows of an annotation: spelling, numbers, emotions, action units, labels."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.action_units import read_action_units
+from merec.corpora.errata import MIDDLE, UNKNOWN
+from merec.types import Finding, Frames, InputError
+
+ClassMap = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a corpus is read from, for messages.
+
+    Attributes:
+        file: The annotation, or the folder that was listed.
+        where: The same relative to the corpus's root, for findings.
+        choice: Name of the corpus in conf/corpus, for `merec doctor corpus=…`.
+        first_row: Number that a spreadsheet shows beside row 0 of the annotation; `None` without a sheet.
+    """
+
+    file: Path | str
+    where: str
+    choice: str
+    first_row: int | None = None
+
+    def name_row(self, row: int) -> str:
+        """A row as merec and as a spreadsheet number it: `row 10 from 0 (row 12 of the sheet)`."""
+        sheet = "" if self.first_row is None else f" (row {self.first_row + row} of the sheet)"
+        return f"row {row} from 0{sheet}"
+
+
+def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) -> ClassMap:
+    """The class map of `classes` classes.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if classes not in class_maps:
+        known = ", ".join(str(number) for number in sorted(class_maps))
+        raise InputError(
+            f"corpus.classes={classes}, but {name} has maps to {known} classes; take one"
+        )
+    return class_maps[classes]
+
+
+def mend_spelling(
+    texts: pd.Series, mended: pd.Series, what: str, where: str
+) -> tuple[pd.Series, list[Finding]]:
+    """Take the mended spelling; one note says how often each other spelling stood there."""
+    changed = texts[texts != mended]
+    if changed.empty:
+        return mended, []
+    counts = (changed + " → " + mended[changed.index]).value_counts()
+    shown = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
+    more = f"; and {len(counts) - 4} more" if len(counts) > 4 else ""
+    found = f"{len(changed)} of {len(texts)} rows: {shown}{more}"
+    note = Finding("note", f"spelling of {what}", where, None, "", found, "mended; nothing to do")
+    return mended, [note]
+
+
+def mend_emotions(
+    texts: pd.Series, spellings: Mapping[str, str], where: str
+) -> tuple[pd.Series, list[Finding]]:
+    """Lower case, and the official variants in `spellings`; noted where a table spells in two ways."""
+    plain = texts.str.casefold()
+    mended = plain.map(lambda text: spellings.get(text, text))
+    usual = texts.groupby(mended).agg(lambda same: same.value_counts().index[0])
+    return mended, mend_spelling(texts, mended.map(usual), "classes", where)[1]
+
+
+def read_rows(
+    table: pd.DataFrame,
+    emotions: Sequence[str],
+    scored: Collection[str],
+    fps: float | int,
+    source: Source,
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Turn the text of an annotation into numbers and action units, and say which rows are no samples.
+
+    Args:
+        table: Text columns `sample_id`, `subject`, `clip`, `onset`, `apex` (a number, or `middle`),
+            `offset` (a number, or `unknown`), `action_units`, `emotion` (spelling mended), indexed by row.
+        emotions: Every emotion that may be annotated.
+        scored: Those of some class: a bad row of another emotion is left out anyway, so only a warning.
+        fps: Frames/s of the videos.
+        source: What `table` was read from.
+
+    Returns:
+        The rows with the columns of `Corpus.index` but `corpus`, `label`, `color` and `depth`, and with
+        `sound`: False for a row that is no sample for an error, though its numbers can be read; other bad
+        rows are left out. And what was found.
+    """
+    findings: list[Finding] = []
+    samples: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for row, cells in zip(table.index, table.to_dict("records"), strict=True):
+        sample_id, emotion = str(cells["sample_id"]), str(cells["emotion"])
+
+        def report(
+            severity: str, kind: str, found: str, remedy: str, row: int = row, name: str = sample_id
+        ) -> None:
+            findings.append(Finding(severity, kind, source.where, int(row), name, found, remedy))
+
+        numbers, wrong = _read_numbers(cells)
+        wrong += _judge_emotion(emotion, emotions)
+        if sample_id in seen:
+            first = f"sample {sample_id} stands in {source.name_row(seen[sample_id])} already"
+            wrong.append(("duplicate", first, "keep one of the two rows"))
+        if numbers and numbers[0] > numbers[1]:
+            found = f"onset {numbers[0]} lies after apex {numbers[1]}"
+            remedy = "expected onset ≤ apex ≤ offset; correct the row, or take the official file"
+            wrong.append(("onset after apex", found, remedy))
+        known = emotion in emotions
+        for kind, found, remedy in wrong:
+            if known and emotion not in scored:
+                report("warning", kind, found, f"{remedy}; of no class here, and left out anyway")
+            else:
+                leave = f"or leave it out with corpus.exclude=[{sample_id}]"
+                report("error", kind, found, f"{remedy}, {leave}")
+        if numbers is None or (wrong and (sample_id in seen or (known and emotion not in scored))):
+            continue
+        if not wrong:
+            seen[sample_id] = int(row)
+        onset, apex, offset = numbers
+        if offset is not None and offset < apex:
+            if not wrong:
+                found = f"apex {apex} lies after offset {offset}"
+                report("warning", "apex after offset", found, "the offset counts as unknown")
+            offset = None
+        units, unread = read_action_units(cells["action_units"])
+        if unread:
+            kept = "+".join(map(str, units)) or "none"
+            remedy = f"expected action units such as 4, R12 or T18; kept {kept}"
+            report("warning", "action unit", f"{unread!r} in {cells['action_units']!r}", remedy)
+        kept_cells = {key: cells[key] for key in ("sample_id", "subject", "clip", "emotion")}
+        samples.append(
+            {**kept_cells, "onset": onset, "apex": apex, "offset": offset, "fps": fps}
+            | {"action_units": units, "row": int(row), "sound": not wrong}
+        )
+    columns = ["sample_id", "subject", "clip", "onset", "apex", "offset", "fps", "emotion"]
+    index = pd.DataFrame(samples, columns=[*columns, "action_units", "row", "sound"])
+    index["offset"] = pd.array([row["offset"] for row in samples], dtype="Int64")
+    kinds = {"onset": "int64", "apex": "int64", "row": "int64", "fps": "float64", "sound": "bool"}
+    return index.astype(kinds), findings
+
+
+def _read_numbers(
+    cells: Mapping[Any, Any],
+) -> tuple[tuple[int, int, int | None] | None, list[tuple[str, str, str]]]:
+    """Onset, apex and offset, and what is wrong with them."""
+    wrong = []
+    for key in ("onset", "apex", "offset"):
+        text = str(cells[key])
+        if text.isdecimal() or (key, text) in (("offset", UNKNOWN), ("apex", MIDDLE)):
+            continue
+        remedy = "expected a frame number; fill it in, or take the official file"
+        if text:
+            wrong.append(("not a number", f"{key} {text!r}", remedy))
+        else:
+            wrong.append(("missing number", f"{key} is empty", remedy))
+    if wrong:
+        return None, wrong
+    onset = int(cells["onset"])
+    offset = None if cells["offset"] == UNKNOWN else int(cells["offset"])
+    if cells["apex"] != MIDDLE:
+        return (onset, int(cells["apex"]), offset), []
+    if offset is None or offset < onset:
+        found = f"no apex, and no middle between onset {onset} and offset {cells['offset']}"
+        return None, [("missing number", found, "fill in the apex or the offset")]
+    return (onset, (onset + offset) // 2, offset), []
+
+
+def _judge_emotion(emotion: str, emotions: Sequence[str]) -> list[tuple[str, str, str]]:
+    if emotion in emotions:
+        return []
+    near = difflib.get_close_matches(emotion, emotions, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    remedy = f"{hint}Expected one of {', '.join(emotions)}; correct the spelling"
+    return [("unknown class", f"emotion {emotion!r}", remedy)]
+
+
+def label_samples(
+    rows: pd.DataFrame, class_map: ClassMap, corpus: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give each sample the number of its class; those of no class are left out.
+
+    Args:
+        rows: As `read_rows` gives them, with their frames.
+        class_map: Class → its emotions, in label order.
+        corpus: Name of the data set.
+
+    Returns:
+        `Corpus.index` and `Corpus.rejected`.
+    """
+    label = {emotion: n for n, names in enumerate(class_map.values()) for emotion in names}
+    sound = rows["sound"]
+    rows = rows.drop(columns="sound")
+    rows.insert(1, "corpus", corpus)
+    kept = rows[sound & rows["emotion"].isin(list(label))].reset_index(drop=True)
+    kept.insert(4, "label", kept["emotion"].map(label).astype("int64"))
+    return kept, rows[~sound].reset_index(drop=True)
+
+
+def add_frames(index: pd.DataFrame, frames: Sequence[tuple[Frames, Frames | None]]) -> pd.DataFrame:
+    """Columns `color` and `depth`, one pair per row, with `row` behind them."""
+    color = pd.Series([pair[0] for pair in frames], index=index.index, dtype=object)
+    depth = pd.Series([pair[1] for pair in frames], index=index.index, dtype=object)
+    return index.drop(columns="row").assign(color=color, depth=depth, row=index["row"])
