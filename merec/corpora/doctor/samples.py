@@ -111,7 +111,7 @@ def _make_sample(row: dict[Any, Any], scored: bool) -> Sample:
     names = [name for name in ("onset", "apex", "offset") if not pd.isna(row.get(name))]
     return Sample(
         sample_id=str(row["sample_id"] if "sample_id" in row else row["clip_id"]),
-        row=None if pd.isna(number) else int(number),
+        row=None if number is None or pd.isna(number) else int(number),
         corpus=str(row["corpus"]),
         subject=str(row["subject"]),
         clip=str(row["clip"]),
