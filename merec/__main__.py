@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from merec.errors import InputError
 
@@ -30,6 +31,14 @@ usage: merec VERB …
               deep=true opens every image, not only onset and apex; jobs=N processes;
               out=FILE.csv|null (default runs/doctor/NAME.csv); exit code 1 if there are
               errors, with strict=true also if there are warnings
+  prepare   make the features of a corpus: aligned crops, motion, depth, points of regions
+              merec prepare corpus=casme3 [corpus.KEY=VALUE] [features.KEY=VALUE]
+              jobs=N processes; out=FILE.csv|null (default runs/prepare/NAME.csv) gets a row
+              per sample with the reason if it failed; with strict=true exit code 1 if one
+              did; the same command goes on where it was interrupted
+  inspect   look at samples: a sheet of pictures and an interactive cloud of points
+              merec inspect SAMPLE corpus=casme3 [out=runs/inspect]
+              merec inspect corpus=casme3 [count=9] writes a page of several
 
 Runs lie in runs/CORPUS/TASK/…; the same command resumes a run that was interrupted.
 Data is found below MEREC_DATA, or where corpus.root=FOLDER says.
@@ -115,7 +124,9 @@ def doctor(arguments: list[str]) -> int:
     Returns:
         1 if there are errors, or with `strict=true` warnings; else 0.
     """
-    options, overrides = _split_options(arguments)
+    options, overrides = _split_options(
+        "doctor", arguments, {"deep": "false", **_COMMON}, ("corpus",)
+    )
     name = next((text[7:] for text in overrides if text.startswith("corpus=")), None)
     from merec.config import build, compose_node, list_choices, takes
 
@@ -139,23 +150,104 @@ def doctor(arguments: list[str]) -> int:
     return int(examination.count("error") > 0 or (strict and examination.count("warning") > 0))
 
 
-def _split_options(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Options of the doctor, and overrides of its corpus."""
-    options = {"deep": "false", "jobs": "-1", "out": "", "strict": "false"}
+def prepare(arguments: list[str]) -> int:
+    """Make a corpus's features: `merec prepare corpus=NAME [features.KEY=VALUE…] [jobs=N] [out=FILE]`.
+
+    Returns:
+        1 if a sample failed and `strict=true`; else 0.
+    """
+    groups = ("corpus", "features")
+    options, overrides = _split_options("prepare", arguments, dict(_COMMON), groups)
+    strict = _read_flag("prepare", "strict", options["strict"])
+    jobs = _read_jobs("prepare", options["jobs"])
+    corpus, features = _build_corpus_and_features("prepare", overrides)
+    name = next(text[7:] for text in overrides if text.startswith("corpus="))
+    from merec.features.prepare import choose_modality, describe_failures
+    from merec.files import atomic
+
+    modality = choose_modality(corpus, features)
+    table = features.prepare(corpus, jobs, [("points", modality)])
+    out = Path(options["out"] or f"runs/prepare/{name}.csv") if options["out"] != "null" else None
+    if out:
+        with atomic(out) as part:
+            table.to_csv(part, index=False)
+    failures = describe_failures(table, features.store.root, out)
+    sys.stdout.write(failures)
+    failed = int((table["status"] == "failed").sum())
+    if strict and failed:
+        sys.stderr.write(
+            f"merec: error: {failed} of {len(table)} samples cannot be used; mend them, leave them out with "
+            "corpus.exclude, or set strict=false\n"
+        )
+    return int(strict and failed > 0)
+
+
+def inspect(arguments: list[str]) -> None:
+    """Look at samples: `merec inspect [SAMPLE…] corpus=NAME [features.KEY=VALUE…] [count=N] [out=FOLDER]`."""
+    samples = [text for text in arguments if "=" not in text and not text.startswith("-")]
+    rest = [text for text in arguments if text not in samples]
+    groups = ("corpus", "features")
+    options, overrides = _split_options(
+        "inspect", rest, {"count": "9", "out": "runs/inspect"}, groups
+    )
+    corpus, features = _build_corpus_and_features("inspect", overrides)
+    from merec.reporting.inspect import inspect_corpus, inspect_sample
+
+    out = Path(options["out"])
+    if not samples:
+        if not options["count"].isdecimal():
+            raise InputError(f"merec inspect: count={options['count']} is no number of samples")
+        sys.stdout.write(f"{inspect_corpus(corpus, features, int(options['count']), out)}\n")
+    names = corpus.index["sample_id"].tolist()
+    for sample in samples:
+        if sample not in names:
+            from difflib import get_close_matches
+
+            near = get_close_matches(sample, names, n=3) or names[:3]
+            raise InputError(f"there is no sample {sample}; there are {', '.join(near)}, …")
+        for file in inspect_sample(corpus, names.index(sample), features, out):
+            sys.stdout.write(f"{file}\n")
+
+
+def _build_corpus_and_features(verb: str, overrides: list[str]) -> tuple[Any, Any]:
+    """What overrides of the groups corpus and features describe."""
+    from merec.config import build, compose_node, list_choices
+
+    if not any(text.startswith("corpus=") for text in overrides):
+        raise InputError(
+            f"merec {verb} needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"
+        )
+    own = {
+        group: [
+            text for text in overrides if text.lstrip("+~").startswith((f"{group}=", f"{group}."))
+        ]
+        for group in ("corpus", "features")
+    }
+    features = build(compose_node("features", own["features"]))
+    return build(compose_node("corpus", own["corpus"])), features
+
+
+_COMMON = {"jobs": "-1", "out": "", "strict": "false"}
+
+
+def _split_options(
+    verb: str, arguments: list[str], options: dict[str, str], groups: tuple[str, ...]
+) -> tuple[dict[str, str], list[str]]:
+    """Options of a verb with those that were given, and overrides of groups of the config."""
     overrides = []
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in options:
             options[key] = value
-        elif equals and key.lstrip("+~").partition(".")[0] == "corpus":
+        elif equals and key.lstrip("+~").partition(".")[0] in groups:
             overrides.append(argument)
         else:
             from difflib import get_close_matches
 
-            takes = ["corpus", *options]
+            takes = [*groups, *options]
             near = get_close_matches(key.partition(".")[0], takes, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
-            raise InputError(f"merec doctor does not know {argument}; {hint}")
+            raise InputError(f"merec {verb} does not know {argument}; {hint}")
     return options, overrides
 
 
@@ -198,6 +290,8 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": compare,
     "synthesize": synthesize,
     "doctor": doctor,
+    "inspect": inspect,
+    "prepare": prepare,
 }
 
 
@@ -234,6 +328,7 @@ def main() -> int:
         resumes = {
             "train": "; the same command goes on from the last finished fold",
             "synthesize": "; the same command goes on from the last finished clip",
+            "prepare": "; the same command goes on, finished samples are kept",
         }
         sys.stderr.write(f"merec: interrupted{resumes.get(verb, '')}\n")
         return stop.args[0] if stop.args else 130

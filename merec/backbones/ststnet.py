@@ -22,6 +22,8 @@ class STSTNet(nn.Module):
         size: Height and width of the flow map, px; 28 in the paper.
     """
 
+    reads = "flow_map"
+
     def __init__(
         self, in_channels: int, num_classes: int, streams: Sequence[int], dropout: float, size: int
     ):

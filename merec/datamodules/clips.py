@@ -1,74 +1,36 @@
-"""The samples of a corpus as batches: who is trained on, who is held out, in what order and scale."""
+"""The samples of a corpus for training: who is trained on, who is held out, in which modality and scale."""
 
 import copy
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
+from merec.datamodules.augment import Augmentation
+from merec.datamodules.batches import (
+    Augmenter,
+    Clips,
+    OrderedBatches,
+    Scale,
+    SeededBatches,
+    measure_scale,
+    pack,
+    rescale,
+)
+from merec.datamodules.choices import check_augmentation, check_scaling, choose_channels
 from merec.evaluation.leakage import assert_subjects_disjoint
-from merec.features.flow_map import CHANNELS
-from merec.features.measured import add_flow_maps
-from merec.seeding import derive_seed
+from merec.evaluation.protocol import describe_protocol
+from merec.features.prepare import FeatureStore
 from merec.types import Batch, Corpus, InputError
 
-Rows = Int[np.ndarray, " rows"]
-
-
-class Clips(Dataset):
-    """All samples in memory, fetched a whole batch at a time (one indexing instead of 256)."""
-
-    def __init__(
-        self,
-        inputs: Float[Tensor, "samples channels height width"],
-        label: Int[Tensor, " samples"],
-        sample_id: np.ndarray,
-    ):
-        self.inputs, self.label, self.sample_id = inputs, label, sample_id
-
-    def __getitem__(self, rows: Rows) -> Batch:
-        return Batch(self.inputs[rows], self.label[rows], self.sample_id[rows])
-
-
-class SeededBatches(Sampler):
-    """Shuffled batches of rows, drawn anew each epoch from (seed, held-out subject, epoch).
-
-    The draw depends on nothing else: not on the epochs drawn before, nor on the number of workers.
-    """
-
-    def __init__(self, rows: Rows, batch_size: int, seed: int, held_out: str):
-        self.rows, self.batch_size = rows, batch_size
-        self.seed, self.held_out, self.epoch = seed, held_out, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[Rows]:
-        rng = np.random.default_rng(derive_seed(self.seed, self.held_out, self.epoch, "batches"))
-        order = rng.permutation(self.rows)
-        yield from np.split(order, range(self.batch_size, len(order), self.batch_size))
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-
-class OrderedBatches(Sampler):
-    """Batches of rows in their given order."""
-
-    def __init__(self, rows: Rows, batch_size: int):
-        self.rows, self.batch_size = rows, batch_size
-
-    def __iter__(self) -> Iterator[Rows]:
-        for start in range(0, len(self.rows), self.batch_size):
-            yield self.rows[start : start + self.batch_size]
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+log = logging.getLogger(__name__)
 
 
 class ClipDataModule(pl.LightningDataModule):
@@ -77,18 +39,21 @@ class ClipDataModule(pl.LightningDataModule):
     `hold_out` gives the view of one fold; all views share the samples in memory.
 
     Args:
-        corpus: Whose faces; of a corpus of frames the flow maps are measured first (or read from the cache).
+        corpus: Whose faces.
         modality: `rgb`, `depth` or `fused`.
-        representation: What the backbone reads; of flow maps there is `flow_map`.
-        channels: Which channels of the maps, in which order.
-        scaling: `raw` 0..255, `unit` 0..1, or `standard`: zero mean and unit variance per channel, by the
-            statistics of the fold's training subjects.
+        representation: What the backbone reads: `points`, `views` or `flow_map`.
+        channels: Which channels of the flow maps, in which order; `None` for all.
+        scaling: `raw` as they are, `unit` flow maps over 255, or `standard`: zero mean and unit variance per
+            channel, by the statistics of the fold's training subjects.
         batch_size: Samples per training batch.
         num_workers: Loader processes; 0 is fastest for samples that lie in memory.
-        seed: Seed of the order of samples.
+        seed: Seed of the order of samples and of what happens to them.
+        features: The feature store; a corpus of flow maps needs none.
+        augment: What happens to training samples; `None` for nothing.
+        balanced: Draw as many training samples of each class, some of them twice, some never.
 
     Raises:
-        InputError: If the corpus has no such modality, representation or channel, or no flow can be measured.
+        InputError: If the corpus cannot show what is asked for, or no sample of it is ready.
     """
 
     def __init__(
@@ -96,55 +61,67 @@ class ClipDataModule(pl.LightningDataModule):
         corpus: Corpus,
         modality: str,
         representation: str,
-        channels: Sequence[str],
+        channels: Sequence[str] | None,
         scaling: str,
         batch_size: int,
         num_workers: int,
         seed: int,
+        features: FeatureStore | None = None,
+        augment: Augmentation | None = None,
+        balanced: bool = False,
     ):
         super().__init__()
-        if (modality, representation) != ("rgb", "flow_map"):
-            measured = "of whose frames merec measures the flow of colour only"
-            has = measured if corpus.flow_maps is None else "which has flow maps only"
-            raise InputError(
-                f"datamodule={modality} with representation {representation} does not go with "
-                f"{corpus.protocol.name}, {has}; use datamodule=rgb and a backbone that reads flow_map "
-                "(ststnet), or task=baseline"
-            )
-        there = CHANNELS if corpus.flow_maps is None else corpus.channels
-        unknown = sorted(set(channels) - set(there))
-        if unknown:
-            raise InputError(
-                f"datamodule.channels has {', '.join(unknown)}; {corpus.protocol.name} has "
-                f"{', '.join(there)}"
-            )
-        if scaling not in ("raw", "unit", "standard"):
-            raise InputError(
-                f"datamodule.scaling={scaling} is unknown; choose raw, unit or standard"
-            )
-        if corpus.flow_maps is None:  # last, for it may take minutes
-            corpus = add_flow_maps(corpus)
-        assert corpus.flow_maps is not None
-        self.corpus = corpus
-        self.channels, self.scaling = tuple(channels), scaling
+        self.names = choose_channels(corpus, modality, representation, channels)
+        check_scaling(scaling, representation)
+        check_augmentation(augment, representation)
+        self.representation, self.scaling, self.balanced = representation, scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        chosen = [corpus.channels.index(channel) for channel in channels]
-        self.maps = corpus.flow_maps[:, chosen]
-        maps = torch.from_numpy(self.maps).float()
-        if scaling == "unit":
-            maps /= 255
-        # Channels last is the layout in which CPU convolutions of few channels are fastest.
-        self.inputs = maps.contiguous(memory_format=torch.channels_last)
+        self.augment = augment
+        if corpus.flow_maps is None:  # last, for it may take minutes
+            if features is None:
+                raise InputError(
+                    f"{corpus.protocol.name} has frames, whose features need a store; set "
+                    "datamodule.features to one, as conf/features does"
+                )
+            corpus, arrays = _load(corpus, features, representation, modality)
+        else:
+            arrays = (corpus.flow_maps,)
+        self.maps = np.empty((0, 0, 0, 0), np.uint8)  # there are some in one representation only
+        if representation == "flow_map":
+            chosen = [corpus.channels.index(channel) for channel in self.names[0]]
+            self.maps = arrays[0][:, chosen]
+            # Channels last is the layout in which CPU convolutions of few channels are fastest.
+            maps = torch.from_numpy(self.maps).float().contiguous(memory_format=torch.channels_last)
+            self.views: tuple[Tensor, ...] = (maps,)
+        else:
+            self.views = tuple(torch.from_numpy(array) for array in arrays)
+        self.corpus = corpus
         self.label = torch.tensor(corpus.index["label"].to_numpy(np.int64, copy=True))
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
+        self.scales: tuple[Scale, ...] | None = None
+        if scaling == "unit":
+            self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
         everyone = np.arange(len(corpus.index))
         self.train_rows, self.test_rows, self.held_out = everyone, everyone[:0], "nobody"
 
     @property
-    def in_channels(self) -> int:
-        """Number of channels of an input."""
-        return len(self.channels)
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, of both views one after the other."""
+        return tuple(name for names in self.names for name in names)
+
+    @property
+    def in_channels(self) -> int | tuple[int, int]:
+        """Channels of a map, features of a point; of two views both numbers of channels."""
+        if len(self.names) == 1:
+            return len(self.names[0])
+        first, second = self.names
+        return len(first), len(second)
+
+    @property
+    def inputs(self) -> Tensor | tuple[Tensor, Tensor]:
+        """All samples as a backbone sees them when it predicts."""
+        return pack(self.views if self.scales is None else rescale(self.views, self.scales))
 
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
@@ -163,26 +140,77 @@ class ClipDataModule(pl.LightningDataModule):
         fold = copy.copy(self)
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
-            seen = self.inputs[train]
-            mean = seen.mean((0, 2, 3), keepdim=True)
-            spread = seen.std((0, 2, 3), keepdim=True).clamp_min(1e-6)
-            fold.inputs = (self.inputs - mean) / spread
+            axis = -1 if self.representation == "points" else 1
+            fold.scales = tuple(measure_scale(view[train], axis) for view in self.views)
         return fold
 
-    def _load(self, batches: Sampler) -> DataLoader:
-        clips = Clips(self.inputs, self.label, self.sample_id)
-        return DataLoader(clips, sampler=batches, batch_size=None, num_workers=self.num_workers)
+    def _load(self, batches: Sampler, augmenter: Augmenter | None) -> DataLoader:
+        clips = Clips(self.views, self.label, self.sample_id, self.scales, augmenter)
+        return DataLoader(
+            clips,
+            sampler=batches,
+            batch_size=None,
+            num_workers=self.num_workers,
+            collate_fn=_keep,  # the default makes lists of tuples
+        )
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches of the training subjects."""
-        return self._load(SeededBatches(self.train_rows, self.batch_size, self.seed, self.held_out))
+        augmenter = None
+        if self.augment is not None and self.augment.active:
+            augmenter = Augmenter(
+                self.augment, self.representation, self.names, self.seed, self.held_out
+            )
+        classes = self.label[self.train_rows].numpy() if self.balanced else None
+        batches = SeededBatches(self.train_rows, self.batch_size, self.seed, self.held_out, classes)
+        return self._load(batches, augmenter)
 
     def predict_dataloader(self) -> DataLoader:
         """The held-out samples, in the order of the index."""
-        return self._load(OrderedBatches(self.test_rows, self.batch_size))
+        return self._load(OrderedBatches(self.test_rows, self.batch_size), None)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Move tensors only; Lightning would look into every sample id."""
-        return batch._replace(inputs=batch.inputs.to(device), label=batch.label.to(device))
+        return batch.to(device)
+
+
+def _keep(batch: Any) -> Any:
+    """A batch is fetched whole."""
+    return batch
+
+
+def _load(
+    corpus: Corpus, features: FeatureStore, representation: str, modality: str
+) -> tuple[Corpus, tuple[np.ndarray, ...]]:
+    """The part of a corpus whose features are ready, and these.
+
+    Raises:
+        InputError: If none is.
+    """
+    loaded = features.load(corpus, representation, modality)
+    name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
+    if not ready:
+        raise InputError(
+            f"none of the {every} samples of {name} has {modality} {representation}; run `merec prepare`, "
+            "which says of each why"
+        )
+    if ready < every:
+        log.warning(
+            "%d of %d samples of %s have no %s %s and are left out; run `merec prepare`, which says of each "
+            "why",
+            *(every - ready, every, name, modality, representation),
+        )
+        index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
+        if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
+            name = f"{name}-subset"
+        protocol = describe_protocol(name, index, corpus.protocol.classes)
+        corpus = replace(corpus, index=index, protocol=protocol)
+    arrays = loaded.arrays
+    if representation == "flow_map":
+        # With the corpus, where a run looks for the pixels that it was made of.
+        corpus = replace(corpus, flow_maps=arrays["maps"], channels=loaded.channels)
+        return corpus, (arrays["maps"],)
+    names = ("points",) if representation == "points" else ("first", "second")
+    return corpus, tuple(arrays[name] for name in names)

@@ -5,44 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from merec.corpora.megc2019_flow import CHANNELS, SIZE
-from merec.features.landmarks import FaceBox
+from merec.corpora.megc2019_flow import SIZE
 from merec.types import InputError
 
-CROP = 112  # px; four to a pixel of the map along each axis
-HORIZONTAL = "u"  # the channel that changes sign in a mirror
-
-
-def measure_flow_map(
-    onset: UInt8[np.ndarray, "height width 3"],
-    apex: UInt8[np.ndarray, "height width 3"],
-    box: FaceBox,
-) -> UInt8[np.ndarray, "3 28 28"]:
-    """Motion of the face from onset to apex, in the form in which the MEGC2019 maps circulate.
-
-    Dense inverse search (Kroeger et al. 2016) with finest scale 0, between the two frames cropped by one box,
-    so that the head's own shift stays in. It need not be subtracted: each channel is min-max stretched, and
-    that takes out whatever is added to all of it.
-
-    Args:
-        onset: RGB frame.
-        apex: RGB frame of the same clip.
-        box: Where the face is in the onset frame.
-
-    Returns:
-        Channels u (to the right), v (down) and optical strain, each stretched to 0..255; 128 where a channel
-        is constant, as between two equal frames.
-    """
-    import cv2
-
-    before, after = (_crop_grey(frame, box) for frame in (onset, apex))
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(0)  # full resolution: the preset's 1 is half of it
-    flow = search.calc(before, after, np.zeros((CROP, CROP, 2), np.float32))
-    u, v = flow[..., 0], flow[..., 1]
-    fields = {"u": u, "v": v, "strain": compute_strain(u, v)}
-    small = (cv2.resize(fields[name], SIZE, interpolation=cv2.INTER_AREA) for name in CHANNELS)
-    return np.stack([_stretch(field) for field in small])
+HORIZONTAL = ("u", "dz_x")  # channels that change sign in a mirror
 
 
 def compute_strain(
@@ -56,22 +22,15 @@ def compute_strain(
     return np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2)
 
 
-def _crop_grey(
-    frame: UInt8[np.ndarray, "height width 3"], box: FaceBox
-) -> UInt8[np.ndarray, "crop crop"]:
-    """The box in grey, CROP px wide and high; where it leaves the frame, the frame's edge goes on."""
+def shrink(field: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "28 28"]:
+    """A field at the size of the maps, by area averages."""
     import cv2
 
-    height, width = frame.shape[:2]
-    rows = np.arange(box.top, box.top + box.size).clip(0, height - 1)
-    columns = np.arange(box.left, box.left + box.size).clip(0, width - 1)
-    grey = cv2.cvtColor(frame[np.ix_(rows, columns)], cv2.COLOR_RGB2GRAY)
-    # Area averages only where it shrinks; where it enlarges it would repeat pixels.
-    kind = cv2.INTER_AREA if box.size >= CROP else cv2.INTER_CUBIC
-    return cv2.resize(grey, (CROP, CROP), interpolation=kind)
+    return cv2.resize(field, SIZE, interpolation=cv2.INTER_AREA)
 
 
-def _stretch(field: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+def stretch(field: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """A field as grey levels from its least to its greatest value; 128 where it is constant."""
     low, high = field.min(), field.max()
     if low == high:
         return np.full(field.shape, 128, np.uint8)
@@ -96,7 +55,7 @@ def mirror(
     _check_names(maps, channels)
     mirrored = maps[..., ::-1].copy()
     for at, name in enumerate(channels):
-        if name == HORIZONTAL:
+        if name in HORIZONTAL:
             mirrored[:, at] = 255 - mirrored[:, at]
     return mirrored
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +14,6 @@ from jaxtyping import Float
 from merec.assets import find_asset
 
 PADDING = 0.25  # of the image's height and width, on each side
-MARGIN = 0.1  # of the landmarks' extent, on each side of a face box
 _STDERR = threading.Lock()
 
 
@@ -24,33 +22,19 @@ class FaceLandmarks:
     """A face as it was found in one image.
 
     Attributes:
-        points: x, y in px of the image (the first pixel's corner is 0, 0; a point may lie outside), and z
+        points: x, y in px of the image (the first pixel's centre is 0, 0; a point may lie outside), and z
             in about the same scale, smaller towards the camera, relative to the head's centre.
         blendshapes: Score in 0..1 of each ARKit face unit by name, e.g. `jawOpen`; auxiliary only, they do
             not follow a micro-expression.
         transformation: Pose of the canonical face (cm) before a camera of 63° vertical field of view. Where
             the image had to be padded, the camera is that of the padded image.
+        others: Number of further faces in the image that are at least half as wide.
     """
 
     points: Float[np.ndarray, "478 3"]
     blendshapes: dict[str, float]
     transformation: Float[np.ndarray, "4 4"]
-
-
-class FaceBox(NamedTuple):
-    """A square of whole px of an image; it may reach beyond the image."""
-
-    left: int
-    top: int
-    size: int
-
-
-def draw_face_box(points: Float[np.ndarray, "points 3"]) -> FaceBox:
-    """The square around a face: as wide as its landmarks' larger extent, and a margin."""
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    size = round((1 + 2 * MARGIN) * float((high - low).max()))
-    left, top = (round(float(middle) - size / 2) for middle in (low + high) / 2)
-    return FaceBox(left, top, max(size, 1))
+    others: int = 0
 
 
 class FaceLandmarker:
@@ -70,7 +54,7 @@ class FaceLandmarker:
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(model)),
             running_mode=vision.RunningMode.IMAGE,
-            num_faces=1,
+            num_faces=2,  # a second one is a reason to look at the frame
             output_face_blendshapes=True,
             output_facial_transformation_matrixes=True,
         )
@@ -123,11 +107,19 @@ class FaceLandmarker:
         if not found.face_landmarks:
             return None
         height, width = image.shape[:2]
-        points = np.array([(point.x, point.y, point.z) for point in found.face_landmarks[0]])
+        faces = [
+            np.array([(point.x, point.y, point.z) for point in face])
+            for face in found.face_landmarks
+        ]
+        widths = [float(np.ptp(face[:, 0])) for face in faces]
+        main = int(np.argmax(widths))
+        # MediaPipe counts from the first pixel's corner.
+        points = faces[main] * (width, height, width) - (left + 0.5, top + 0.5, 0)
         return FaceLandmarks(
-            points * (width, height, width) - (left, top, 0),
-            {shape.category_name: shape.score for shape in found.face_blendshapes[0]},
-            np.asarray(found.facial_transformation_matrixes[0], np.float64),
+            points,
+            {shape.category_name: shape.score for shape in found.face_blendshapes[main]},
+            np.asarray(found.facial_transformation_matrixes[main], np.float64),
+            sum(other >= 0.5 * widths[main] for other in widths) - 1,
         )
 
 

@@ -37,6 +37,11 @@ class Baseline:
     folds: str | int | None
 
     def __post_init__(self) -> None:
+        if self.datamodule.representation != "flow_map":
+            raise InputError(
+                f"task=baseline reads flow_map, not {self.datamodule.representation}; take backbone=ststnet, "
+                "whose recipe gives flow maps, or set datamodule.representation=flow_map"
+            )
         if self.estimator not in self.estimators:
             raise InputError(
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"

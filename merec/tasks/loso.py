@@ -41,7 +41,8 @@ class FoldTrainer:
 
     Attributes:
         datamodule: The samples.
-        backbone: Factory of a fresh backbone; takes `in_channels` and `num_classes`.
+        backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`. `reads` of its class is the
+            representation it takes, if it says so.
         finetune: Factory of the LightningModule around it.
         trainer: Factory of a fresh Lightning trainer.
         seed: Seed of initial weights, batches and dropout.
@@ -58,6 +59,13 @@ class FoldTrainer:
     transductive: bool
 
     def __post_init__(self) -> None:
+        backbone, given = getattr(self.backbone, "func", None), self.datamodule.representation
+        reads = getattr(backbone, "reads", given)
+        if reads != given:
+            raise InputError(
+                f"{getattr(backbone, '__name__', backbone)} reads {reads}, but datamodule.representation="
+                f"{given}; leave that to the backbone's recipe"
+            )
         try:  # once, before anything is written: each fold would say the same
             self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:

@@ -89,7 +89,7 @@ def _predict_classes(trainer: pl.Trainer, task: Any, batches: list[Batch]) -> np
     precision = trainer.precision_plugin
     with precision.forward_context():
         said = [
-            task.backbone(precision.convert_input(batch.inputs.to(task.device))).argmax(1).cpu()
+            task.backbone(precision.convert_input(batch.to(task.device).inputs)).argmax(1).cpu()
             for batch in batches
         ]
     task.train()

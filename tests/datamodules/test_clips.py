@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from merec.datamodules import ClipDataModule, clips
-from merec.datamodules.clips import OrderedBatches
+from merec.datamodules import ClipDataModule
+from merec.datamodules.batches import OrderedBatches
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
@@ -104,7 +104,7 @@ def test_held_out_samples_come_once_in_the_order_of_the_index(corpus):
 def test_ordered_batches_are_as_many_as_they_say(samples):
     batches = OrderedBatches(np.arange(samples), batch_size=4)
     assert len(list(batches)) == len(batches)
-    assert [row for rows in batches for row in rows] == list(range(samples))
+    assert [row for rows in batches for row in rows.rows] == list(range(samples))
 
 
 def test_the_order_is_the_same_again_for_the_same_seed_subject_and_epoch(corpus):
@@ -230,34 +230,16 @@ def test_a_constant_channel_stays_finite(corpus):
     assert torch.isfinite(data.inputs).all()
 
 
-# A corpus of frames
-
-
-def test_the_flow_of_a_corpus_of_frames_is_measured_and_kept_with_it(corpus, monkeypatch):
-    monkeypatch.setattr(clips, "add_flow_maps", lambda _: corpus)
-    data = make(replace(corpus, flow_maps=None, channels=()))
-    assert torch.equal(data.inputs, make(corpus).inputs)
-    # Where a run looks for the pixels that it was made of.
-    np.testing.assert_array_equal(data.corpus.flow_maps, corpus.flow_maps)
-
-
-def test_flow_maps_that_are_there_are_not_measured_again(corpus, monkeypatch):
-    monkeypatch.setattr(clips, "add_flow_maps", lambda _: pytest.fail("measured"))
-    assert make(corpus).corpus is corpus
-
-
 # Views of a fold
 
 
-@pytest.mark.parametrize(
-    ("scaling", "shared"), [("raw", True), ("unit", True), ("standard", False)]
-)
-def test_views_share_memory_unless_each_has_its_own_scale(corpus, scaling, shared):
+@pytest.mark.parametrize("scaling", ["raw", "unit", "standard"])
+def test_folds_share_memory(corpus, scaling):
     data = make(corpus, scaling=scaling)
     for subject in SUBJECTS:
         fold = fold_of(corpus, subject)
         view = data.hold_out(fold.train, fold.test, fold.subject)
-        assert (view.inputs.data_ptr() == data.inputs.data_ptr()) == shared
+        assert view.views[0].data_ptr() == data.views[0].data_ptr()
         assert view.label.data_ptr() == data.label.data_ptr()
 
 
@@ -293,27 +275,6 @@ def test_what_flow_maps_do_not_have_is_refused_with_what_would_do(corpus, modali
     message = str(error.value)
     for word in (f"datamodule={modality}", representation, "datamodule=rgb", "flow_map", "ststnet"):
         assert word in message
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"modality": "depth"},
-        {"representation": "points"},
-        {"channels": ["u", "w"]},
-        {"scaling": "minmax"},
-    ],
-)
-def test_nothing_is_measured_for_what_is_refused(corpus, monkeypatch, changes):
-    monkeypatch.setattr(clips, "add_flow_maps", lambda _: pytest.fail("measured"))
-    with pytest.raises(InputError):
-        make(replace(corpus, flow_maps=None, channels=()), **changes)
-
-
-def test_a_modality_that_frames_do_not_give_yet_is_refused_with_what_would_do(corpus):
-    frames = replace(corpus, flow_maps=None, channels=())
-    with pytest.raises(InputError, match="of colour only; use datamodule=rgb"):
-        make(frames, modality="depth")
 
 
 def test_an_unknown_channel_is_refused_with_those_there_are(corpus):

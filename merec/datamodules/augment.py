@@ -1,0 +1,196 @@
+"""What may happen to a training sample: mirrored, another light, fewer points, moved a little.
+
+Every function is pure. What happens to a sample is drawn from its own generator, so that neither the batch it
+is in nor the number of workers has a say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from merec.features.points import FEATURES
+from merec.features.regions import MIRRORED
+from merec.types import InputError
+
+COLORS = ("red", "green", "blue")  # the channels of a view that shows colour
+TURNED = ("u", "dz_x")  # what points along the image's rows: a mirror turns it round
+_LUMA = (0.299, 0.587, 0.114)
+# To brightness and two axes of hue (YIQ), in which a change of hue is a rotation.
+_TO_YIQ = (_LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training samples, and how much of it; off are 0 and, for `scale`, 1.
+
+    Attributes:
+        flip: Share of samples that are mirrored, all views alike.
+        jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; of
+            views in colour only (.4 in Li et al. 2025).
+        grey: Share of samples whose colour views lose their colour (.2 in Li et al. 2025).
+        dropout: Largest share of points that are dropped (.875 in Zhang et al. 2025).
+        scale: Largest factor by which a face grows or shrinks (1.25 there).
+        shift: Largest shift of a face along each axis, in units of its radius (.1 there).
+    """
+
+    flip: float | int
+    jitter: float | int
+    grey: float | int
+    dropout: float | int
+    scale: float | int
+    shift: float | int
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "grey", "dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(
+                    f"datamodule.augment.{name}={getattr(self, name)} is no share; give 0 (off) to 1"
+                )
+        if self.scale < 1 or self.shift < 0:
+            raise InputError(
+                f"datamodule.augment.scale={self.scale}, shift={self.shift}; give a scale of 1 (off) or more "
+                "and a shift of 0 (off) or more"
+            )
+
+    @property
+    def active(self) -> bool:
+        """Whether anything happens."""
+        return bool(self.flip) or self.light or self.geometry
+
+    @property
+    def light(self) -> bool:
+        """Whether colours change."""
+        return bool(self.jitter or self.grey)
+
+    @property
+    def geometry(self) -> bool:
+        """Whether points are dropped or moved."""
+        return bool(self.dropout or self.scale != 1 or self.shift)
+
+
+def augment(
+    views: tuple[Tensor, ...],
+    channels: Sequence[Sequence[str]],
+    representation: str,
+    settings: Augmentation,
+    generators: Sequence[torch.Generator],
+) -> tuple[Tensor, ...]:
+    """A batch as a training epoch shows it.
+
+    Args:
+        views: One tensor of flow maps (0..255) or points, or two of images; before any scaling.
+        channels: Names of each view's channels.
+        representation: `flow_map`, `points` or `views`.
+        settings: What may happen.
+        generators: One per sample.
+    """
+    # All of it is drawn always, so that one switch does not change what another one does.
+    drawn = torch.stack([torch.rand(10, generator=generator) for generator in generators])
+    flipped = drawn[:, 0] < settings.flip
+    if representation == "points":
+        (points,) = views
+        if settings.flip:
+            points = torch.where(flipped[:, None, None, None], flip_points(points), points)
+        if settings.dropout:
+            shape = points.shape[1:3]
+            luck = torch.stack([torch.rand(shape, generator=each) for each in generators])
+            points = drop_points(points, luck < (settings.dropout * drawn[:, 1])[:, None, None])
+        if settings.scale != 1 or settings.shift:
+            factor = 1 / settings.scale + (settings.scale - 1 / settings.scale) * drawn[:, 2]
+            points = move_points(points, factor, settings.shift * (2 * drawn[:, 3:6] - 1))
+        return (points,)
+    if settings.flip:
+        top = 255 if representation == "flow_map" else 0
+        views = tuple(
+            torch.where(flipped[:, None, None, None], flip_images(view, names, top), view)
+            for view, names in zip(views, channels, strict=True)
+        )
+    if settings.light:
+        change = settings.jitter * (2 * drawn[:, 6:9] - 1)
+        # Contrast and brightness are one gain: a difference of two frames has no level of its own.
+        gain, saturation, turn = (1 + change[:, 0]) ** 2, 1 + change[:, 1], change[:, 2]
+        saturation = torch.where(drawn[:, 9] < settings.grey, 0, saturation)
+        views = tuple(
+            change_colors(view, gain, saturation, turn) if tuple(names) == COLORS else view
+            for view, names in zip(views, channels, strict=True)
+        )
+    return views
+
+
+def flip_images(
+    images: Float[Tensor, "batch channels height width"], channels: Sequence[str], top: int
+) -> Float[Tensor, "batch channels height width"]:
+    """The mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
+
+    Args:
+        images: Of one view.
+        channels: Names of its channels.
+        top: What a horizontal component becomes the distance to: 255 for maps stretched to 0..255, 0 for
+            those in their own units.
+    """
+    mirrored = images.flip(-1)
+    for at, name in enumerate(channels):
+        if name in TURNED:
+            mirrored[:, at] = top - mirrored[:, at]
+    return mirrored
+
+
+def flip_points(
+    points: Float[Tensor, "batch regions k 6"],
+) -> Float[Tensor, "batch regions k 6"]:
+    """The mirrored face: left and right regions change places, x and u their sign. Twice changes nothing."""
+    sign = torch.ones(len(FEATURES))
+    sign[[FEATURES.index("x"), FEATURES.index("u")]] = -1
+    return points[:, list(MIRRORED)] * sign
+
+
+def drop_points(
+    points: Float[Tensor, "batch regions k 6"], dropped: Bool[Tensor, "batch regions k"]
+) -> Float[Tensor, "batch regions k 6"]:
+    """Put the point that moves most, the first of its region, in the place of those dropped."""
+    return torch.where(dropped[..., None], points[:, :, :1], points)
+
+
+def move_points(
+    points: Float[Tensor, "batch regions k 6"],
+    factor: Float[Tensor, " batch"],
+    shift: Float[Tensor, "batch 3"],
+) -> Float[Tensor, "batch regions k 6"]:
+    """Scale and shift where the points are; how they move stays."""
+    place = points[..., :3] * factor[:, None, None, None] + shift[:, None, None]
+    return torch.cat([place, points[..., 3:]], dim=-1)
+
+
+def change_colors(
+    images: Float[Tensor, "batch 3 height width"],
+    gain: Float[Tensor, " batch"],
+    saturation: Float[Tensor, " batch"],
+    turn: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch 3 height width"]:
+    """What becomes of the difference of two frames if both are seen in another light.
+
+    All of it is linear in the frames, so the difference takes the same change; nothing is clipped.
+
+    Args:
+        images: Differences in colour.
+        gain: Factor of brightness.
+        saturation: 0 for grey, 1 for no change.
+        turn: Of hue, in full turns.
+    """
+    yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
+    angle = 2 * pi * turn.double()
+    turned = torch.eye(3, dtype=torch.float64).repeat(len(turn), 1, 1)
+    turned[:, 1, 1] = turned[:, 2, 2] = angle.cos()
+    turned[:, 1, 2], turned[:, 2, 1] = -angle.sin(), angle.sin()
+    turned[:, 1:] *= saturation[:, None, None]
+    change = (gain[:, None, None] * (yiq.inverse() @ turned @ yiq)).to(images.dtype)
+    # Written out: a matrix product may add up in another order in a batch of another size.
+    rows = [
+        sum(change[:, row, column, None, None] * images[:, column] for column in range(3))
+        for row in range(3)
+    ]
+    return torch.stack(rows, dim=1)  # type: ignore[arg-type]

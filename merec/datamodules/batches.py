@@ -1,0 +1,166 @@
+"""Batches of samples that lie in memory: in what order, and how they look when they are drawn."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from merec.datamodules.augment import Augmentation, augment
+from merec.seeding import derive_seed
+from merec.types import Batch
+
+Rows = Int[np.ndarray, " rows"]
+
+
+class Draw(NamedTuple):
+    """Which samples make a batch, and in which epoch they are trained on; `None` shows them as they are."""
+
+    rows: Rows
+    epoch: int | None
+
+
+class Scale(NamedTuple):
+    """Values are shown less `zero`, in units of `one`; each broadcasts to a batch of a view."""
+
+    zero: Tensor
+    one: Tensor
+
+
+class Augmenter(NamedTuple):
+    """What happens to training samples, seeded by (seed, held-out subject, epoch, sample id)."""
+
+    settings: Augmentation
+    representation: str
+    channels: Sequence[Sequence[str]]
+    seed: int
+    held_out: str
+
+    def apply(
+        self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
+    ) -> tuple[Tensor, ...]:
+        """A batch as the epoch shows it."""
+        seeds = [
+            derive_seed(self.seed, self.held_out, epoch, name, "augment") for name in sample_id
+        ]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return augment(views, self.channels, self.representation, self.settings, generators)
+
+
+class Clips(Dataset):
+    """All samples in memory, fetched a whole batch at a time (one indexing instead of 256)."""
+
+    def __init__(
+        self,
+        views: tuple[Tensor, ...],
+        label: Int[Tensor, " samples"],
+        sample_id: np.ndarray,
+        scales: tuple[Scale, ...] | None,
+        augmenter: Augmenter | None,
+    ):
+        self.views, self.label, self.sample_id = views, label, sample_id
+        self.scales, self.augmenter = scales, augmenter
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        rows, epoch = draw
+        views, sample_id = tuple(view[rows] for view in self.views), self.sample_id[rows]
+        if self.augmenter is not None and epoch is not None:
+            views = self.augmenter.apply(views, sample_id, epoch)
+        if self.scales is not None:  # after augmentation: a mirrored u is not a mirrored scaled u
+            views = rescale(views, self.scales)
+        return Batch(pack(views), self.label[rows], sample_id)
+
+
+def rescale(views: tuple[Tensor, ...], scales: tuple[Scale, ...]) -> tuple[Tensor, ...]:
+    """Each view in its scale."""
+    pairs = zip(views, scales, strict=True)
+    return tuple((view - scale.zero) / scale.one for view, scale in pairs)
+
+
+def pack(views: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
+    """What a backbone takes: the one view, or both."""
+    if len(views) == 1:
+        return views[0]
+    first, second = views
+    return first, second
+
+
+def measure_scale(view: Float[Tensor, "samples *shape"], channel: int) -> Scale:
+    """Mean and spread of each channel over all samples given.
+
+    Args:
+        view: Samples.
+        channel: Which axis the channels are.
+    """
+    others = [axis for axis in range(view.ndim) if axis != channel % view.ndim]
+    return Scale(view.mean(others, keepdim=True), view.std(others, keepdim=True).clamp_min(1e-6))
+
+
+class SeededBatches(Sampler):
+    """Shuffled batches of rows, drawn anew each epoch from (seed, held-out subject, epoch).
+
+    The draw depends on nothing else: not on the epochs drawn before, nor on the number of workers.
+
+    Args:
+        rows: To draw from.
+        batch_size: Samples per batch.
+        seed: Of the run.
+        held_out: Name of the held-out subject.
+        balanced: Class of each of `rows`, to draw as many samples of each class, some of them twice; `None`
+            to draw every sample once.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int,
+        seed: int,
+        held_out: str,
+        balanced: Int[np.ndarray, " rows"] | None,
+    ):
+        self.rows, self.batch_size, self.balanced = rows, batch_size, balanced
+        self.seed, self.held_out, self.epoch = seed, held_out, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Draw]:
+        rng = np.random.default_rng(derive_seed(self.seed, self.held_out, self.epoch, "batches"))
+        rows = self.rows if self.balanced is None else _balance(self.rows, self.balanced, rng)
+        order, epoch = rng.permutation(rows), self.epoch
+        for batch in np.split(order, range(self.batch_size, len(order), self.batch_size)):
+            yield Draw(batch, epoch)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+
+def _balance(rows: Rows, label: Int[np.ndarray, " rows"], rng: np.random.Generator) -> Rows:
+    """As many rows, of each class equally many (but for a remainder), each as seldom twice as can be."""
+    classes = rng.permutation(np.unique(label))
+    shares = np.full(len(classes), len(rows) // max(1, len(classes)))
+    shares[: len(rows) - shares.sum()] += 1
+    drawn = []
+    for number, share in zip(classes, shares, strict=True):
+        own = rows[label == number]
+        whole, rest = divmod(int(share), len(own))
+        drawn += [own] * whole + [rng.permutation(own)[:rest]]
+    return np.concatenate([rows[:0], *drawn])
+
+
+class OrderedBatches(Sampler):
+    """Batches of rows in their given order, as they are."""
+
+    def __init__(self, rows: Rows, batch_size: int):
+        self.rows, self.batch_size = rows, batch_size
+
+    def __iter__(self) -> Iterator[Draw]:
+        for start in range(0, len(self.rows), self.batch_size):
+            yield Draw(self.rows[start : start + self.batch_size], None)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)

@@ -1,0 +1,105 @@
+"""Which modality of a corpus can be shown in which representation, and what that consists of."""
+
+from collections.abc import Mapping, Sequence
+
+from merec.corpora.megc2019_flow import CHANNELS
+from merec.datamodules.augment import COLORS, Augmentation
+from merec.features.points import FEATURES
+from merec.types import Corpus, InputError
+
+MODALITIES = ("rgb", "depth", "fused")
+SCALINGS = ("raw", "unit", "standard")
+Channels = tuple[tuple[str, ...], ...]  # one tuple of names per view
+
+# By representation and modality.
+SHOWN: Mapping[str, Mapping[str, Channels]] = {
+    "points": dict.fromkeys(MODALITIES, (FEATURES,)),
+    "views": {
+        "rgb": (COLORS, ("u", "v", "strain")),
+        "depth": (("dz",), ("dz",)),
+        "fused": (COLORS, ("dz",)),
+    },
+    "flow_map": {
+        "rgb": (CHANNELS,),
+        "depth": (("dz", "dz_x", "dz_y"),),
+        "fused": (("u", "v", "dz"),),
+    },
+}
+
+
+def choose_channels(
+    corpus: Corpus, modality: str, representation: str, channels: Sequence[str] | None
+) -> Channels:
+    """What a pair of modality and representation consists of, if the corpus has it.
+
+    Args:
+        corpus: Whose faces.
+        modality: `rgb`, `depth` or `fused`.
+        representation: `points`, `views` or `flow_map`.
+        channels: Those of the flow maps to keep, in this order; `None` for all.
+
+    Raises:
+        InputError: If the corpus cannot show it, with the pairs that would do.
+    """
+    name, asked = (
+        corpus.protocol.name,
+        f"datamodule={modality} with representation {representation}",
+    )
+    if modality not in MODALITIES or representation not in SHOWN:
+        raise InputError(
+            f"{asked} is unknown; choose a modality of {', '.join(MODALITIES)} and a backbone that reads "
+            f"{', '.join(SHOWN)}"
+        )
+    if corpus.flow_maps is not None and (modality, representation) != ("rgb", "flow_map"):
+        raise InputError(
+            f"{asked} does not go with {name}, which has flow maps only; use datamodule=rgb and a backbone "
+            "that reads flow_map (ststnet), or task=baseline"
+        )
+    if modality != "rgb":
+        if not corpus.index["depth"].notna().any():
+            raise InputError(
+                f"{asked} does not go with {name}, which has no depth; use datamodule=rgb, which goes with "
+                f"{', '.join(SHOWN)}"
+            )
+        if representation == "points" and corpus.camera is None:
+            raise InputError(
+                f"{asked} needs the camera of {name}, which is unknown; set corpus.intrinsics, or use "
+                f"datamodule=rgb, or datamodule={modality} with a backbone that reads views or flow_map"
+            )
+    shown = SHOWN[representation][modality]
+    if representation != "flow_map":
+        return shown
+    there = shown[0] if corpus.flow_maps is None else corpus.channels
+    unknown = sorted(set(channels or ()) - set(there))
+    if unknown:
+        raise InputError(
+            f"datamodule.channels has {', '.join(unknown)}; {name} has {', '.join(there)}"
+        )
+    return (tuple(channels or there),)
+
+
+def check_scaling(scaling: str, representation: str) -> None:
+    """Refuse a scaling that there is not, or not for this representation."""
+    if scaling not in SCALINGS:
+        raise InputError(f"datamodule.scaling={scaling} is unknown; choose raw, unit or standard")
+    if scaling == "unit" and representation != "flow_map":
+        raise InputError(
+            f"datamodule.scaling=unit divides flow maps by 255; {representation} are not of 0 to 255: "
+            "choose raw or standard"
+        )
+
+
+def check_augmentation(settings: Augmentation | None, representation: str) -> None:
+    """Refuse what cannot happen to a representation."""
+    if settings is None:
+        return
+    if settings.light and representation != "views":
+        raise InputError(
+            f"datamodule.augment.jitter and grey change colours, of which {representation} has none; set "
+            "them to 0"
+        )
+    if settings.geometry and representation != "points":
+        raise InputError(
+            f"datamodule.augment.dropout, scale and shift change points, which {representation} is not; "
+            "set them to 0, 1 and 0"
+        )

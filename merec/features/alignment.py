@@ -1,0 +1,87 @@
+"""One similarity for all images of a sample: eyes level, face in a square crop, colour and depth alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+# Corners of the eyes in MediaPipe's mesh: those on the image's left, then those on its right.
+LEFT_EYE, RIGHT_EYE = (33, 133), (362, 263)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A similarity from a frame to a square crop; pixel centres have whole coordinates in both.
+
+    Attributes:
+        matrix: Rotation, scale and shift, frame px to crop px.
+        size: Of the crop, px.
+    """
+
+    matrix: Float[np.ndarray, "2 3"]
+    size: int
+
+    @property
+    def scale(self) -> float:
+        """Crop px per frame px."""
+        return float(np.hypot(*self.matrix[:, 0]))
+
+    def to_crop(self, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
+        """Points (column, row) of the frame, in the crop."""
+        return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+    def to_frame(self, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
+        """The inverse of `to_crop`."""
+        return (points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
+
+    def crop_color(
+        self, image: UInt8[np.ndarray, "height width 3"]
+    ) -> UInt8[np.ndarray, "size size 3"]:
+        """The face in colour: bilinear; beyond the frame its edge goes on."""
+        import cv2
+
+        shape = (self.size, self.size)
+        return cv2.warpAffine(
+            image, self.matrix, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+
+    def crop_depth(
+        self, depth: np.ndarray
+    ) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
+        """The face's depth in mm and where there is any: nearest, as a mean over an edge lies nowhere.
+
+        Args:
+            depth: mm as uint16 of shape (height, width), 0 = invalid.
+        """
+        import cv2
+
+        shape = (self.size, self.size)
+        crop = cv2.warpAffine(
+            depth, self.matrix, shape, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
+        )
+        return crop.astype(np.float32), crop > 0
+
+
+def align_face(points: Float[np.ndarray, "landmarks _"], size: int, margin: float) -> Alignment:
+    """Level the eyes about their midpoint and fit a square around all landmarks.
+
+    After Zhang et al. 2025 (in-plane rotation about the midpoint of the eyes, both frames cropped with the
+    onset's box).
+
+    Args:
+        points: Landmarks of the onset, px of the frame.
+        size: Of the crop, px.
+        margin: Room on each side, as a share of the landmarks' larger extent.
+    """
+    flat = points[:, :2]
+    left, right = (flat[list(eye)].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE))
+    across = right - left
+    cosine, sine = across / np.linalg.norm(across)
+    turn = np.array([[cosine, sine], [-sine, cosine]])
+    level = (flat - (left + right) / 2) @ turn.T
+    low, high = level.min(axis=0), level.max(axis=0)
+    scale = (size - 1) / float((high - low).max() * (1 + 2 * margin))
+    shift = (size - 1) / 2 - scale * (low + high) / 2
+    linear = scale * turn
+    matrix = np.column_stack([linear, shift - linear @ ((left + right) / 2)])
+    return Alignment(matrix, size)

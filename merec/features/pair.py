@@ -1,0 +1,295 @@
+"""One sample from files to features, stage by stage: crops, motion, then points, flow map or views."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from merec.features.alignment import Alignment, align_face
+from merec.features.difference import subtract_colors, subtract_depths
+from merec.features.flow_map import compute_strain, shrink, stretch
+from merec.features.frames import (
+    decode_color,
+    decode_depth,
+    describe_size,
+    find_face,
+    read_bytes,
+)
+from merec.features.landmarks import FaceLandmarker
+from merec.features.motion import (
+    estimate_head_motion,
+    measure_depth_change,
+    measure_flow,
+    remove_head_depth,
+)
+from merec.features.points import choose_points, normalise, sharpen
+from merec.features.regions import draw_regions
+from merec.features.settings import CropSettings, MotionSettings, PointSettings
+from merec.features.structure import back_project, find_outliers, shape_from_landmarks
+from merec.seeding import derive_seed
+from merec.types import Camera, InputError
+
+# Raise a stage's number when its code gives other arrays.
+SCHEMA = {"crops": 1, "motion": 1, "points": 1, "flow_map": 1, "views": 1}
+MODALITIES = ("rgb", "depth", "fused")
+_RELIEF = 150  # mm before and behind the face's median depth; further off is no face
+_WIDE = 4  # times the largest believed depth change, before the head's is taken off
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of a sample.
+
+    Attributes:
+        sample_id: Its name.
+        color: Onset and apex.
+        depth: The same in depth, or `None`.
+        camera: Of the frames, or `None`.
+    """
+
+    sample_id: str
+    color: tuple[Path, Path]
+    depth: tuple[Path, Path] | None
+    camera: Camera | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys((*self.color, *(self.depth or ()))))
+
+    def read(self) -> dict[Path, bytes]:
+        """Their contents.
+
+        Raises:
+            InputError: If one cannot be read.
+        """
+        return {file: read_bytes(file) for file in self.files}
+
+
+def make_crops(
+    pair: Pair,
+    settings: CropSettings,
+    landmarker: FaceLandmarker,
+    contents: Mapping[Path, bytes] | None = None,
+) -> dict[str, np.ndarray]:
+    """Both frames aligned by the onset's face.
+
+    Args:
+        pair: The files.
+        settings: Size and margin.
+        landmarker: Finds the face.
+        contents: Of the files, if they were read already.
+
+    Returns:
+        `onset`, `apex` (size, size, 3) uint8; `matrix` (2, 3), frame px to crop px; `landmarks` (2, 478, 3),
+        px of the crop; `blendshapes` (2, 52), by the alphabet; with depth `depth` (2, size, size) uint16 mm,
+        0 = invalid.
+
+    Raises:
+        InputError: If a frame cannot be read, is black or shows no face, or not one; if sizes differ; if
+            depth is not 16-bit or empty.
+    """
+    contents = pair.read() if contents is None else contents
+    # Onset and apex may be one file, which is looked at once then.
+    frames = {file: decode_color(contents[file], file) for file in dict.fromkeys(pair.color)}
+    onset, apex = (frames[file] for file in pair.color)
+    if onset.shape != apex.shape:
+        raise InputError(
+            f"{pair.color[1]} is {describe_size(apex)}, but its onset {describe_size(onset)}; copy the clip "
+            "again from its source"
+        )
+    found = {file: find_face(landmarker, frame, file) for file, frame in frames.items()}
+    faces = [found[file] for file in pair.color]
+    alignment = align_face(faces[0].points, settings.size, settings.margin)
+    landmarks = [
+        np.column_stack(
+            [alignment.to_crop(face.points[:, :2]), alignment.scale * face.points[:, 2]]
+        )
+        for face in faces
+    ]
+    made = {
+        "onset": alignment.crop_color(onset),
+        "apex": alignment.crop_color(apex),
+        "matrix": alignment.matrix,
+        "landmarks": np.stack(landmarks).astype(np.float32),
+        "blendshapes": np.array(
+            [[face.blendshapes[name] for name in sorted(face.blendshapes)] for face in faces],
+            dtype=np.float32,
+        ),
+    }
+    if pair.depth is not None:
+        shape = onset.shape[:2]
+        depths = {
+            file: alignment.crop_depth(decode_depth(contents[file], file, shape))[0]
+            for file in dict.fromkeys(pair.depth)
+        }
+        for file, crop in depths.items():
+            share = float((crop > 0).mean())
+            if share < 0.5:
+                raise InputError(
+                    f"{file} has depth in {share:.0%} of the face only; copy it again, or leave depth out: "
+                    "features.depth=false"
+                )
+        made["depth"] = np.stack([depths[file] for file in pair.depth]).astype(np.uint16)
+    return made
+
+
+def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> dict[str, np.ndarray]:
+    """What moves between the crops.
+
+    Returns:
+        `flow` (size, size, 2) px, less the head's if so set; `head` (size, size, 2) px, the head's; `shift`
+        (1,), its mean length in px; `face` (size, size) bool; `regions` (8, size, size) bool; with depth
+        `dz` (size, size) mm, less the head's, and `known` (size, size) bool.
+    """
+    size = crops["onset"].shape[0]
+    flow = measure_flow(crops["onset"], crops["apex"], settings.flow)
+    masks = draw_regions(crops["landmarks"][0], size, settings.blinks)
+    relief = None
+    if "depth" in crops:
+        before, after = crops["depth"].astype(np.float32)
+        known = before > 0
+        usual = np.median(before[masks.face & known]) if (masks.face & known).any() else 0.0
+        relief = np.where(known & (np.abs(before - usual) < _RELIEF), before, usual)
+    head = estimate_head_motion(flow, masks.rigid, relief)
+    made = {
+        "flow": (flow - head.flow if settings.head else flow).astype(np.float16),
+        "head": head.flow.astype(np.float16),
+        "shift": np.array([head.shift], dtype=np.float32),
+        "face": masks.face,
+        "regions": masks.regions,
+    }
+    if "depth" in crops:
+        # A head that comes closer takes all skin with it, which is no measuring error.
+        most = settings.most_depth * (_WIDE if settings.head else 1)
+        change, valid = measure_depth_change(before, after, known, flow, most)
+        if settings.head:
+            change = remove_head_depth(change, valid, masks.rigid)
+            valid &= np.abs(change) <= settings.most_depth
+        made["dz"] = np.where(valid, change, 0).astype(np.float16)
+        made["known"] = valid
+    return made
+
+
+def make_points(
+    pair: Pair,
+    crops: Mapping[str, np.ndarray],
+    motion: Mapping[str, np.ndarray],
+    settings: PointSettings,
+    modality: str,
+) -> dict[str, np.ndarray]:
+    """Points of the eight regions in one modality.
+
+    Returns:
+        `points` (8, k, 6), normalised; `short` (8,).
+
+    Raises:
+        InputError: If the modality needs depth or a camera that is not there, or a point is not finite.
+    """
+    size = crops["onset"].shape[0]
+    face, regions = motion["face"], motion["regions"]
+    moves = np.zeros((size, size, 3), dtype=np.float32)
+    if modality in ("rgb", "fused"):
+        moves[..., :2] = motion["flow"]
+    if modality == "rgb":
+        structure, known = shape_from_landmarks(crops["landmarks"][1].astype(np.float64), size)
+    else:
+        _require_depth(pair, crops, modality)
+        if pair.camera is None:
+            raise InputError(
+                f"the camera of sample {pair.sample_id} is unknown, which {modality} points need; set "
+                "corpus.intrinsics, or take datamodule=rgb"
+            )
+        moves[..., 2] = motion["dz"]
+        depth = crops["depth"][1].astype(np.float32)
+        structure = back_project(depth, Alignment(crops["matrix"], size), pair.camera)
+        known = depth > 0
+        known &= ~find_outliers(structure, known & face)
+    sharp = sharpen(moves, face, tuple(settings.powers))
+    if settings.legacy_rank_centred:
+        sharp = sharp - sharp[face].mean(axis=0)
+    seed = derive_seed("points", pair.sample_id)
+    found = choose_points(structure, sharp, regions, known, settings.k, seed)
+    points = normalise(found.points, settings.centre_motion)
+    if not np.isfinite(points).all():
+        raise InputError(
+            f"sample {pair.sample_id} has points that are no finite numbers; check corpus.intrinsics"
+        )
+    return {"points": points, "short": found.short}
+
+
+def make_flow_map(
+    pair: Pair, crops: Mapping[str, np.ndarray], motion: Mapping[str, np.ndarray], modality: str
+) -> dict[str, np.ndarray]:
+    """A small map of the motion, in the form in which the MEGC2019 maps circulate.
+
+    Returns:
+        `map` (3, 28, 28) uint8, each channel stretched to 0..255: rgb u, v, strain; depth dz and its slopes
+        to the right and down; fused u, v, dz.
+
+    Raises:
+        InputError: If the modality needs depth that is not there.
+    """
+    flow = motion["flow"].astype(np.float32)
+    u, v = flow[..., 0], flow[..., 1]
+    if modality == "rgb":
+        fields = [shrink(u), shrink(v), shrink(compute_strain(u, v))]
+    else:
+        _require_depth(pair, crops, modality)
+        known = motion["known"].astype(np.float32)
+        # The mean of what is known; slopes of the small map, as at full size they would be noise.
+        share = shrink(known)
+        dz = shrink(motion["dz"].astype(np.float32)) / np.maximum(share, 1e-3)
+        down, right = np.gradient(dz)
+        fields = [dz, right, down] if modality == "depth" else [shrink(u), shrink(v), dz]
+    return {"map": np.stack([stretch(field) for field in fields])}
+
+
+def make_views(
+    pair: Pair,
+    crops: Mapping[str, np.ndarray],
+    motion: Mapping[str, np.ndarray],
+    difference: str,
+    most_depth: float | int,
+    modality: str,
+) -> dict[str, np.ndarray]:
+    """The two images that the dual-view encoder looks at.
+
+    Args:
+        pair: Which sample.
+        crops: Its crops.
+        motion: Its motion.
+        difference: `signed`, `abs` or `wrap_uint8`.
+        most_depth: Depth change that becomes 1, mm.
+        modality: rgb: colour difference, and u, v (px) and strain; depth: depth difference twice; fused:
+            colour difference and depth difference.
+
+    Returns:
+        `first`, `second` (channels, size, size) float16.
+
+    Raises:
+        InputError: If the modality needs depth that is not there, or there is no such difference.
+    """
+    views = []
+    if modality in ("rgb", "fused"):
+        views.append(subtract_colors(crops["onset"], crops["apex"], difference))
+    if modality == "rgb":
+        flow = motion["flow"].astype(np.float32)
+        u, v = flow[..., 0], flow[..., 1]
+        views.append(np.stack([u, v, compute_strain(u, v)]))
+    else:
+        _require_depth(pair, crops, modality)
+        change = motion["dz"].astype(np.float32)
+        depth = subtract_depths(change, motion["known"], difference, most_depth)
+        views += [depth] * (2 - len(views))
+    first, second = (view.astype(np.float16) for view in views)
+    return {"first": first, "second": second}
+
+
+def _require_depth(pair: Pair, crops: Mapping[str, np.ndarray], modality: str) -> None:
+    if "depth" not in crops:
+        raise InputError(
+            f"sample {pair.sample_id} has no depth, which modality {modality} needs; take datamodule=rgb, or "
+            "features.depth=true where depth maps lie beside the frames"
+        )

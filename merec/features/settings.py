@@ -1,0 +1,119 @@
+"""What the stages of a feature are configured with; each stage is kept under its own settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from merec.features.difference import MODES
+from merec.features.motion import METHODS
+from merec.types import InputError
+
+_Settings = TypeVar("_Settings")
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How frames become crops.
+
+    Attributes:
+        size: Of the crop, px.
+        margin: Room on each side, as a share of the landmarks' larger extent.
+    """
+
+    size: int
+    margin: float | int
+
+    def __post_init__(self) -> None:
+        _require(28 <= self.size <= 1024, "crops.size", self.size, "28 to 1024 px")
+        _require(0 <= self.margin <= 2, "crops.margin", self.margin, "0 to 2 times the face")
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """How motion is measured.
+
+    Attributes:
+        flow: `dis`, `tvl1` or `farneback`.
+        head: Whether the head's movement is removed.
+        blinks: Whether the eyes and the band below them are left out.
+        most_depth: Largest depth change that is believed, mm.
+    """
+
+    flow: str
+    head: bool
+    blinks: bool
+    most_depth: float | int
+
+    def __post_init__(self) -> None:
+        _require(self.flow in METHODS, "motion.flow", self.flow, ", ".join(METHODS))
+        _require(self.most_depth > 0, "motion.most_depth", self.most_depth, "more than 0 mm")
+
+
+@dataclass(frozen=True)
+class PointSettings:
+    """How points are chosen.
+
+    Attributes:
+        k: Points per region.
+        powers: That sharpen u, v and dz; 1 for none.
+        centre_motion: Whether the mean motion is subtracted before scaling.
+        legacy_rank_centred: Whether points are ranked after centring, as released.
+    """
+
+    k: int
+    powers: Sequence[float | int]
+    centre_motion: bool
+    legacy_rank_centred: bool
+
+    def __post_init__(self) -> None:
+        _require(self.k >= 1, "points.k", self.k, "1 or more points per region")
+        good = len(self.powers) == 3 and all(power > 0 for power in self.powers)
+        _require(good, "points.powers", list(self.powers), "three above 0, of u, v and dz")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of all stages.
+
+    Attributes:
+        crops: Of the first.
+        motion: Of the second.
+        points: Of the points of regions.
+        difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+    """
+
+    crops: CropSettings
+    motion: MotionSettings
+    points: PointSettings
+    difference: str
+
+    def __post_init__(self) -> None:
+        _require(self.difference in MODES, "difference", self.difference, ", ".join(MODES))
+
+
+def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) -> _Settings:
+    """Settings out of a config's mapping.
+
+    Args:
+        kind: Of which stage.
+        given: The mapping.
+        name: Its key in the config.
+
+    Raises:
+        InputError: If a key is missing or unknown, or a value out of range.
+    """
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if set(given) != set(known):
+        raise InputError(
+            f"features.{name} has {', '.join(map(str, given)) or 'nothing'}; expected all of "
+            f"{', '.join(known)}"
+        )
+    try:
+        return kind(**given)
+    except TypeError as error:  # a text where a number should be
+        raise InputError(f"features.{name}={dict(given)} is not understood ({error})") from error
+
+
+def _require(good: bool, key: str, found: object, expected: str) -> None:
+    if not good:
+        raise InputError(f"features.{key}={found}; expected {expected}")

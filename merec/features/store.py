@@ -1,0 +1,115 @@
+"""Where features lie: one file per sample and stage, under a key of all that decides its content."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merec.errors import InputError
+from merec.files import atomic
+
+log = logging.getLogger(__name__)
+
+
+def make_key(stage: str, schema: int, settings: Mapping[str, Any], sources: Iterable[str]) -> str:
+    """32 hex digits that change when the content of a file of the store might.
+
+    Args:
+        stage: Name of the stage.
+        schema: Raised when its code gives other arrays.
+        settings: What it was configured with.
+        sources: Keys of the stages before it, or hashes of files.
+    """
+    facts = [stage, schema, settings, list(sources)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=float).encode()).hexdigest()[
+        :32
+    ]
+
+
+def hash_content(content: bytes) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+class StopError(InputError):
+    """What stops all samples and not one: no room in the store, no model to find faces with."""
+
+
+class Store:
+    """Arrays by stage and key below a folder.
+
+    Files are written beside their name and renamed onto it, so two processes that make the same one only do
+    the work twice.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def path(self, stage: str, key: str) -> Path:
+        """The file of a key; a folder per first two digits keeps listings short."""
+        return self.root / stage / key[:2] / f"{key}.safetensors"
+
+    def load(
+        self, stage: str, key: str, names: Collection[str] = ()
+    ) -> dict[str, np.ndarray] | None:
+        """The arrays, or only those of some names; `None` if they are not there or damaged, which is as good.
+
+        A file that was cut off is damaged whichever names are asked for, as its header gives its length.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        file = self.path(stage, key)
+        if not file.exists():
+            return None
+        try:
+            with safe_open(file, "numpy") as content:
+                return {name: content.get_tensor(name) for name in names or content.keys()}
+        except (SafetensorError, OSError, ValueError) as error:
+            log.warning("%s is damaged (%s) and is made anew", file, error)
+            return None
+
+    def save(self, stage: str, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep arrays, wholly or not at all.
+
+        Raises:
+            StopError: If there is no room, or no right to write.
+        """
+        from safetensors.numpy import save
+
+        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        with self._writing(), atomic(self.path(stage, key)) as part:
+            part.write_bytes(content)
+
+    def read_table(self, name: str) -> pd.DataFrame | None:
+        """A table kept by `write_table`, all columns as text; `None` if it is not there or damaged."""
+        file = self.root / "tables" / f"{name}.csv"
+        try:
+            return pd.read_csv(file, dtype=str, keep_default_na=False) if file.exists() else None
+        except (OSError, ValueError) as error:
+            log.warning("%s is damaged (%s) and is made anew", file, error)
+            return None
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Keep a table, wholly or not at all.
+
+        Raises:
+            StopError: If there is no room, or no right to write.
+        """
+        with self._writing(), atomic(self.root / "tables" / f"{name}.csv") as part:
+            table.to_csv(part, index=False)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StopError(
+                f"{self.root} cannot be written ({error.strerror or error}); make room or set features.root "
+                "to another folder, and give the same command again: finished samples are kept"
+            ) from error

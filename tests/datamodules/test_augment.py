@@ -1,0 +1,252 @@
+"""What happens to a training sample is drawn for it alone, and a mirror twice changes nothing."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+
+from merec.datamodules.augment import (
+    COLORS,
+    Augmentation,
+    augment,
+    change_colors,
+    drop_points,
+    flip_images,
+    flip_points,
+    move_points,
+)
+from merec.datamodules.choices import SHOWN, check_augmentation
+from merec.errors import InputError
+from merec.features.flow_map import mirror
+from merec.features.regions import REGIONS
+
+OFF = {"flip": 0.0, "jitter": 0.0, "grey": 0.0, "dropout": 0.0, "scale": 1.0, "shift": 0.0}
+PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
+
+
+def settings(**changes) -> Augmentation:
+    return Augmentation(**OFF | changes)
+
+
+def draw(kind: str, modality: str, batch: int = 5) -> tuple[torch.Tensor, ...]:
+    """Samples as the store gives them."""
+    luck = torch.Generator().manual_seed(0)
+    if kind == "points":
+        return (torch.randn(batch, 8, 16, 6, generator=luck),)
+    views = [
+        torch.randn(batch, len(names), 6, 7, generator=luck) for names in SHOWN[kind][modality]
+    ]
+    if kind == "flow_map":
+        views = [view.mul(40).add(128).round().clamp(0, 255) for view in views]
+    return tuple(views)
+
+
+def apply(views, kind, modality, seeds=range(5), **changes):
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return augment(views, SHOWN[kind][modality], kind, settings(**changes), generators)
+
+
+# Mirrors
+
+
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_the_flip_of_a_flip_is_the_identity_and_a_flip_is_not(kind, modality):
+    views = draw(kind, modality)
+    once = apply(views, kind, modality, flip=1.0)
+    twice = apply(once, kind, modality, flip=1.0)
+    assert len(views) == len(once) == (2 if kind == "views" else 1)
+    for view, flipped, back in zip(views, once, twice, strict=True):
+        assert torch.equal(back, view)
+        assert (flipped != view).flatten(1).any(1).all()
+
+
+def test_flow_maps_are_mirrored_as_the_baselines_mirror_them():
+    names = SHOWN["flow_map"]["rgb"][0]
+    (maps,) = draw("flow_map", "rgb")
+    (flipped,) = apply((maps,), "flow_map", "rgb", flip=1.0)
+    np.testing.assert_array_equal(flipped, mirror(maps.numpy().astype(np.uint8), names))
+
+
+@pytest.mark.parametrize(
+    ("names", "turned"),
+    [
+        (("u", "v", "strain"), (0,)),
+        (("strain", "v", "u"), (2,)),
+        (("dz", "dz_x", "dz_y"), (1,)),
+        (("u", "v", "dz"), (0,)),
+        (COLORS, ()),
+        (("dz",), ()),
+    ],
+)
+def test_only_what_points_along_the_rows_is_turned_round(names, turned):
+    images = torch.rand(2, len(names), 4, 4)
+    flipped = flip_images(images, names, 0)
+    for at in range(len(names)):
+        sign = -1 if at in turned else 1
+        assert torch.equal(flipped[:, at], sign * images[:, at].flip(-1))
+
+
+def test_a_flip_swaps_left_and_right_regions_and_turns_x_and_u():
+    points = torch.rand(1, 8, 2, 6)
+    flipped = flip_points(points)
+    for name, region in zip(REGIONS, flipped[0], strict=True):
+        other = name.replace("left", "*").replace("right", "left").replace("*", "right")
+        origin = points[0, REGIONS.index(other)]
+        assert torch.equal(region, origin * torch.tensor([-1, 1, 1, -1, 1, 1]))
+
+
+def test_both_views_of_a_sample_are_flipped_or_none():
+    views = draw("views", "fused", batch=40)
+    flipped = apply(views, "views", "fused", seeds=range(40), flip=0.5)
+    moved = [(now != before).flatten(1).any(1) for now, before in zip(flipped, views, strict=True)]
+    assert torch.equal(moved[0], moved[1])
+    assert 5 < moved[0].sum() < 35
+
+
+# Light
+
+
+@pytest.mark.parametrize("modality", ["rgb", "fused", "depth"])
+def test_light_changes_colour_views_only(modality):
+    views = draw("views", modality)
+    lit = apply(views, "views", modality, jitter=0.4, grey=0.2)
+    for names, before, now in zip(SHOWN["views"][modality], views, lit, strict=True):
+        assert torch.equal(before, now) == (names != COLORS)
+
+
+def test_grey_takes_all_colour_and_keeps_brightness():
+    views = draw("views", "rgb")
+    grey, _ = apply(views, "views", "rgb", grey=1.0)
+    luma = (torch.tensor([0.299, 0.587, 0.114])[:, None, None] * views[0]).sum(1)
+    for channel in range(3):
+        torch.testing.assert_close(grey[:, channel], luma)
+
+
+def test_no_change_of_light_is_none_and_hue_turns_full_circle():
+    images = torch.rand(3, 3, 4, 4) - 0.5
+    one = torch.ones(3)
+    for turn in (0.0, 1.0):
+        same = change_colors(images, one, one, turn * one)
+        torch.testing.assert_close(same, images, atol=1e-6, rtol=0)
+    assert not torch.allclose(change_colors(images, one, one, 0.3 * one), images, atol=0.01)
+
+
+def test_the_difference_of_lit_frames_is_the_lit_difference():
+    onset, apex = torch.rand(4, 3, 5, 5), torch.rand(4, 3, 5, 5)
+    light = (torch.rand(4) + 0.5, torch.rand(4), torch.rand(4) - 0.5)
+    torch.testing.assert_close(
+        change_colors(apex - onset, *light),
+        change_colors(apex, *light) - change_colors(onset, *light),
+        atol=1e-5,
+        rtol=0,
+    )
+
+
+# Points
+
+
+def test_dropped_points_become_the_first_of_their_region():
+    points = torch.randn(2, 8, 5, 6)
+    dropped = torch.rand(2, 8, 5) < 0.5
+    kept = drop_points(points, dropped)
+    assert torch.equal(kept[~dropped], points[~dropped])
+    assert torch.equal(kept[dropped], points[:, :, :1].expand_as(points)[dropped])
+
+
+def test_no_more_points_are_dropped_than_the_largest_share():
+    points = torch.randn(50, 8, 64, 6)
+    (kept,) = apply((points,), "points", "fused", seeds=range(50), dropout=0.5)
+    share = (kept != points).any(-1).float().mean((1, 2))
+    assert share.max() < 0.6
+    assert share.min() < 0.1
+    assert share.std() > 0.05
+
+
+def test_a_face_grows_shifts_and_moves_as_before():
+    points = torch.randn(2, 8, 3, 6)
+    factor, shift = torch.tensor([0.8, 1.25]), torch.tensor([[0.1, 0, 0], [0, -0.1, 0.05]])
+    moved = move_points(points, factor, shift)
+    assert torch.equal(moved[..., 3:], points[..., 3:])
+    torch.testing.assert_close(
+        moved[..., :3], points[..., :3] * factor[:, None, None, None] + shift[:, None, None]
+    )
+
+
+def test_sizes_and_shifts_stay_in_their_range_and_use_it():
+    points = torch.zeros(300, 8, 2, 6)
+    points[:, :, 1] = 1
+    (moved,) = apply((points,), "points", "rgb", seeds=range(300), scale=1.25, shift=0.1)
+    shift = moved[:, 0, 0, :3]
+    size = (moved[:, 0, 1, :3] - shift)[:, 0]
+    for values, low, high in ((size, 0.8, 1.25), (shift, -0.1, 0.1)):
+        assert low - 1e-6 <= values.min() < low + 0.01
+        assert high - 0.01 < values.max() <= high + 1e-6
+
+
+# Draws
+
+
+@pytest.mark.parametrize(
+    ("kind", "modality", "changes"),
+    [
+        ("flow_map", "rgb", {"flip": 0.5}),
+        ("views", "rgb", {"flip": 0.5, "jitter": 0.4, "grey": 0.2}),
+        ("points", "fused", {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1}),
+    ],
+)
+def test_a_sample_is_changed_alike_in_every_batch(kind, modality, changes):
+    views = draw(kind, modality)
+    together = apply(views, kind, modality, **changes)
+    for row in range(5):
+        alone = apply(tuple(view[[row]] for view in views), kind, modality, [row], **changes)
+        for whole, one in zip(together, alone, strict=True):
+            assert torch.equal(whole[[row]], one)
+
+
+def test_one_switch_does_not_change_what_another_does():
+    (points,) = draw("points", "rgb")
+    (dropped,) = apply((points,), "points", "rgb", dropout=0.875)
+    (both,) = apply((points,), "points", "rgb", dropout=0.875, shift=0.1)
+    assert torch.equal(both[..., 3:], dropped[..., 3:])
+
+
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_what_is_off_changes_nothing(kind, modality):
+    views = draw(kind, modality)
+    before = [view.clone() for view in views]
+    for now, then in zip(apply(views, kind, modality), before, strict=True):
+        assert torch.equal(now, then)
+    apply(views, kind, modality, flip=1.0)
+    assert all(torch.equal(now, then) for now, then in zip(views, before, strict=True))
+
+
+def test_active_is_whatever_is_not_off():
+    assert not settings().active
+    for name, value in asdict(settings()).items():
+        assert settings(**{name: value + 0.25}).active
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "change", [{"flip": 1.5}, {"dropout": -0.1}, {"scale": 0.8}, {"shift": -0.1}, {"grey": 2}]
+)
+def test_settings_out_of_range_are_refused_by_name(change):
+    with pytest.raises(InputError, match=f"{next(iter(change))}={next(iter(change.values()))}"):
+        settings(**change)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "refused"),
+    [
+        ("flow_map", {"jitter": 0.4}, "colours"),
+        ("points", {"grey": 0.2}, "colours"),
+        ("flow_map", {"dropout": 0.5}, "change points"),
+        ("views", {"scale": 1.25}, "change points"),
+    ],
+)
+def test_what_cannot_happen_to_a_representation_is_refused(kind, change, refused):
+    with pytest.raises(InputError, match=refused):
+        check_augmentation(settings(**change), kind)

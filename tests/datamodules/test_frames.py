@@ -1,0 +1,424 @@
+"""A corpus of frames through a feature store: every pair of modality and representation, fold by fold."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from merec.datamodules import Augmentation, ClipDataModule, pretraining_pairs
+from merec.datamodules.choices import SHOWN
+from merec.errors import InputError
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.splits import Fold, leave_one_subject_out
+from merec.features.prepare import FeatureStore, Loaded
+from merec.tasks import Baseline, Finetune, LeaveOneSubjectOut
+from merec.types import Batch, Camera, Corpus
+
+PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
+SUBJECTS = ("spNO.1", "spNO.2", "spNO.3")
+OFF = {"flip": 0.0, "jitter": 0.0, "grey": 0.0, "dropout": 0.0, "scale": 1.0, "shift": 0.0}
+# All that may happen to each representation.
+ON = {
+    "flow_map": {"flip": 0.5},
+    "views": {"flip": 0.5, "jitter": 0.4, "grey": 0.2},
+    "points": {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1},
+}
+
+
+class StandIn(FeatureStore):
+    """A store whose every array is drawn; `failed` rows are not ready, `spoilt` ones are another's."""
+
+    def __init__(self, failed: tuple[int, ...] = (), spoilt: tuple[int, ...] = ()):
+        self.failed, self.spoilt, self.asked = failed, spoilt, 0
+
+    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+        self.asked += 1
+        rng = np.random.default_rng(0)
+        count, names = len(corpus.index), SHOWN[representation][modality]
+        if representation == "points":
+            arrays = {"points": rng.normal(size=(count, 8, 16, 6)).astype(np.float32)}
+        elif representation == "flow_map":
+            arrays = {"maps": rng.integers(0, 256, (count, 3, 28, 28), dtype=np.uint8)}
+        else:
+            shapes = [(count, len(of_view), 32, 32) for of_view in names]
+            first, second = (rng.normal(at, 2, shape) for at, shape in enumerate(shapes))
+            arrays = {"first": first.astype(np.float32), "second": second.astype(np.float32)}
+        for array in arrays.values():
+            array[list(self.spoilt)] = 77
+        ready = np.array([row for row in range(count) if row not in self.failed], dtype=np.int64)
+        kept = {name: array[ready] for name, array in arrays.items()}
+        return Loaded(ready, kept, names[0] if representation == "flow_map" else ())
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    """18 samples of three subjects in random order; only what a data module reads of a corpus of frames."""
+    rows = [
+        (f"{subject}_{clip}", "made", subject, f"{clip}", 0 if clip else 1 + number % 2, "here")
+        for number, subject in enumerate(SUBJECTS)
+        for clip in range(6)
+    ]
+    names = ["sample_id", "corpus", "subject", "clip", "label", "depth"]
+    index = pd.DataFrame(rows, columns=names).sample(frac=1, random_state=0, ignore_index=True)
+    protocol = describe_protocol("made", index, ("negative", "positive", "surprise"))
+    return Corpus(protocol, index, None, (), Camera(900, 900, 320, 240, 640, 480))
+
+
+def make(corpus: Corpus, kind: str, modality: str, **changes: Any) -> ClipDataModule:
+    settings = {
+        "channels": None,
+        "scaling": "raw",
+        "batch_size": 4,
+        "num_workers": 0,
+        "seed": 0,
+        "features": StandIn(),
+    }
+    return ClipDataModule(corpus, modality, kind, **(settings | changes))
+
+
+def fold_of(data: ClipDataModule, subject: str = "spNO.2") -> Fold:
+    return next(f for f in leave_one_subject_out(data.subject) if f.subject == subject)
+
+
+def hold_out(*arguments: Any, **changes: Any) -> ClipDataModule:
+    data = make(*arguments, **changes)
+    fold = fold_of(data)
+    return data.hold_out(fold.train, fold.test, fold.subject)
+
+
+def draw(data: ClipDataModule, epoch: int = 0) -> list[Batch]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return list(loader)
+
+
+def split(inputs: Any) -> tuple[torch.Tensor, ...]:
+    return inputs if isinstance(inputs, tuple) else (inputs,)
+
+
+def by_sample(batches: list[Batch]) -> dict[str, tuple[torch.Tensor, ...]]:
+    """What each sample looks like, whichever batch it is in."""
+    return {
+        name: tuple(view[row] for view in split(batch.inputs))
+        for batch in batches
+        for row, name in enumerate(batch.sample_id)
+    }
+
+
+def same(a: dict, b: dict) -> bool:
+    assert a.keys() == b.keys()
+    return all(torch.equal(x, y) for name in a for x, y in zip(a[name], b[name], strict=True))
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_every_pair_reaches_a_batch_of_the_right_shapes(corpus, kind, modality, augmented):
+    wanted = ON[kind] if augmented else {}
+    if modality == "depth":
+        wanted = {name: value for name, value in wanted.items() if name not in ("jitter", "grey")}
+    data = hold_out(corpus, kind, modality, augment=Augmentation(**OFF | wanted))
+    counts = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}[modality]
+    shapes = {
+        "points": [(4, 8, 16, 6)],
+        "flow_map": [(4, 3, 28, 28)],
+        "views": [(4, count, 32, 32) for count in counts],
+    }[kind]
+    assert data.in_channels == {"points": 6, "flow_map": 3, "views": counts}[kind]
+    for batch in (draw(data)[0], next(iter(data.predict_dataloader()))):
+        assert isinstance(batch.inputs, tuple) == (kind == "views")
+        assert [tuple(view.shape) for view in split(batch.inputs)] == shapes
+        assert all(view.dtype == torch.float32 for view in split(batch.inputs))
+        moved = data.transfer_batch_to_device(batch, torch.device("meta"), 0)
+        assert [view.device.type for view in split(moved.inputs)] == ["meta"] * len(shapes)
+        assert moved.label.device.type == "meta"
+        assert moved.sample_id is batch.sample_id
+
+
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_a_batch_shows_the_features_of_the_samples_it_names(corpus, kind, modality):
+    data = hold_out(corpus, kind, modality, features=StandIn(failed=(0, 7)))
+    given = StandIn(failed=(0, 7)).load(corpus, kind, modality)
+    names = corpus.index["sample_id"].iloc[given.rows].tolist()
+    shown = by_sample([*draw(data), *data.predict_dataloader()])
+    assert sorted(shown) == sorted(names)
+    for at, name in enumerate(names):
+        for view, array in zip(shown[name], given.arrays.values(), strict=True):
+            np.testing.assert_array_equal(view, array[at].astype(np.float32))
+
+
+# Samples that are not ready
+
+
+def test_samples_that_are_not_ready_are_left_out_and_counted(corpus, caplog):
+    data = make(corpus, "points", "fused", features=StandIn(failed=(2, 3, 5)))
+    assert "3 of 18 samples of made" in caplog.text
+    assert "merec prepare" in caplog.text
+    left = corpus.index["sample_id"].drop([2, 3, 5]).tolist()
+    assert data.sample_id.tolist() == data.corpus.index["sample_id"].tolist() == left
+    assert len(data.label) == len(data.subject) == len(data.views[0]) == 15
+    # A number on what is left is no number on the protocol.
+    assert data.corpus.protocol == describe_protocol(
+        "made-subset", data.corpus.index, corpus.protocol.classes
+    )
+
+
+def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):
+    data = make(corpus, "flow_map", "depth")
+    assert not caplog.text
+    assert data.corpus.protocol == corpus.protocol
+    # Where a run looks for the pixels that it was made of.
+    assert data.corpus.flow_maps is not None
+    assert data.corpus.channels == data.channels == ("dz", "dz_x", "dz_y")
+    assert data.maps.dtype == np.uint8
+
+
+def test_no_ready_sample_at_all_is_an_error(corpus):
+    with pytest.raises(InputError, match="none of the 18 samples.*merec prepare"):
+        make(corpus, "views", "rgb", features=StandIn(failed=tuple(range(18))))
+
+
+# Scale
+
+
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_no_statistic_changes_with_the_held_out_subject(corpus, kind, modality):
+    intact = hold_out(corpus, kind, modality, scaling="standard")
+    test, train = (tuple(rows.tolist()) for rows in (intact.test_rows, intact.train_rows))
+    spoilt = hold_out(corpus, kind, modality, scaling="standard", features=StandIn(spoilt=test))
+    assert not torch.equal(split(spoilt.inputs)[0], split(intact.inputs)[0])
+    assert same(by_sample(draw(spoilt)), by_sample(draw(intact)))
+    for a, b in zip(spoilt.scales, intact.scales, strict=True):
+        assert torch.equal(a.zero, b.zero)
+        assert torch.equal(a.one, b.one)
+    # A training subject has a say.
+    others = StandIn(spoilt=train[:3])
+    seen = hold_out(corpus, kind, modality, scaling="standard", features=others)
+    assert not torch.equal(seen.scales[-1].zero, intact.scales[-1].zero)
+
+
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_each_channel_of_each_view_is_standard_over_the_training_subjects(corpus, kind, modality):
+    data = hold_out(corpus, kind, modality, scaling="standard")
+    for view, names in zip(split(data.inputs), data.names, strict=True):
+        axis = view.ndim - 1 if kind == "points" else 1
+        channels = view[data.train_rows].movedim(axis, 0).flatten(1)
+        assert len(channels) == len(names)
+        assert channels.mean(1).abs().max() < 1e-4
+        assert (channels.std(1) - 1).abs().max() < 1e-3
+
+
+def test_a_sample_is_mirrored_before_it_is_scaled(corpus):
+    augment = Augmentation(**OFF | {"flip": 1.0})
+    data = hold_out(corpus, "flow_map", "rgb", scaling="standard", augment=augment)
+    raw, scale = data.views[0], data.scales[0]
+    position = {name: row for row, name in enumerate(data.sample_id)}
+    for name, (shown,) in by_sample(draw(data)).items():
+        u = 255 - raw[position[name], 0].flip(-1)
+        torch.testing.assert_close(shown[0], (u - scale.zero[0, 0]) / scale.one[0, 0])
+
+
+# Draws
+
+
+@pytest.mark.parametrize("kind", ["flow_map", "views", "points"])
+def test_what_happens_depends_on_seed_subject_epoch_and_sample_only(corpus, kind):
+    augment = Augmentation(**OFF | ON[kind])
+    data = hold_out(corpus, kind, "rgb", augment=augment)
+    shown = by_sample(draw(data, epoch=3))
+    torch.manual_seed(1)  # no global stream is read
+    other_batches = hold_out(corpus, kind, "rgb", augment=augment, batch_size=7)
+    assert same(by_sample(draw(other_batches, epoch=3)), shown)
+    workers = hold_out(corpus, kind, "rgb", augment=augment, num_workers=2)
+    assert same(by_sample(draw(workers, epoch=3)), shown)
+    # A resumed run draws epoch 3 without the epochs before it.
+    loader = data.train_dataloader()
+    for epoch in range(4):
+        loader.sampler.set_epoch(epoch)
+        last = list(loader)
+    assert same(by_sample(last), shown)
+    renamed = data.hold_out(data.train_rows, data.test_rows, "somebody else")
+    for changed in (
+        by_sample(draw(data, epoch=4)),
+        by_sample(draw(renamed, epoch=3)),
+        by_sample(draw(hold_out(corpus, kind, "rgb", augment=augment, seed=1), epoch=3)),
+    ):
+        assert not same(changed, shown)
+
+
+@pytest.mark.parametrize("kind", ["flow_map", "views", "points"])
+def test_nothing_happens_to_held_out_samples(corpus, kind):
+    augmented = hold_out(corpus, kind, "rgb", augment=Augmentation(**OFF | ON[kind]))
+    plain = hold_out(corpus, kind, "rgb")
+    predicted = (by_sample(list(data.predict_dataloader())) for data in (augmented, plain))
+    assert same(*predicted)
+    assert not same(by_sample(draw(augmented)), by_sample(draw(plain)))
+
+
+def test_balanced_draws_show_every_class_as_often(corpus):
+    data = hold_out(corpus, "flow_map", "rgb", balanced=True)
+    counts = np.zeros(3, dtype=int)
+    for epoch in range(2):
+        batches = draw(data, epoch)
+        labels = np.concatenate([batch.label.numpy() for batch in batches])
+        assert len(labels) == len(data.train_rows) == 12
+        classes = np.bincount(labels, minlength=3)
+        counts += classes
+        drawn = [name for batch in batches for name in batch.sample_id]
+        assert set(drawn) <= set(data.sample_id[data.train_rows])
+        again = [name for batch in draw(data, epoch) for name in batch.sample_id]
+        assert again == drawn
+    there = np.unique(data.label[data.train_rows])
+    assert len(set(counts[there])) == 1
+    plain = np.bincount(data.label[data.train_rows], minlength=3)[there]
+    assert len(set(plain)) > 1
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "modality", "said"),
+    [
+        ({}, "clip", "rgb", "choose a modality of rgb, depth, fused .* points, views, flow_map"),
+        ({}, "points", "thermal", "datamodule=thermal .* choose a modality of rgb, depth, fused"),
+        ({"depth": None}, "views", "fused", "has no depth; use datamodule=rgb"),
+        ({"depth": None}, "flow_map", "depth", "has no depth; use datamodule=rgb"),
+        ({"camera": None}, "points", "depth", "camera .* corpus.intrinsics, or use datamodule=rgb"),
+    ],
+)
+def test_a_pair_without_sense_is_refused_before_anything_is_built(
+    corpus, change, kind, modality, said
+):
+    if "depth" in change:
+        corpus = replace(corpus, index=corpus.index.assign(depth=None))
+    if "camera" in change:
+        corpus = replace(corpus, camera=None)
+    store = StandIn()
+    with pytest.raises(InputError, match=said):
+        make(corpus, kind, modality, features=store)
+    assert store.asked == 0
+
+
+def test_colour_needs_neither_depth_nor_camera(corpus):
+    bare = replace(corpus, index=corpus.index.assign(depth=None), camera=None)
+    for kind in SHOWN:
+        assert len(make(bare, kind, "rgb").label) == 18
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"channels": ["strain"]}, "datamodule.channels has strain; made has u, v, dz"),
+        ({"scaling": "minmax"}, "choose raw, unit or standard"),
+        ({"augment": Augmentation(**OFF | {"dropout": 0.5})}, "change points"),
+    ],
+)
+def test_no_feature_is_computed_for_what_is_refused(corpus, changes, said):
+    store = StandIn()
+    with pytest.raises(InputError, match=said):
+        make(corpus, "flow_map", "fused", features=store, **changes)
+    assert store.asked == 0
+
+
+def test_unit_scaling_is_for_flow_maps(corpus):
+    with pytest.raises(InputError, match="choose raw or standard"):
+        make(corpus, "points", "rgb", scaling="unit")
+
+
+def test_frames_without_a_store_are_refused(corpus):
+    with pytest.raises(InputError, match=r"datamodule\.features"):
+        make(corpus, "flow_map", "rgb", features=None)
+
+
+# Pretraining
+
+
+def unlabelled(*subjects: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"clip_id": [f"Part_B/{n}" for n in range(len(subjects))], "subject": subjects}
+    )
+
+
+def test_no_clip_of_the_held_out_subject_is_pretrained_on_however_it_is_spelt(corpus, caplog):
+    clips = unlabelled("spNO.1", "spNO.2", "spno.002", "", "spNO.12")
+    kept = pretraining_pairs(replace(corpus, unlabelled=clips), "spNO.2")
+    assert kept["subject"].tolist() == ["spNO.1", "spNO.12"]
+    assert "1 of 5 unlabelled clips name no subject" in caplog.text
+    assert len(pretraining_pairs(replace(corpus, unlabelled=clips), None)) == 5
+
+
+@pytest.mark.parametrize("clips", [None, unlabelled("spNO.2", "")])
+def test_nothing_to_pretrain_on_is_an_error(corpus, clips):
+    with pytest.raises(InputError, match="unlabelled clips"):
+        pretraining_pairs(replace(corpus, unlabelled=clips), "spNO.2")
+
+
+# Through a task
+
+
+class TwoViews(torch.nn.Module):
+    """A backbone small enough to train in a blink."""
+
+    reads = "views"
+
+    def __init__(self, in_channels: tuple[int, int], num_classes: int):
+        super().__init__()
+        self.name = torch.nn.Linear(sum(in_channels), num_classes)
+
+    def forward(self, inputs: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        first, second = inputs
+        return self.name(torch.cat([first.mean((2, 3)), second.mean((2, 3))], dim=1))
+
+
+def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
+    return LeaveOneSubjectOut(
+        datamodule=data,
+        backbone=partial(TwoViews),
+        finetune=partial(
+            Finetune,
+            optimizer=partial(torch.optim.SGD, lr=0.1),
+            scheduler=None,
+            class_balanced=False,
+        ),
+        trainer=partial(
+            pl.Trainer,
+            max_epochs=1,
+            accelerator="cpu",
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ),
+        seed=0,
+        weights=None,
+        transductive=False,
+        folds=0,
+        engine="loop",
+        selection="last",
+        inner_parts=2,
+    )
+
+
+def test_two_views_are_trained_watched_and_predicted(corpus):
+    data = hold_out(corpus, "views", "fused", augment=Augmentation(**OFF | ON["views"]))
+    task, trainer, epochs = make_loso(data).fit(data, lambda *_: None)
+    assert epochs.predicted.shape == (6, 1)
+    said = trainer.predict(task, dataloaders=data.predict_dataloader())
+    assert np.concatenate([ids for ids, _ in said]).tolist() == epochs.sample_id.tolist()
+
+
+def test_a_backbone_that_reads_something_else_is_refused(corpus):
+    with pytest.raises(InputError, match="TwoViews reads views, but .*representation=points"):
+        make_loso(make(corpus, "points", "rgb"))
+
+
+def test_baselines_read_flow_maps_only(corpus):
+    with pytest.raises(InputError, match="task=baseline reads flow_map, not views"):
+        Baseline(make(corpus, "views", "rgb"), "any", {}, dict, 0, None)

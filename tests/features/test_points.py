@@ -1,0 +1,103 @@
+"""Points are those of largest motion, in order, whichever way they are found."""
+
+import numpy as np
+import pytest
+
+from merec.features.points import choose_points, normalise, sharpen
+
+SIZE, K = 12, 10
+
+
+@pytest.fixture
+def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Structure, motion, 8 regions (the last but one empty, the last short) and where all is known."""
+    rng = np.random.default_rng(0)
+    structure, motion = rng.normal(size=(2, SIZE, SIZE, 3)).astype(np.float32)
+    regions = rng.random((8, SIZE, SIZE)) < 0.4
+    regions[6] = False
+    known = rng.random((SIZE, SIZE)) < 0.9
+    regions[7] = False
+    regions[7, 2, 2:6] = known[2, 2:6] = True
+    return structure, motion, regions, known
+
+
+@pytest.mark.parametrize("powers", [(2, 2, 3.33), (1, 1, 1)])
+def test_sharpening_is_what_a_loop_computes(scene, powers):
+    _, motion, _, where = scene
+    found = sharpen(motion, where, powers)
+    for axis in range(3):
+        most = max(abs(value) for value in motion[where][:, axis])
+        for at in np.ndindex(SIZE, SIZE):
+            share = motion[at][axis] / most
+            expected = np.sign(share) * abs(share) ** powers[axis]
+            assert found[at][axis] == pytest.approx(expected, rel=1e-4)
+
+
+def test_sharpening_nothing_gives_nothing(scene):
+    _, motion, _, where = scene
+    assert not sharpen(motion, np.zeros_like(where), (2, 2, 3.33)).any()
+    motion[..., 2] = 0  # no depth: not a division by it
+    found = sharpen(motion, where, (2, 2, 3.33))
+    assert not found[..., 2].any()
+    assert np.isfinite(found).all()
+
+
+def test_points_are_those_a_loop_chooses(scene):
+    structure, motion, regions, known = scene
+    found, short = choose_points(structure, motion, regions, known, K, 0)
+    for number in range(6):
+        inside = [at for at in np.ndindex(SIZE, SIZE) if regions[number][at] and known[at]]
+        inside.sort(key=lambda at: -np.linalg.norm(motion[at]))
+        expected = [np.concatenate([structure[at], motion[at]]) for at in inside[:K]]
+        assert len(expected) == K
+        np.testing.assert_array_equal(found[number], expected)
+    assert short.tolist() == [0, 0, 0, 0, 0, 0, K, K - 4]
+
+
+def test_an_empty_region_holds_zeros(scene):
+    assert not choose_points(*scene, K, 0).points[6].any()
+
+
+def test_a_short_region_holds_all_of_its_own_and_draws_again_among_them(scene):
+    structure, motion, _, _ = scene
+    found = choose_points(*scene, K, 0).points[7]
+    own = {tuple(np.concatenate([structure[2, at], motion[2, at]])) for at in range(2, 6)}
+    assert {tuple(point) for point in found} == own
+    length = np.linalg.norm(found[:, 3:], axis=1)
+    assert (np.diff(length) <= 1e-6).all()
+    again = choose_points(*scene, K, 0).points[7]
+    np.testing.assert_array_equal(found, again)
+    other = [choose_points(*scene, K, seed).points[7] for seed in range(1, 5)]
+    assert any((found != each).any() for each in other)
+
+
+def test_the_order_of_regions_changes_only_the_order_of_points(scene):
+    structure, motion, regions, known = scene
+    regions = regions[:6]  # what is filled depends on the order
+    order = np.array([3, 0, 5, 1, 4, 2])
+    one = choose_points(structure, motion, regions, known, K, 0).points
+    other = choose_points(structure, motion, regions[order], known, K, 0).points
+    np.testing.assert_array_equal(one[order], other)
+
+
+def test_equal_motion_is_ordered_by_place(scene):
+    structure, motion, regions, known = scene
+    found = choose_points(structure, np.ones_like(motion), regions[7:], known, 4, 0).points[0]
+    np.testing.assert_array_equal(found[:, :3], structure[2, 2:6])
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_points_are_normalised_as_a_loop_does(centred):
+    points = np.random.default_rng(0).normal(3, 2, (2, 5, 6)).astype(np.float32)
+    found = normalise(points, centred)
+    rows = [list(map(float, point)) for region in points for point in region]
+    for part, subtract in ((range(3), True), (range(3, 6), centred)):
+        mean = [sum(row[axis] for row in rows) / len(rows) * subtract for axis in part]
+        moved = [[row[axis] - mean[axis - part[0]] for axis in part] for row in rows]
+        radius = max(sum(value**2 for value in row) ** 0.5 for row in moved)
+        expected = np.array(moved) / radius
+        np.testing.assert_allclose(found.reshape(-1, 6)[:, list(part)], expected, atol=1e-5)
+
+
+def test_points_without_motion_stay_finite():
+    assert not normalise(np.zeros((8, K, 6), np.float32), True).any()
