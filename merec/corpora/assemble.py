@@ -19,7 +19,6 @@ def assemble(
     name: str,
     classes: Sequence[str],
     expected: Mapping[str, Any] | None,
-    subset: bool,
     exclude: Mapping[str, str],
     source: Source,
     findings: Sequence[Finding],
@@ -28,6 +27,7 @@ def assemble(
     camera: Camera | None = None,
     macro: pd.DataFrame | None = None,
     unlabelled: pd.DataFrame | None = None,
+    subset: bool = False,
 ) -> Corpus:
     """Refuse or note what is wrong, count, exclude, and make the corpus.
 
@@ -35,8 +35,8 @@ def assemble(
         index: As `Corpus.index`.
         name: Name of the protocol; `-subset` is added to one of which samples are missing on purpose.
         classes: Class names in label order.
-        expected: What to assert (see `assert_counts`); `None` to assert nothing.
-        subset: Whether the user said that samples may be missing.
+        expected: By name of the protocol: what to assert (see `assert_counts`), nothing for a name that is
+            not in it; `None` if the user said that samples may be missing.
         exclude: Sample id → why it is left out; unknown ids must have been refused before.
         source: What was read, for messages.
         findings: What was found so far; of excluded samples it counts as a note.
@@ -45,6 +45,7 @@ def assemble(
         camera: As in `Corpus`.
         macro: As in `Corpus`.
         unlabelled: As in `Corpus`.
+        subset: Whether samples may be missing, whatever `expected` says.
 
     Raises:
         InputError: In strict reading, for the first error, or for counts unlike the protocol's.
@@ -52,14 +53,15 @@ def assemble(
     found, unread = excuse(findings, exclude)
     if not lenient:
         refuse_errors(found, source)
-    if expected is not None:
-        found += _judge_counts(index, classes, expected, source, lenient, unread)
+    counts = (expected or {}).get(name)
+    if counts is not None:
+        found += _judge_counts(index, classes, counts, source, lenient, unread)
     leaves = index["sample_id"].isin(list(exclude))
     found += [
         Finding("note", "excluded", source.where, row, sample_id, exclude[sample_id], _LEFT_OUT)
         for sample_id, row in index.loc[leaves, ["sample_id", "row"]].itertuples(index=False)
     ]
-    if subset or unread or leaves.any():
+    if subset or expected is None or unread or leaves.any():
         name = f"{name}-subset"  # numbers on it are not numbers on the protocol
     index = index[~leaves].reset_index(drop=True)
     if index.empty and not lenient:

@@ -1,21 +1,14 @@
 """CASME II (Yan et al., PLOS ONE 2014): 200 frames/s, five emotions, or the three classes of MEGC2019."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from merec.corpora.assemble import assemble, excuse, resolve_exclusions
-from merec.corpora.errata import apply_errata
-from merec.corpora.folders import Disk, find_file, name_frames, open_root, relate
-from merec.corpora.rows import (
-    Source,
-    add_frames,
-    choose_classes,
-    label_samples,
-    mend_emotions,
-    read_rows,
-)
-from merec.corpora.sheets import read_table
+from merec.corpora.coding_sheet import open_sheet, read_samples
+from merec.corpora.folders import Disk, name_frames, open_root
+from merec.corpora.rows import choose_classes
 from merec.types import Corpus, Finding, Frames, InputError
 
 FILES = tuple(f"CASME2-coding-20140508.{end}" for end in ("xlsx", "xls", "csv"))
@@ -75,57 +68,43 @@ def read_casme2(
     if frames not in FRAMES:
         raise InputError(f"corpus.frames={frames}; expected {' or '.join(FRAMES)}")
     chosen = choose_classes(class_maps, classes, name)
-    file = find_file(folder, FILES, PATTERNS)
-    if file is None:
-        raise InputError(
-            f"{FILES[0]} is not in {folder} or one of its folders {', '.join(PATTERNS)}; put the official "
-            "coding sheet there"
-        )
-    where = relate(file, folder)
-    table = read_table(file, COLUMNS)
-    source = Source(file, where, "casme2", table.attrs["first_row"])
+    table, source = open_sheet(folder, FILES, PATTERNS, COLUMNS, "casme2", "coding sheet")
     number = table["subject"].str.extract(r"(?i)^(?:sub)?(\d+)$", expand=False)
     table["subject"] = ("sub" + number.str.zfill(2)).fillna(table["subject"])
     table["sample_id"] = table["subject"] + "_" + table["clip"]
-    table, notes = apply_errata(table, ERRATA, where)
-    table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
-    scored = [emotion for names in chosen.values() for emotion in names]
-    rows, wrong = read_rows(table, emotions, scored, fps, source)
-    disk = Disk()
-    rows = add_frames(
-        rows, [(_find_frames(folder, disk, frames, row), None) for row in rows.to_dict("records")]
+    find_frames = partial(_find_frames, folder, Disk(), frames)
+    index, rejected, found = read_samples(
+        table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
     )
-    index, rejected = label_samples(rows, chosen, name)
     omitted = list(left_out.get(classes, ()))
-    wrong, _ = excuse(wrong, omitted)
+    found, _ = excuse(found, omitted)
     absent = index["sample_id"].isin(omitted)
-    notes += [
-        Finding(
-            "note", "left out", where, row, sample_id, "not in the published protocol", "left out"
-        )
+    why = "not in the published protocol"
+    notes = [
+        Finding("note", "left out", source.where, row, sample_id, why, "left out")
         for sample_id, row in index.loc[absent, ["sample_id", "row"]].itertuples(index=False)
     ]
     index = index[~absent].reset_index(drop=True)
     rejected = rejected[~rejected["sample_id"].isin(omitted)]
-    protocol = f"{name}-{classes}"
     return assemble(
         index,
-        name=protocol,
+        name=f"{name}-{classes}",
         classes=list(chosen),
-        expected=(expected or {}).get(protocol),
-        subset=expected is None,
+        expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
         source=source,
-        findings=[*notes, *spelled, *wrong],
+        findings=[*found, *notes],
         lenient=lenient,
         rejected=rejected,
     )
 
 
-def _find_frames(root: Path, disk: Disk, frames: str, row: Mapping[Any, Any]) -> Frames:
-    """The frames of a clip; archives at times hold a folder of their own name once more."""
+def _find_frames(
+    root: Path, disk: Disk, frames: str, row: Mapping[Any, Any]
+) -> tuple[Frames, None]:
+    """The frames of a clip, none of depth; archives at times hold a folder of their own name once more."""
     folders, guess = FRAMES[frames]
     clip = (row["subject"], row["clip"])
     places = [(root, *parts, *clip) for name in folders for parts in ((name,), (name, name))]
     folder = disk.first(places) or root.joinpath(folders[0], *clip)
-    return name_frames(folder, guess)
+    return name_frames(folder, guess), None

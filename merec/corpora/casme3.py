@@ -16,24 +16,19 @@ import pandas as pd
 
 from merec.corpora.assemble import assemble, resolve_exclusions
 from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
-from merec.corpora.errata import MIDDLE, UNKNOWN, apply_errata
+from merec.corpora.coding_sheet import read_samples
+from merec.corpora.errata import MIDDLE, UNKNOWN
 from merec.corpora.folders import Disk, find_file, open_root, relate
-from merec.corpora.rows import (
-    Source,
-    add_frames,
-    choose_classes,
-    label_samples,
-    mend_emotions,
-    mend_spelling,
-    read_rows,
-)
+from merec.corpora.rows import Source, add_frames, choose_classes, mend_spelling, read_rows
 from merec.corpora.sheets import read_table
-from merec.types import Corpus, Finding, InputError
+from merec.types import Corpus, Finding, Frames, InputError
 
 PATTERNS = ("annotation*", "part_a*", "part_c*", "exception*")  # in lower case
 DAMAGED = "error_info_damaged_image_partA.txt"
 ERRATA = "casme3 part A"  # key of errata.yaml
-MACRO = "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx"
+_STEM = "cas(me)3_part_A_ME_label_JpgIndex"
+MICRO_FILE = f"{_STEM}_v2.xlsx"
+MACRO_FILE = "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx"
 
 _PART_A = {
     "subject": ("Subject", "sub"),
@@ -80,9 +75,8 @@ class _List:
     fine: bool  # seven emotions, not four classes
 
 
-_STEM = "cas(me)3_part_A_ME_label_JpgIndex"
 LISTS = {
-    "v2": _List((f"{_STEM}_v2.xlsx", f"{_STEM}_v2.xls", f"{_STEM}_v2.csv"), "label", _PART_A, True),
+    "v2": _List((MICRO_FILE, f"{_STEM}_v2.xls", f"{_STEM}_v2.csv"), "label", _PART_A, True),
     "v1": _List(
         (f"{_STEM}_v1.xls", f"{_STEM}_v1.xlsx", f"{_STEM}_v1.csv"), "Sheet1", _PART_A, True
     ),
@@ -155,23 +149,18 @@ def read_casme3(
     table = table.reindex(columns=[*_PART_A, "sample_id"], fill_value="")
     if kind == "dvscl":
         table["offset"] = UNKNOWN
-    annotated = table["onset"].rename("annotated_onset")
-    notes: list[Finding] = []
-    if kind != "part_c":
-        table, notes = apply_errata(table, ERRATA, where)
-    table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
-    scored = [emotion for names in chosen.values() for emotion in names]
-    rows, wrong = read_rows(table, emotions, scored, fps, source)
-    findings = [*findings, *notes, *spelled, *wrong]
     finder = FrameFinder(folder, disk, layout)
-    if kind == "part_c":
-        color = [finder.part_c(part_c_frames, row) for row in rows.to_dict("records")]
-    else:
-        onsets = annotated[rows["row"]]
-        pairs = zip(rows.to_dict("records"), onsets, strict=True)
-        color = [finder.part_a(row, onset) for row, onset in pairs]
-    data_set = f"{name}c" if kind == "part_c" else name
-    index, rejected = label_samples(add_frames(rows, color), chosen, data_set)
+    data_set, errata = (f"{name}c", None) if kind == "part_c" else (name, ERRATA)
+
+    def find_frames(row: Mapping[Any, Any]) -> tuple[Frames, Frames | None]:
+        if kind == "part_c":
+            return finder.part_c(part_c_frames, row)
+        return finder.part_a(row, table.at[row["row"], "onset"])  # as annotated
+
+    index, rejected, of_rows = read_samples(
+        table, source, data_set, chosen, emotions, spellings, errata, fps, find_frames
+    )
+    findings += of_rows
     known = table["sample_id"].tolist()
     leaves = resolve_exclusions(index, known, [what for what in exclude if what != "damaged"])
     if "damaged" in exclude:
@@ -180,14 +169,12 @@ def read_casme3(
         if not damaged:
             found, remedy = f"no sample has its onset or apex in {DAMAGED}", "nothing was left out"
             findings.append(Finding("note", "excluded", where, None, "", found, remedy))
-    protocol = f"{data_set}-{classes}@{version}"
     macro, of_macro = (None, []) if kind == "part_c" else _read_macro(folder, name, finder, fps)
     return assemble(
         index,
-        name=protocol,
+        name=f"{data_set}-{classes}@{version}",
         classes=list(chosen),
-        expected=(expected or {}).get(protocol),
-        subset=expected is None,
+        expected=expected,
         exclude=leaves,
         source=source,
         findings=[*findings, *of_macro],
@@ -272,7 +259,7 @@ def _read_macro(
     root: Path, name: str, finder: FrameFinder, fps: float | int
 ) -> tuple[pd.DataFrame | None, list[Finding]]:
     """The macro-expressions of the same subjects, if their sheet lies there."""
-    file = find_file(root, [MACRO, MACRO.replace(".xlsx", ".xls")], PATTERNS)
+    file = find_file(root, [MACRO_FILE, MACRO_FILE.replace(".xlsx", ".xls")], PATTERNS)
     if file is None:
         return None, []
     where = relate(file, root)

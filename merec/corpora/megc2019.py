@@ -46,18 +46,17 @@ def read_megc2019(
         _name_part(finding, part) for part, corpus in parts.items() for finding in corpus.findings
     ]
     rejected = [corpus.rejected for corpus in parts.values() if corpus.rejected is not None]
-    subset = [corpus.protocol.name.endswith("-subset") for corpus in parts.values()]
     return assemble(
         index,
         name=name,
         classes=classes,
-        expected=expected,
-        subset=expected is None or any(subset),
+        expected=None if expected is None else {name: expected},
         exclude={},
         source=Source(" + ".join(parts), "", "megc2019"),
         findings=findings,
         lenient=lenient,
         rejected=pd.concat(rejected, ignore_index=True) if rejected else None,
+        subset=any(corpus.protocol.name.endswith("-subset") for corpus in parts.values()),
     )
 
 

@@ -1,23 +1,15 @@
 """SAMM (Davison et al., IEEE TAC 2018): 200 frames/s grey video, five emotions, or the three of MEGC2019."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from merec.corpora.assemble import assemble, resolve_exclusions
-from merec.corpora.errata import apply_errata
-from merec.corpora.folders import Disk, find_file, name_frames, open_root, relate
-from merec.corpora.rows import (
-    Source,
-    add_frames,
-    choose_classes,
-    label_samples,
-    mend_emotions,
-    mend_spelling,
-    read_rows,
-)
-from merec.corpora.sheets import read_table
-from merec.types import Corpus, Frames, InputError
+from merec.corpora.coding_sheet import open_sheet, read_samples
+from merec.corpora.folders import Disk, name_frames, open_root
+from merec.corpora.rows import choose_classes, mend_spelling
+from merec.types import Corpus, Frames
 
 FILES = tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))
 PATTERNS = ("samm*", "annotation*")
@@ -65,45 +57,30 @@ def read_samm(
     """
     folder = open_root(root, "SAMM")
     chosen = choose_classes(class_maps, classes, name)
-    file = find_file(folder, FILES, PATTERNS)
-    if file is None:
-        raise InputError(
-            f"{FILES[0]} is not in {folder} or one of its folders {', '.join(PATTERNS)}; put the official "
-            "FACS sheet there"
-        )
-    where = relate(file, folder)
-    table = read_table(file, COLUMNS)
-    source = Source(file, where, "samm", table.attrs["first_row"])
+    table, source = open_sheet(folder, FILES, PATTERNS, COLUMNS, "samm", "FACS sheet")
     padded = table["subject"].mask(table["subject"].str.isdecimal(), table["subject"].str.zfill(3))
-    table["subject"], notes = mend_spelling(table["subject"], padded, "subjects", where)
+    table["subject"], notes = mend_spelling(table["subject"], padded, "subjects", source.where)
     table["sample_id"] = table["subject"] + "_" + table["clip"]
-    table, mended = apply_errata(table, ERRATA, where)
-    table["emotion"], spelled = mend_emotions(table["emotion"], spellings, where)
-    scored = [emotion for names in chosen.values() for emotion in names]
-    rows, wrong = read_rows(table, emotions, scored, fps, source)
-    disk = Disk()
-    rows = add_frames(
-        rows, [(_find_frames(folder, disk, row), None) for row in rows.to_dict("records")]
+    find_frames = partial(_find_frames, folder, Disk())
+    index, rejected, found = read_samples(
+        table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
     )
-    index, rejected = label_samples(rows, chosen, name)
-    protocol = f"{name}-{classes}"
     return assemble(
         index,
-        name=protocol,
+        name=f"{name}-{classes}",
         classes=list(chosen),
-        expected=(expected or {}).get(protocol),
-        subset=expected is None,
+        expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
         source=source,
-        findings=[*notes, *mended, *spelled, *wrong],
+        findings=[*notes, *found],
         lenient=lenient,
         rejected=rejected,
     )
 
 
-def _find_frames(root: Path, disk: Disk, row: Mapping[Any, Any]) -> Frames:
-    """The frames of a clip, `006/006_1_2/006_05562.jpg`; their number has 4 or 5 digits."""
+def _find_frames(root: Path, disk: Disk, row: Mapping[Any, Any]) -> tuple[Frames, None]:
+    """The frames of a clip, none of depth: `006/006_1_2/006_05562.jpg`; their number has 4 or 5 digits."""
     subject, clip = row["subject"], row["clip"]
     places = [(root, *parts, subject, clip) for parts in ((), ("SAMM",), ("SAMM", "SAMM"))]
     folder = disk.first(places) or root / subject / clip
-    return name_frames(folder, f"{subject}_{{:05d}}.jpg")
+    return name_frames(folder, f"{subject}_{{:05d}}.jpg"), None

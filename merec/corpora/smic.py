@@ -64,13 +64,11 @@ def read_smic(
     rows = add_frames(rows.drop(columns="color"), [(color, None) for color in rows["color"]])
     index, _ = label_samples(rows.assign(sound=True), chosen, name)
     known = {*rows["sample_id"], *(f.sample_id for f in findings if f.sample_id)}
-    protocol = f"{name}-{classes}"
     return assemble(
         index,
-        name=protocol,
+        name=f"{name}-{classes}",
         classes=list(chosen),
-        expected=(expected or {}).get(protocol),
-        subset=expected is None,
+        expected=expected,
         exclude=resolve_exclusions(index, sorted(known), exclude),
         source=Source(base, relate(base, folder), "smic"),
         findings=findings,

@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pytest
 import yaml
 
 import merec.corpora as corpora
-from merec.types import Corpus
+from merec.corpora.casme3 import MICRO_FILE
+from merec.corpora.synthetic.frequencies import read_frequencies
+from merec.types import ActionUnit, Corpus
 
 CONF = Path(__file__).parents[2] / "conf" / "corpus"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 @pytest.fixture
-def read() -> Callable[..., Corpus]:
+def defaults() -> Callable[[str], dict[str, Any]]:
+    """The YAML of a corpus."""
+    return lambda corpus: yaml.safe_load((CONF / f"{corpus}.yaml").read_text())
+
+
+@pytest.fixture
+def read(defaults: Callable[[str], dict[str, Any]]) -> Callable[..., Corpus]:
     """Read a corpus with the defaults of its YAML, without Hydra; counts are not asserted unless asked."""
 
     def call(corpus: str, root: Path, /, **changes: Any) -> Corpus:
-        node = yaml.safe_load((CONF / f"{corpus}.yaml").read_text())
+        node = defaults(corpus)
         target = node.pop("_target_").removeprefix("merec.corpora.")
         return getattr(corpora, target)(**{**node, "root": str(root), "expected": {}, **changes})
 
@@ -66,13 +75,36 @@ def touch() -> Callable[..., None]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_casme3() -> Path:
     """The folder that holds the real annotation lists of CAS(ME)^3."""
     folder = SHARED / "casme3"
     if not folder.is_dir():
         pytest.skip("the annotation of CAS(ME)^3 is licensed data and is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_list(real_casme3: Path) -> Path:
+    """The official list of part A, version 2."""
+    return real_casme3 / MICRO_FILE
+
+
+@pytest.fixture
+def real_rows(real_list: Path) -> pd.DataFrame:
+    """Its rows as they stand there, all text."""
+    return pd.read_excel(real_list, sheet_name="label", dtype=str)
+
+
+@pytest.fixture(scope="session")
+def drawable() -> set[ActionUnit]:
+    """Every action unit that a made subject can show."""
+    return {
+        unit
+        for emotion in read_frequencies().emotions.values()
+        for group in (*emotion.combinations, tuple(emotion.action_units))
+        for unit in group
+    }
 
 
 @pytest.fixture

@@ -151,14 +151,15 @@ def test_full_layout_is_found_as_spelled_on_disk(
     assert row["depth"].numbers() == [7]
 
 
+@pytest.mark.parametrize("onset", [3647, 2647])
 def test_clip_layout_is_found_by_the_onset_as_annotated_or_corrected(
-    made: Callable[..., Path], read: Read, touch: Touch
+    made: Callable[..., Path], read: Read, touch: Touch, onset: int
 ) -> None:
     root = made([*ROWS, ["spNO.216", "d", 3647, 2668, 2694, "38", "VII", "others"]])
     clips = root / "Part_A_ME_clip"
     touch(clips / "frame" / "spNo.1_a_355", ["355.jpg"])
     touch(clips / "depth" / "spNo.1_a_355", ["355.png"])
-    touch(clips / "frame" / "spNo.216_d_2647", ["2647.jpg"])
+    touch(clips / "frame" / f"spNo.216_d_{onset}", ["2647.jpg"])
     index = read("casme3", root).index.set_index("sample_id")
     assert index.at["spNO.1_a_355", "color"].path(355).exists()
     assert index.at["spNO.1_a_355", "depth"].path(355).exists()

@@ -371,6 +371,20 @@ def test_a_bad_depth_map_is_told(root, spoil, kind):
     assert one(look(root)) == apex
 
 
+@pytest.mark.parametrize(
+    ("folder", "spoil", "beside"),
+    [
+        ("color", spoil_size, "the others"),
+        ("depth", depth_of(np.full((16, 24), 900, np.uint16)), "its colour"),
+    ],
+)
+def test_a_wrong_size_is_told_with_the_right_one(root, folder, spoil, beside):
+    spoil(name(root, 0, 9, folder))
+    wrong = one(look(root))
+    assert wrong.found.endswith(": 24×16 px")
+    assert wrong.remedy.startswith(f"expected 48×32 px as {beside}")
+
+
 def test_onset_and_apex_of_one_image_are_frozen(root):
     name(root, 0, 9).write_bytes(name(root, 0, 5).read_bytes())
     found = one(look(root))

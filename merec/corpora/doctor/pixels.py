@@ -53,10 +53,7 @@ def judge_pixels(
         ) -> Iterator[Problem]:
             beside = scan.color_pixels.get(number)
             # A colour frame of a wrong size is told of itself, and says nothing about its depth.
-            same = beside is not None and (beside.width, beside.height) == (
-                pixels.width,
-                pixels.height,
-            )
+            same = beside is not None and _size(beside) == _size(pixels)
             return _judge_depth(pixels, None if same else size)
 
         skipped = {"grey colour"} if {s.corpus for s in clip.samples} <= grey else set()
@@ -70,9 +67,7 @@ def _judge_color(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
     if pixels.problem:
         yield "unreadable image", pixels.problem, _AGAIN
         return
-    if size and (pixels.width, pixels.height) != size:
-        found = f"{pixels.width}×{pixels.height} px"
-        yield "wrong size", found, f"expected {_write(size)} as the others; {_AGAIN}"
+    yield from _judge_size(pixels, size, "wrong size", f"as the others; {_AGAIN}")
     if pixels.grey:
         yield "grey colour", "no colour", f"expected colour as in the others; {_AGAIN}"
 
@@ -81,10 +76,8 @@ def _judge_depth(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
     if pixels.problem:
         yield "unreadable depth", pixels.problem, _AGAIN
         return
-    if size and (pixels.width, pixels.height) != size:
-        found = f"{pixels.width}×{pixels.height} px"
-        remedy = f"expected {_write(size)} as its colour, pixel on pixel; export the depth again"
-        yield "depth of another size", found, remedy
+    remedy = "as its colour, pixel on pixel; export the depth again"
+    yield from _judge_size(pixels, size, "depth of another size", remedy)
     if pixels.channels != 1:
         yield "depth with channels", f"{pixels.channels} channels of {pixels.bits} bits", _DEPTH
     elif pixels.bits != 16:
@@ -95,6 +88,11 @@ def _judge_depth(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
         yield "implausible depth", f"median {pixels.median:.0f} mm", _DEPTH
     if 0 < pixels.valid < NEARLY_EMPTY:
         yield "nearly empty depth", f"{1 - pixels.valid:.0%} of the pixels are 0", _AGAIN
+
+
+def _judge_size(pixels: Pixels, size: Size | None, kind: str, remedy: str) -> Iterator[Problem]:
+    if size and _size(pixels) != size:
+        yield kind, _write(_size(pixels)), f"expected {_write(size)} {remedy}"
 
 
 def _gather(
@@ -148,7 +146,11 @@ def _find_grey(clips: Sequence[Footage], scans: Sequence[Scan]) -> set[str]:
 
 
 def _sizes(opened: Mapping[int, Pixels]) -> list[Size]:
-    return [(p.width, p.height) for _, p in sorted(opened.items()) if not p.problem]
+    return [_size(pixels) for _, pixels in sorted(opened.items()) if not pixels.problem]
+
+
+def _size(pixels: Pixels) -> Size:
+    return pixels.width, pixels.height
 
 
 def _most_common(sizes: Counter[Size]) -> Size:

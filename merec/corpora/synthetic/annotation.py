@@ -5,12 +5,11 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from merec.corpora.casme3 import MACRO_FILE, MICRO_FILE
 from merec.corpora.synthetic.plan import ClipPlan, Expression
 from merec.files import atomic
 from merec.types import ActionUnit
 
-MICRO_FILE = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
-MACRO_FILE = "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx"
 MICRO_COLUMNS = (
     "Subject",
     "Filename",

@@ -57,16 +57,6 @@ class Frequencies:
     durations: dict[str, list[int]]
     per_clip: dict[int, int]
 
-    def action_unit_numbers(self) -> list[int]:
-        """Every action unit that can be drawn, by its number, sorted."""
-        units = [
-            unit
-            for emotion in self.emotions.values()
-            for group in (*emotion.combinations, tuple(emotion.action_units))
-            for unit in group
-        ]
-        return sorted({unit.number for unit in units})
-
 
 @cache
 def read_frequencies() -> Frequencies:

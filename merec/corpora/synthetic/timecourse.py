@@ -12,7 +12,7 @@ from jaxtyping import Float
 from merec.corpora.synthetic.plan import Expression
 from merec.seeding import derive_seed
 
-FPS = 30
+FPS = 30  # as CAS(ME)^3
 POSE_STD = np.array([0.25, 0.25, 0.25, 1.0, 1.0, 1.0])  # deg, deg, deg, mm, mm, mm
 GAZE_STD = np.array([1.5, 1.0])  # deg
 SWAY_HZ = (0.03, 0.6)
@@ -27,15 +27,6 @@ SACCADE_FRAMES = 2
 MAX_LAG = 0.25  # of the rise, and of the fall
 
 
-def activation(expression: Expression, number: int) -> float:
-    """How far an expression has gone at a frame: 0 up to onset, 1 at the apex, 0 from offset on.
-
-    It starts and ends without a jump in speed, and rises more steeply than it falls would they last equally
-    long. An expression whose apex is its onset does not move at all.
-    """
-    return _course(expression.onset, expression.apex, expression.offset, number)
-
-
 def au_weights(expression: Expression, seed: int) -> tuple[float, ...]:
     """Strength of each action unit at the apex, .6 to 1, relative to the strongest of them, which is 1."""
     count = len(expression.action_units)
@@ -48,7 +39,7 @@ def au_intensities(expression: Expression, number: int, seed: int) -> tuple[floa
     """Strength of each action unit at a frame, in the order of `expression.action_units`.
 
     They start and end a little apart (up to a quarter of the rise and of the fall), as on real faces, but all
-    reach their weight at the apex.
+    reach their weight at the apex; the first of them moves from onset to offset.
     """
     weights = au_weights(expression, seed)
     lags = _generator(expression, seed, "lags").uniform(0, MAX_LAG, (len(weights), 2))
@@ -122,6 +113,11 @@ def blinks(seed: int, subject: str, clip: str, number: int, per_minute: int | fl
 
 
 def _course(onset: int | float, apex: int, offset: int | float, number: int) -> float:
+    """How far a movement has gone at a frame: 0 up to onset, 1 at the apex, 0 from offset on.
+
+    It starts and ends without a jump in speed, and rises more steeply than it falls would they last equally
+    long. A movement whose apex is its onset is none at all.
+    """
     if not onset < number < offset or apex <= onset:
         return 0.0
     if number <= apex:

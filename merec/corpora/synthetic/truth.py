@@ -1,4 +1,7 @@
-"""What truly moved in a rendered clip, kept beside the frames for tests and for judging features."""
+"""What truly moved in a rendered clip, kept beside the frames for tests and for judging features.
+
+`write_truth` is for the renderer; all else is for the reader of the files that it writes.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,7 @@ from merec.types import Camera
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth about a clip; V vertices of the head, E expressions.
+    """The truth about a clip, as `read_truth` gives it; V vertices of the head, E expressions.
 
     Attributes:
         numbers: Frame numbers.
@@ -41,11 +44,11 @@ class Truth:
     at_apex: Float[np.ndarray, "expressions vertices 3"]
 
     def scene_flow(self, expression: int) -> Float[np.ndarray, "vertices 3"]:
-        """Movement of the vertices from onset to apex, mm in the camera's axes."""
+        """Movement of the vertices from onset to apex, mm in the camera's axes: for judging scene flow."""
         return self.at_apex[expression] - self.at_onset[expression]
 
     def flow(self, expression: int, camera: Camera) -> Float[np.ndarray, "vertices 2"]:
-        """The same as seen by the camera, px."""
+        """The same as seen by the camera, px: for judging optical flow."""
         return project(self.at_apex[expression], camera) - project(
             self.at_onset[expression], camera
         )
@@ -62,7 +65,10 @@ def is_seen(
     camera: Camera,
     tolerance: float,
 ) -> Bool[np.ndarray, " points"]:
-    """Which points are the nearest thing at their pixel, by a depth map in mm, within `tolerance` mm."""
+    """Which points are the nearest thing at their pixel, by a depth map in mm, within `tolerance` mm.
+
+    Only of these do the frames show anything: a feature is judged by them and not by hidden ones.
+    """
     column, row = np.rint(project(points, camera)).astype(int).T
     inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
     measured = depth[np.where(inside, row, 0), np.where(inside, column, 0)].astype(np.float64)
@@ -101,7 +107,7 @@ def locate_truth(root: Path, folder: str) -> Path:
 
 
 def read_truth(root: Path, folder: str) -> Truth:
-    """Read the truth about a clip.
+    """Read what `write_truth` wrote about a clip.
 
     Args:
         root: Of the rendered corpus.

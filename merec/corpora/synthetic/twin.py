@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merec.corpora.casme3 import read_casme3
+from merec.corpora.casme3 import MICRO_FILE, read_casme3
 from merec.corpora.synthetic.frequencies import CLASSES
 from merec.corpora.synthetic.plan import (
     MICRO_PEAK,
@@ -17,10 +17,11 @@ from merec.corpora.synthetic.plan import (
     choose_frames,
     draw_peak,
 )
+from merec.corpora.synthetic.timecourse import FPS
 from merec.seeding import derive_seed
 from merec.types import Finding, InputError
 
-LONGEST = 900  # frames (30 s): what the annotation says lasts longer is no expression
+LONGEST = 30 * FPS  # frames: what the annotation says lasts longer is no expression
 
 # Every spelling that official lists use; classes do not matter here, only emotions do.
 EMOTIONS = tuple(emotion for members in CLASSES.values() for emotion in members)
@@ -49,8 +50,7 @@ def plan_twin(
     if not annotation.is_file():
         raise InputError(
             f"annotation={annotation} is no file; expected an annotation of CAS(ME)^3, such as "
-            "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx; set annotation=FILE, or leave it out for a corpus "
-            "of made subjects"
+            f"{MICRO_FILE}; set annotation=FILE, or leave it out for a corpus of made subjects"
         )
     known = (*EMOTIONS, *COARSE)
     corpus = read_casme3(
@@ -67,7 +67,7 @@ def plan_twin(
         part_c_frames="{subject}/color",
         unlabelled=None,
         intrinsics=None,
-        fps=30.0,
+        fps=FPS,
     )
     clips, notes = plan_rows(corpus.index, frames, seed, annotation.name)
     return clips, corpus.findings + notes

@@ -10,18 +10,15 @@ import pytest
 from openpyxl import load_workbook
 
 from merec.corpora.action_units import parse_action_units
+from merec.corpora.casme3 import MACRO_FILE, MICRO_FILE
 from merec.corpora.synthetic.annotation import (
     MACRO_COLUMNS,
-    MACRO_FILE,
     MICRO_COLUMNS,
-    MICRO_FILE,
     classify,
     spell,
     write_annotation,
 )
 from merec.corpora.synthetic.plan import ClipPlan, plan_corpus
-
-REAL = Path(__file__).parents[3].parent / "shared" / "data" / "casme3" / MICRO_FILE
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +41,18 @@ def test_the_micro_sheet_has_the_official_sheets_and_columns(clips, tmp_path):
     assert all(isinstance(cell.value, str) for row in book["label"] for cell in row)
 
 
-def test_names_and_columns_are_those_of_the_real_file():
-    if not REAL.exists():
-        pytest.skip("the annotation of CAS(ME)^3 is licensed and not beside this checkout")
-    book = load_workbook(REAL)
+def test_names_and_columns_are_those_of_the_real_file(real_list):
+    book = load_workbook(real_list)
     assert book.sheetnames == ["label", "Sheet1", "Sheet3"]
     assert tuple(cell.value for cell in book["label"][1]) == MICRO_COLUMNS
     assert {type(cell.value) for cell in book["label"][2]} == {str}
 
 
-def test_the_objective_class_of_every_real_row_follows_the_rule():
-    if not REAL.exists():
-        pytest.skip("the annotation of CAS(ME)^3 is licensed and not beside this checkout")
-    rows = read(REAL, "label")
-    found = rows["AU"].map(lambda text: classify(parse_action_units(text)))
-    assert (found == rows["Objective class"]).all()
-    assert rows["AU"].map(lambda text: spell(parse_action_units(text))).equals(rows["AU"])
+def test_the_objective_class_of_every_real_row_follows_the_rule(real_rows):
+    found = real_rows["AU"].map(lambda text: classify(parse_action_units(text)))
+    assert (found == real_rows["Objective class"]).all()
+    spelled = real_rows["AU"].map(lambda text: spell(parse_action_units(text)))
+    assert spelled.equals(real_rows["AU"])
 
 
 def test_every_planned_micro_expression_has_its_row(clips, tmp_path):

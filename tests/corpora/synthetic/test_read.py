@@ -12,9 +12,9 @@ from PIL import Image
 
 from merec.config import build, compose_node
 from merec.corpora.action_units import parse_action_units
+from merec.corpora.casme3 import MICRO_FILE
 from merec.corpora.doctor import examine
 from merec.corpora.synthetic import read as module
-from merec.corpora.synthetic.annotation import MICRO_FILE
 from merec.corpora.synthetic.plan import plan_corpus
 from merec.corpora.synthetic.synthesize import MANIFEST
 from merec.errors import InputError

@@ -18,9 +18,10 @@ import yaml
 from PIL import Image
 
 from merec.config import home
+from merec.corpora.casme3 import MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
 from merec.corpora.synthetic import synthesize as module
-from merec.corpora.synthetic.annotation import MICRO_COLUMNS, MICRO_FILE
+from merec.corpora.synthetic.annotation import MICRO_COLUMNS
 from merec.corpora.synthetic.settings import RENDERER, locate_cached
 from merec.corpora.synthetic.synthesize import MANIFEST, is_finished, synthesize
 from merec.corpora.synthetic.truth import locate_truth

@@ -1,11 +1,12 @@
 """Movement is smooth, exact at onset, apex and offset, and the same however a frame is come by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from merec.corpora.synthetic.plan import Expression, plan_corpus
 from merec.corpora.synthetic.timecourse import (
-    activation,
     au_intensities,
     au_weights,
     blinks,
@@ -20,6 +21,12 @@ CLIP = ("spNO.3", "b")
 
 def make_expression(onset=20, apex=60, offset=140, units=UNITS) -> Expression:
     return Expression(onset, apex, offset, units, "disgust", 1.234)
+
+
+def activation(expression: Expression, number: int) -> float:
+    """How far an expression of one action unit has gone: its weight is 1."""
+    (strength,) = au_intensities(replace(expression, action_units=UNITS[:1]), number, 0)
+    return strength
 
 
 def course(expression: Expression, numbers=range(160)) -> np.ndarray:

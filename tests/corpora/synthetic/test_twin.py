@@ -6,17 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from merec.corpora.casme3 import MICRO_FILE
 from merec.corpora.synthetic.annotation import MICRO_COLUMNS, write_annotation
+from merec.corpora.synthetic.frequencies import CLASSES
 from merec.corpora.synthetic.plan import ClipPlan
-from merec.corpora.synthetic.timecourse import activation
-from merec.corpora.synthetic.twin import plan_rows, plan_twin
+from merec.corpora.synthetic.timecourse import FPS, au_intensities
+from merec.corpora.synthetic.twin import COARSE, EMOTIONS, SPELLINGS, plan_rows, plan_twin
 from merec.errors import InputError
 from merec.types import ActionUnit, Finding
 
-REAL = (
-    Path(__file__).parents[3].parent
-    / "shared/data/casme3/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
-)
 ROWS = [
     ("spNO.1", "a", "355", "359", "360", "5", "II", "others"),
     ("spNO.1", "a", "300", "306", "340", "R2+R1", "II", "Others"),
@@ -50,18 +48,25 @@ def plan(index: pd.DataFrame, seed: int = 0) -> tuple[list[ClipPlan], tuple[Find
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A small annotation under its official name."""
-    file = tmp_path / REAL.name
+    file = tmp_path / MICRO_FILE
     rows = pd.DataFrame(ROWS, columns=list(MICRO_COLUMNS))
     rows.to_excel(file, sheet_name="label", index=False)
     return file
 
 
 @pytest.fixture(scope="module")
-def real() -> tuple[list[ClipPlan], tuple[Finding, ...]]:
+def real(real_list: Path) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
     """The twin of the official annotation, with all frames."""
-    if not REAL.exists():
-        pytest.skip("the annotation of CAS(ME)^3 is licensed and not beside this checkout")
-    return plan_twin(REAL, "all", 0)
+    return plan_twin(real_list, "all", 0)
+
+
+def test_emotions_classes_and_frames_per_second_are_those_of_the_yaml(defaults):
+    told = defaults("casme3")
+    assert sorted((*EMOTIONS, *COARSE)) == sorted(told["emotions"])
+    assert told["spellings"] == SPELLINGS
+    assert told["fps"] == FPS
+    fine = {name: set(members) - set(COARSE) for name, members in told["class_maps"][4].items()}
+    assert {name: set(members) for name, members in CLASSES.items()} == fine
 
 
 # The real annotation
@@ -115,11 +120,11 @@ def test_all_frames_of_the_real_twin_are_about_27000(real):
             assert set(range(each.onset, each.offset + 1)) <= set(clip.frames)
 
 
-def test_the_real_rows_come_back_from_the_twins_own_sheet(real, tmp_path):
+def test_the_real_rows_come_back_from_the_twins_own_sheet(real, real_rows, tmp_path):
     clips, _ = real
     write_annotation(clips, tmp_path)
-    written = pd.read_excel(tmp_path / REAL.name, sheet_name="label", dtype=str)
-    official = pd.read_excel(REAL, sheet_name="label", dtype=str)
+    written = pd.read_excel(tmp_path / MICRO_FILE, sheet_name="label", dtype=str)
+    official = real_rows
     official["emotion"] = official["emotion"].str.lower()
     official["Filename"] = official["Filename"].str.lower()
     official = official.drop(index=[128, 708, 749, 750, 796, 798])
@@ -129,8 +134,8 @@ def test_the_real_rows_come_back_from_the_twins_own_sheet(real, tmp_path):
     assert set(official.itertuples(index=False, name=None)) <= kept
 
 
-def test_the_key_frames_of_the_real_twin_are_some_of_all_frames(real):
-    key, _ = plan_twin(REAL, "key", 0)
+def test_the_key_frames_of_the_real_twin_are_some_of_all_frames(real, real_list):
+    key, _ = plan_twin(real_list, "key", 0)
     assert [clip.expressions for clip in key] == [clip.expressions for clip in real[0]]
     assert all(set(a.frames) <= set(b.frames) for a, b in zip(key, real[0], strict=True))
     assert 4500 < sum(len(clip.frames) for clip in key) < 6013
@@ -182,7 +187,7 @@ def test_a_row_whose_onset_is_its_apex_stays_and_does_not_move(table):
     still = plan_twin(table, "all", 0)[0][2].expressions[0]
     assert (still.onset, still.apex, still.offset) == (11, 11, 83)
     assert still.peak > 0
-    assert not any(activation(still, number) for number in range(1, 100))
+    assert not any(any(au_intensities(still, number, 0)) for number in range(1, 100))
 
 
 @pytest.mark.parametrize(
@@ -225,12 +230,9 @@ def test_a_table_of_which_no_row_can_be_rendered_is_refused_with_the_first_reaso
         plan(make_index(action_units=()))
 
 
-def test_the_list_of_dvscl_has_no_action_units_and_is_refused():
-    file = REAL.with_name("dvscl_943.csv")
-    if not file.exists():
-        pytest.skip("the list of DVSCL is not beside this checkout")
+def test_the_list_of_dvscl_has_no_action_units_and_is_refused(real_casme3):
     with pytest.raises(InputError, match=r"of its 943 rows none can be rendered"):
-        plan_twin(file, "key", 0)
+        plan_twin(real_casme3 / "dvscl_943.csv", "key", 0)
 
 
 def test_a_missing_table_and_another_word_than_key_or_all_are_refused(tmp_path, table):
@@ -242,7 +244,7 @@ def test_a_missing_table_and_another_word_than_key_or_all_are_refused(tmp_path, 
 
 @pytest.mark.parametrize(("sheet", "column"), [("Label 2", "AU"), ("label", "Action")])
 def test_a_wrong_sheet_and_a_missing_column_are_named(tmp_path, sheet, column):
-    file = tmp_path / REAL.name
+    file = tmp_path / MICRO_FILE
     rows = pd.DataFrame(ROWS, columns=list(MICRO_COLUMNS)).rename(columns={"AU": column})
     rows.to_excel(file, sheet_name=sheet, index=False)
     with pytest.raises(

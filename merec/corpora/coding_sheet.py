@@ -1,0 +1,89 @@
+"""An official coding sheet, from the file to labelled samples with their frames."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.errata import apply_errata
+from merec.corpora.folders import find_file, relate
+from merec.corpora.rows import (
+    ClassMap,
+    Source,
+    add_frames,
+    label_samples,
+    mend_emotions,
+    read_rows,
+)
+from merec.corpora.sheets import read_table
+from merec.types import Finding, Frames, InputError
+
+
+def open_sheet(
+    root: Path,
+    files: Sequence[str],
+    patterns: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    choice: str,
+    what: str,
+) -> tuple[pd.DataFrame, Source]:
+    """Find the coding sheet of a corpus and read its columns.
+
+    Args:
+        root: Folder of the corpus.
+        files: Names that the sheet may have, the official one first.
+        patterns: Folders that may hold it, as in `find_file`.
+        columns: As in `read_table`.
+        choice: Name of the corpus in conf/corpus, for messages.
+        what: What the sheet is called, for messages.
+
+    Raises:
+        InputError: If the sheet or a column is missing.
+    """
+    file = find_file(root, files, patterns)
+    if file is None:
+        raise InputError(
+            f"{files[0]} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
+            f"{what} there"
+        )
+    table = read_table(file, columns)
+    return table, Source(file, relate(file, root), choice, table.attrs["first_row"])
+
+
+def read_samples(
+    table: pd.DataFrame,
+    source: Source,
+    name: str,
+    class_map: ClassMap,
+    emotions: Sequence[str],
+    spellings: Mapping[str, str],
+    errata: str | None,
+    fps: float | int,
+    find_frames: Callable[[Mapping[Any, Any]], tuple[Frames, Frames | None]],
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Finding]]:
+    """Mend what is known to be wrong, read the rows, find their frames and label them.
+
+    Args:
+        table: As in `read_rows`, but with emotions and numbers as annotated.
+        source: What `table` was read from.
+        name: Name of the data set.
+        class_map: Class → its emotions, in label order.
+        emotions: Every emotion that may be annotated.
+        spellings: Other official spellings → the one in `emotions`.
+        errata: Key of `errata.yaml`; `None` if no mistakes are known.
+        fps: Frames/s.
+        find_frames: Colour and depth of a row of `read_rows`.
+
+    Returns:
+        `Corpus.index`, `Corpus.rejected`, and what was mended or is wrong.
+    """
+    mended: list[Finding] = []
+    if errata is not None:
+        table, mended = apply_errata(table, errata, source.where)
+    emotion, spelled = mend_emotions(table["emotion"], spellings, source.where)
+    scored = [each for names in class_map.values() for each in names]
+    rows, wrong = read_rows(table.assign(emotion=emotion), emotions, scored, fps, source)
+    rows = add_frames(rows, [find_frames(row) for row in rows.to_dict("records")])
+    index, rejected = label_samples(rows, class_map, name)
+    return index, rejected, [*mended, *spelled, *wrong]
