@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from merec.arguments import read_flag, read_jobs, split_overrides, split_paths
 from merec.errors import InputError
 
+_COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
+_GROUPS = ("corpus", "features")  # of the config, whose overrides prepare and inspect take
 HELP = """\
 merec: micro-expression recognition experiments whose numbers can be believed.
 
@@ -35,10 +38,12 @@ usage: merec VERB …
               merec prepare corpus=casme3 [corpus.KEY=VALUE] [features.KEY=VALUE]
               jobs=N processes; out=FILE.csv|null (default runs/prepare/NAME.csv) gets a row
               per sample with the reason if it failed; with strict=true exit code 1 if one
-              did; the same command goes on where it was interrupted
+              did; the same command goes on where it was interrupted; unlabelled=true makes
+              pairs of frames of the clips without labels instead, for pretraining
   inspect   look at samples: a sheet of pictures and an interactive cloud of points
               merec inspect SAMPLE corpus=casme3 [out=runs/inspect]
-              merec inspect corpus=casme3 [count=9] writes a page of several
+              merec inspect corpus=casme3 [count=9] writes a page of several;
+              unlabelled=true: of the pairs for pretraining
 
 Runs lie in runs/CORPUS/TASK/…; the same command resumes a run that was interrupted.
 Data is found below MEREC_DATA, or where corpus.root=FOLDER says.
@@ -55,7 +60,7 @@ def train(arguments: list[str]) -> None:
 
 def report(arguments: list[str]) -> None:
     """Pool runs: `merec report RUN… [out=FOLDER] [published=false]`."""
-    paths, options = _split(arguments, {"out": "runs/report", "published": "true"}, "report")
+    paths, options = split_paths(arguments, {"out": "runs/report", "published": "true"}, "report")
     if not paths:
         raise InputError("merec report needs run folders, e.g. merec report runs/megc2019_flow")
     from merec.reporting.report import write_report
@@ -65,7 +70,7 @@ def report(arguments: list[str]) -> None:
 
 def compare(arguments: list[str]) -> None:
     """Test B against A: `merec compare RUN_A RUN_B`."""
-    paths, _ = _split(arguments, {}, "compare")
+    paths, _ = split_paths(arguments, {}, "compare")
     if len(paths) != 2:
         raise InputError(
             f"merec compare needs two runs, not {len(paths)}: merec compare RUN_A RUN_B"
@@ -82,7 +87,7 @@ def synthesize(arguments: list[str]) -> None:
     from merec.config import compose_node
 
     defaults = compose_node("corpus", ["corpus=synthetic"])["render"]
-    paths, options = _split(
+    paths, options = split_paths(
         arguments, {"root": "", "jobs": "-1", **dict.fromkeys(defaults, "")}, "synthesize"
     )
     if paths:
@@ -106,7 +111,7 @@ def synthesize(arguments: list[str]) -> None:
 
     settings = Settings(**render)
     root = Path(options["root"]).expanduser() if options["root"] else locate_cached(settings)
-    jobs = _read_jobs("synthesize", options["jobs"])
+    jobs = read_jobs("synthesize", options["jobs"])
     for finding in synthesize(root, settings, jobs):
         logging.getLogger(__name__).info(
             "%s: row %s, %s: %s; %s",
@@ -124,18 +129,14 @@ def doctor(arguments: list[str]) -> int:
     Returns:
         1 if there are errors, or with `strict=true` warnings; else 0.
     """
-    options, overrides = _split_options(
+    options, overrides = split_overrides(
         "doctor", arguments, {"deep": "false", **_COMMON}, ("corpus",)
     )
-    name = next((text[7:] for text in overrides if text.startswith("corpus=")), None)
-    from merec.config import build, compose_node, list_choices, takes
+    name = _name_corpus("doctor", overrides)
+    from merec.config import build, compose_node, takes
 
-    if name is None:
-        raise InputError(
-            f"merec doctor needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"
-        )
-    deep, strict = (_read_flag("doctor", key, options[key]) for key in ("deep", "strict"))
-    jobs = _read_jobs("doctor", options["jobs"])
+    deep, strict = (read_flag("doctor", key, options[key]) for key in ("deep", "strict"))
+    jobs = read_jobs("doctor", options["jobs"])
     node = compose_node("corpus", overrides)
     corpus = build(node, lenient=True) if takes(node, "lenient") else build(node)
     from merec.corpora.doctor import examine
@@ -143,7 +144,7 @@ def doctor(arguments: list[str]) -> int:
 
     root = node.get("root")
     examination = examine(corpus, Path(root) if root else None, deep, jobs)
-    out = Path(options["out"] or f"runs/doctor/{name}.csv") if options["out"] != "null" else None
+    out = _locate_table("doctor", options["out"], name)
     if out:
         write_findings(out, examination.findings)
     print_findings(examination, out)
@@ -156,24 +157,30 @@ def prepare(arguments: list[str]) -> int:
     Returns:
         1 if a sample failed and `strict=true`; else 0.
     """
-    groups = ("corpus", "features")
-    options, overrides = _split_options("prepare", arguments, dict(_COMMON), groups)
-    strict = _read_flag("prepare", "strict", options["strict"])
-    jobs = _read_jobs("prepare", options["jobs"])
-    corpus, features = _build_corpus_and_features("prepare", overrides)
-    name = next(text[7:] for text in overrides if text.startswith("corpus="))
-    from merec.features.prepare import choose_modality, describe_failures
+    defaults = {"unlabelled": "false", **_COMMON}
+    options, overrides = split_overrides("prepare", arguments, defaults, _GROUPS)
+    name = _name_corpus("prepare", overrides)
+    strict, unlabelled = (
+        read_flag("prepare", key, options[key]) for key in ("strict", "unlabelled")
+    )
+    jobs = read_jobs("prepare", options["jobs"])
+    corpus, features = _build_corpus_and_features(overrides)
+    from merec.features.prepare import choose_modality
     from merec.files import atomic
+    from merec.reporting.prepared import describe_failures, describe_pairs
 
-    modality = choose_modality(corpus, features)
-    table = features.prepare(corpus, jobs, [("points", modality)])
-    out = Path(options["out"] or f"runs/prepare/{name}.csv") if options["out"] != "null" else None
+    if unlabelled:
+        table = features.make_pool(corpus, jobs).index
+        table = table[["sample_id", "subject", "onset", "apex", "intensity"]]
+    else:
+        table = features.prepare(corpus, jobs, [("points", choose_modality(corpus, features))])
+    out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     if out:
         with atomic(out) as part:
             table.to_csv(part, index=False)
-    failures = describe_failures(table, features.store.root, out)
-    sys.stdout.write(failures)
-    failed = int((table["status"] == "failed").sum())
+    describe = describe_pairs if unlabelled else describe_failures
+    sys.stdout.write(describe(table, features.store.root, out))
+    failed = 0 if unlabelled else int((table["status"] == "failed").sum())
     if strict and failed:
         sys.stderr.write(
             f"merec: error: {failed} of {len(table)} samples cannot be used; mend them, leave them out with "
@@ -186,11 +193,12 @@ def inspect(arguments: list[str]) -> None:
     """Look at samples: `merec inspect [SAMPLE…] corpus=NAME [features.KEY=VALUE…] [count=N] [out=FOLDER]`."""
     samples = [text for text in arguments if "=" not in text and not text.startswith("-")]
     rest = [text for text in arguments if text not in samples]
-    groups = ("corpus", "features")
-    options, overrides = _split_options(
-        "inspect", rest, {"count": "9", "out": "runs/inspect"}, groups
-    )
-    corpus, features = _build_corpus_and_features("inspect", overrides)
+    defaults = {"count": "9", "out": "runs/inspect", "unlabelled": "false"}
+    options, overrides = split_overrides("inspect", rest, defaults, _GROUPS)
+    _name_corpus("inspect", overrides)
+    corpus, features = _build_corpus_and_features(overrides)
+    if read_flag("inspect", "unlabelled", options["unlabelled"]):
+        corpus = features.make_pool(corpus)
     from merec.reporting.inspect import inspect_corpus, inspect_sample
 
     out = Path(options["out"])
@@ -209,79 +217,33 @@ def inspect(arguments: list[str]) -> None:
             sys.stdout.write(f"{file}\n")
 
 
-def _build_corpus_and_features(verb: str, overrides: list[str]) -> tuple[Any, Any]:
+def _name_corpus(verb: str, overrides: list[str]) -> str:
+    """What `corpus=` says."""
+    for text in overrides:
+        if text.startswith("corpus="):
+            return text.removeprefix("corpus=")
+    from merec.config import list_choices
+
+    raise InputError(
+        f"merec {verb} needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"
+    )
+
+
+def _locate_table(verb: str, out: str, name: str) -> Path | None:
+    """Where a verb's table goes: `out`, runs/VERB/NAME.csv without one, nowhere if it is null."""
+    return None if out == "null" else Path(out or f"runs/{verb}/{name}.csv")
+
+
+def _build_corpus_and_features(overrides: list[str]) -> tuple[Any, Any]:
     """What overrides of the groups corpus and features describe."""
-    from merec.config import build, compose_node, list_choices
+    from merec.config import build, compose_node
 
-    if not any(text.startswith("corpus=") for text in overrides):
-        raise InputError(
-            f"merec {verb} needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"
-        )
-    own = {
-        group: [
-            text for text in overrides if text.lstrip("+~").startswith((f"{group}=", f"{group}."))
-        ]
-        for group in ("corpus", "features")
-    }
-    features = build(compose_node("features", own["features"]))
-    return build(compose_node("corpus", own["corpus"])), features
-
-
-_COMMON = {"jobs": "-1", "out": "", "strict": "false"}
-
-
-def _split_options(
-    verb: str, arguments: list[str], options: dict[str, str], groups: tuple[str, ...]
-) -> tuple[dict[str, str], list[str]]:
-    """Options of a verb with those that were given, and overrides of groups of the config."""
-    overrides = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if equals and key in options:
-            options[key] = value
-        elif equals and key.lstrip("+~").partition(".")[0] in groups:
-            overrides.append(argument)
-        else:
-            from difflib import get_close_matches
-
-            takes = [*groups, *options]
-            near = get_close_matches(key.partition(".")[0], takes, n=1)
-            hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
-            raise InputError(f"merec {verb} does not know {argument}; {hint}")
-    return options, overrides
-
-
-def _read_flag(verb: str, key: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise InputError(f"merec {verb}: {key}={value} is not understood; it is true or false")
-    return value.lower() == "true"
-
-
-def _read_jobs(verb: str, value: str) -> int:
-    if not value.lstrip("-").isdecimal() or int(value) == 0 or int(value) < -1:
-        raise InputError(
-            f"merec {verb}: jobs={value} is not understood; it is a number of processes, or -1 for "
-            "one per core"
-        )
-    return int(value)
-
-
-def _split(
-    arguments: list[str], defaults: dict[str, str], verb: str
-) -> tuple[list[Path], dict[str, str]]:
-    """Folders, and options written `key=value`."""
-    options = dict(defaults)
-    paths = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if equals and key in defaults:
-            options[key] = value
-        elif argument.startswith("-") or (equals and not Path(argument).exists()):
-            takes = ", ".join(f"{name}=" for name in defaults) or "folders only"
-            raise InputError(f"merec {verb} does not know {argument}; it takes {takes}")
-        else:
-            paths.append(Path(argument))
-    return paths, options
+    corpus, features = (
+        [text for text in overrides if text.lstrip("+~").startswith((f"{group}=", f"{group}."))]
+        for group in _GROUPS
+    )
+    store = build(compose_node("features", features))
+    return build(compose_node("corpus", corpus)), store
 
 
 VERBS: dict[str, Callable[[list[str]], int | None]] = {

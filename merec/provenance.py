@@ -16,10 +16,11 @@ import numpy as np
 import torch
 import yaml
 
+from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import list_sessions
 from merec.files import write_json
 from merec.settings import comparable, configuration_hash, flatten
-from merec.types import Corpus, InputError, Protocol
+from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def assert_resumable(folder: Path, config: dict[str, Any]) -> None:
 
 
 def assert_same_data(folder: Path, environment: dict[str, Any]) -> None:
-    """Refuse to go on with a run that was begun on other samples, pixels or starting weights.
+    """Refuse to go on with a run that was begun on other samples, features or starting weights.
 
     Raises:
         InputError: Naming both.
@@ -67,7 +68,7 @@ def assert_same_data(folder: Path, environment: dict[str, Any]) -> None:
         )
     if before.get("content", environment["content"]) != environment["content"]:
         raise InputError(
-            f"{folder} was begun on the same samples with other pixels or starting weights "
+            f"{folder} was begun on the same samples with other features or starting weights "
             f"({before['content']}, now {environment['content']}); {_ELSEWHERE}"
         )
 
@@ -81,14 +82,14 @@ def _has_results(folder: Path) -> bool:
 
 
 def describe_environment(
-    config: dict[str, Any], corpus: Corpus, command: Sequence[str]
+    config: dict[str, Any], data: ClipDataModule, command: Sequence[str]
 ) -> dict[str, Any]:
     """Name, hashes, protocol, command, commit, versions and machine of a run."""
     return {
         "name": config["name"],
         "configuration": configuration_hash(config),
-        "content": _hash_content(corpus, config["task"].get("weights")),
-        "protocol": corpus.protocol.to_dict(),
+        "content": _hash_content(data, config["task"].get("weights")),
+        "protocol": data.corpus.protocol.to_dict(),
         "command": shlex.join(command),
         "commit": _read_commit(),
         "transductive": bool(config["task"].get("transductive", False)),
@@ -119,12 +120,12 @@ def write_environment(folder: Path, environment: dict[str, Any]) -> None:
     write_json(file, environment)
 
 
-def _hash_content(corpus: Corpus, weights: str | None) -> str:
-    """A hash of what the ids of a protocol do not show: pixels, and weights that are started from."""
-    digest = hashlib.sha256(",".join(corpus.channels).encode())
-    if corpus.flow_maps is not None:
-        order = corpus.index["sample_id"].argsort().to_numpy()
-        digest.update(np.ascontiguousarray(corpus.flow_maps[order]).tobytes())
+def _hash_content(data: ClipDataModule, weights: str | None) -> str:
+    """A hash of what the ids of a protocol do not show: features, and weights that are started from."""
+    digest = hashlib.sha256(",".join(data.corpus.channels).encode())
+    for array in data.arrays:
+        for row in data.sample_id.argsort():  # one by one, for all of them may take gigabytes
+            digest.update(np.ascontiguousarray(array[row]).data)
     if weights and Path(weights).is_file():
         digest.update(Path(weights).read_bytes())
     return digest.hexdigest()[:16]

@@ -53,7 +53,7 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
     task = build(cfg.task)
-    environment = describe_environment(config, task.datamodule.corpus, command)
+    environment = describe_environment(config, task.datamodule, command)
     assert_same_data(folder, environment)
 
     if not (folder / "metrics.json").exists():  # a whole run keeps the record of what made it

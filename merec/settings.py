@@ -39,7 +39,7 @@ def _drop(node: Any, keys: tuple[str, ...]) -> Any:
     return node
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     """A nested config as dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():

@@ -2,6 +2,6 @@
 
 from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
-from merec.datamodules.pretraining import pretraining_pairs
+from merec.datamodules.pretraining import choose_pairs
 
-__all__ = ["Augmentation", "ClipDataModule", "pretraining_pairs"]
+__all__ = ["Augmentation", "ClipDataModule", "choose_pairs"]

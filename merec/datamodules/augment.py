@@ -1,4 +1,4 @@
-"""What may happen to a training sample: mirrored, another light, fewer points, moved a little.
+"""What may happen to a training sample: mirrored, cut out, another light, fewer points, moved a little.
 
 Every function is pure. What happens to a sample is drawn from its own generator, so that neither the batch it
 is in nor the number of workers has a say.
@@ -7,17 +7,19 @@ is in nor the number of workers has a say.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from merec.features.flow_map import HORIZONTAL
 from merec.features.points import FEATURES
 from merec.features.regions import MIRRORED
 from merec.types import InputError
 
 COLORS = ("red", "green", "blue")  # the channels of a view that shows colour
-TURNED = ("u", "dz_x")  # what points along the image's rows: a mirror turns it round
 _LUMA = (0.299, 0.587, 0.114)
 # To brightness and two axes of hue (YIQ), in which a change of hue is a rotation.
 _TO_YIQ = (_LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
@@ -25,10 +27,12 @@ _TO_YIQ = (_LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.3111
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to training samples, and how much of it; off are 0 and, for `scale`, 1.
+    """What happens to training samples, and how much of it; off are 0 and, for `crop` and `scale`, 1.
 
     Attributes:
         flip: Share of samples that are mirrored, all views alike.
+        crop: Smallest share of the area of both views that is cut out and shown at full size (.2 for the
+            linear probe of Li et al. 2025).
         jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; of
             views in colour only (.4 in Li et al. 2025).
         grey: Share of samples whose colour views lose their colour (.2 in Li et al. 2025).
@@ -38,6 +42,7 @@ class Augmentation:
     """
 
     flip: float | int
+    crop: float | int
     jitter: float | int
     grey: float | int
     dropout: float | int
@@ -50,6 +55,10 @@ class Augmentation:
                 raise InputError(
                     f"datamodule.augment.{name}={getattr(self, name)} is no share; give 0 (off) to 1"
                 )
+        if not 0 < self.crop <= 1:
+            raise InputError(
+                f"datamodule.augment.crop={self.crop} is no part of a view; give more than 0, up to 1 (off)"
+            )
         if self.scale < 1 or self.shift < 0:
             raise InputError(
                 f"datamodule.augment.scale={self.scale}, shift={self.shift}; give a scale of 1 (off) or more "
@@ -59,7 +68,7 @@ class Augmentation:
     @property
     def active(self) -> bool:
         """Whether anything happens."""
-        return bool(self.flip) or self.light or self.geometry
+        return bool(self.flip) or self.crop != 1 or self.light or self.geometry
 
     @property
     def light(self) -> bool:
@@ -109,6 +118,15 @@ def augment(
             torch.where(flipped[:, None, None, None], flip_images(view, names, top), view)
             for view, names in zip(views, channels, strict=True)
         )
+    if settings.crop != 1:
+        size = views[0].shape[2:]
+        boxes = [
+            place_box(torch.rand(3, generator=generator), settings.crop, *size)
+            for generator in generators
+        ]
+        views = tuple(
+            crop_images(view, names, boxes) for view, names in zip(views, channels, strict=True)
+        )
     if settings.light:
         change = settings.jitter * (2 * drawn[:, 6:9] - 1)
         # Contrast and brightness are one gain: a difference of two frames has no level of its own.
@@ -134,9 +152,58 @@ def flip_images(
     """
     mirrored = images.flip(-1)
     for at, name in enumerate(channels):
-        if name in TURNED:
+        if name in HORIZONTAL:
             mirrored[:, at] = top - mirrored[:, at]
     return mirrored
+
+
+class Box(NamedTuple):
+    """A part of an image, px."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def place_box(luck: Float[Tensor, "3"], smallest: float | int, height: int, width: int) -> Box:
+    """A part of an image, in the proportions of the whole: a face is not stretched, and strain stays true.
+
+    Args:
+        luck: Three numbers of 0 to 1, for the area, for how far down and how far to the right.
+        smallest: Share of the area; all from it to the whole are as likely.
+        height: Of the image, px.
+        width: Of the image, px.
+    """
+    area, down, right = luck.tolist()
+    side = (smallest + (1 - smallest) * area) ** 0.5
+    part, span = max(1, round(side * height)), max(1, round(side * width))
+    return Box(int(down * (height - part + 1)), int(right * (width - span + 1)), part, span)
+
+
+def crop_images(
+    images: Float[Tensor, "batch channels height width"],
+    channels: Sequence[str],
+    boxes: Sequence[Box],
+) -> Float[Tensor, "batch channels height width"]:
+    """A part of each image at the size of the whole.
+
+    Flow is in px, so it grows as the image does. Its strain does not, nor do depth and colour.
+
+    Args:
+        images: Of one view.
+        channels: Names of its channels.
+        boxes: One per image.
+    """
+    height, width = images.shape[2:]
+    cropped = torch.empty_like(images)
+    for at, (top, left, part, span) in enumerate(boxes):
+        cut = images[at : at + 1, :, top : top + part, left : left + span]
+        cropped[at] = interpolate(cut, (height, width), mode="bilinear")[0]
+        for name, zoom in (("u", width / span), ("v", height / part)):
+            if name in channels:
+                cropped[at, channels.index(name)] *= zoom
+    return cropped
 
 
 def flip_points(

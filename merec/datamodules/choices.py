@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from merec.corpora.megc2019_flow import CHANNELS
 from merec.datamodules.augment import COLORS, Augmentation
+from merec.features.pair import MODALITIES
 from merec.features.points import FEATURES
 from merec.types import Corpus, InputError
 
-MODALITIES = ("rgb", "depth", "fused")
 SCALINGS = ("raw", "unit", "standard")
 Channels = tuple[tuple[str, ...], ...]  # one tuple of names per view
 
@@ -93,6 +93,10 @@ def check_augmentation(settings: Augmentation | None, representation: str) -> No
     """Refuse what cannot happen to a representation."""
     if settings is None:
         return
+    if settings.crop != 1 and representation != "views":
+        raise InputError(
+            f"datamodule.augment.crop={settings.crop} cuts views, which {representation} is not; set it to 1"
+        )
     if settings.light and representation != "views":
         raise InputError(
             f"datamodule.augment.jitter and grey change colours, of which {representation} has none; set "

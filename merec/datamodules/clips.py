@@ -24,7 +24,12 @@ from merec.datamodules.batches import (
     pack,
     rescale,
 )
-from merec.datamodules.choices import check_augmentation, check_scaling, choose_channels
+from merec.datamodules.choices import (
+    SHOWN,
+    check_augmentation,
+    check_scaling,
+    choose_channels,
+)
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore
@@ -74,7 +79,8 @@ class ClipDataModule(pl.LightningDataModule):
         self.names = choose_channels(corpus, modality, representation, channels)
         check_scaling(scaling, representation)
         check_augmentation(augment, representation)
-        self.representation, self.scaling, self.balanced = representation, scaling, balanced
+        self.modality, self.representation = modality, representation
+        self.scaling, self.balanced = scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.augment = augment
         if corpus.flow_maps is None:  # last, for it may take minutes
@@ -83,18 +89,19 @@ class ClipDataModule(pl.LightningDataModule):
                     f"{corpus.protocol.name} has frames, whose features need a store; set "
                     "datamodule.features to one, as conf/features does"
                 )
-            corpus, arrays = _load(corpus, features, representation, modality)
+            corpus, self.arrays = _load(corpus, features, representation, modality)
         else:
-            arrays = (corpus.flow_maps,)
+            self.arrays = (corpus.flow_maps,)
+        # `arrays` is what a run was made of: all channels, in no scale.
         self.maps = np.empty((0, 0, 0, 0), np.uint8)  # there are some in one representation only
         if representation == "flow_map":
             chosen = [corpus.channels.index(channel) for channel in self.names[0]]
-            self.maps = arrays[0][:, chosen]
+            self.maps = self.arrays[0][:, chosen]
             # Channels last is the layout in which CPU convolutions of few channels are fastest.
             maps = torch.from_numpy(self.maps).float().contiguous(memory_format=torch.channels_last)
             self.views: tuple[Tensor, ...] = (maps,)
         else:
-            self.views = tuple(torch.from_numpy(array) for array in arrays)
+            self.views = tuple(torch.from_numpy(array) for array in self.arrays)
         self.corpus = corpus
         self.label = torch.tensor(corpus.index["label"].to_numpy(np.int64, copy=True))
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
@@ -187,30 +194,23 @@ def _load(
     """The part of a corpus whose features are ready, and these.
 
     Raises:
-        InputError: If none is.
+        InputError: As `FeatureStore.load`.
     """
     loaded = features.load(corpus, representation, modality)
     name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
-    if not ready:
-        raise InputError(
-            f"none of the {every} samples of {name} has {modality} {representation}; run `merec prepare`, "
-            "which says of each why"
-        )
     if ready < every:
         log.warning(
-            "%d of %d samples of %s have no %s %s and are left out; run `merec prepare`, which says of each "
-            "why",
-            *(every - ready, every, name, modality, representation),
+            "%d of %d samples of %s have no %s %s and are left out, the first as %s; `merec prepare` says of "
+            "each why",
+            *(every - ready, every, name, modality, representation, loaded.reason),
         )
         index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
         if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
             name = f"{name}-subset"
         protocol = describe_protocol(name, index, corpus.protocol.classes)
         corpus = replace(corpus, index=index, protocol=protocol)
-    arrays = loaded.arrays
-    if representation == "flow_map":
-        # With the corpus, where a run looks for the pixels that it was made of.
-        corpus = replace(corpus, flow_maps=arrays["maps"], channels=loaded.channels)
-        return corpus, (arrays["maps"],)
-    names = ("points",) if representation == "points" else ("first", "second")
-    return corpus, tuple(arrays[name] for name in names)
+    arrays = tuple(loaded.arrays.values())
+    if representation == "flow_map":  # it is a corpus of flow maps from here on
+        (channels,) = SHOWN[representation][modality]
+        corpus = replace(corpus, flow_maps=arrays[0], channels=channels)
+    return corpus, arrays

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from merec.corpora.megc2019_flow import SIZE
 from merec.types import InputError
 
-HORIZONTAL = ("u", "dz_x")  # channels that change sign in a mirror
+HORIZONTAL = ("u", "dz_x")  # what points along the rows: a mirror turns it round
 
 
 def compute_strain(

@@ -15,6 +15,36 @@ from merec.assets import find_asset
 
 PADDING = 0.25  # of the image's height and width, on each side
 _STDERR = threading.Lock()
+_SIDED = (
+    *(
+        "browDown",
+        "browOuterUp",
+        "cheekSquint",
+        "eyeBlink",
+        "eyeLookDown",
+        "eyeLookIn",
+        "eyeLookOut",
+    ),
+    *(
+        "eyeLookUp",
+        "eyeSquint",
+        "eyeWide",
+        "mouthDimple",
+        "mouthFrown",
+        "mouthLowerDown",
+        "mouthPress",
+    ),
+    *("mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer"),
+)
+_SINGLE = (
+    *("_neutral", "browInnerUp", "cheekPuff", "jawForward", "jawLeft", "jawOpen", "jawRight"),
+    *("mouthClose", "mouthFunnel", "mouthLeft", "mouthPucker", "mouthRight", "mouthRollLower"),
+    *("mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+)
+# By the alphabet, as arrays of their scores are ordered.
+BLENDSHAPES = tuple(
+    sorted((*_SINGLE, *(name + side for name in _SIDED for side in ("Left", "Right"))))
+)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,10 @@ import numpy as np
 
 from merec.features.alignment import Alignment, align_face
 from merec.features.difference import subtract_colors, subtract_depths
+from merec.features.faces import FaceFinder
 from merec.features.flow_map import compute_strain, shrink, stretch
-from merec.features.frames import (
-    decode_color,
-    decode_depth,
-    describe_size,
-    find_face,
-    read_bytes,
-)
-from merec.features.landmarks import FaceLandmarker
+from merec.features.frames import decode_color, decode_depth, describe_size, read_bytes
+from merec.features.landmarks import BLENDSHAPES
 from merec.features.motion import (
     estimate_head_motion,
     measure_depth_change,
@@ -68,29 +63,25 @@ class Pair:
 
 
 def make_crops(
-    pair: Pair,
-    settings: CropSettings,
-    landmarker: FaceLandmarker,
-    contents: Mapping[Path, bytes] | None = None,
+    pair: Pair, settings: CropSettings, faces: FaceFinder, contents: Mapping[Path, bytes]
 ) -> dict[str, np.ndarray]:
     """Both frames aligned by the onset's face.
 
     Args:
         pair: The files.
         settings: Size and margin.
-        landmarker: Finds the face.
-        contents: Of the files, if they were read already.
+        faces: Finds the face.
+        contents: Of the files.
 
     Returns:
         `onset`, `apex` (size, size, 3) uint8; `matrix` (2, 3), frame px to crop px; `landmarks` (2, 478, 3),
-        px of the crop; `blendshapes` (2, 52), by the alphabet; with depth `depth` (2, size, size) uint16 mm,
-        0 = invalid.
+        px of the crop; `blendshapes` (2, 52), in the order of `BLENDSHAPES`; with depth `depth` (2, size,
+        size) uint16 mm, 0 = invalid.
 
     Raises:
         InputError: If a frame cannot be read, is black or shows no face, or not one; if sizes differ; if
             depth is not 16-bit or empty.
     """
-    contents = pair.read() if contents is None else contents
     # Onset and apex may be one file, which is looked at once then.
     frames = {file: decode_color(contents[file], file) for file in dict.fromkeys(pair.color)}
     onset, apex = (frames[file] for file in pair.color)
@@ -99,14 +90,14 @@ def make_crops(
             f"{pair.color[1]} is {describe_size(apex)}, but its onset {describe_size(onset)}; copy the clip "
             "again from its source"
         )
-    found = {file: find_face(landmarker, frame, file) for file, frame in frames.items()}
-    faces = [found[file] for file in pair.color]
-    alignment = align_face(faces[0].points, settings.size, settings.margin)
+    found = {file: faces.find(file, contents[file], frame) for file, frame in frames.items()}
+    shown = [found[file] for file in pair.color]
+    alignment = align_face(shown[0].points, settings.size, settings.margin)
     landmarks = [
         np.column_stack(
             [alignment.to_crop(face.points[:, :2]), alignment.scale * face.points[:, 2]]
         )
-        for face in faces
+        for face in shown
     ]
     made = {
         "onset": alignment.crop_color(onset),
@@ -114,7 +105,7 @@ def make_crops(
         "matrix": alignment.matrix,
         "landmarks": np.stack(landmarks).astype(np.float32),
         "blendshapes": np.array(
-            [[face.blendshapes[name] for name in sorted(face.blendshapes)] for face in faces],
+            [[face.blendshapes[name] for name in BLENDSHAPES] for face in shown],
             dtype=np.float32,
         ),
     }

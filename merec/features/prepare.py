@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,21 +13,16 @@ import pandas as pd
 from jaxtyping import Int
 
 from merec.assets import cache_folder
+from merec.features.faces import FaceFinder, identify_tools
 from merec.features.pair import MODALITIES, SCHEMA, Pair
-from merec.features.sample import (
-    CROPS,
-    MOTION,
-    OnDemand,
-    Outcome,
-    Sample,
-    Stage,
-    identify_tools,
-    prepare_samples,
-)
+from merec.features.parallel import map_chunks
+from merec.features.pool import describe_pool, list_clips, pair_up_clips, tabulate_pairs
+from merec.features.sample import CROPS, MOTION, Outcome, Sample, Stage, prepare_samples
 from merec.features.settings import (
     CropSettings,
     MotionSettings,
     PointSettings,
+    PoolSettings,
     Settings,
     read_settings,
 )
@@ -37,14 +33,7 @@ log = logging.getLogger(__name__)
 
 REPRESENTATIONS = ("points", "flow_map", "views")
 _ARRAYS = {"points": {"points": "points"}, "flow_map": {"maps": "map"}}
-_CHANNELS = {
-    "rgb": ("u", "v", "strain"),
-    "depth": ("dz", "dz_x", "dz_y"),
-    "fused": ("u", "v", "dz"),
-}
 _SCHEMA = 1  # of the tables
-_CHUNK = 8  # samples that share a landmarker, which takes .05 s to open
-_MOST = 20  # failures on the screen
 _FEW = 16  # samples that are done before other processes would have started
 
 
@@ -55,12 +44,12 @@ class Loaded(NamedTuple):
         rows: Of the corpus's index, those that can be used; the arrays follow them.
         arrays: `points`: `points` (n, 8, k, 6) float32; `flow_map`: `maps` (n, 3, 28, 28) uint8; `views`:
             `first` and `second` (n, channels, size, size) float32.
-        channels: Names of a flow map's; empty for the others.
+        reason: Why the first of those that cannot be used cannot; "" if all can.
     """
 
     rows: Int[np.ndarray, " n"]
     arrays: dict[str, np.ndarray]
-    channels: tuple[str, ...]
+    reason: str
 
 
 class FeatureStore:
@@ -74,6 +63,7 @@ class FeatureStore:
         motion: See `MotionSettings`.
         points: See `PointSettings`.
         difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        pool: See `PoolSettings`.
 
     Raises:
         InputError: If a setting is unknown, missing or out of range.
@@ -87,6 +77,7 @@ class FeatureStore:
         motion: Mapping[str, Any],
         points: Mapping[str, Any],
         difference: str,
+        pool: Mapping[str, Any],
     ):
         self.store = Store(Path(root).expanduser() if root else cache_folder() / "features")
         self.depth = depth
@@ -96,6 +87,7 @@ class FeatureStore:
             read_settings(PointSettings, points, "points"),
             difference,
         )
+        self.pool = read_settings(PoolSettings, pool, "pool")
 
     def prepare(
         self, corpus: Corpus, jobs: int, representations: Sequence[tuple[str, str]] = ()
@@ -120,7 +112,7 @@ class FeatureStore:
         pairs = self._pair_up(corpus)
         outcomes = self._run(pairs, stages, jobs)
         for stage in stages[1:]:
-            self._keep_table(stage, pairs, outcomes)
+            self._keep_index(stage, pairs, outcomes)
         rows = []
         for pair, outcome in zip(pairs, outcomes, strict=True):
             reason = "; ".join(dict.fromkeys(outcome.reasons.values()))
@@ -138,30 +130,26 @@ class FeatureStore:
         """
         stage = _name_stage(representation, modality)
         pairs = self._pair_up(corpus)
-        known = self.store.read_table(self._name_table(stage, pairs))
+        known = self.store.read_table(self._name_index(stage, pairs))
         found = None if known is None else self._collect(stage, known)
         if found is None:
             outcomes = self._run(pairs, [stage], 1 if len(pairs) < _FEW else -1)
-            known = self._keep_table(stage, pairs, outcomes)
+            known = self._keep_index(stage, pairs, outcomes)
             found = self._collect(stage, known)
         assert known is not None
         failed = known[known["key"] == ""]
+        reason = failed["reason"].iloc[0] if len(failed) else ""
         if found is None or not found:
-            reason = failed["reason"].iloc[0] if len(failed) else "the store changed meanwhile"
             raise InputError(
-                f"no sample of {corpus.protocol.name} can be used: {reason}; merec prepare lists all reasons"
-            )
-        if len(failed):
-            log.warning(
-                "%d of %d samples of %s are left out, the first as %s; merec prepare lists all",
-                *(len(failed), len(known), corpus.protocol.name, failed["reason"].iloc[0]),
+                f"no sample of {corpus.protocol.name} can be used: "
+                f"{reason or 'the store changed meanwhile'}; merec prepare lists all reasons"
             )
         rows = np.flatnonzero(known["key"].to_numpy() != "")
         names = _ARRAYS.get(representation, {"first": "first", "second": "second"})
         arrays = {name: np.stack([sample[own] for sample in found]) for name, own in names.items()}
         if representation == "views":  # kept in half the room
             arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-        return Loaded(rows, arrays, _CHANNELS[modality] if representation == "flow_map" else ())
+        return Loaded(rows, arrays, reason)
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
         """Crops and motion of one sample, by the names that `make_crops` and `make_motion` give them.
@@ -174,9 +162,42 @@ class FeatureStore:
             InputError: If the sample cannot be used.
         """
         pair = self._pair_up(corpus)[row]
-        with OnDemand() as landmarker:
-            sample = Sample(pair, self.settings, self.store, landmarker)
+        with FaceFinder(self.store) as faces:
+            sample = Sample(pair, self.settings, self.store, faces)
             return sample.get(CROPS) | sample.get(MOTION)
+
+    def make_pool(self, corpus: Corpus, jobs: int = -1) -> Corpus:
+        """Pairs of frames out of a corpus's unlabelled clips, as the samples of a corpus of its own.
+
+        Args:
+            corpus: With unlabelled clips.
+            jobs: Processes; -1 for one per core.
+
+        Returns:
+            Protocol `…-pool`; its index has a row per pair, of label 0, with `intensity`: how much expression
+            it shows, in units of the estimator. `load` takes it as any corpus.
+
+        Raises:
+            InputError: If there are no such clips, or no pair can be used; else as `prepare`.
+        """
+        clips = list_clips(corpus, self.depth)
+        files = [file for clip in clips for file in clip.files]
+        facts = {"pool": asdict(self.pool), "clips": [clip.clip_id for clip in clips]}
+        name = self._name_table("pool", files, facts | {"camera": corpus.camera})
+        table = self.store.read_table(name)
+        if table is None:
+            work = partial(pair_up_clips, settings=self.settings, pool=self.pool, store=self.store)
+            found = map_chunks(work, clips, jobs, "clips")
+            table = tabulate_pairs(clips, found)
+            reasons = [reason for each in found for reason in each.reasons]
+            if reasons:
+                log.warning(
+                    "%d frames or pairs of unlabelled clips are left out, the first as %s",
+                    *(len(reasons), reasons[0]),
+                )
+            else:
+                self._write_table(name, table)
+        return describe_pool(corpus, table)
 
     def _pair_up(self, corpus: Corpus) -> list[Pair]:
         """The files of each row of the index."""
@@ -195,50 +216,25 @@ class FeatureStore:
         return pairs
 
     def _run(self, pairs: Sequence[Pair], stages: Sequence[Stage], jobs: int) -> list[Outcome]:
-        """Make stages of every sample, with a bar; outcomes in the order of `pairs`."""
-        from joblib import Parallel, delayed, parallel_config
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        """Make stages of every sample; outcomes in the order of `pairs`."""
+        work = partial(prepare_samples, settings=self.settings, store=self.store, stages=stages)
+        return map_chunks(work, pairs, jobs, "samples")
 
-        console = Console(stderr=True)
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("samples"), TimeRemainingColumn())
-        bar = Progress(
-            TextColumn("preparing"), *columns, console=console, disable=not console.is_terminal
-        )
-        outcomes: list[Outcome] = []
-        with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), bar:
-            line = bar.add_task("", total=len(pairs))
-            tasks = (
-                delayed(prepare_samples)(pairs[at : at + _CHUNK], self.settings, self.store, stages)
-                for at in range(0, len(pairs), _CHUNK)
-            )
-            for done in Parallel(return_as="generator")(tasks):
-                outcomes += done
-                bar.advance(line, len(done))
-        return outcomes
-
-    def _name_table(self, stage: Stage, pairs: Sequence[Pair]) -> str:
+    def _name_table(self, folder: str, files: Sequence[Path], facts: dict[str, Any]) -> str:
         """Changes with the files' sizes and times, so that they need not be read to find the table."""
-        facts = [
-            (pair.sample_id, os.fspath(file.absolute()), *_stamp(file))
-            for pair in pairs
-            for file in pair.files
-        ]
-        cameras = {pair.camera for pair in pairs}
-        settings = asdict(self.settings) | {
-            "facts": facts,
-            "cameras": list(cameras),
-            "schema": SCHEMA,
-        }
-        return f"{stage.folder}-{make_key('table', _SCHEMA, settings | identify_tools(), [])}"
+        stamps = [(os.fspath(file.absolute()), *_stamp(file)) for file in files]
+        settings = asdict(self.settings) | {"files": stamps, "schema": SCHEMA}
+        return f"{folder}-{make_key('table', _SCHEMA, settings | facts | identify_tools(), [])}"
 
-    def _keep_table(
+    def _name_index(self, stage: Stage, pairs: Sequence[Pair]) -> str:
+        """Of the table that says which samples have a stage."""
+        cameras = list({pair.camera for pair in pairs})
+        facts = {"samples": [pair.sample_id for pair in pairs], "cameras": cameras}
+        return self._name_table(
+            stage.folder, [file for pair in pairs for file in pair.files], facts
+        )
+
+    def _keep_index(
         self, stage: Stage, pairs: Sequence[Pair], outcomes: Sequence[Outcome]
     ) -> pd.DataFrame:
         """A row per sample with the key of its stage, or "" and the reason why there is none."""
@@ -248,13 +244,15 @@ class FeatureStore:
             for pair, outcome in zip(pairs, outcomes, strict=True)
         ]
         table = pd.DataFrame(rows, columns=["sample_id", "key", "reason"])
-        if not all(outcome.lasting for outcome in outcomes):
-            return table  # it is tried again next time
+        if all(outcome.lasting for outcome in outcomes):  # else it is tried again next time
+            self._write_table(self._name_index(stage, pairs), table)
+        return table
+
+    def _write_table(self, name: str, table: pd.DataFrame) -> None:
         try:
-            self.store.write_table(self._name_table(stage, pairs), table)
+            self.store.write_table(name, table)
         except StopError as error:
             log.warning("%s (only the index table is missing)", error)
-        return table
 
     def _collect(self, stage: Stage, table: pd.DataFrame) -> list[dict[str, np.ndarray]] | None:
         """The arrays of the samples of a table that have any; `None` if some are gone or damaged."""
@@ -273,26 +271,6 @@ def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
     maps = corpus.index.get("depth", pd.Series(dtype=object))
     has_depth = features.depth and any(isinstance(depth, Frames) for depth in maps)
     return "fused" if has_depth and corpus.camera else "rgb"
-
-
-def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> str:
-    """What `FeatureStore.prepare` made of a corpus, in lines: the first failures, then a sum.
-
-    Args:
-        table: Its rows.
-        root: The store.
-        written: The CSV with all of them, if there is one.
-    """
-    failed = table[table["status"] == "failed"]
-    lines = [f"{row['sample_id']}: {row['reason']}" for _, row in failed.head(_MOST).iterrows()]
-    if len(failed) > _MOST:
-        lines.append(f"… and {len(failed) - _MOST} more")
-    short = int((table["short"] > 0).sum())
-    lines.append(
-        f"{len(table) - len(failed)} of {len(table)} samples are ready, {len(failed)} failed; {short} have "
-        f"regions with fewer points than asked for; {root}"
-    )
-    return "\n".join([*lines, *([f"All samples: {written}"] if written else [])]) + "\n"
 
 
 def _locate(frames: Frames, numbers: tuple[int, int]) -> tuple[Path, Path]:

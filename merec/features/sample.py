@@ -3,15 +3,12 @@
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from merec.assets import ASSETS
-from merec.features.landmarks import FaceLandmarker
+from merec.features.faces import FaceFinder, identify_tools
 from merec.features.pair import (
     SCHEMA,
     Pair,
@@ -48,36 +45,6 @@ class Stage(NamedTuple):
 CROPS, MOTION = Stage("crops"), Stage("motion")
 
 
-class OnDemand:
-    """A landmarker that is opened when the first face is to be found, for most samples may be there already.
-
-    To be used in a `with` block: one that lives until Python ends has MediaPipe complain.
-    """
-
-    def __init__(self) -> None:
-        self._opened: FaceLandmarker | None = None
-
-    def __enter__(self) -> "OnDemand":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._opened:
-            self._opened.close()
-
-    def open(self) -> FaceLandmarker:
-        """The landmarker.
-
-        Raises:
-            StopError: If the model cannot be had.
-        """
-        if self._opened is None:
-            try:
-                self._opened = FaceLandmarker()
-            except InputError as error:
-                raise StopError(str(error)) from error
-        return self._opened
-
-
 class Outcome(NamedTuple):
     """What became of a sample.
 
@@ -103,15 +70,15 @@ class Sample:
         pair: Its files, which are read at once, for their content is part of every key.
         settings: Of all stages.
         store: Where they are kept.
-        landmarker: Finds faces, if crops are missing.
+        faces: Finds the face, if crops are missing.
 
     Raises:
         InputError: If a file cannot be read.
     """
 
-    def __init__(self, pair: Pair, settings: Settings, store: Store, landmarker: OnDemand):
+    def __init__(self, pair: Pair, settings: Settings, store: Store, faces: FaceFinder):
         self.pair, self.settings, self.store = pair, settings, store
-        self._landmarker = landmarker
+        self._faces = faces
         self._contents: dict[Path, bytes] = pair.read()
         hashes = {file: hash_content(content) for file, content in self._contents.items()}
         self._sources = [hashes[file] for file in (*pair.color, *(pair.depth or ()))]
@@ -149,7 +116,7 @@ class Sample:
     def _make(self, stage: Stage) -> dict[str, np.ndarray]:
         settings = self.settings
         if stage == CROPS:
-            return make_crops(self.pair, settings.crops, self._landmarker.open(), self._contents)
+            return make_crops(self.pair, settings.crops, self._faces, self._contents)
         if stage == MOTION:
             return make_motion(self.get(CROPS), settings.motion)
         pair, crops, motion, modality = (
@@ -174,15 +141,12 @@ def prepare_samples(
     Raises:
         StopError: If no sample can be made.
     """
-    import cv2
-
-    cv2.setNumThreads(1)  # the processes share the cores
-    with OnDemand() as landmarker:
-        return [_prepare_sample(pair, settings, store, stages, landmarker) for pair in pairs]
+    with FaceFinder(store) as faces:
+        return [_prepare_sample(pair, settings, store, stages, faces) for pair in pairs]
 
 
 def _prepare_sample(
-    pair: Pair, settings: Settings, store: Store, stages: Sequence[Stage], landmarker: OnDemand
+    pair: Pair, settings: Settings, store: Store, stages: Sequence[Stage], faces: FaceFinder
 ) -> Outcome:
     keys: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -190,7 +154,7 @@ def _prepare_sample(
     sample: Sample | None = None
     for stage in stages:
         try:
-            sample = sample or Sample(pair, settings, store, landmarker)
+            sample = sample or Sample(pair, settings, store, faces)
             if stage == MOTION:
                 shift = float(sample.get(stage, ["shift"])["shift"][0])
             elif stage.name == "points":
@@ -225,10 +189,3 @@ def _choose_settings(settings: Settings, stage: Stage) -> dict[str, Any]:
     if stage.name == "views":
         return {"difference": settings.difference, "most_depth": settings.motion.most_depth}
     return {}
-
-
-@lru_cache(maxsize=1)
-def identify_tools() -> dict[str, Any]:
-    """What else decides about all stages: the model, and what opens and finds."""
-    tools = {name: version(name) for name in ("mediapipe", "opencv-contrib-python", "pillow")}
-    return tools | {"model": ASSETS["face_landmarker"].sha256}

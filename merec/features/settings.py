@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from merec.features.difference import MODES
+from merec.features.intensity import ESTIMATORS
 from merec.features.motion import METHODS
 from merec.types import InputError
 
@@ -89,6 +90,30 @@ class Settings:
 
     def __post_init__(self) -> None:
         _require(self.difference in MODES, "difference", self.difference, ", ".join(MODES))
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How pairs are taken from clips without labels.
+
+    Attributes:
+        windows: Most windows of a clip, spread evenly over it.
+        seconds: Length of a window, s.
+        step: Frames on disk from one apex to the next.
+        intensity: Estimator of a pair's intensity: `motion` or `blendshapes`.
+    """
+
+    windows: int
+    seconds: float | int
+    step: int
+    intensity: str
+
+    def __post_init__(self) -> None:
+        _require(self.windows >= 1, "pool.windows", self.windows, "1 or more windows of a clip")
+        _require(self.seconds > 0, "pool.seconds", self.seconds, "more than 0 s")
+        _require(self.step >= 1, "pool.step", self.step, "1 or more frames")
+        known = ", ".join(ESTIMATORS)
+        _require(self.intensity in ESTIMATORS, "pool.intensity", self.intensity, known)
 
 
 def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) -> _Settings:

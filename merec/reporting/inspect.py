@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec.features.flow_map import compute_strain
+from merec.features.intensity import estimate_by_motion
 from merec.features.regions import REGIONS
 from merec.files import atomic, write_text
 from merec.reporting.inspect_html import REGION_COLOURS, write_cloud
@@ -136,7 +137,7 @@ def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
 
     Args:
         arrays: Of `make_crops` and `make_motion`.
-        title: Goes above, with the movement of the head.
+        title: Goes above, with the movement of the head and of the region that moves most.
     """
     figure = Figure(figsize=(13, 7.2), layout="constrained")
     panels = figure.subplots(2, 4).ravel()
@@ -169,8 +170,12 @@ def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
     for axes in panels:
         axes.set_xticks([])
         axes.set_yticks([])
-    shift = float(arrays["shift"][0])
-    figure.suptitle(f"{_plain(title)}\nthe head moves {shift:.2f} px of the crop")
+    moves = estimate_by_motion(arrays, arrays)
+    region = max(moves, key=lambda name: moves[name])
+    figure.suptitle(
+        f"{_plain(title)}\nthe head moves {float(arrays['shift'][0]):.2f} px of the crop; skin moves most in "
+        f"the {region}, {moves[region]:.1f} % of the distance between the eyes"
+    )
     return figure
 
 

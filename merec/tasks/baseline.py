@@ -1,7 +1,8 @@
 """What simple estimators reach: scikit-learn through the same folds, predictions and report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ class Baseline:
         datamodule: The samples; their maps are read as they are, in the channels it names.
         estimator: Which of `estimators` to run.
         estimators: Estimators by name.
-        describe: From maps and channel names to one row of features per map.
+        keep: Channels to describe, by modality.
+        describe: From maps, channel names and those to `keep` to one row of features per map.
         seed: Written beside the predictions; the estimators draw no random numbers.
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
     """
@@ -32,6 +34,7 @@ class Baseline:
     datamodule: ClipDataModule
     estimator: str
     estimators: Mapping[str, BaseEstimator]
+    keep: Mapping[str, Sequence[str]]
     describe: Callable[..., np.ndarray]
     seed: int
     folds: str | int | None
@@ -51,12 +54,13 @@ class Baseline:
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""
         corpus = self.datamodule.corpus
+        describe = partial(self.describe, keep=self.keep[self.datamodule.modality])
         maps, label = self.datamodule.maps, self.datamodule.label.numpy()
 
         def train(fold: Fold, progress: FoldProgress) -> Outcome:
             scores, chosen = fit_and_score(
                 self.estimators[self.estimator],
-                self.describe,
+                describe,
                 maps[fold.train],
                 label[fold.train],
                 self.datamodule.subject[fold.train],

@@ -5,23 +5,30 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+import yaml
+from torch.nn.functional import interpolate
 
+from merec.config import home
 from merec.datamodules.augment import (
     COLORS,
     Augmentation,
+    Box,
     augment,
     change_colors,
+    crop_images,
     drop_points,
     flip_images,
     flip_points,
     move_points,
+    place_box,
 )
 from merec.datamodules.choices import SHOWN, check_augmentation
 from merec.errors import InputError
-from merec.features.flow_map import mirror
+from merec.features.flow_map import compute_strain, mirror
 from merec.features.regions import REGIONS
 
-OFF = {"flip": 0.0, "jitter": 0.0, "grey": 0.0, "dropout": 0.0, "scale": 1.0, "shift": 0.0}
+OFF = yaml.safe_load((home() / "conf" / "datamodule" / "_clips.yaml").read_text())["augment"]
+del OFF["_target_"]
 PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
 
 
@@ -102,6 +109,79 @@ def test_both_views_of_a_sample_are_flipped_or_none():
     moved = [(now != before).flatten(1).any(1) for now, before in zip(flipped, views, strict=True)]
     assert torch.equal(moved[0], moved[1])
     assert 5 < moved[0].sum() < 35
+
+
+# Crops
+
+
+def test_the_crop_of_the_whole_is_the_identity():
+    (view, _) = draw("views", "rgb")
+    whole = Box(0, 0, *view.shape[2:])
+    assert torch.equal(crop_images(view, COLORS, [whole] * 5), view)
+    assert place_box(torch.tensor([1.0, 0.3, 0.7]), 0.2, 6, 7) == whole
+
+
+def test_a_crop_is_cut_out_and_resized():
+    view = torch.randn(2, 3, 12, 10)
+    cropped = crop_images(view, COLORS, [Box(2, 3, 6, 5), Box(0, 1, 12, 9)])
+    for at, cut in enumerate((view[:1, :, 2:8, 3:8], view[1:, :, :, 1:])):
+        wanted = interpolate(cut, (12, 10), mode="bilinear", align_corners=False)
+        assert torch.equal(cropped[at], wanted[0])
+
+
+def test_flow_grows_with_the_image_while_strain_and_depth_do_not():
+    names = ("u", "v", "strain", "dz")
+    ones = torch.ones(1, 4, 12, 12)
+    cropped = crop_images(ones, names, [Box(4, 0, 3, 6)])[0]
+    assert [channel.unique().tolist() for channel in cropped] == [[2], [4], [1], [1]]
+
+
+def test_the_strain_of_a_cropped_flow_is_the_cropped_strain():
+    across, down = np.meshgrid(np.linspace(0, 3, 64), np.linspace(0, 3, 64))
+    u, v = np.sin(across) * np.cos(down), np.cos(2 * across + down)
+    view = torch.from_numpy(np.stack([u, v, compute_strain(u, v)])[None]).float()
+    shown = crop_images(view, ("u", "v", "strain"), [Box(10, 20, 32, 32)])[0].numpy()
+    inside = (slice(3, -3),) * 2
+    np.testing.assert_allclose(compute_strain(*shown[:2])[inside], shown[2][inside], rtol=0.05)
+
+
+def test_a_crop_of_the_mirror_image_mirrors_the_crop_on_the_other_side():
+    (_, view) = draw("views", "rgb")
+    names = SHOWN["views"]["rgb"][1]
+    cropped = crop_images(flip_images(view, names, 0), names, [Box(1, 0, 4, 5)] * 5)
+    other_side = crop_images(view, names, [Box(1, 2, 4, 5)] * 5)
+    torch.testing.assert_close(cropped, flip_images(other_side, names, 0))
+
+
+def test_both_views_of_a_sample_are_cropped_alike():
+    shared = torch.randn(5, 1, 20, 20)
+    views = shared.expand(-1, 3, -1, -1).clone(), shared
+    first, second = apply(views, "views", "fused", crop=0.2, flip=0.5)
+    assert torch.equal(first, second.expand_as(first))
+    assert (second != shared).flatten(1).any(1).all()
+
+
+def test_crops_keep_proportions_lie_within_and_use_all_areas_and_places():
+    luck = torch.rand(2000, 3, generator=torch.Generator().manual_seed(0))
+    boxes = [place_box(each, 0.2, 224, 112) for each in luck]
+    assert all(abs(box.height - 2 * box.width) <= 1 for box in boxes)
+    share = np.array([box.height * box.width for box in boxes]) / (224 * 112)
+    assert 0.19 < share.min() < 0.21
+    assert share.max() > 0.99
+    assert np.quantile(share, 0.5) == pytest.approx(0.6, abs=0.03)
+    for start, size, whole in ((0, 2, 224), (1, 3, 112)):
+        room = np.array([(box[start], whole - box[start] - box[size]) for box in boxes])
+        assert room.min() == 0
+        assert room.mean(0) == pytest.approx(np.full(2, room.mean()), rel=0.1)
+
+
+def test_the_least_and_the_last_of_luck_stay_within():
+    almost = 1 - 2**-24
+    for luck in ([0.0, almost, almost], [almost] * 3, [0.0] * 3):
+        top, left, height, width = place_box(torch.tensor(luck), 1e-6, 224, 224)
+        assert min(top, left) >= 0
+        assert max(top + height, left + width) <= 224
+        assert min(height, width) >= 1
 
 
 # Light
@@ -191,7 +271,7 @@ def test_sizes_and_shifts_stay_in_their_range_and_use_it():
     ("kind", "modality", "changes"),
     [
         ("flow_map", "rgb", {"flip": 0.5}),
-        ("views", "rgb", {"flip": 0.5, "jitter": 0.4, "grey": 0.2}),
+        ("views", "rgb", {"flip": 0.5, "crop": 0.2, "jitter": 0.4, "grey": 0.2}),
         ("points", "fused", {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1}),
     ],
 )
@@ -209,6 +289,11 @@ def test_one_switch_does_not_change_what_another_does():
     (dropped,) = apply((points,), "points", "rgb", dropout=0.875)
     (both,) = apply((points,), "points", "rgb", dropout=0.875, shift=0.1)
     assert torch.equal(both[..., 3:], dropped[..., 3:])
+    views = draw("views", "rgb")
+    cut, _ = apply(views, "views", "rgb", crop=0.2)
+    cut_and_grey, _ = apply(views, "views", "rgb", crop=0.2, grey=1.0)
+    grey_of_cut, _ = apply((cut, views[1]), "views", "rgb", grey=1.0)
+    assert torch.equal(cut_and_grey, grey_of_cut)
 
 
 @pytest.mark.parametrize(("kind", "modality"), PAIRS)
@@ -224,14 +309,24 @@ def test_what_is_off_changes_nothing(kind, modality):
 def test_active_is_whatever_is_not_off():
     assert not settings().active
     for name, value in asdict(settings()).items():
-        assert settings(**{name: value + 0.25}).active
+        on = value - 0.25 if name == "crop" else value + 0.25
+        assert settings(**{name: on}).active
 
 
 # What is refused
 
 
 @pytest.mark.parametrize(
-    "change", [{"flip": 1.5}, {"dropout": -0.1}, {"scale": 0.8}, {"shift": -0.1}, {"grey": 2}]
+    "change",
+    [
+        {"flip": 1.5},
+        {"crop": 0},
+        {"crop": 1.1},
+        {"dropout": -0.1},
+        {"scale": 0.8},
+        {"shift": -0.1},
+        {"grey": 2},
+    ],
 )
 def test_settings_out_of_range_are_refused_by_name(change):
     with pytest.raises(InputError, match=f"{next(iter(change))}={next(iter(change.values()))}"):
@@ -243,6 +338,8 @@ def test_settings_out_of_range_are_refused_by_name(change):
     [
         ("flow_map", {"jitter": 0.4}, "colours"),
         ("points", {"grey": 0.2}, "colours"),
+        ("points", {"crop": 0.5}, "cuts views"),
+        ("flow_map", {"crop": 0.5}, "cuts views"),
         ("flow_map", {"dropout": 0.5}, "change points"),
         ("views", {"scale": 1.25}, "change points"),
     ],

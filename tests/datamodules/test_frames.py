@@ -1,5 +1,6 @@
 """A corpus of frames through a feature store: every pair of modality and representation, fold by fold."""
 
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,23 +10,27 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 
-from merec.datamodules import Augmentation, ClipDataModule, pretraining_pairs
+from merec.config import home
+from merec.datamodules import Augmentation, ClipDataModule
 from merec.datamodules.choices import SHOWN
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
+from merec.provenance import describe_environment
 from merec.tasks import Baseline, Finetune, LeaveOneSubjectOut
 from merec.types import Batch, Camera, Corpus
 
 PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
 SUBJECTS = ("spNO.1", "spNO.2", "spNO.3")
-OFF = {"flip": 0.0, "jitter": 0.0, "grey": 0.0, "dropout": 0.0, "scale": 1.0, "shift": 0.0}
+OFF = yaml.safe_load((home() / "conf" / "datamodule" / "_clips.yaml").read_text())["augment"]
+del OFF["_target_"]
 # All that may happen to each representation.
 ON = {
     "flow_map": {"flip": 0.5},
-    "views": {"flip": 0.5, "jitter": 0.4, "grey": 0.2},
+    "views": {"flip": 0.5, "crop": 0.2, "jitter": 0.4, "grey": 0.2},
     "points": {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1},
 }
 
@@ -51,8 +56,11 @@ class StandIn(FeatureStore):
         for array in arrays.values():
             array[list(self.spoilt)] = 77
         ready = np.array([row for row in range(count) if row not in self.failed], dtype=np.int64)
-        kept = {name: array[ready] for name, array in arrays.items()}
-        return Loaded(ready, kept, names[0] if representation == "flow_map" else ())
+        return Loaded(
+            ready,
+            {name: array[ready] for name, array in arrays.items()},
+            "no face" if self.failed else "",
+        )
 
 
 @pytest.fixture
@@ -160,7 +168,7 @@ def test_a_batch_shows_the_features_of_the_samples_it_names(corpus, kind, modali
 def test_samples_that_are_not_ready_are_left_out_and_counted(corpus, caplog):
     data = make(corpus, "points", "fused", features=StandIn(failed=(2, 3, 5)))
     assert "3 of 18 samples of made" in caplog.text
-    assert "merec prepare" in caplog.text
+    assert "the first as no face; `merec prepare` says" in caplog.text
     left = corpus.index["sample_id"].drop([2, 3, 5]).tolist()
     assert data.sample_id.tolist() == data.corpus.index["sample_id"].tolist() == left
     assert len(data.label) == len(data.subject) == len(data.views[0]) == 15
@@ -174,15 +182,8 @@ def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):
     data = make(corpus, "flow_map", "depth")
     assert not caplog.text
     assert data.corpus.protocol == corpus.protocol
-    # Where a run looks for the pixels that it was made of.
-    assert data.corpus.flow_maps is not None
     assert data.corpus.channels == data.channels == ("dz", "dz_x", "dz_y")
     assert data.maps.dtype == np.uint8
-
-
-def test_no_ready_sample_at_all_is_an_error(corpus):
-    with pytest.raises(InputError, match="none of the 18 samples.*merec prepare"):
-        make(corpus, "views", "rgb", features=StandIn(failed=tuple(range(18))))
 
 
 # Scale
@@ -338,27 +339,31 @@ def test_frames_without_a_store_are_refused(corpus):
         make(corpus, "flow_map", "rgb", features=None)
 
 
-# Pretraining
+# What a run was made of
 
 
-def unlabelled(*subjects: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"clip_id": [f"Part_B/{n}" for n in range(len(subjects))], "subject": subjects}
-    )
+def hash_content(data: ClipDataModule) -> str:
+    return describe_environment({"name": "made", "task": {}}, data, [])["content"]
 
 
-def test_no_clip_of_the_held_out_subject_is_pretrained_on_however_it_is_spelt(corpus, caplog):
-    clips = unlabelled("spNO.1", "spNO.2", "spno.002", "", "spNO.12")
-    kept = pretraining_pairs(replace(corpus, unlabelled=clips), "spNO.2")
-    assert kept["subject"].tolist() == ["spNO.1", "spNO.12"]
-    assert "1 of 5 unlabelled clips name no subject" in caplog.text
-    assert len(pretraining_pairs(replace(corpus, unlabelled=clips), None)) == 5
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_a_run_notices_other_features_of_a_sample(corpus, kind, modality):
+    intact = hash_content(make(corpus, kind, modality))
+    assert hash_content(make(corpus, kind, modality, batch_size=8)) == intact
+    spoilt = [
+        hash_content(make(corpus, kind, modality, features=StandIn(spoilt=(row,))))
+        for row in (0, 17)
+    ]
+    assert len({intact, *spoilt}) == 3
 
 
-@pytest.mark.parametrize("clips", [None, unlabelled("spNO.2", "")])
-def test_nothing_to_pretrain_on_is_an_error(corpus, clips):
-    with pytest.raises(InputError, match="unlabelled clips"):
-        pretraining_pairs(replace(corpus, unlabelled=clips), "spNO.2")
+def test_a_run_does_not_mind_another_order_of_samples(corpus):
+    data = make(corpus, "views", "rgb")
+    turned = copy(data)
+    turned.arrays = tuple(array[::-1] for array in data.arrays)
+    assert hash_content(turned) != hash_content(data)
+    turned.sample_id = data.sample_id[::-1]
+    assert hash_content(turned) == hash_content(data)
 
 
 # Through a task
@@ -421,4 +426,4 @@ def test_a_backbone_that_reads_something_else_is_refused(corpus):
 
 def test_baselines_read_flow_maps_only(corpus):
     with pytest.raises(InputError, match="task=baseline reads flow_map, not views"):
-        Baseline(make(corpus, "views", "rgb"), "any", {}, dict, 0, None)
+        Baseline(make(corpus, "views", "rgb"), "any", {}, {}, dict, 0, None)

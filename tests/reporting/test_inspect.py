@@ -17,7 +17,7 @@ from merec.reporting.inspect import (
     inspect_corpus,
     inspect_sample,
 )
-from merec.reporting.inspect_html import make_cloud
+from merec.reporting.inspect_html import REGION_COLOURS, make_cloud, write_cloud
 from merec.types import ActionUnit, Camera, Corpus, Protocol
 
 SIZE = 32
@@ -187,3 +187,90 @@ def test_hue_is_the_direction_and_white_is_still():
     np.testing.assert_allclose(half, (1, 0.5, 0.5))
     np.testing.assert_allclose(fast, right)
     np.testing.assert_allclose(up, (0.5, 1, 0), atol=1e-9)
+
+
+def test_each_panel_shows_its_own_array(arrays):
+    rng = np.random.default_rng(1)
+    arrays["depth"] = np.stack([arrays["depth"][0], arrays["depth"][0] + 50])
+    arrays["flow"] = rng.normal(size=(SIZE, SIZE, 2)).astype(np.float16)
+    arrays["dz"] = rng.normal(size=(SIZE, SIZE)).astype(np.float16)
+    arrays["face"] = np.tri(SIZE, dtype=bool)
+    arrays["known"] = ~np.eye(SIZE, dtype=bool)
+    panels = draw_sheet(arrays, "x").axes[:8]
+    onset, apex, change, regions, flow, _, depth, dz = (
+        np.ma.filled(panel.images[0].get_array().astype(float), np.nan) for panel in panels
+    )
+    np.testing.assert_array_equal(onset, arrays["onset"])
+    np.testing.assert_array_equal(apex, arrays["apex"])
+    np.testing.assert_allclose(change, (apex - onset).mean(axis=-1), atol=1e-4)
+    np.testing.assert_array_equal(regions, onset)
+    lengths = np.linalg.norm(arrays["flow"].astype(np.float32), axis=-1)[arrays["face"]]
+    expected = color_flow(arrays["flow"].astype(np.float32), float(np.percentile(lengths, 99)))
+    np.testing.assert_allclose(flow, expected, atol=1e-4)
+    np.testing.assert_array_equal(depth, arrays["depth"][0])
+    shown = arrays["known"] & arrays["face"]
+    np.testing.assert_array_equal(dz, np.where(shown, arrays["dz"], np.nan))
+    for axes in (panels[2], panels[7]):  # more is red
+        red, _, blue, _ = axes.images[0].cmap(1.0)
+        assert red > blue
+
+
+def test_a_region_has_its_name_on_it(arrays):
+    arrays["regions"] = np.roll(arrays["regions"], 2, axis=2)  # off the diagonal
+    texts = draw_sheet(arrays, "x").axes[3].texts
+    for number, (text, name) in enumerate(zip(texts, REGIONS, strict=True)):
+        assert text.get_text().replace("\n", " ") == name
+        column, row = text.get_position()
+        assert arrays["regions"][number, round(row), round(column)]
+
+
+def test_a_name_with_dollars_is_no_formula(arrays):
+    draw_sheet(arrays, "a$_{x$").canvas.draw()  # would fail on the unclosed brace
+
+
+def test_the_page_has_each_region_in_its_colour_with_its_arrows(arrays, monkeypatch):
+    import plotly.graph_objects as go
+
+    drawn = []
+    monkeypatch.setattr(go.Figure, "to_html", lambda figure, **_: drawn.append(figure) or "")
+    write_cloud(arrays, CAMERA, "x")
+    cloud = make_cloud(arrays, CAMERA)
+    up, eye = (getattr(drawn[0].layout.scene.camera, name) for name in ("up", "eye"))
+    assert up.y == -1  # the camera's y is down
+    assert eye.z < 0  # and it looks along z
+    for number, (name, color) in enumerate(zip(REGIONS, REGION_COLOURS, strict=True)):
+        (points,) = drawn[0].select_traces({"name": name})
+        inside = cloud.region == number
+        np.testing.assert_allclose(
+            np.c_[points.x, points.y, points.z], cloud.start[inside], atol=0.01
+        )
+        assert points.marker.color == color
+        (lines,) = drawn[0].select_traces({"name": f"motion, {name}"})
+        corners = np.array([lines.x, lines.y, lines.z], float).T.reshape(-1, 6, 3)
+        marked = inside & (cloud.pixel % 4 == 0).all(axis=1)
+        tip = (cloud.start + 10 * cloud.move)[marked]
+        np.testing.assert_allclose(corners[:, 0], cloud.start[marked], atol=0.01)
+        np.testing.assert_allclose(corners[:, 1], tip, atol=0.01)
+        behind = np.linalg.norm(corners[:, (2, 4)] - corners[:, :1], axis=-1)
+        assert (behind < np.linalg.norm(tip - corners[:, 0], axis=-1)[:, None]).all()
+
+
+def test_no_half_written_sheet_is_left(arrays, corpus, tmp_path, monkeypatch):
+    def fill(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(OSError, match="No space"):
+        inspect_sample(corpus, 0, Shelf(arrays), tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("lacking", ["face", "depth"])
+def test_the_cloud_holds_no_point_without_face_or_depth(arrays, lacking):
+    hole = np.zeros((SIZE, SIZE), bool)
+    hole[8:16, 8:16] = True
+    arrays[lacking][..., hole] = 0
+    column, row = make_cloud(arrays, CAMERA).pixel.T
+    assert len(row)
+    assert not hole[row, column].any()

@@ -21,7 +21,8 @@ from merec.features.flow_map import describe
 from merec.tasks import Baseline
 from merec.tasks.estimators import NestedChoice, fit_and_score
 
-DESCRIBE = partial(describe, keep=["u", "v"], cells=7)
+KEEP = {"rgb": ["u", "v"]}
+DESCRIBE = partial(describe, cells=7)
 
 
 def logistic() -> LogisticRegression:
@@ -37,7 +38,7 @@ ESTIMATORS = {
 
 
 def make(data, estimator="logistic", folds=None) -> Baseline:
-    return Baseline(data, estimator, ESTIMATORS, DESCRIBE, 0, folds)
+    return Baseline(data, estimator, ESTIMATORS, KEEP, DESCRIBE, 0, folds)
 
 
 def read(folder: Path, number: int):
@@ -52,7 +53,7 @@ def test_a_fold_equals_fitting_and_scoring_directly(made, make_data, new_folder,
     for fold in [leave_one_subject_out(subject)[number] for number in (0, 4)]:
         scores, chosen = fit_and_score(
             ESTIMATORS[estimator],
-            DESCRIBE,
+            partial(DESCRIBE, keep=["u", "v"]),
             made.flow_maps[fold.train],
             label[fold.train],
             subject[fold.train],

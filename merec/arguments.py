@@ -1,0 +1,61 @@
+"""What follows a verb on the command line: `KEY=VALUE`, overrides of the config, folders."""
+
+from pathlib import Path
+
+from merec.errors import InputError
+
+
+def split_overrides(
+    verb: str, arguments: list[str], options: dict[str, str], groups: tuple[str, ...]
+) -> tuple[dict[str, str], list[str]]:
+    """Options of a verb with those that were given, and overrides of groups of the config."""
+    overrides = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in options:
+            options[key] = value
+        elif equals and key.lstrip("+~").partition(".")[0] in groups:
+            overrides.append(argument)
+        else:
+            from difflib import get_close_matches
+
+            takes = [*groups, *options]
+            near = get_close_matches(key.partition(".")[0], takes, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
+            raise InputError(f"merec {verb} does not know {argument}; {hint}")
+    return options, overrides
+
+
+def read_flag(verb: str, key: str, value: str) -> bool:
+    """`true` or `false`."""
+    if value.lower() not in ("true", "false"):
+        raise InputError(f"merec {verb}: {key}={value} is not understood; it is true or false")
+    return value.lower() == "true"
+
+
+def read_jobs(verb: str, value: str) -> int:
+    """A number of processes, or -1 for one per core."""
+    if not value.lstrip("-").isdecimal() or int(value) == 0 or int(value) < -1:
+        raise InputError(
+            f"merec {verb}: jobs={value} is not understood; it is a number of processes, or -1 for "
+            "one per core"
+        )
+    return int(value)
+
+
+def split_paths(
+    arguments: list[str], defaults: dict[str, str], verb: str
+) -> tuple[list[Path], dict[str, str]]:
+    """Folders, and options written `key=value`."""
+    options = dict(defaults)
+    paths = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in defaults:
+            options[key] = value
+        elif argument.startswith("-") or (equals and not Path(argument).exists()):
+            takes = ", ".join(f"{name}=" for name in defaults) or "folders only"
+            raise InputError(f"merec {verb} does not know {argument}; it takes {takes}")
+        else:
+            paths.append(Path(argument))
+    return paths, options

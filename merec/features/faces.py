@@ -1,0 +1,81 @@
+"""The face in a frame: out of the store by the frame's content, or found and kept there."""
+
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from merec.assets import ASSETS
+from merec.features.frames import decode_color, find_face
+from merec.features.landmarks import BLENDSHAPES, FaceLandmarker, FaceLandmarks
+from merec.features.store import StopError, Store, hash_content, make_key
+from merec.types import InputError
+
+FACES = "faces"  # where they lie in the store
+_SCHEMA = 1  # of what is kept of a face
+
+
+class FaceFinder:
+    """Finds faces; each frame is looked at once, however many samples and settings it serves.
+
+    The landmarker is opened when the first unknown frame comes, for most may be there already. To be used in
+    a `with` block: one that lives until Python ends has MediaPipe complain.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._opened: FaceLandmarker | None = None
+
+    def __enter__(self) -> "FaceFinder":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._opened:
+            self._opened.close()
+
+    def find(self, file: Path, content: bytes, frame: np.ndarray | None = None) -> FaceLandmarks:
+        """The one face in a frame.
+
+        Args:
+            file: The frame's.
+            content: Of the file.
+            frame: Its pixels, RGB uint8 of shape (height, width, 3), where they were decoded already.
+
+        Raises:
+            InputError: If the frame is damaged or black or shows no face, or not one.
+            StopError: If the model cannot be had, or the face not be kept.
+        """
+        key = make_key(FACES, _SCHEMA, identify_tools(), [hash_content(content)])
+        kept = self.store.load(FACES, key)
+        if kept is not None:
+            scores = dict(zip(BLENDSHAPES, kept["blendshapes"].tolist(), strict=True))
+            return FaceLandmarks(kept["points"], scores, kept["transformation"])
+        face = self._look(file, content, frame)
+        arrays = {
+            "points": face.points,
+            "blendshapes": np.array([face.blendshapes[name] for name in BLENDSHAPES]),
+            "transformation": face.transformation,
+        }
+        self.store.save(FACES, key, arrays)
+        return face
+
+    def _look(self, file: Path, content: bytes, frame: np.ndarray | None) -> FaceLandmarks:
+        frame = decode_color(content, file) if frame is None else frame
+        return find_face(self._open(), frame, file)
+
+    def _open(self) -> FaceLandmarker:
+        if self._opened is None:
+            try:
+                self._opened = FaceLandmarker()
+            except InputError as error:
+                raise StopError(str(error)) from error
+        return self._opened
+
+
+@lru_cache(maxsize=1)
+def identify_tools() -> dict[str, Any]:
+    """What else decides about all stages: the model, and what opens and finds."""
+    tools = {name: version(name) for name in ("mediapipe", "opencv-contrib-python", "pillow")}
+    return tools | {"model": ASSETS["face_landmarker"].sha256}

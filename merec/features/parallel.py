@@ -1,0 +1,58 @@
+"""Many samples or clips over processes, with a progress bar."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_CHUNK = 8  # items that share a landmarker, which takes .05 s to open
+
+
+def map_chunks(
+    function: Callable[[Sequence[_Item]], list[_Result]],
+    items: Sequence[_Item],
+    jobs: int,
+    unit: str,
+) -> list[_Result]:
+    """The results of a function of a few items at a time, in the order of the items.
+
+    Args:
+        function: From items to as many results; it goes to other processes.
+        items: All of them.
+        jobs: Processes; -1 for one per core.
+        unit: What the bar counts, e.g. `samples`.
+    """
+    from joblib import Parallel, delayed, parallel_config
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    bar = Progress(
+        TextColumn("preparing"), *columns, console=console, disable=not console.is_terminal
+    )
+    results: list[_Result] = []
+    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), bar:
+        line = bar.add_task("", total=len(items))
+        chunks = (items[at : at + _CHUNK] for at in range(0, len(items), _CHUNK))
+        tasks = (delayed(_run_alone)(function, chunk) for chunk in chunks)
+        for done in Parallel(return_as="generator")(tasks):
+            results += done
+            bar.advance(line, len(done))
+    return results
+
+
+def _run_alone(
+    function: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]
+) -> list[_Result]:
+    import cv2
+
+    cv2.setNumThreads(1)  # the processes share the cores
+    return function(items)

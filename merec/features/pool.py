@@ -1,0 +1,184 @@
+"""Pairs of frames out of clips without labels, for pretraining, each with how much expression it shows.
+
+In a window of about a second the least expressive frame is taken for the onset, and each k-th frame of the
+window for an apex (Li et al. 2025; `methods.md` A5). Which pairs are strong enough is decided by who uses
+them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from merec.evaluation.protocol import describe_protocol
+from merec.features.faces import FaceFinder
+from merec.features.frames import read_bytes
+from merec.features.intensity import measure_intensity, read_action_units
+from merec.features.pair import Pair
+from merec.features.sample import CROPS, MOTION, Sample
+from merec.features.settings import PoolSettings, Settings
+from merec.features.store import StopError, Store
+from merec.types import Camera, Corpus, Frames, InputError
+
+
+class Clip(NamedTuple):
+    """A clip without labels.
+
+    Attributes:
+        clip_id: Its name.
+        numbers: Of its frames, rising.
+        fps: Frames/s.
+        color: Its frames.
+        depth: The same in depth, or `None`.
+        camera: Of the frames, or `None`.
+    """
+
+    clip_id: str
+    numbers: tuple[int, ...]
+    fps: float
+    color: Frames
+    depth: Frames | None
+    camera: Camera | None
+
+    @property
+    def files(self) -> list[Path]:
+        """Of all frames."""
+        kinds = (self.color, self.depth) if self.depth else (self.color,)
+        return [frames.path(number) for frames in kinds for number in self.numbers]
+
+    def pair(self, onset: int, apex: int) -> Pair:
+        """Two of its frames."""
+        color = (self.color.path(onset), self.color.path(apex))
+        depth = (self.depth.path(onset), self.depth.path(apex)) if self.depth else None
+        return Pair(f"{self.clip_id}/{onset}-{apex}", color, depth, self.camera)
+
+
+class Found(NamedTuple):
+    """What a clip gave.
+
+    Attributes:
+        pairs: Onset and apex (frame numbers) and intensity of each pair.
+        reasons: Why frames or pairs could not be used.
+    """
+
+    pairs: list[tuple[int, int, float]]
+    reasons: list[str]
+
+
+def list_clips(corpus: Corpus, depth: bool) -> list[Clip]:
+    """The clips without labels that have two frames at least.
+
+    Raises:
+        InputError: If there are none.
+    """
+    clips = []
+    if corpus.unlabelled is not None and len(corpus.unlabelled):
+        columns = corpus.unlabelled[["clip_id", "fps", "color", "depth"]]
+        for clip_id, fps, color, maps in columns.itertuples(index=False):
+            maps = maps if depth and isinstance(maps, Frames) else None
+            clip = Clip(clip_id, tuple(color.numbers()), fps, color, maps, corpus.camera)
+            clips += [clip] if len(clip.numbers) > 1 else []
+    if not clips:
+        raise InputError(
+            f"{corpus.protocol.name} has no unlabelled clips to pretrain on; set corpus.unlabelled to the "
+            "folders that hold them (merec synthesize unlabelled=N renders some)"
+        )
+    return clips
+
+
+def choose_windows(clip: Clip, pool: PoolSettings) -> list[tuple[int, ...]]:
+    """Frame numbers of windows spread evenly over a clip; none overlap, each has two frames at least."""
+    first, last = clip.numbers[0], clip.numbers[-1]
+    length = max(1, round(pool.seconds * clip.fps))  # frames from a window's first to its last
+    count = max(1, min(pool.windows, (last - first + 1) // (length + 1)))
+    starts = np.linspace(first, max(first, last - length), count).round().astype(int)
+    windows = [
+        tuple(number for number in clip.numbers if start <= number <= start + length)
+        for start in starts.tolist()
+    ]
+    return [window for window in windows if len(window) > 1]
+
+
+def pair_up_clips(
+    clips: Sequence[Clip], settings: Settings, pool: PoolSettings, store: Store
+) -> list[Found]:
+    """Pairs of some clips, one clip after the other in this process.
+
+    Raises:
+        StopError: If no clip can be used.
+    """
+    found = []
+    with FaceFinder(store) as faces:
+        for clip in clips:
+            found.append(Found([], []))
+            for window in choose_windows(clip, pool):
+                _pair_up(clip, window, settings, pool, faces, found[-1])
+    return found
+
+
+def _pair_up(
+    clip: Clip,
+    window: Sequence[int],
+    settings: Settings,
+    pool: PoolSettings,
+    faces: FaceFinder,
+    found: Found,
+) -> None:
+    """Add the pairs of a window to what its clip gave."""
+    shown: dict[int, float] = {}
+    for number in window:
+        file = clip.color.path(number)
+        try:
+            units = read_action_units(faces.find(file, read_bytes(file)).blendshapes)
+        except StopError:
+            raise
+        except InputError as error:
+            found.reasons.append(str(error))
+        else:
+            shown[number] = sum(units.values())
+    if not shown:
+        return
+    onset = min(shown, key=lambda number: shown[number])
+    for apex in window[:: pool.step]:
+        if apex == onset or apex not in shown:
+            continue
+        try:
+            sample = Sample(clip.pair(onset, apex), settings, faces.store, faces)
+            crops, motion = sample.get(CROPS), sample.get(MOTION)
+        except StopError:
+            raise
+        except InputError as error:
+            found.reasons.append(str(error))
+        else:
+            found.pairs.append((onset, apex, measure_intensity(pool.intensity, crops, motion)))
+
+
+def tabulate_pairs(clips: Sequence[Clip], found: Sequence[Found]) -> pd.DataFrame:
+    """A row per pair: `clip_id`, `onset`, `apex`, `intensity`."""
+    rows = [
+        (clip.clip_id, *pair)
+        for clip, each in zip(clips, found, strict=True)
+        for pair in each.pairs
+    ]
+    return pd.DataFrame(rows, columns=["clip_id", "onset", "apex", "intensity"])
+
+
+def describe_pool(corpus: Corpus, table: pd.DataFrame) -> Corpus:
+    """The pairs of a table (see `tabulate_pairs`) as the samples of a corpus.
+
+    Raises:
+        InputError: If there are none.
+    """
+    name = corpus.protocol.name
+    if table.empty:
+        raise InputError(
+            f"no pair of frames of the unlabelled clips of {name} can be used; merec doctor examines them"
+        )
+    numbers = table.astype({"onset": int, "apex": int, "intensity": float})
+    index = numbers.merge(corpus.unlabelled, on="clip_id", validate="many_to_one")
+    between = index["onset"].astype(str) + "-" + index["apex"].astype(str)
+    index = index.assign(sample_id=index["clip_id"] + "/" + between, label=0)
+    protocol = describe_protocol(f"{name}-pool", index, ["unlabelled"])
+    return Corpus(protocol, index, None, (), corpus.camera)

@@ -1,0 +1,43 @@
+"""What `merec prepare` made of a corpus, in lines."""
+
+from pathlib import Path
+
+import pandas as pd
+
+_MOST = 20  # failures on the screen
+
+
+def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> str:
+    """What `FeatureStore.prepare` made of a corpus, in lines: the first failures, then a sum.
+
+    Args:
+        table: Its rows.
+        root: The store.
+        written: The CSV with all of them, if there is one.
+    """
+    failed = table[table["status"] == "failed"]
+    lines = [f"{row['sample_id']}: {row['reason']}" for _, row in failed.head(_MOST).iterrows()]
+    if len(failed) > _MOST:
+        lines.append(f"… and {len(failed) - _MOST} more")
+    short = int((table["short"] > 0).sum())
+    lines.append(
+        f"{len(table) - len(failed)} of {len(table)} samples are ready, {len(failed)} failed; {short} have "
+        f"regions with fewer points than asked for; {root}"
+    )
+    return "\n".join([*lines, *([f"All samples: {written}"] if written else [])]) + "\n"
+
+
+def describe_pairs(table: pd.DataFrame, root: Path, written: Path | None) -> str:
+    """What `FeatureStore.make_pool` found, in lines: how many pairs, and how strong they are.
+
+    Args:
+        table: Columns `subject` and `intensity`.
+        root: The store.
+        written: The CSV with all of them, if there is one.
+    """
+    least, low, middle, high, most = table["intensity"].quantile([0, 0.25, 0.5, 0.75, 1])
+    lines = [
+        f"{len(table)} pairs of {table['subject'].nunique()} subjects; {root}",
+        f"intensity {least:.2f} to {most:.2f}; quartiles {low:.2f}, {middle:.2f}, {high:.2f}",
+    ]
+    return "\n".join([*lines, *([f"All pairs: {written}"] if written else [])]) + "\n"

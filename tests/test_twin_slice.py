@@ -1,0 +1,33 @@
+"""The twin of ten real subjects goes the whole way that their real frames would go."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SHEET = Path(__file__).parents[2] / "shared/data/casme3/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
+
+
+@pytest.mark.slow
+def test_the_twin_of_ten_subjects_is_rendered_examined_prepared_and_looked_at(merec, tmp_path):
+    if not SHEET.exists():
+        pytest.skip(f"the official annotation is not in {SHEET.parent}")
+    whole = pd.read_excel(SHEET)
+    subjects = whole["Subject"].unique()[::9][:10]
+    rows = whole[whole["Subject"].isin(subjects)]
+    rows.to_excel(tmp_path / "ten.xlsx", index=False)
+
+    def call(*arguments: str) -> str:
+        done = merec(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    call("synthesize", "root=twin", "annotation=ten.xlsx", "width=480", "height=360")
+    choice = ("corpus=synthetic", "corpus.root=twin")
+    call("doctor", *choice)
+    call("prepare", *choice, "features.root=store", "strict=true")
+    table = pd.read_csv("runs/prepare/synthetic.csv")
+    assert len(table) == len(rows)
+    assert table["status"].eq("ready").all()
+    looked = call("inspect", table["sample_id"][0], *choice, "features.root=store")
+    assert [Path(line).suffix for line in looked.split()] == [".png", ".html"]
