@@ -20,6 +20,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from benchmarks.features import describe_features
 from benchmarks.rendering import describe_rendering
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule
@@ -178,6 +179,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         step, loop = measure_step(repeats), measure_loop(repeats, Path(folder))
         rendering = describe_rendering(Path(folder))
+        features = describe_features(Path(folder) / "features")
     draws, line = measure_bootstrap(repeats), measure_command_line(repeats)
     rows = [
         (
@@ -221,6 +223,7 @@ def main() -> None:
         f"`merec --help` answers in {line['help']:.2f} s, `merec train --cfg job` in {line['cfg']:.2f} s.",
         f"Lightning and recording cost {100 * (loop['lightning'] - loop['bare']):.1f} ms per epoch here.",
         *rendering,
+        *features,
     ]
     Path(__file__).with_name("README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     Console().print("\n".join(lines), markup=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """Frames from files: colour as RGB, depth in whole mm, or one line that says what is wrong with the file."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from jaxtyping import UInt8, UInt16
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks
 from merec.types import InputError
 
+_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # of a JPEG and a PNG that are whole
 DARK = 8  # grey level; a frame whose brightest hundredth is below it shows nothing
 PLAUSIBLE = (100, 10_000)  # mm, the median of a depth map of a face before a wall
 _AGAIN = "copy it again from its source, or leave the sample out: corpus.exclude"
@@ -108,9 +110,22 @@ def describe_size(image: np.ndarray) -> str:
 
 
 def _decode(content: bytes, file: Path, mode: str | None) -> np.ndarray:
-    """Pixels by Pillow, for OpenCV takes a JPEG that is cut off as if it were whole."""
+    """Pixels by OpenCV, which takes half the time, or by Pillow, which says what is wrong.
+
+    Both give the same pixels. What is cut off goes to Pillow at once, for OpenCV's libraries write about it
+    to the standard error themselves.
+    """
+    import cv2
     from PIL import Image, UnidentifiedImageError
 
+    if content.endswith(_ENDS):
+        # A frame that says it lies on its side stays there, as its depth does.
+        flags = cv2.IMREAD_COLOR_RGB if mode else cv2.IMREAD_UNCHANGED
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        with contextlib.suppress(cv2.error):  # of one that is too large
+            found = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+            if found is not None:
+                return found
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image.convert(mode) if mode else image)

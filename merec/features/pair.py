@@ -26,7 +26,7 @@ from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
 # Raise a stage's number when its code gives other arrays.
-SCHEMA = {"crops": 1, "motion": 1, "points": 1, "flow_map": 1, "views": 1}
+SCHEMA = {"crops": 1, "motion": 1, "points": 2, "flow_map": 1, "views": 1}
 MODALITIES = ("rgb", "depth", "fused")
 _RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 _WIDE = 4  # times the largest believed depth change, before the head's is taken off

@@ -52,7 +52,11 @@ def map_chunks(
 def _run_alone(
     function: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]
 ) -> list[_Result]:
+    """A chunk on one thread, as the processes share the cores."""
     import cv2
+    import scipy.interpolate  # noqa: F401  (limits heed only what is loaded)
+    from threadpoolctl import threadpool_limits
 
-    cv2.setNumThreads(1)  # the processes share the cores
-    return function(items)
+    cv2.setNumThreads(1)
+    with threadpool_limits(1):
+        return function(items)

@@ -32,9 +32,13 @@ def sharpen(
         where: Pixels that count.
         powers: Of u, v, dz; 2, 2 and 3.33 in the paper, 1 for no sharpening.
     """
-    most = np.abs(motion[where]).max(axis=0, initial=0) if where.any() else np.zeros(3)
-    scaled = np.divide(motion, most, out=np.zeros_like(motion), where=most > 0)
-    return np.sign(scaled) * np.abs(scaled) ** np.array(powers, dtype=np.float32)
+    sharp = np.zeros_like(motion)
+    for axis, power in enumerate(powers):  # one by one, for NumPy has a short way to square all
+        moves = motion[..., axis]
+        most = np.abs(moves[where]).max(initial=0)
+        if most > 0:
+            sharp[..., axis] = np.sign(moves) * np.abs(moves / most) ** power
+    return sharp
 
 
 def choose_points(
@@ -59,8 +63,7 @@ def choose_points(
         seed: Of the filling.
     """
     rng = np.random.default_rng(seed)
-    length = np.linalg.norm(motion, axis=-1)
-    features = np.concatenate([structure, motion], axis=-1)
+    length = np.sqrt(np.einsum("...m,...m->...", motion, motion)).ravel()
     chosen = np.zeros((len(regions), k, len(FEATURES)), dtype=np.float32)
     short = np.zeros(len(regions), dtype=np.int64)
     for number, mask in enumerate(regions):
@@ -68,7 +71,7 @@ def choose_points(
         short[number] = max(0, k - len(inside))
         if not len(inside):
             continue
-        moves = length.ravel()[inside]
+        moves = length[inside]
         if len(inside) > k:
             top = np.argpartition(moves, -k)[-k:]
             inside, moves = inside[top], moves[top]
@@ -78,7 +81,8 @@ def choose_points(
             moves = np.concatenate([moves, moves[again]])
         # By falling motion; equal ones by place, so that no machine sorts them otherwise.
         order = np.lexsort((inside, -moves))
-        chosen[number] = features.reshape(-1, len(FEATURES))[inside[order]]
+        at = np.unravel_index(inside[order], mask.shape)
+        chosen[number] = np.concatenate([structure[at], motion[at]], axis=-1)
     return RegionPoints(chosen, short)
 
 

