@@ -137,6 +137,7 @@ def doctor(arguments: list[str]) -> int:
 
     deep, strict = (read_flag("doctor", key, options[key]) for key in ("deep", "strict"))
     jobs = read_jobs("doctor", options["jobs"])
+    out = _locate_table("doctor", options["out"], name)
     node = compose_node("corpus", overrides)
     corpus = build(node, lenient=True) if takes(node, "lenient") else build(node)
     from merec.corpora.doctor import examine
@@ -144,7 +145,6 @@ def doctor(arguments: list[str]) -> int:
 
     root = node.get("root")
     examination = examine(corpus, Path(root) if root else None, deep, jobs)
-    out = _locate_table("doctor", options["out"], name)
     if out:
         write_findings(out, examination.findings)
     print_findings(examination, out)
@@ -164,6 +164,7 @@ def prepare(arguments: list[str]) -> int:
         read_flag("prepare", key, options[key]) for key in ("strict", "unlabelled")
     )
     jobs = read_jobs("prepare", options["jobs"])
+    out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     corpus, features = _build_corpus_and_features(overrides)
     from merec.features.prepare import choose_modality
     from merec.files import atomic
@@ -174,7 +175,6 @@ def prepare(arguments: list[str]) -> int:
         table = table[["sample_id", "subject", "onset", "apex", "intensity"]]
     else:
         table = features.prepare(corpus, jobs, [("points", choose_modality(corpus, features))])
-    out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     if out:
         with atomic(out) as part:
             table.to_csv(part, index=False)
@@ -194,14 +194,15 @@ def inspect(arguments: list[str]) -> None:
     samples = [text for text in arguments if "=" not in text and not text.startswith("-")]
     rest = [text for text in arguments if text not in samples]
     defaults = {"count": "9", "out": "runs/inspect", "unlabelled": "false"}
-    options, overrides = split_overrides("inspect", rest, defaults, _GROUPS)
+    options, overrides = split_overrides("inspect", rest, dict(defaults), _GROUPS)
     _name_corpus("inspect", overrides)
     corpus, features = _build_corpus_and_features(overrides)
     if read_flag("inspect", "unlabelled", options["unlabelled"]):
         corpus = features.make_pool(corpus)
     from merec.reporting.inspect import inspect_corpus, inspect_sample
 
-    out = Path(options["out"])
+    out = Path(options["out"] or defaults["out"])
+    _make_folder(out)
     if not samples:
         if not options["count"].isdecimal():
             raise InputError(f"merec inspect: count={options['count']} is no number of samples")
@@ -213,6 +214,7 @@ def inspect(arguments: list[str]) -> None:
 
             near = get_close_matches(sample, names, n=3) or names[:3]
             raise InputError(f"there is no sample {sample}; there are {', '.join(near)}, …")
+    for sample in dict.fromkeys(samples):
         for file in inspect_sample(corpus, names.index(sample), features, out):
             sys.stdout.write(f"{file}\n")
 
@@ -231,7 +233,24 @@ def _name_corpus(verb: str, overrides: list[str]) -> str:
 
 def _locate_table(verb: str, out: str, name: str) -> Path | None:
     """Where a verb's table goes: `out`, runs/VERB/NAME.csv without one, nowhere if it is null."""
-    return None if out == "null" else Path(out or f"runs/{verb}/{name}.csv")
+    if out == "null":
+        return None
+    file = Path(out or f"runs/{verb}/{name}.csv")
+    _make_folder(file.parent)
+    if file.is_dir():
+        raise InputError(f"out={file} is a folder; name a file in it, or out=null for none")
+    return file
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder for output; told before the work is done, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"{folder} cannot be made ({reason}); set out= to another place"
+        ) from error
 
 
 def _build_corpus_and_features(overrides: list[str]) -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """Where the frames of CAS(ME)^3 lie: full layout, clip layout, part C, unlabelled clips, camera."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -154,8 +155,11 @@ def read_camera(intrinsics: Mapping[str, float | int] | str | None, root: Path) 
             ) from error
     try:
         f = {key: float(numbers[key]) for key in Camera._fields}
+        if not (all(map(math.isfinite, f.values())) and min(f["fx"], f["fy"]) > 0):
+            raise ValueError
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{source} gives {numbers}; expected a number of px each for {', '.join(Camera._fields)}"
+            f"{source} gives {numbers}; expected a number of px each for {', '.join(Camera._fields)}, of fx "
+            "and fy above 0"
         ) from error
     return Camera(f["fx"], f["fy"], f["cx"], f["cy"], int(f["width"]), int(f["height"]))

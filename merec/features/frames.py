@@ -23,6 +23,8 @@ def read_bytes(file: Path) -> bytes:
     Raises:
         InputError: If it cannot be read.
     """
+    if file.exists() and not file.is_file():  # a pipe would be waited for, for ever
+        raise InputError(f"{file} is no file; copy the clip again from its source")
     try:
         return file.read_bytes()
     except OSError as error:

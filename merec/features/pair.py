@@ -26,7 +26,7 @@ from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
 # Raise a stage's number when its code gives other arrays.
-SCHEMA = {"crops": 1, "motion": 1, "points": 2, "flow_map": 1, "views": 1}
+SCHEMA = {"crops": 2, "motion": 1, "points": 2, "flow_map": 1, "views": 1}
 MODALITIES = ("rgb", "depth", "fused")
 _RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 _WIDE = 4  # times the largest believed depth change, before the head's is taken off
@@ -74,9 +74,9 @@ def make_crops(
         contents: Of the files.
 
     Returns:
-        `onset`, `apex` (size, size, 3) uint8; `matrix` (2, 3), frame px to crop px; `landmarks` (2, 478, 3),
-        px of the crop; `blendshapes` (2, 52), in the order of `BLENDSHAPES`; with depth `depth` (2, size,
-        size) uint16 mm, 0 = invalid.
+        `onset`, `apex` (size, size, 3) uint8; `frame` (2,), height and width, px; `matrix` (2, 3), frame px
+        to crop px; `landmarks` (2, 478, 3), px of the crop; `blendshapes` (2, 52), in the order of
+        `BLENDSHAPES`; with depth `depth` (2, size, size) uint16 mm, 0 = invalid.
 
     Raises:
         InputError: If a frame cannot be read, is black or shows no face, or not one; if sizes differ; if
@@ -102,6 +102,7 @@ def make_crops(
     made = {
         "onset": alignment.crop_color(onset),
         "apex": alignment.crop_color(apex),
+        "frame": np.array(onset.shape[:2]),
         "matrix": alignment.matrix,
         "landmarks": np.stack(landmarks).astype(np.float32),
         "blendshapes": np.array(
@@ -191,6 +192,12 @@ def make_points(
             raise InputError(
                 f"the camera of sample {pair.sample_id} is unknown, which {modality} points need; set "
                 "corpus.intrinsics, or take datamodule=rgb"
+            )
+        height, width = crops["frame"].tolist()
+        if (width, height) != (pair.camera.width, pair.camera.height):
+            raise InputError(
+                f"the frames of sample {pair.sample_id} are {width}×{height} px, but corpus.intrinsics is of "
+                f"{pair.camera.width}×{pair.camera.height} px; give those of these frames"
             )
         moves[..., 2] = motion["dz"]
         depth = crops["depth"][1].astype(np.float32)

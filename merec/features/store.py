@@ -110,6 +110,6 @@ class Store:
             yield
         except OSError as error:
             raise StopError(
-                f"{self.root} cannot be written ({error.strerror or error}); make room or set features.root "
-                "to another folder, and give the same command again: finished samples are kept"
+                f"{self.root} cannot be written ({error.strerror or error}); set features.root to a "
+                "folder with room, and give the same command again: finished samples are kept"
             ) from error

@@ -25,7 +25,9 @@ from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
-_LEAST = 0.25  # px or mm that full colour stands for at the least, so that noise stays pale
+# What full colour stands for at the least, so that noise stays pale.
+_LEAST_FLOW, _LEAST_DEPTH = 0.25, 2.0  # px; mm, of which sensors give whole ones
+_NOTHING = "#bbbbbb"  # where nothing is measured
 _DPI = 100
 
 
@@ -151,18 +153,21 @@ def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
     _show_signed(panels[2], change, np.ones_like(face), "apex − onset, grey levels", 4.0)
     _show_regions(panels[3], onset, arrays["regions"])
     most = _find_most(np.linalg.norm(flow, axis=-1)[face])
-    panels[4].imshow(color_flow(flow, most))
+    seen = np.dstack([color_flow(flow, most), face])  # beyond the face there is noise
+    panels[4].imshow(seen)
+    panels[4].set_facecolor(_NOTHING)
     panels[4].set_title(f"flow, full colour = {most:.2f} px")
     _draw_wheel(panels[4])
     strain = np.where(face, compute_strain(flow[..., 0], flow[..., 1]), np.nan)
     strongest = _find_most(strain[face], 0.05)
     shown = panels[5].imshow(strain, cmap="magma", vmin=0, vmax=strongest)
+    panels[5].set_facecolor(_NOTHING)
     panels[5].set_title("optical strain")
     figure.colorbar(shown, ax=panels[5], shrink=0.7)
     if "depth" in arrays:
         _show_depth(panels[6], arrays["depth"][0].astype(np.float32), face)
         dz = arrays["dz"].astype(np.float32)
-        _show_signed(panels[7], dz, arrays["known"] & face, "dz, mm (+ is away)", _LEAST)
+        _show_signed(panels[7], dz, arrays["known"] & face, "dz, mm (+ is away)", _LEAST_DEPTH)
     else:
         for axes, name in zip(panels[6:], ("depth", "dz"), strict=True):
             axes.set_title(name)
@@ -207,7 +212,7 @@ def _show_signed(axes: Axes, field: np.ndarray, where: np.ndarray, name: str, le
     most = _find_most(np.abs(field[where]), least)
     masked = np.where(where, field, np.nan)
     shown = axes.imshow(masked, cmap="RdBu_r", vmin=-most, vmax=most)
-    axes.set_facecolor("#bbbbbb")
+    axes.set_facecolor(_NOTHING)
     axes.set_title(name)
     axes.figure.colorbar(shown, ax=axes, shrink=0.7)
 
@@ -229,14 +234,15 @@ def _show_depth(axes: Axes, depth: np.ndarray, face: np.ndarray) -> None:
     of_face = depth[known & face]
     low, high = np.percentile(of_face, (1, 99)) if len(of_face) else (0.0, 1.0)
     # Half as much again behind the face: ears and hair show, the wall is one colour.
-    axes.imshow(
+    shown = axes.imshow(
         np.where(known, depth, np.nan), cmap="viridis_r", vmin=low, vmax=high + (high - low) / 2
     )
-    axes.set_facecolor("#bbbbbb")
+    axes.set_facecolor(_NOTHING)
+    axes.figure.colorbar(shown, ax=axes, shrink=0.7)
     axes.set_title(f"depth, face {low:.0f} to {high:.0f} mm; grey: none")
 
 
-def _find_most(lengths: np.ndarray, least: float = _LEAST) -> float:
+def _find_most(lengths: np.ndarray, least: float = _LEAST_FLOW) -> float:
     """What full colour stands for: nearly the largest value."""
     return max(float(np.percentile(lengths, 99)) if lengths.size else 0.0, least)
 

@@ -20,6 +20,8 @@ REGION_COLOURS = (
 _REST = "#bbbbbb"
 _POINTS, _ARROWS = 2, 4  # px of the crop between neighbours
 _LONGER = 10  # times: a micro-expression moves skin by a millimetre
+# The cloud fills the window, without a margin to scroll over.
+_WHOLE = "<style>html,body{margin:0;height:100%;overflow:hidden}body>div{height:100%}</style>"
 
 
 class Cloud(NamedTuple):
@@ -93,6 +95,7 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
 
     cloud = make_cloud(arrays, camera)
     figure = go.Figure()
+    shown = False
     for number, (name, color) in enumerate(
         zip((*REGIONS, "rest of the face"), (*REGION_COLOURS, _REST), strict=True)
     ):
@@ -122,18 +125,19 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
             y=gaps[1],
             z=gaps[2],
             mode="lines",
-            name=f"motion, {name}",
-            legendgroup=name,
-            showlegend=False,
+            name="motion",
+            legendgroup="motion",  # hidden and shown with one click
+            showlegend=not shown,
             hoverinfo="skip",
             line={"width": 3, "color": "black"},
         )
+        shown = True
     figure.update_layout(
         title=f"{escape(title)}<br>motion {_LONGER} times as long; {cloud.unit}",
         scene={
             "aspectmode": "data",
             # As the camera sees it: x to the right, y down, z away.
-            "camera": {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": 0.3, "y": -0.2, "z": -1.6}},
+            "camera": {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": 0.4, "y": -0.2, "z": -2.0}},
             "xaxis": {"title": {"text": f"x, {cloud.unit}"}},
             "yaxis": {"title": {"text": f"y (down), {cloud.unit}"}},
             "zaxis": {"title": {"text": f"z (away), {cloud.unit}"}},
@@ -148,7 +152,7 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
         # Plotly 7 offers to send what is shown to its maker's cloud: not a subject's face.
         config={"showSendToCloud": False, "displaylogo": False},
     )
-    return page.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
+    return page.replace("<head>", f"<head><title>{escape(title)}</title>{_WHOLE}", 1)
 
 
 def _draw_arrows(cloud: Cloud, chosen: np.ndarray) -> Float[np.ndarray, "corners 3"]:

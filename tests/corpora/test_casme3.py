@@ -229,6 +229,10 @@ def test_intrinsics_come_from_numbers_or_a_file(made: Callable[..., Path], read:
         read("casme3", root, intrinsics="lens.yaml")
     with pytest.raises(InputError, match="expected a number of px each for fx, fy"):
         read("casme3", root, intrinsics={"fx": 900})
+    for fx in (0, -900, float("nan"), float("inf")):
+        numbers = {"fx": fx, "fy": 900, "cx": 320, "cy": 240, "width": 640, "height": 480}
+        with pytest.raises(InputError, match=r"fx and fy above 0"):
+            read("casme3", root, intrinsics=numbers)
 
 
 @pytest.mark.parametrize(

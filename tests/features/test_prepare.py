@@ -1,6 +1,7 @@
 """A corpus becomes features once; what cannot be used has a row with its reason, and nothing is lost."""
 
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -242,6 +243,24 @@ def test_a_camera_that_is_no_number_is_a_reason(corpus, root):
     assert table["reason"].str.contains("no finite numbers; check corpus.intrinsics").all()
 
 
+def test_a_camera_of_other_frames_is_a_reason(corpus, root):
+    odd = replace(corpus, camera=Camera(500.0, 500.0, 320.0, 240.0, 640, 480))
+    table = make(root).prepare(odd, 1, [POINTS])
+    said = "frames of sample .* are 320×240 px, but corpus.intrinsics is of 640×480"
+    assert table["reason"].str.contains(said).all()
+
+
+def test_a_pipe_in_the_place_of_a_frame_is_not_waited_for(copied, root):
+    row = copied.index.iloc[0]
+    file = row["color"].path(int(row["apex"]))
+    file.unlink()
+    os.mkfifo(file)
+    table = make(root).prepare(copied, 1, [POINTS])
+    assert table["reason"].str.contains("is no file").tolist() == [True] + [False] * (
+        len(table) - 1
+    )
+
+
 def test_a_corpus_of_which_nothing_can_be_used_is_refused_with_a_reason(copied, root):
     for file in copied.index["color"].iloc[0].folder.parents[2].rglob("*.jpg"):
         file.write_bytes(b"")
@@ -378,3 +397,40 @@ def test_a_misspelt_argument_is_answered_in_one_line(merec, arguments, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_pairs_of_unlabelled_clips_are_made_by_one_option(merec, rendered, root, tmp_path):
+    first = sorted(rendered.glob("spNO.*/*/color"))[0].parent
+    shutil.copytree(rendered, tmp_path / "corpus")
+    shutil.copytree(first, tmp_path / "corpus" / "Part_B" / first.parent.name / "u1")
+    choice = ["corpus=synthetic", f"corpus.root={tmp_path / 'corpus'}", f"features.root={root}"]
+    done = merec("prepare", *choice, "unlabelled=true", "features.pool.step=1", "jobs=1")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "runs" / "prepare" / "synthetic-unlabelled.csv")
+    assert done.stdout.startswith(f"{len(table)} pairs of 1 subjects")
+    assert f"{table['intensity'].max():.2f}" in done.stdout
+    looked = merec("inspect", *choice, "unlabelled=true", "features.pool.step=1", "count=1")
+    assert looked.returncode == 0, looked.stderr
+    assert table["sample_id"][0] in Path(looked.stdout.strip()).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("prepare", "out=file/x.csv"), "file cannot be made"),
+        (("prepare", "out=folder"), "out=folder is a folder"),
+        (("inspect", "out=file"), "file cannot be made"),
+        (("inspect", "spNO.1/a/7", "nobody", "out=new"), "there is no sample"),
+    ],
+)
+def test_what_cannot_be_written_or_shown_is_said_before_anything_is_done(
+    merec, rendered, tmp_path, arguments, said
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    verb, *rest = arguments
+    done = merec(verb, "corpus=synthetic", f"corpus.root={rendered}", "features.root=store", *rest)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "store").exists()

@@ -97,7 +97,7 @@ def test_a_full_disk_stops_in_one_line_and_leaves_nothing_behind(store, monkeypa
     monkeypatch.setattr(Path, "write_bytes", fill)
     monkeypatch.setattr(pd.DataFrame, "to_csv", lambda table, path, **_: fill(path))
     arguments = ("motion", "ab12", ARRAYS) if write == "save" else ("points", pd.DataFrame())
-    with pytest.raises(StopError, match=r"No space left on device.*make room") as error:
+    with pytest.raises(StopError, match=r"No space left on device.*a folder with room") as error:
         getattr(store, write)(*arguments)
     assert isinstance(error.value, InputError)
     assert "\n" not in str(error.value)
