@@ -137,9 +137,9 @@ def doctor(arguments: list[str]) -> int:
 
     deep, strict = (read_flag("doctor", key, options[key]) for key in ("deep", "strict"))
     jobs = read_jobs("doctor", options["jobs"])
-    out = _locate_table("doctor", options["out"], name)
     node = compose_node("corpus", overrides)
     corpus = build(node, lenient=True) if takes(node, "lenient") else build(node)
+    out = _locate_table("doctor", options["out"], name)
     from merec.corpora.doctor import examine
     from merec.reporting.findings import print_findings, write_findings
 
@@ -164,8 +164,8 @@ def prepare(arguments: list[str]) -> int:
         read_flag("prepare", key, options[key]) for key in ("strict", "unlabelled")
     )
     jobs = read_jobs("prepare", options["jobs"])
-    out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     corpus, features = _build_corpus_and_features(overrides)
+    out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     from merec.features.prepare import choose_modality
     from merec.files import atomic
     from merec.reporting.prepared import describe_failures, describe_pairs

@@ -138,7 +138,7 @@ def test_a_key_that_no_recipe_has_is_refused(composed):
 
 def test_what_a_task_does_not_use_makes_no_other_configuration(composed):
     def configuration(*overrides: str) -> str:
-        cfg = composed("logger=none", "task=baseline", *overrides)
+        cfg = composed("logger=none", "task=baseline", "name=x", *overrides)
         return configuration_hash(OmegaConf.to_container(cfg, resolve=True))
 
     same = configuration()

@@ -178,7 +178,7 @@ def test_a_failed_job_of_a_multirun_lets_the_others_run_and_the_exit_code_tells(
     done = merec("train", "-m", *small, "task.estimator=none_such,logistic")
     assert done.returncode == 2
     assert "task.estimator=none_such is unknown" in done.stderr
-    assert [file.parents[2].name for file in tmp_path.rglob("environment.json")] == ["logistic"]
+    assert [file.parents[2].name for file in tmp_path.rglob("environment.json")] == ["logistic-rgb"]
 
 
 def test_protocols_that_differ_are_not_compared(merec, tmp_path, small, small_root):
@@ -283,7 +283,7 @@ def test_other_pixels_under_the_same_names_are_refused_and_not_pooled(
         "train", *small, f"corpus.root={other}", f"hydra.run.dir={tmp_path / 'runs' / 'a'}"
     )
     assert done.returncode == 2
-    assert "other pixels" in done.stderr
+    assert "other features" in done.stderr
     merec(
         "train",
         *small,

@@ -22,12 +22,12 @@ def test_the_twin_of_ten_subjects_is_rendered_examined_prepared_and_looked_at(me
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    call("synthesize", "root=twin", "annotation=ten.xlsx", "width=480", "height=360")
-    choice = ("corpus=synthetic", "corpus.root=twin")
+    call("synthesize", f"root={tmp_path / 'twin'}", "annotation=ten.xlsx", "width=480", "height=360")
+    choice = ("corpus=synthetic", f"corpus.root={tmp_path / 'twin'}")
     call("doctor", *choice)
-    call("prepare", *choice, "features.root=store", "strict=true")
+    call("prepare", *choice, f"features.root={tmp_path / 'store'}", "strict=true")
     table = pd.read_csv("runs/prepare/synthetic.csv")
     assert len(table) == len(rows)
     assert table["status"].eq("ready").all()
-    looked = call("inspect", table["sample_id"][0], *choice, "features.root=store")
+    looked = call("inspect", table["sample_id"][0], *choice, f"features.root={tmp_path / 'store'}")
     assert [Path(line).suffix for line in looked.split()] == [".png", ".html"]

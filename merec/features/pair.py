@@ -19,14 +19,14 @@ from merec.features.motion import (
     remove_head_depth,
 )
 from merec.features.points import choose_points, normalise, sharpen
-from merec.features.regions import draw_regions
+from merec.features.regions import REGIONS, draw_regions
 from merec.features.settings import CropSettings, MotionSettings, PointSettings
 from merec.features.structure import back_project, find_outliers, shape_from_landmarks
 from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
 # Raise a stage's number when its code gives other arrays.
-SCHEMA = {"crops": 2, "motion": 1, "points": 2, "flow_map": 1, "views": 1}
+SCHEMA = {"crops": 2, "motion": 1, "points": 3, "flow_map": 1, "views": 1}
 MODALITIES = ("rgb", "depth", "fused")
 _RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 _WIDE = 4  # times the largest believed depth change, before the head's is taken off
@@ -177,7 +177,8 @@ def make_points(
         `points` (8, k, 6), normalised; `short` (8,).
 
     Raises:
-        InputError: If the modality needs depth or a camera that is not there, or a point is not finite.
+        InputError: If the modality needs depth or a camera that is not there or is of other frames, if a
+            region is empty, or a point is not finite.
     """
     size = crops["onset"].shape[0]
     face, regions = motion["face"], motion["regions"]
@@ -205,11 +206,16 @@ def make_points(
         known = depth > 0
         known &= ~find_outliers(structure, known & face)
     sharp = sharpen(moves, face, tuple(settings.powers))
-    if settings.legacy_rank_centred:
-        sharp = sharp - sharp[face].mean(axis=0)
     seed = derive_seed("points", pair.sample_id)
     found = choose_points(structure, sharp, regions, known, settings.k, seed)
-    points = normalise(found.points, settings.centre_motion)
+    empty = [name for name, lacks in zip(REGIONS, found.short, strict=True) if lacks == settings.k]
+    if empty:
+        raise InputError(
+            f"nothing is known of the {', '.join(empty)} of sample {pair.sample_id}: the face leaves the frame, "
+            f"or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and leave it "
+            "out: corpus.exclude"
+        )
+    points = normalise(found.points)
     if not np.isfinite(points).all():
         raise InputError(
             f"sample {pair.sample_id} has points that are no finite numbers; check corpus.intrinsics"

@@ -86,20 +86,17 @@ def choose_points(
     return RegionPoints(chosen, short)
 
 
-def normalise(
-    points: Float[np.ndarray, "regions k 6"], centre_motion: bool
-) -> Float[np.ndarray, "regions k 6"]:
-    """Place and motion separately centred and divided by their largest radius.
+def normalise(points: Float[np.ndarray, "regions k 6"]) -> Float[np.ndarray, "regions k 6"]:
+    """Place centred, and place and motion each divided by their largest radius.
+
+    Motion keeps its zero, as whoever ranks points by it needs that; Zhang et al. 2025 centre it too, which the
+    network does (`backbone.centre_motion`).
 
     Args:
         points: As `choose_points` gives them.
-        centre_motion: Whether the mean motion is subtracted too, as in the paper.
     """
     found = points.reshape(-1, len(FEATURES)).astype(np.float64)
-    for part, centred in ((np.s_[:, :3], True), (np.s_[:, 3:], centre_motion)):
-        values = found[part]
-        if centred:
-            values = values - values.mean(axis=0)
-        radius = np.linalg.norm(values, axis=1).max(initial=0)
-        found[part] = values / radius if radius > 0 else values
+    found[:, :3] -= found[:, :3].mean(axis=0)
+    for part in (found[:, :3], found[:, 3:]):
+        part /= np.linalg.norm(part, axis=1).max(initial=0) or 1
     return found.reshape(points.shape).astype(np.float32)

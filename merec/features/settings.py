@@ -57,14 +57,10 @@ class PointSettings:
     Attributes:
         k: Points per region.
         powers: That sharpen u, v and dz; 1 for none.
-        centre_motion: Whether the mean motion is subtracted before scaling.
-        legacy_rank_centred: Whether points are ranked after centring, as released.
     """
 
     k: int
     powers: Sequence[float | int]
-    centre_motion: bool
-    legacy_rank_centred: bool
 
     def __post_init__(self) -> None:
         _require(self.k >= 1, "points.k", self.k, "1 or more points per region")
