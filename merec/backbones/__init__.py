@@ -1,5 +1,6 @@
 """What looks at the samples: torch modules that know nothing of folds or tasks."""
 
+from merec.backbones.lite_point_gcn import LitePointGCN
 from merec.backbones.ststnet import STSTNet
 
-__all__ = ["STSTNet"]
+__all__ = ["LitePointGCN", "STSTNet"]

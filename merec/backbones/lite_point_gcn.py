@@ -1,0 +1,278 @@
+"""Lite point GCN (Zhang et al., IEEE TAFFC 2025, "Facial 3D Regional Structural Motion Representation …").
+
+Points of eight facial regions, each with place and motion, go through the same layers (`PointStage`); ever
+fewer of them, those that move most, go on. What is left of each region is pooled, and a graph convolution
+with a learned adjacency lets the regions tell each other. All is dense: no step depends on the data for its
+shapes, so that folds may be stacked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from merec.backbones.pooled_norm import PooledNorm
+from merec.types import InputError
+
+FEATURES = ("x", "y", "z", "u", "v", "dz")  # of a point: place, then motion
+REGIONS = 8
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Of the regions.
+
+    Attributes:
+        width: Of its layers.
+        blocks: Residual blocks of two layers each.
+        dropout: Share dropped after each layer.
+    """
+
+    width: int
+    blocks: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What the released code does and the paper does not say.
+
+    Attributes:
+        detach_stages: The first two stages get no gradient.
+        rank_centred: Points are ranked by their motion less the mean.
+    """
+
+    detach_stages: bool
+    rank_centred: bool
+
+
+class LitePointGCN(nn.Module):
+    """Regional points → shared layers → graph of regions → classes.
+
+    3,477,892 parameters at four classes with the paper's sizes, among them 7,680 biases that a following norm
+    cancels.
+
+    Args:
+        in_channels: Features of a point; 6, in the order of `FEATURES`.
+        num_classes: Number of classes.
+        features: Those of them that are looked at.
+        keep: Shares of a region's points, those that move most, that the first and the later stages see
+            (512 and 128 of 1024 in the paper).
+        widths: Of the layers of the three stages.
+        graph: Of the regions; without one their mean is taken.
+        head_width: Of the layer before the last.
+        head_dropout: Share dropped before the last layer.
+        apart: Whether regions are pooled one by one; otherwise all points as one region.
+        centre_motion: Whether the mean motion is subtracted (after points were ranked by the true one).
+        legacy: Defects of the released code, to reproduce its numbers.
+
+    Raises:
+        InputError: If the sizes do not fit each other, or a feature is unknown.
+    """
+
+    reads = "points"
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        features: Sequence[str],
+        keep: Sequence[float | int],
+        widths: Sequence[Sequence[int]],
+        graph: Graph | None,
+        head_width: int,
+        head_dropout: float,
+        apart: bool,
+        centre_motion: bool,
+        legacy: Legacy,
+    ):
+        super().__init__()
+        _check(in_channels, features, keep, widths)
+        self.keep, self.apart = tuple(keep), apart
+        self.centre_motion, self.legacy = centre_motion, legacy
+        places = [number for number, name in enumerate(FEATURES[:3]) if name in features]
+        self.places = places
+        self.chosen = [number for number, name in enumerate(FEATURES) if name in features]
+        first, second, third = widths
+        self.first = PointStage(len(self.chosen), first)
+        self.second = PointStage(len(places) + first[-1], second)
+        self.third = PointStage(len(places) + second[-1], third[:-1])
+        self.pool = PooledNorm(third[-2], third[-1])
+        nodes, size = REGIONS if apart else 1, third[-1]
+        self.graph = RegionGraph(nodes, size, graph) if graph else None
+        self.head = nn.Sequential(
+            nn.Linear(size, head_width),
+            nn.BatchNorm1d(head_width),
+            nn.ReLU(),
+            nn.Dropout(head_dropout),
+            nn.Linear(head_width, num_classes),
+        )
+
+    @property
+    def adjacency(self) -> Float[Tensor, "layers nodes nodes"] | None:
+        """How much each region (row) takes from each (column), per layer of the graph."""
+        if self.graph is None:
+            return None
+        layers = [layer for layer in self.graph.modules() if isinstance(layer, GraphConvolution)]
+        return torch.stack([layer.adjacency.detach() for layer in layers])
+
+    def forward(
+        self, points: Float[Tensor, "batch regions k features"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of each class; the order of the points of a region does not matter."""
+        if not self.apart:
+            points = points.flatten(1, 2)[:, None]
+        points = self._rank(points)
+        places = points[..., self.places]
+        k = round(points.shape[2] / self.keep[0] * self.keep[1])
+        # Those beyond k go no further; while training they take part in the norms' statistics.
+        seen = points if self.training else points[:, :, :k]
+        found = self._cut(self.first(seen[..., self.chosen])[:, :, :k])
+        places = places[:, :, :k]
+        found = self._cut(self.second(torch.cat([places, found], -1)))
+        found = self.third(torch.cat([places, found], -1))
+        regions = self.pool(found.flatten(0, 1)).unflatten(0, found.shape[:2])
+        if self.graph is not None:
+            regions = self.graph(regions)
+        return self.head(regions.mean(1))
+
+    def _rank(self, points: Tensor) -> Tensor:
+        """The points that move most, by falling motion."""
+        motion = points[..., 3:]
+        shown = [number - 3 for number in self.chosen if number > 2]
+        centred = _centre(motion) if self.centre_motion else motion
+        ranked = (centred if self.legacy.rank_centred else motion)[..., shown]
+        k = round(self.keep[0] * points.shape[2])
+        order = torch.linalg.vector_norm(ranked, dim=-1).topk(k, dim=2).indices
+        whole = torch.cat([points[..., :3], centred], -1)
+        return whole.gather(2, order[..., None].expand(*order.shape, len(FEATURES)))
+
+    def _cut(self, found: Tensor) -> Tensor:
+        return found.detach() if self.legacy.detach_stages else found
+
+
+class PointStage(nn.Module):
+    """The same linear layers, each with batch norm and ReLU, for every point.
+
+    Args:
+        inputs: Features of a point.
+        widths: Of the layers.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int]):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in widths:
+            layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
+            inputs = width
+        self.layers = nn.Sequential(*layers)
+
+    def forward(
+        self, points: Float[Tensor, "batch regions k inputs"]
+    ) -> Float[Tensor, "batch regions k outputs"]:
+        """Features of each point; as rows, which is how a CPU multiplies fastest."""
+        return self.layers(points.flatten(0, 2)).unflatten(0, points.shape[:3])
+
+
+class GraphConvolution(nn.Module):
+    """adjacency · regions · weight + bias, the adjacency learned.
+
+    Args:
+        nodes: Regions.
+        inputs: Features of a region.
+        outputs: The same afterwards.
+    """
+
+    def __init__(self, nodes: int, inputs: int, outputs: int):
+        super().__init__()
+        self.adjacency = nn.Parameter(0.99 * torch.eye(nodes) + 0.01)
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(inputs, outputs)))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(
+        self, regions: Float[Tensor, "batch nodes inputs"]
+    ) -> Float[Tensor, "batch nodes outputs"]:
+        """What each region makes of all."""
+        return self.adjacency @ (regions @ self.weight) + self.bias
+
+
+class RegionGraph(nn.Module):
+    """Graph convolutions in, residual blocks, one out, and the input added.
+
+    Args:
+        nodes: Regions.
+        size: Features of a region, before and after.
+        graph: What lies in between.
+    """
+
+    def __init__(self, nodes: int, size: int, graph: Graph):
+        super().__init__()
+        width, dropout = graph.width, graph.dropout
+        self.enter = GraphLayer(nodes, size, width, dropout)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*(GraphLayer(nodes, width, width, dropout) for _ in range(2)))
+            for _ in range(graph.blocks)
+        )
+        self.leave = GraphConvolution(nodes, width, size)
+
+    def forward(
+        self, regions: Float[Tensor, "batch nodes size"]
+    ) -> Float[Tensor, "batch nodes size"]:
+        """Regions that know of each other."""
+        found = self.enter(regions)
+        for block in self.blocks:
+            found = found + block(found)
+        return regions + self.leave(found)
+
+
+class GraphLayer(nn.Module):
+    """Graph convolution, batch norm of each feature of each region, tanh, dropout."""
+
+    def __init__(self, nodes: int, inputs: int, outputs: int, dropout: float):
+        super().__init__()
+        self.convolution = GraphConvolution(nodes, inputs, outputs)
+        self.norm = nn.BatchNorm1d(nodes * outputs)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, regions: Float[Tensor, "batch nodes inputs"]
+    ) -> Float[Tensor, "batch nodes outputs"]:
+        """Features of each region."""
+        found = self.convolution(regions)
+        return self.dropout(self.norm(found.flatten(1)).tanh()).view_as(found)
+
+
+def _centre(motion: Float[Tensor, "batch regions k 3"]) -> Float[Tensor, "batch regions k 3"]:
+    """Motion less its mean over all points, in units of the largest that is left (methods.md B1.9)."""
+    centred = motion - motion.mean((1, 2), keepdim=True)
+    most = torch.linalg.vector_norm(centred, dim=-1).amax((1, 2))[:, None, None, None]
+    return centred / torch.where(most > 0, most, 1)
+
+
+def _check(
+    in_channels: int,
+    features: Sequence[str],
+    keep: Sequence[float | int],
+    widths: Sequence[Sequence[int]],
+) -> None:
+    if in_channels != len(FEATURES):
+        raise InputError(
+            f"points have {in_channels} features; LitePointGCN takes {len(FEATURES)}: {', '.join(FEATURES)}"
+        )
+    unknown = [name for name in features if name not in FEATURES]
+    if unknown or not set(features) & set(FEATURES[3:]):
+        raise InputError(
+            f"backbone.features={list(features)}; expected some of {', '.join(FEATURES)}, one of u, v, dz at "
+            "least"
+        )
+    if len(keep) != 2 or not 0 < keep[1] <= keep[0] <= 1:
+        raise InputError(
+            f"backbone.keep={list(keep)}; expected two shares above 0 and up to 1, the second no larger"
+        )
+    if len(widths) != 3 or not all(widths) or len(widths[2]) < 2:
+        raise InputError(
+            f"backbone.widths={[list(each) for each in widths]}; expected the widths of three stages, the "
+            "last with two layers at least"
+        )
