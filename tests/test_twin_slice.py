@@ -22,7 +22,9 @@ def test_the_twin_of_ten_subjects_is_rendered_examined_prepared_and_looked_at(me
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    call("synthesize", f"root={tmp_path / 'twin'}", "annotation=ten.xlsx", "width=480", "height=360")
+    call(
+        "synthesize", f"root={tmp_path / 'twin'}", "annotation=ten.xlsx", "width=480", "height=360"
+    )
     choice = ("corpus=synthetic", f"corpus.root={tmp_path / 'twin'}")
     call("doctor", *choice)
     call("prepare", *choice, f"features.root={tmp_path / 'store'}", "strict=true")
