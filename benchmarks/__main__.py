@@ -7,8 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +19,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.features import describe_features
+from benchmarks.point_gcn import describe_point_gcn
 from benchmarks.rendering import describe_rendering
+from benchmarks.timing import in_turn
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule
 from merec.evaluation.metrics import uf1
@@ -72,19 +72,6 @@ def make_corpus(samples: int = 442, subjects: int = 68) -> Corpus:
     return Corpus(protocol, index, maps, ("u", "v", "strain"))
 
 
-def in_turn(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each job, all of them run once per round so that a busy machine hits all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for job in jobs.values():
-        job()
-    for _ in range(repeats):
-        for name, job in jobs.items():
-            started = time.perf_counter()
-            job()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: float(np.median(times)) for name, times in seconds.items()}
-
-
 def measure_step(repeats: int) -> dict[str, float]:
     """One epoch of STSTNet on 435 maps in batches of 256: merec's, and one branch per stream."""
     maps = torch.rand(435, 3, 28, 28)
@@ -118,9 +105,11 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    finetune = partial(Finetune, optimizer=adam, scheduler=None, class_balanced=False)
+    finetune = partial(
+        Finetune, optimizer=adam, scheduler=None, loss=cross_entropy, class_balanced=False
+    )
     loso = LeaveOneSubjectOut(
-        data, backbone, finetune, trainer, 0, None, False, "0", "loop", "last", 5
+        data, backbone, finetune, trainer, 0, None, False, None, None, "0", "loop", "last", 5
     )
     fold = loso.chosen[0]
     view = data.hold_out(fold.train, fold.test, fold.subject)
@@ -180,6 +169,7 @@ def main() -> None:
         step, loop = measure_step(repeats), measure_loop(repeats, Path(folder))
         rendering = describe_rendering(Path(folder))
         features = describe_features(Path(folder) / "features")
+    point_gcn = describe_point_gcn(repeats)
     draws, line = measure_bootstrap(repeats), measure_command_line(repeats)
     rows = [
         (
@@ -222,6 +212,7 @@ def main() -> None:
         "",
         f"`merec --help` answers in {line['help']:.2f} s, `merec train --cfg job` in {line['cfg']:.2f} s.",
         f"Lightning and recording cost {100 * (loop['lightning'] - loop['bare']):.1f} ms per epoch here.",
+        *point_gcn,
         *rendering,
         *features,
     ]

@@ -47,6 +47,7 @@ class RunConfig:
     datamodule: Any = MISSING
     backbone: Any = MISSING
     recipe: Recipe = field(default_factory=Recipe)
+    loss: Any = MISSING
     task: Any = MISSING
     callbacks: dict[str, Any] = field(default_factory=dict)
     trainer: Any = MISSING

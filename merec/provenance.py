@@ -82,14 +82,20 @@ def _has_results(folder: Path) -> bool:
 
 
 def describe_environment(
-    config: dict[str, Any], data: ClipDataModule, command: Sequence[str]
+    config: dict[str, Any], data: Sequence[ClipDataModule], command: Sequence[str]
 ) -> dict[str, Any]:
-    """Name, hashes, protocol, command, commit, versions and machine of a run."""
+    """Name, hashes, protocol, command, commit, versions and machine of a run.
+
+    Args:
+        config: The resolved config.
+        data: The samples, then those that are pretrained on, if any.
+        command: The command line.
+    """
     return {
         "name": config["name"],
         "configuration": configuration_hash(config),
         "content": _hash_content(data, config["task"].get("weights")),
-        "protocol": data.corpus.protocol.to_dict(),
+        "protocol": data[0].corpus.protocol.to_dict(),
         "command": shlex.join(command),
         "commit": _read_commit(),
         "transductive": bool(config["task"].get("transductive", False)),
@@ -120,12 +126,16 @@ def write_environment(folder: Path, environment: dict[str, Any]) -> None:
     write_json(file, environment)
 
 
-def _hash_content(data: ClipDataModule, weights: str | None) -> str:
+def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
     """A hash of what the ids of a protocol do not show: features, and weights that are started from."""
-    digest = hashlib.sha256(",".join(data.corpus.channels).encode())
-    for array in data.arrays:
-        for row in data.sample_id.argsort():  # one by one, for all of them may take gigabytes
-            digest.update(np.ascontiguousarray(array[row]).data)
+    digest = hashlib.sha256()
+    for samples in data:
+        digest.update(",".join(samples.corpus.channels).encode())
+        for array in samples.arrays:
+            for (
+                row
+            ) in samples.sample_id.argsort():  # one by one, for all of them may take gigabytes
+                digest.update(np.ascontiguousarray(array[row]).data)
     if weights and Path(weights).is_file():
         digest.update(Path(weights).read_bytes())
     return digest.hexdigest()[:16]

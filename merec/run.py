@@ -53,7 +53,9 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
     task = build(cfg.task)
-    environment = describe_environment(config, task.datamodule, command)
+    pretraining = getattr(task, "pretraining", None)
+    data = [task.datamodule, *([pretraining] if pretraining else [])]
+    environment = describe_environment(config, data, command)
     assert_same_data(folder, environment)
 
     if not (folder / "metrics.json").exists():  # a whole run keeps the record of what made it
@@ -80,7 +82,7 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
 def _pool(folder: Path) -> Result | None:
     """Write the pooled predictions and their scores, if every subject was held out."""
     if not (folder / "folds").exists():
-        log.info("nobody was held out; the weights are in %s", folder / "checkpoint.ckpt")
+        log.info("nobody was predicted; the weights are in %s", folder / "checkpoint.ckpt")
         return None
     run_ = read_run(folder)
     write_predictions(folder / "predictions.csv", run_.predictions)

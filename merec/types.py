@@ -179,7 +179,7 @@ class Corpus:
             `channels`; `None` for a corpus of frames.
         channels: Names of the flow maps' channels, e.g. `("u", "v", "strain")`; empty for frames.
         camera: Intrinsics of the frames, `None` where unknown.
-        macro: Macro-expressions of the same subjects, columns as `index` but `label`; `None` if none lie
+        macro: Macro-expressions of the same subjects and classes, columns as `index`; `None` if none lie
             there.
         unlabelled: Clips without labels: `clip_id`, `corpus`, `subject` ("" if unknown), `clip`, `fps`,
             `color`, `depth`; `None` if there are none.

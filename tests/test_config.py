@@ -85,6 +85,9 @@ def test_runs_differ_in_hash_unless_only_seed_folds_logger_or_data_folder_differ
     assert configuration("trainer.max_epochs=3") != same
     assert configuration("backbone.dropout=0.1") != same
     assert configuration("task.selection=inner") != same
+    assert configuration("task.pretrain=macro") != same
+    assert configuration("loss=cross_entropy") == same
+    assert configuration("loss=focal") not in (same, configuration("loss=focal", "loss.gamma=1"))
 
 
 def test_an_unknown_override_is_explained_by_the_keys_there_are(composed):
@@ -118,6 +121,14 @@ def test_the_recipe_follows_the_backbone_and_yields_to_the_command_line(composed
     assert composed("backbone=ststnet").trainer.max_epochs == 800
     assert composed("backbone=ststnet").recipe.optimizer.lr == pytest.approx(5e-5)
     assert composed("trainer.max_epochs=5").trainer.max_epochs == 5
+
+
+def test_a_loss_is_one_override_and_its_keys_are_checked(composed):
+    check(composed("loss=focal", "loss.gamma=1"))
+    with pytest.raises(
+        InputError, match=r"loss\.gama: .*focal_loss has no gama; did you mean gamma"
+    ):
+        check(composed("loss=focal", "+loss.gama=1"))
 
 
 def test_the_wheel_takes_every_group_of_choices_but_the_user_s_own():

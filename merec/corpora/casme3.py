@@ -19,7 +19,16 @@ from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camer
 from merec.corpora.coding_sheet import read_samples
 from merec.corpora.errata import MIDDLE, UNKNOWN
 from merec.corpora.folders import Disk, find_file, open_root, relate
-from merec.corpora.rows import Source, add_frames, choose_classes, mend_spelling, read_rows
+from merec.corpora.rows import (
+    ClassMap,
+    Source,
+    add_frames,
+    choose_classes,
+    label_samples,
+    mend_emotions,
+    mend_spelling,
+    read_rows,
+)
 from merec.corpora.sheets import read_table
 from merec.types import Corpus, Finding, Frames, InputError
 
@@ -169,7 +178,11 @@ def read_casme3(
         if not damaged:
             found, remedy = f"no sample has its onset or apex in {DAMAGED}", "nothing was left out"
             findings.append(Finding("note", "excluded", where, None, "", found, remedy))
-    macro, of_macro = (None, []) if kind == "part_c" else _read_macro(folder, name, finder, fps)
+    macro, of_macro = (
+        (None, [])
+        if kind == "part_c"
+        else _read_macro(folder, name, chosen, spellings, finder, fps)
+    )
     return assemble(
         index,
         name=f"{data_set}-{classes}@{version}",
@@ -256,9 +269,14 @@ def _find_damaged(index: pd.DataFrame, root: Path) -> dict[str, str]:
 
 
 def _read_macro(
-    root: Path, name: str, finder: FrameFinder, fps: float | int
+    root: Path,
+    name: str,
+    class_map: ClassMap,
+    spellings: Mapping[str, str],
+    finder: FrameFinder,
+    fps: float | int,
 ) -> tuple[pd.DataFrame | None, list[Finding]]:
-    """The macro-expressions of the same subjects, if their sheet lies there."""
+    """The macro-expressions of the same subjects and classes, if their sheet lies there."""
     file = find_file(root, [MACRO_FILE, MACRO_FILE.replace(".xlsx", ".xls")], PATTERNS)
     if file is None:
         return None, []
@@ -267,11 +285,10 @@ def _read_macro(
     source = Source(file, where, name, table.attrs["first_row"])
     table, _ = _name_samples(table, where)
     table["sample_id"] += "_macro"
-    table["emotion"] = table["emotion"].str.casefold()
+    table["emotion"], _ = mend_emotions(table["emotion"], spellings, where)
     table["offset"] = table["offset"].mask(table["offset"] == "", UNKNOWN)
-    # No protocol depends on them: whatever is wrong is a warning, and every emotion will do.
+    # No protocol depends on them: whatever is wrong is a warning, and an emotion of no class is left out.
     rows, found = read_rows(table, sorted(set(table["emotion"])), (), fps, source)
-    rows = rows.drop(columns="sound")
-    rows.insert(1, "corpus", name)
     frames = [finder.part_a(row, str(row["onset"])) for row in rows.to_dict("records")]
-    return add_frames(rows, frames), found
+    macro, _ = label_samples(add_frames(rows, frames), class_map, name)
+    return macro, found

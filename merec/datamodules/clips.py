@@ -82,7 +82,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.modality, self.representation = modality, representation
         self.scaling, self.balanced = scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self.augment = augment
+        self.features, self.augment = features, augment
         if corpus.flow_maps is None:  # last, for it may take minutes
             if features is None:
                 raise InputError(
@@ -129,6 +129,26 @@ class ClipDataModule(pl.LightningDataModule):
     def inputs(self) -> Tensor | tuple[Tensor, Tensor]:
         """All samples as a backbone sees them when it predicts."""
         return pack(self.views if self.scales is None else rescale(self.views, self.scales))
+
+    def of(self, corpus: Corpus) -> "ClipDataModule":
+        """The samples of another corpus, shown like these.
+
+        Raises:
+            InputError: As the constructor.
+        """
+        return ClipDataModule(
+            corpus,
+            modality=self.modality,
+            representation=self.representation,
+            channels=self.names[0],
+            scaling=self.scaling,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            seed=self.seed,
+            features=self.features,
+            augment=self.augment,
+            balanced=self.balanced,
+        )
 
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str

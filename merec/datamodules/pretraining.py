@@ -1,58 +1,88 @@
-"""What may be pretrained on inside a fold: pairs of frames of anyone but the held-out subject."""
+"""What may be pretrained on inside a fold: samples of anyone but the held-out subject."""
 
 import logging
-import re
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from merec.corpora.macro import make_macro_corpus, spell_subject
+from merec.datamodules.clips import ClipDataModule
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
+KINDS = ("macro",)
+
+
+def open_pretraining(kind: str, data: ClipDataModule) -> ClipDataModule:
+    """What `task.pretrain` names beside the samples of `data`, shown like these.
+
+    Raises:
+        InputError: If nothing is named so, or the corpus has none.
+    """
+    if kind not in KINDS:
+        raise InputError(f"task.pretrain={kind} is unknown; there is {', '.join(KINDS)}")
+    return data.of(make_macro_corpus(data.corpus))
+
+
+def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str) -> ClipDataModule:
+    """The view of a fold on what it pretrains on: nobody of `held_out`, under a name for what is drawn.
+
+    Raises:
+        InputError: If nothing is left.
+    """
+    rows = np.flatnonzero(mark_others(pretraining.corpus, held_out))
+    return pretraining.hold_out(rows, rows[:0], f"{name}, pretraining")
+
 
 def choose_pairs(
-    pool: Corpus, held_out: str | None, least: float | int
+    pool: Corpus, held_out: list[str], least: float | int
 ) -> Int[np.ndarray, " pairs"]:
     """Rows of a pool of pairs that a fold may pretrain on.
 
-    A clip of unknown subject may show the held-out one, so it is left out with them; names are compared
-    without regard to case and leading zeros, as folders spell them in several ways.
-
     Args:
         pool: Of pairs, as `FeatureStore.make_pool` gives it.
-        held_out: The held-out subject, or `None` if nobody is.
+        held_out: The held-out subjects; empty if nobody is.
         least: Intensity below which a pair shows too little, in units of the pool's estimator.
 
     Raises:
         InputError: If none is left.
     """
-    name, index = pool.protocol.name, pool.index
-    allowed = np.ones(len(index), bool)
-    if held_out is not None:
-        subjects = index["subject"].map(_spell)
-        unknown = (subjects == "").to_numpy()
-        if unknown.any():
-            log.warning(
-                "%d of %d pairs of %s name no subject and are left out: they may show %s",
-                *(int(unknown.sum()), len(index), name, held_out),
-            )
-        allowed = ~unknown & (subjects != _spell(held_out)).to_numpy()
-        if not allowed.any():
-            raise InputError(
-                f"all {len(index)} pairs of {name} show {held_out}, who is held out, or nobody knows whom; "
-                "add clips of other subjects below folders that name them (spNO.1)"
-            )
-    intensity = index["intensity"].to_numpy()
+    allowed = mark_others(pool, held_out)
+    intensity = pool.index["intensity"].to_numpy()
     rows = np.flatnonzero(allowed & (intensity >= least))
     if not len(rows):
         raise InputError(
-            f"no pair of {name} has an intensity of {least}; the strongest has "
+            f"no pair of {pool.protocol.name} has an intensity of {least}; the strongest has "
             f"{intensity[allowed].max():.2f}: lower the threshold"
         )
     return rows
 
 
-def _spell(subject: str) -> str:
-    """A subject's name in the one spelling that names are compared in."""
-    return re.sub(r"\d+", lambda digits: str(int(digits[0])), subject.strip().casefold())
+def mark_others(corpus: Corpus, held_out: list[str]) -> Bool[np.ndarray, " samples"]:
+    """Which samples show nobody of `held_out`.
+
+    One of an unknown subject may show them, so it is left out too; names are compared without regard to case
+    and leading zeros, as folders spell them in several ways.
+
+    Raises:
+        InputError: If that leaves none.
+    """
+    name, index = corpus.protocol.name, corpus.index
+    if not held_out:
+        return np.ones(len(index), bool)
+    who = ", ".join(held_out)
+    subjects = index["subject"].map(spell_subject)
+    unknown = (subjects == "").to_numpy()
+    if unknown.any():
+        log.warning(
+            "%d of %d samples of %s name no subject and are left out: they may show %s",
+            *(int(unknown.sum()), len(index), name, who),
+        )
+    others = ~unknown & ~subjects.isin([spell_subject(subject) for subject in held_out]).to_numpy()
+    if not others.any():
+        raise InputError(
+            f"all {len(index)} samples of {name} show {who}, who is held out, or nobody knows whom; add "
+            "some of other subjects, in folders that name them (spNO.1)"
+        )
+    return others

@@ -70,6 +70,20 @@ class Run:
                     found[number] = Epochs(**{key: arrays[key] for key in arrays.files})
         return found
 
+    def read_table(self, name: str) -> pd.DataFrame:
+        """A small table that folds wrote beside their predictions, with their `seed` and `fold`.
+
+        Empty if none did.
+        """
+        tables = [pd.DataFrame()]
+        folds = self.predictions[["seed", "fold"]].drop_duplicates()
+        for seed, number in folds.itertuples(index=False):
+            file = fold_folder(self.folder, number) / f"{name}.csv"
+            if file.exists():  # as with predictions: a sample called 006 or NA is that
+                table = pd.read_csv(file, dtype={"sample_id": str}, keep_default_na=False)
+                tables.append(table.assign(seed=seed, fold=number))
+        return pd.concat(tables, ignore_index=True)
+
 
 def list_sessions(environment: dict[str, Any]) -> list[dict[str, Any]]:
     """What a run was begun with, and what each resume by other code or machine went on with."""

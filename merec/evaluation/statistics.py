@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from merec.types import InputError
 
@@ -51,6 +51,19 @@ def bootstrap(
 ) -> Float[np.ndarray, " draws"]:
     """The metric of `draws` sets of subjects drawn with replacement."""
     return _score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
+
+
+def bootstrap_mean(
+    value: Float[np.ndarray, " samples"],
+    subject: Shaped[np.ndarray, " samples"],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Float[np.ndarray, " draws"]:
+    """The mean of `value` over the samples of `draws` sets of subjects drawn with replacement."""
+    _, number = np.unique(subject, return_inverse=True)
+    samples = np.bincount(number)
+    times = draw_subjects(len(samples), draws, seed)
+    return (times @ np.bincount(number, weights=value)) / (times @ samples)
 
 
 def percentile_interval(

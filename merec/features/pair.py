@@ -211,9 +211,9 @@ def make_points(
     empty = [name for name, lacks in zip(REGIONS, found.short, strict=True) if lacks == settings.k]
     if empty:
         raise InputError(
-            f"nothing is known of the {', '.join(empty)} of sample {pair.sample_id}: the face leaves the frame, "
-            f"or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and leave it "
-            "out: corpus.exclude"
+            f"nothing is known of the {', '.join(empty)} of sample {pair.sample_id}: the face leaves the "
+            f"frame, or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and "
+            "leave it out: corpus.exclude"
         )
     points = normalise(found.points)
     if not np.isfinite(points).all():

@@ -89,8 +89,8 @@ def choose_points(
 def normalise(points: Float[np.ndarray, "regions k 6"]) -> Float[np.ndarray, "regions k 6"]:
     """Place centred, and place and motion each divided by their largest radius.
 
-    Motion keeps its zero, as whoever ranks points by it needs that; Zhang et al. 2025 centre it too, which the
-    network does (`backbone.centre_motion`).
+    Motion keeps its zero, as whoever ranks points by it needs that; Zhang et al. 2025 centre it too, which
+    the network does (`backbone.centre_motion`).
 
     Args:
         points: As `choose_points` gives them.

@@ -20,7 +20,7 @@ from merec.reporting.notation import format_number, name_subset
 # Okabe & Ito 2008: told apart by colour-blind readers.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _GREY = "#777777"
-_SMALL, _MEDIUM, _LARGE = 8, 9, 10.5  # points
+SMALL, MEDIUM, LARGE = 8, 9, 10.5  # points
 
 
 def to_svg(figure: Figure, prefix: str = "figure") -> str:
@@ -62,7 +62,7 @@ def draw_confusion(
     for axes, (subset, by_seed) in zip(panels, counts.items(), strict=True):
         pooled = by_seed.sum(0)
         share = pooled / np.maximum(pooled.sum(1, keepdims=True), 1)
-        _draw_cells(axes, share, "Blues")
+        draw_cells(axes, share, "Blues")
         for row, column in product(range(len(classes)), repeat=2):
             axes.text(
                 column,
@@ -70,18 +70,18 @@ def draw_confusion(
                 f"{pooled[row, column]}\n{100 * share[row, column]:.0f} %",
                 ha="center",
                 va="center",
-                fontsize=_SMALL,
+                fontsize=SMALL,
                 color="white" if share[row, column] > 0.7 else "black",
             )
-        axes.set_title(f"{_plain(name_subset(subset))} (n = {by_seed[0].sum()})", fontsize=_MEDIUM)
-        names = [_plain(name) for name in classes]
-        axes.set_xticks(range(len(classes)), names, fontsize=_SMALL, rotation=30, ha="right")
-        axes.set_yticks(range(len(classes)), names if axes is panels[0] else [], fontsize=_SMALL)
-    panels[0].set_ylabel("true class", fontsize=_MEDIUM)
-    figure.supxlabel("predicted class", fontsize=_MEDIUM)
+        axes.set_title(f"{plain(name_subset(subset))} (n = {by_seed[0].sum()})", fontsize=MEDIUM)
+        names = [plain(name) for name in classes]
+        axes.set_xticks(range(len(classes)), names, fontsize=SMALL, rotation=30, ha="right")
+        axes.set_yticks(range(len(classes)), names if axes is panels[0] else [], fontsize=SMALL)
+    panels[0].set_ylabel("true class", fontsize=MEDIUM)
+    figure.supxlabel("predicted class", fontsize=MEDIUM)
     seeds = len(next(iter(counts.values())))
     summed = f" (counts summed over {seeds} seeds)" if seeds > 1 else ""
-    figure.suptitle(_wrap(f"{title}{summed}", 90), fontsize=_LARGE)
+    figure.suptitle(wrap(f"{title}{summed}", 90), fontsize=LARGE)
     return figure
 
 
@@ -101,11 +101,11 @@ def draw_bars(scores: pd.DataFrame) -> Figure:
             _draw_bars_of(axes, table, metric)
             axes.set_yticks(
                 range(len(results)),
-                [_wrap(name, 30) for name in results] if axes is row[0] else [],
-                fontsize=_SMALL,
+                [wrap(name, 30) for name in results] if axes is row[0] else [],
+                fontsize=SMALL,
             )
             title = f"{name_subset(subset)} (n = {table['samples'].iloc[0]}): {metric.upper()}"
-            axes.set_title(_plain(title), fontsize=_MEDIUM, loc="left")
+            axes.set_title(plain(title), fontsize=MEDIUM, loc="left")
     return figure
 
 
@@ -119,7 +119,7 @@ def _draw_bars_of(axes: Axes, table: pd.DataFrame, metric: str) -> None:
     reach = np.clip([value - low, high - value], 0, None)
     axes.errorbar(value, place, xerr=reach, fmt="none", ecolor="black", elinewidth=1.1, capsize=2.5)
     for y, x in enumerate(value.tolist()):
-        axes.text(0.012, y, format_number(x, 3), va="center", fontsize=_SMALL, bbox=_LABEL_BOX)
+        axes.text(0.012, y, format_number(x, 3), va="center", fontsize=SMALL, bbox=_LABEL_BOX)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(table) - 0.5, -0.5)
     _tidy(axes, "x")
@@ -143,7 +143,7 @@ def draw_subjects(subjects: pd.DataFrame) -> Figure:
             blocks.append((str(corpus), table.iloc[part]))
     widest = max(len(table) for _, table in blocks)
     cell = 0.31  # inch; blocks of unlike length keep cells of one size
-    names = [_wrap(name, 26) for name in mean.columns]
+    names = [wrap(name, 26) for name in mean.columns]
     margin = 0.35 + 0.062 * max(len(line) for name in names for line in name.split("\n"))
     row_height = 0.13 * max(name.count("\n") + 1 for name in names) + 0.18
     tall = row_height * len(names)
@@ -155,16 +155,16 @@ def draw_subjects(subjects: pd.DataFrame) -> Figure:
         place = (margin / width, bottom / height, len(table) * cell / width, tall / height)
         axes = figure.add_axes(place)
         _draw_accuracies(axes, table.to_numpy().T)
-        labels = [_plain(f"{subject} ({n})") for _, subject, n in table.index]
-        axes.set_xticks(range(len(table)), labels, fontsize=_SMALL, rotation=90)
-        axes.set_yticks(range(len(names)), names, fontsize=_SMALL)
-        axes.set_title(_plain(name_subset(corpus)), fontsize=_MEDIUM, loc="left")
+        labels = [plain(f"{subject} ({n})") for _, subject, n in table.index]
+        axes.set_xticks(range(len(table)), labels, fontsize=SMALL, rotation=90)
+        axes.set_yticks(range(len(names)), names, fontsize=SMALL)
+        axes.set_title(plain(name_subset(corpus)), fontsize=MEDIUM, loc="left")
     return figure
 
 
 def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
     """Cells of percent, dark for low."""
-    _draw_cells(axes, accuracy, "cividis")
+    draw_cells(axes, accuracy, "cividis")
     for (row, column), value in np.ndenumerate(accuracy):
         axes.text(
             column,
@@ -172,16 +172,20 @@ def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
             f"{100 * value:.0f}",
             ha="center",
             va="center",
-            fontsize=_SMALL,
+            fontsize=SMALL,
             color="black" if value >= 0.5 else "white",
         )
 
 
-def _draw_cells(axes: Axes, share: np.ndarray, colours: str) -> None:
-    """Shares as coloured cells, the first row on top; no pixels, so that they stay sharp."""
-    height, width = share.shape
+def draw_cells(
+    axes: Axes, values: np.ndarray, colours: str, least: float = 0.0, most: float = 1.0
+) -> None:
+    """Values as coloured cells, the first row on top; no pixels, so that they stay sharp."""
+    height, width = values.shape
     edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
-    axes.pcolormesh(*edges, share, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=0.8)
+    axes.pcolormesh(
+        *edges, values, cmap=colours, vmin=least, vmax=most, edgecolors="white", linewidth=0.8
+    )
     axes.set_ylim(height - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -201,7 +205,7 @@ def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
         low, median, high = (curves[f"{name}_{p}"] for p in (10, 50, 90))
         axes.fill_between(epoch, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
         axes.plot(epoch, median, color=COLOURS[0], label="training: median and 10–90 % of folds")
-        axes.set_xlabel("epoch", fontsize=_MEDIUM)
+        axes.set_xlabel("epoch", fontsize=MEDIUM)
         axes.margins(x=0)
         _tidy(axes, "y")
     accuracy.plot(
@@ -213,13 +217,13 @@ def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
     )
     accuracy.set_ylim(0, 1.02)
     loss.set_ylim(bottom=0)
-    loss.set_title("Training loss", fontsize=_MEDIUM, loc="left")
-    accuracy.set_title("Accuracy", fontsize=_MEDIUM, loc="left")
-    accuracy.legend(fontsize=_SMALL, loc="lower right")
+    loss.set_title("Training loss", fontsize=MEDIUM, loc="left")
+    accuracy.set_title("Accuracy", fontsize=MEDIUM, loc="left")
+    accuracy.legend(fontsize=SMALL, loc="lower right")
     if len(epoch) == 1:
         for line in [*loss.lines, *accuracy.lines]:
             line.set_marker("o")
-    figure.suptitle(_wrap(title, 90), fontsize=_LARGE)
+    figure.suptitle(wrap(title, 90), fontsize=LARGE)
     return figure
 
 
@@ -257,16 +261,16 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
         for name, dy, colour in (("honest", -0.3, COLOURS[0]), ("best_epoch", 0.38, COLOURS[5])):
             for y, x in zip(place, mean[f"{name}_{metric}"], strict=True):
                 text = format_number(x, 3)
-                axes.text(x, y + dy, text, ha="center", va="center", fontsize=_SMALL, color=colour)
-        names = [_wrap(name, 30) for name in mean.index] if axes is panels[0] else []
-        axes.set_yticks(place, names, fontsize=_SMALL)
+                axes.text(x, y + dy, text, ha="center", va="center", fontsize=SMALL, color=colour)
+        names = [wrap(name, 30) for name in mean.index] if axes is panels[0] else []
+        axes.set_yticks(place, names, fontsize=SMALL)
         axes.set_ylim(len(mean) - 0.4, -0.6)
         axes.set_xlim(0, 1)
-        axes.set_title(metric.upper(), fontsize=_MEDIUM, loc="left")
+        axes.set_title(metric.upper(), fontsize=MEDIUM, loc="left")
         _tidy(axes, "x")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=4, fontsize=_SMALL, frameon=False
+        handles, labels, loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False
     )
     return figure
 
@@ -274,16 +278,16 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
 def _tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
     """Few lines, small figures, a faint grid across the values."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=_SMALL)
+    axes.tick_params(labelsize=SMALL)
     axes.grid(axis=grid, color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A name without markup: matplotlib would read dollars as mathematics."""
     return text.replace("$", r"\$")
 
 
-def _wrap(text: str, width: int) -> str:
+def wrap(text: str, width: int) -> str:
     """A long name on several lines; nothing is cut, since names may differ at their ends only."""
-    return "\n".join(map(_plain, textwrap.wrap(text, width))) or " "
+    return "\n".join(map(plain, textwrap.wrap(text, width))) or " "

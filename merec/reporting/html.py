@@ -9,6 +9,7 @@ from string import Template
 import pandas as pd
 from matplotlib.figure import Figure
 
+from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
 from merec.evaluation.runs import list_sessions
 from merec.reporting import figures
@@ -21,6 +22,7 @@ from merec.reporting.notation import (
     name_subset,
 )
 from merec.reporting.published import SOURCES
+from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
 from merec.reporting.tables import (
     Summary,
     Table,
@@ -52,6 +54,7 @@ def write_page(summary: Summary, published: bool) -> str:
         "Classes": _write_table(lay_out_classes(summary)),
         "Subjects": _write_subjects(summary),
         "Learning curves": _write_curves(summary.results),
+        "Regions": _write_regions(summary.results),
         "Published numbers": _write_published(shown, summary.results) if shown else "",
     }
     sections = {title: body for title, body in sections.items() if body}
@@ -204,6 +207,36 @@ def _write_curves(results: Sequence[Result]) -> str:
         figure = figures.draw_learning_curves(curves, result.name)
         parts.append(_write_figure(figure, alt, caption, f"curves-{_key(result)}"))
     return "".join(parts)
+
+
+def _write_regions(results: Sequence[Result]) -> str:
+    """What networks of points looked at, result by result, beside the coded action units."""
+    found = [(result, read_explanation(result)) for result in results]
+    explained = [(result, explanation) for result, explanation in found if explanation]
+    parts = []
+    for result, explanation in explained:
+        mean = explanation.average_importance()
+        alt = f"Importance of each region to {result.name}, by predicted class: " + "; ".join(
+            f"{name} most {row.idxmax()} {format_number(row.max(), 3)}"
+            for name, row in mean.dropna().iterrows()
+        )
+        caption = (
+            f"{result.name}: probability of the predicted class less that with the region at rest (its "
+            "motion zero, its structure kept), mean over the held-out samples of each predicted class, all "
+            "folds and seeds. Left is the image's left, the subject's right."
+        )
+        figure = draw_importance(explanation, result.name)
+        parts.append(_write_figure(figure, alt, caption, f"importance-{_key(result)}"))
+        strength = explanation.average_adjacency()
+        if strength is not None:
+            alt = f"Learned adjacency of {result.name}, a heat map of {len(strength)} regions"
+            caption = (
+                f"{result.name}: learned adjacency, mean |weight| of all layers, folds and seeds."
+            )
+            figure = draw_adjacency(strength, result.name)
+            parts.append(_write_figure(figure, alt, caption, f"adjacency-{_key(result)}"))
+    table = lay_out_agreement(explained)
+    return "".join([_write_table(table) if table else "", *parts])
 
 
 def _write_published(table: Table, results: Sequence[Result]) -> str:

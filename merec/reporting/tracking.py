@@ -6,9 +6,11 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import draw_confusion, draw_learning_curves
+from merec.reporting.regions import draw_adjacency, draw_importance
 from merec.reporting.tables import read_optimism, score_subjects
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ def flatten_scores(result: Result) -> dict[str, float]:
 
 
 def track_result(logger: Logger, result: Result, folder: Path) -> None:
-    """Log scores, confusion matrix, subjects, learning curves and predictions of a finished run.
+    """Log scores, confusion matrix, subjects, learning curves, regions and predictions of a finished run.
 
     Learning curves are quantiles over folds: sixty-eight lines each would say less.
 
@@ -68,6 +70,12 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
         columns=["true", *names],
         data=[[name, *row] for name, row in zip(names, pooled, strict=True)],
     )
+    explanation = read_explanation(result)
+    if explanation is not None:
+        shown["region_importance"] = wandb.Image(draw_importance(explanation, result.name))
+        strength = explanation.average_adjacency()
+        if strength is not None:
+            shown["region_adjacency"] = wandb.Image(draw_adjacency(strength, result.name))
     shown["subjects"] = wandb.Table(dataframe=score_subjects([result]))
     shown["predictions"] = wandb.Table(dataframe=result.predictions)
     run.log(shown)

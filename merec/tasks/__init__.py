@@ -3,5 +3,6 @@
 from merec.tasks.baseline import Baseline
 from merec.tasks.finetune import Finetune
 from merec.tasks.loso import FinetuneOnce, LeaveOneSubjectOut
+from merec.tasks.pretrain import Pretrain
 
-__all__ = ["Baseline", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut"]
+__all__ = ["Baseline", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut", "Pretrain"]

@@ -7,22 +7,23 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from merec.seeding import derive_seed
 from merec.types import Batch, InputError
 
 Optimizer = Callable[..., torch.optim.Optimizer]
+Loss = Callable[..., Tensor]
 Scheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
 class Finetune(pl.LightningModule):
-    """A backbone learns class labels by cross entropy.
+    """A backbone learns class labels.
 
     Args:
         backbone: From inputs to logits.
         optimizer: Takes the parameters.
         scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
+        loss: Takes logits, labels and `weight`, one per class; gives the mean over the batch.
         class_balanced: Weigh each class by the inverse of its frequency among the training samples.
         class_counts: Training samples of each class.
         seed: Seed of the run.
@@ -34,6 +35,7 @@ class Finetune(pl.LightningModule):
         backbone: nn.Module,
         optimizer: Optimizer,
         scheduler: Scheduler | None,
+        loss: Loss,
         class_balanced: bool,
         class_counts: Tensor,
         seed: int,
@@ -41,7 +43,7 @@ class Finetune(pl.LightningModule):
     ):
         super().__init__()
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
-        self.seed, self.held_out = seed, held_out
+        self.loss, self.seed, self.held_out = loss, seed, held_out
         counts = class_counts.float().clamp_min(1)
         weight = (
             counts.sum() / (len(counts) * counts) if class_balanced else torch.ones_like(counts)
@@ -54,9 +56,9 @@ class Finetune(pl.LightningModule):
         torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "dropout"))
 
     def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
-        """Cross entropy, and how many samples were named rightly; `RecordEpochs` adds both up."""
+        """The loss, and how many samples were named rightly; `RecordEpochs` adds both up."""
         logits = self.backbone(batch.inputs)
-        loss = cross_entropy(logits, batch.label, weight=self.class_weight)
+        loss = self.loss(logits, batch.label, weight=self.class_weight)
         hits = (logits.detach().argmax(1) == batch.label).sum()
         return {"loss": loss, "hits": hits}
 

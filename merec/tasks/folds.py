@@ -34,6 +34,7 @@ class Outcome:
         epochs: What happened epoch by epoch, if there are epochs.
         checkpoint: Weights, and whom they never saw.
         notes: What was chosen inside the fold.
+        tables: Small tables to keep beside the predictions, by file name.
     """
 
     sample_id: Sequence[str]
@@ -41,6 +42,7 @@ class Outcome:
     epochs: Epochs | None = None
     checkpoint: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def run_folds(
@@ -103,6 +105,9 @@ def _write_fold(
     if outcome.checkpoint is not None:
         with atomic(target / "checkpoint.ckpt") as part:
             torch.save(outcome.checkpoint, part)
+    for name, small in outcome.tables.items():
+        with atomic(target / f"{name}.csv") as part:
+            small.to_csv(part, index=False)
     notes = {"fold": fold.number, "subject": fold.subject, "seconds": round(seconds, 3)}
     write_json(target / "fold.json", notes | outcome.notes)
     write_predictions(target / "predictions.csv", table)

@@ -1,7 +1,7 @@
 """Leave one subject out: a fresh network for every subject, who chooses nothing."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from merec.datamodules import ClipDataModule
+from merec.datamodules import ClipDataModule, hold_out_others, open_pretraining
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.runs import Epochs
@@ -26,6 +26,7 @@ from merec.evaluation.splits import (
 )
 from merec.files import atomic
 from merec.seeding import derive_seed
+from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune, load_weights
 from merec.tasks.folds import Outcome, run_folds
 from merec.tasks.progress import FoldProgress
@@ -48,6 +49,8 @@ class FoldTrainer:
         seed: Seed of initial weights, batches and dropout.
         weights: Checkpoint to start from, or `None` to start at random.
         transductive: Allow `weights` that saw the held-out subject; every table then says so.
+        pretrain: What the network is first trained on inside each fold, e.g. `macro`; `None` for nothing.
+        pretrain_epochs: For how long; `None` for the trainer's number of epochs.
     """
 
     datamodule: ClipDataModule
@@ -57,6 +60,8 @@ class FoldTrainer:
     seed: int
     weights: str | None
     transductive: bool
+    pretrain: str | None
+    pretrain_epochs: int | None
 
     def __post_init__(self) -> None:
         backbone, given = getattr(self.backbone, "func", None), self.datamodule.representation
@@ -76,6 +81,14 @@ class FoldTrainer:
             ) from error
         if self.weights:
             self._read_weights()
+        if self.pretrain_epochs is not None and self.pretrain_epochs < 1:
+            raise InputError(
+                f"task.pretrain_epochs={self.pretrain_epochs}, but it is 1 at least; task.pretrain=null "
+                "pretrains on nothing"
+            )
+        self.pretraining = None
+        if self.pretrain is not None:  # last, for it may take minutes
+            self.pretraining = open_pretraining(self.pretrain, self.datamodule)
 
     def fit(
         self,
@@ -88,13 +101,43 @@ class FoldTrainer:
         """Train a fresh network on `data.train_rows`, watching `data.test_rows`.
 
         `weights` to start from must not have seen the subjects of `unseen`: those watched, unless
-        told otherwise.
+        told otherwise. What it is pretrained on shows neither them nor those watched.
         """
+        backbone = self._start(data, data.test_rows if unseen is None else unseen)
+        others = self._hold_out_others(data, unseen)
+        if others is not None:
+            self._train(backbone, others, on_epoch, max_epochs=self.pretrain_epochs)
+        return self._train(backbone, data, on_epoch, logger, max_epochs)
+
+    def _start(self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]) -> nn.Module:
+        """A fresh backbone, at random or with `weights`."""
         classes = len(self.datamodule.corpus.protocol.classes)
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
         backbone = self.backbone(in_channels=data.in_channels, num_classes=classes)
         if self.weights:
-            self._load_weights(backbone, data.test_rows if unseen is None else unseen)
+            self._load_weights(backbone, unseen)
+        return backbone
+
+    def _hold_out_others(
+        self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"] | None = None
+    ) -> ClipDataModule | None:
+        """What is pretrained on before `data`, if anything: nobody watched there, nor of `unseen`."""
+        if self.pretraining is None:
+            return None
+        rows = data.test_rows if unseen is None else np.union1d(data.test_rows, unseen)
+        subjects = np.unique(data.subject[rows]).tolist()
+        return hold_out_others(self.pretraining, subjects, data.held_out)
+
+    def _train(
+        self,
+        backbone: nn.Module,
+        data: ClipDataModule,
+        on_epoch: OnEpoch,
+        logger: Logger | Literal[False] = False,
+        max_epochs: int | None = None,
+    ) -> tuple[Finetune, pl.Trainer, Epochs]:
+        """Train a backbone on the classes of `data`, as long as the trainer does unless told otherwise."""
+        classes = len(data.corpus.protocol.classes)
         task = self.finetune(
             backbone=backbone,
             class_counts=torch.bincount(data.label[data.train_rows], minlength=classes),
@@ -130,17 +173,24 @@ class FoldTrainer:
         load_weights(backbone, checkpoint["state_dict"], str(self.weights))
 
     def pack(self, task: Finetune, data: ClipDataModule, folder: Path) -> dict[str, Any]:
+        """A checkpoint of a network that `fit` trained on `data`."""
+        others = self._hold_out_others(data)
+        return self._pack(task, [data] if others is None else [others, data], folder)
+
+    def _pack(
+        self, task: Finetune, trained: Sequence[ClipDataModule], folder: Path
+    ) -> dict[str, Any]:
         """A checkpoint: weights, the resolved config, whom they saw and whom they never saw."""
-        saw = np.unique(data.subject[data.train_rows]).tolist()
+        saw = {str(name) for data in trained for name in data.subject[data.train_rows]}
         if self.weights:  # what the starting weights saw, these have seen too
-            saw = sorted(set(saw) | set(self._read_weights()["merec"]["saw"]))
-        everyone = set(data.subject.tolist())
+            saw |= set(self._read_weights()["merec"]["saw"])
+        everyone = set(self.datamodule.subject.tolist())
         return {
             "state_dict": task.state_dict(),
             "merec": {
                 "config": (folder / "config.yaml").read_text(encoding="utf-8"),
-                "saw": saw,
-                "never_saw": sorted(everyone - set(saw)),
+                "saw": sorted(saw),
+                "never_saw": sorted(everyone - saw),
             },
         }
 
@@ -156,6 +206,7 @@ class FoldTrainer:
             probability=torch.cat([probability for _, probability in said]).double().numpy(),
             epochs=epochs,
             checkpoint=self.pack(task, data, folder),
+            tables=explain(task.backbone, trainer, data) if data.representation == "points" else {},
         )
 
 
@@ -230,19 +281,24 @@ class FinetuneOnce(FoldTrainer):
         folds = leave_one_subject_out(self.datamodule.subject)
         self.chosen = [] if self.fold is None else select_folds(folds, self.fold)
 
+    def hold_out(self) -> ClipDataModule:
+        """The samples with that subject held out, or nobody."""
+        every = self.datamodule
+        if not self.chosen:  # as a fold without a held-out subject: `standard` scales by it
+            return every.hold_out(every.train_rows, every.test_rows, every.held_out)
+        (fold,) = self.chosen
+        return every.hold_out(fold.train, fold.test, fold.subject)
+
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train, and write the held-out predictions, or the checkpoint if nobody is held out."""
 
-        def train(fold: Fold, progress: FoldProgress) -> Outcome:
-            data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)
+        def train(_: Fold, progress: FoldProgress) -> Outcome:
             return self.train_fold(data, folder, progress.finish_epoch, logger=logger or False)
 
-        corpus = self.datamodule.corpus
+        data, corpus = self.hold_out(), self.datamodule.corpus
         if self.chosen:
             run_folds(self.chosen, corpus, self.seed, folder, "finetune", train, None)
         elif not (folder / "checkpoint.ckpt").exists():
-            every = self.datamodule  # as a fold without a held-out subject: `standard` scales by it
-            data = every.hold_out(every.train_rows, every.test_rows, every.held_out)
             with FoldProgress("finetune", 1, 0) as progress:
                 progress.start_fold("everyone")
                 task, _, _ = self.fit(data, progress.finish_epoch, logger or False)

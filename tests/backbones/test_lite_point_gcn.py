@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from benchmarks.point_gcn import make_both
 from merec.backbones import LitePointGCN
 from merec.backbones.lite_point_gcn import FEATURES, GraphConvolution
 from merec.config import build, compose_node
@@ -67,6 +68,27 @@ def test_the_published_size_has_the_published_parameters():
 def test_regions_and_features_are_those_of_the_store():
     assert point_features.FEATURES == FEATURES
     assert len(REGIONS) == make(*SMALL).adjacency.shape[-1]
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_it_is_the_published_layers(train):
+    """Values, and gradients of all weights, of a plain rendering of them."""
+    network, published = make_both(64, dropout=False)
+    for each in (network, published):
+        each.double().train(train)
+    points = draw(6, 64, dtype=torch.float64)
+    found, expected = network(points), published(points)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+    for each, logits in ((network, found), (published, expected)):
+        cross_entropy(logits, torch.arange(6) % 4).backward()
+        for value in each.parameters():
+            value.data = torch.zeros_like(value) if value.grad is None else value.grad
+    gradients = [value.clone() for value in published.parameters()]
+    published.copy_weights(
+        network
+    )  # which are gradients now, and come in the order of the published
+    for own, other in zip(published.parameters(), gradients, strict=True):
+        torch.testing.assert_close(own, other, atol=1e-9, rtol=1e-7)
 
 
 def find_gradients(*overrides: str) -> tuple[LitePointGCN, dict[str, Tensor | None]]:

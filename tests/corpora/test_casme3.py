@@ -190,9 +190,29 @@ def test_macro_expressions_are_read_beside(
     corpus = read("casme3", root)
     assert corpus.macro is not None
     assert corpus.macro["sample_id"].tolist() == ["spNO.1_a_10_macro"]
-    assert set(corpus.macro) == set(corpus.index) - {"label"}
+    assert list(corpus.macro) == list(corpus.index)
     (bad,) = [finding for finding in corpus.findings if finding.severity == "warning"]
     assert (bad.kind, bad.row) == ("onset after apex", 1)
+
+
+@pytest.mark.parametrize(("classes", "labels"), [(3, [1, 0]), (4, [1, 0, 3]), (7, [3, 4, 6])])
+def test_macro_expressions_have_the_classes_of_the_micro_ones(
+    made: Callable[..., Path], read: Read, write_sheet: Write, classes: int, labels: list[int]
+) -> None:
+    root = made()
+    header = ["sub", "seq", "onset", "apex", "offset", "emotion"]
+    emotions = [
+        "Happiness",
+        "Sadness",
+        "other",
+        "puzzled",
+    ]  # spelt in other official ways; of no class
+    rows = [["spNO.1", "a", 10 * n, 10 * n, 10 * n, name] for n, name in enumerate(emotions)]
+    write_sheet(root / "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx", header, rows)
+    macro = read("casme3", root, classes=classes).macro
+    assert macro is not None
+    assert macro["label"].tolist() == labels
+    assert macro["emotion"].tolist() == ["happy", "sad", "others"][: len(labels)]
 
 
 def test_unlabelled_clips_are_found_by_a_glob(

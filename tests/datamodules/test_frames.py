@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
+from torch.nn.functional import cross_entropy
 
 from merec.config import home
 from merec.datamodules import Augmentation, ClipDataModule
@@ -226,6 +227,35 @@ def test_a_sample_is_mirrored_before_it_is_scaled(corpus):
         torch.testing.assert_close(shown[0], (u - scale.zero[0, 0]) / scale.one[0, 0])
 
 
+# Another corpus
+
+
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_another_corpus_is_shown_alike(corpus, kind, modality):
+    settings = {
+        "scaling": "standard",
+        "batch_size": 5,
+        "seed": 3,
+        "augment": Augmentation(**OFF | {"flip": 0.5}),
+        "balanced": True,
+    }
+    if kind == "flow_map":
+        settings["channels"] = list(SHOWN[kind][modality][0][::-1])
+    index = corpus.index.assign(sample_id=corpus.index["sample_id"] + "_macro")
+    other = replace(corpus, index=index, protocol=replace(corpus.protocol, name="other"))
+    shown = make(corpus, kind, modality, **settings).of(other)
+    expected = make(other, kind, modality, **settings)
+    assert shown.corpus.protocol.name == "other"
+    assert shown.channels == expected.channels
+    everyone = np.arange(len(index))
+    folds = [data.hold_out(everyone, everyone[:0], "nobody") for data in (shown, expected)]
+    one, two = (draw(fold, epoch=1) for fold in folds)
+    assert [batch.sample_id.tolist() for batch in one] == [
+        batch.sample_id.tolist() for batch in two
+    ]
+    assert same(by_sample(one), by_sample(two))
+
+
 # Draws
 
 
@@ -343,7 +373,7 @@ def test_frames_without_a_store_are_refused(corpus):
 
 
 def hash_content(data: ClipDataModule) -> str:
-    return describe_environment({"name": "made", "task": {}}, data, [])["content"]
+    return describe_environment({"name": "made", "task": {}}, [data], [])["content"]
 
 
 @pytest.mark.parametrize(("kind", "modality"), PAIRS)
@@ -391,6 +421,7 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
             Finetune,
             optimizer=partial(torch.optim.SGD, lr=0.1),
             scheduler=None,
+            loss=cross_entropy,
             class_balanced=False,
         ),
         trainer=partial(
@@ -404,6 +435,8 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         seed=0,
         weights=None,
         transductive=False,
+        pretrain=None,
+        pretrain_epochs=None,
         folds=0,
         engine="loop",
         selection="last",

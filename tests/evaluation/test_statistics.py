@@ -14,6 +14,7 @@ from merec.evaluation.metrics import METRICS, confusion_by_subject, uar, uf1
 from merec.evaluation.statistics import (
     align_seeds,
     bootstrap,
+    bootstrap_mean,
     compare_paired,
     draw_subjects,
     percentile_interval,
@@ -286,3 +287,18 @@ def test_unequal_numbers_of_seeds_are_an_error_that_names_both():
     a, b = np.ones((2, 4, 3, 3), dtype=np.int64), np.ones((3, 4, 3, 3), dtype=np.int64)
     with pytest.raises(InputError, match="2 seeds against 3"):
         compare_paired(uf1, a, b, draws=10)
+
+
+def test_a_mean_of_drawn_subjects_is_the_mean_of_their_samples() -> None:
+    rng = np.random.default_rng(4)
+    subject = rng.permutation(np.repeat(["c", "a", "d", "b"], [1, 2, 5, 9]))
+    value = rng.random(len(subject))
+    expected = [
+        np.mean(
+            np.concatenate(
+                [np.tile(value[subject == s], n) for s, n in zip("abcd", times, strict=True)]
+            )
+        )
+        for times in draw_subjects(4, 50, 3)
+    ]
+    np.testing.assert_allclose(bootstrap_mean(value, subject, draws=50, seed=3), expected)

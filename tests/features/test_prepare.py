@@ -434,3 +434,17 @@ def test_what_cannot_be_written_or_shown_is_said_before_anything_is_done(
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "store").exists()
+
+
+def test_a_region_of_which_nothing_is_known_is_a_reason(copied, root):
+    row = copied.index.iloc[0]
+    for number in (row["onset"], row["apex"]):
+        file = row["depth"].path(int(number))
+        depth = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        face = np.median(depth[depth > 0])
+        quarter = depth[: depth.shape[0] // 2, : depth.shape[1] // 2]
+        quarter[quarter < face + 150] = 0
+        cv2.imwrite(str(file), depth)
+    table = make(root).prepare(copied, 1, [POINTS])
+    assert "nothing is known of the left eye and brow" in table["reason"].iloc[0]
+    assert table["status"].tolist() == ["failed"] + ["ready"] * (len(table) - 1)

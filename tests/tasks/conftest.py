@@ -13,6 +13,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
+from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule
@@ -80,11 +81,15 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
     return {
         "datamodule": data,
         "backbone": partial(STSTNet, streams=[3, 5, 8], dropout=0.5, size=28),
-        "finetune": partial(Finetune, optimizer=optimizer, scheduler=None, class_balanced=False),
+        "finetune": partial(
+            Finetune, optimizer=optimizer, scheduler=None, loss=cross_entropy, class_balanced=False
+        ),
         "trainer": trainer,
         "seed": data.seed,
         "weights": None,
         "transductive": False,
+        "pretrain": None,
+        "pretrain_epochs": None,
     } | changes
 
 

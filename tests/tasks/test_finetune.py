@@ -26,6 +26,7 @@ def make(num_classes=3, dropout=0.5, size=28, **changes) -> Finetune:
         "backbone": STSTNet(3, num_classes, [3, 5, 8], dropout, size),
         "optimizer": ADAM,
         "scheduler": None,
+        "loss": cross_entropy,
         "class_balanced": False,
         "class_counts": torch.full((num_classes,), 10),
         "seed": 0,

@@ -13,6 +13,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from sklearn.metrics import f1_score
+from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
 from merec.errors import InputError
@@ -90,7 +91,14 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
     data = make_data().hold_out(fold.train, fold.test, fold.subject)
     found = read_fold(swept, fold.number)
     task = Finetune(
-        STSTNet(3, 3, [3, 5, 8], 0.5, 28), torch.optim.Adam, None, False, torch.ones(3), 0, "s02"
+        STSTNet(3, 3, [3, 5, 8], 0.5, 28),
+        torch.optim.Adam,
+        None,
+        cross_entropy,
+        False,
+        torch.ones(3),
+        0,
+        "s02",
     )
     task.load_state_dict(found.checkpoint["state_dict"])
     task.eval()
@@ -143,7 +151,13 @@ def test_another_seed_is_another_training(swept, train, make_data, read_fold, sa
 def weighed(request) -> dict[str, Any]:
     """Settings without and with class weights, which are counted from labels too."""
     optimizer = partial(torch.optim.Adam, lr=1e-2)
-    finetune = partial(Finetune, optimizer=optimizer, scheduler=None, class_balanced=request.param)
+    finetune = partial(
+        Finetune,
+        optimizer=optimizer,
+        scheduler=None,
+        loss=cross_entropy,
+        class_balanced=request.param,
+    )
     return {"finetune": finetune, "epochs": 2}
 
 
@@ -289,7 +303,12 @@ def raise_for(subject: str, error: type[BaseException]) -> Callable[..., Finetun
             raise error(f"nothing to see in {subject}")
         optimizer = partial(torch.optim.Adam, lr=1e-2)
         return Finetune(
-            held_out=held_out, optimizer=optimizer, scheduler=None, class_balanced=False, **settings
+            held_out=held_out,
+            optimizer=optimizer,
+            scheduler=None,
+            loss=cross_entropy,
+            class_balanced=False,
+            **settings,
         )
 
     return finetune

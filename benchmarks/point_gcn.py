@@ -1,0 +1,198 @@
+"""Lite point GCN against the same layers as one writes them down from the paper."""
+
+import multiprocessing
+import resource
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmarks.timing import in_turn
+from merec.backbones import LitePointGCN
+from merec.backbones.lite_point_gcn import Graph, GraphConvolution, Legacy
+from merec.tasks.process import keep_freed_memory
+
+BATCH, LARGE = 8, 32  # of times, of memory
+SIZES = (256, 1024)  # points per region
+
+
+class PublishedLayers(nn.Module):
+    """Convolutions of kernel 1 over maps of points, batch norm over the maps, gathers, a maximum.
+
+    Motion is ranked as it comes, as the released code does.
+
+    Args:
+        num_classes: Number of classes.
+        keep: Points of a region in the first and the later stages.
+        dropout: Whether there is any.
+    """
+
+    def __init__(self, num_classes: int, keep: tuple[int, int], dropout: bool):
+        super().__init__()
+        self.keep = keep
+        self.first = _stage(6, (64, 64, 128))
+        self.second = _stage(131, (128, 128, 256))
+        self.third = _stage(259, (256, 512, 1024))[:-1]
+        self.convolutions = nn.ModuleList(
+            [
+                GraphConvolution(8, 1024, 512),
+                *(GraphConvolution(8, 512, 512) for _ in range(4)),
+                GraphConvolution(8, 512, 1024),
+            ]
+        )
+        self.norms = nn.ModuleList([nn.BatchNorm1d(8 * 512) for _ in range(5)])
+        self.dropout = nn.Dropout(0.2 if dropout else 0)
+        self.head = nn.Sequential(
+            *(nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU()),
+            *(nn.Dropout(0.4 if dropout else 0), nn.Linear(512, num_classes)),
+        )
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Logits of points (batch, 8, k, 6)."""
+        place, motion = points[..., :3], points[..., 3:]
+        place, motion, _ = self._take(self.keep[0], motion, place, motion)
+        found = self._share(self.first, torch.cat([place, motion], -1))
+        place, found, _ = self._take(self.keep[1], motion, place, found)
+        found = self._share(self.second, torch.cat([place, found], -1))
+        regions = self._share(self.third, torch.cat([place, found], -1)).amax(2)
+        found = self._convolve(0, regions)
+        for block in (1, 3):
+            found = found + self._convolve(block + 1, self._convolve(block, found))
+        regions = self.convolutions[5](found) + regions
+        return self.head(regions.mean(1))
+
+    def _take(self, k: int, motion: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+        order = motion.norm(dim=-1).topk(k, dim=2).indices[..., None]
+        return tuple(
+            value.gather(2, order.expand(-1, -1, -1, value.shape[-1]))
+            for value in (*values, motion)
+        )
+
+    def _share(self, stage: nn.Module, points: Tensor) -> Tensor:
+        return stage(points.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+    def _convolve(self, number: int, regions: Tensor) -> Tensor:
+        found = self.norms[number](self.convolutions[number](regions).flatten(1))
+        return self.dropout(found.tanh()).view(len(regions), 8, -1)
+
+    @torch.no_grad()
+    def copy_weights(self, network: LitePointGCN) -> None:
+        """Those of merec's network, layer by layer."""
+        assert network.graph is not None
+        stages = (network.first, network.second, network.third, network.pool)
+        theirs = [value for stage in stages for value in stage.parameters()]
+        mine = [
+            value for stage in (self.first, self.second, self.third) for value in stage.parameters()
+        ]
+        theirs += [
+            value
+            for layer in network.graph.modules()
+            if isinstance(layer, GraphConvolution)
+            for value in layer.parameters()
+        ]
+        mine += self.convolutions.parameters()
+        theirs += [
+            value
+            for layer in network.graph.modules()
+            if isinstance(layer, nn.BatchNorm1d)
+            for value in layer.parameters()
+        ]
+        mine += [*self.norms.parameters(), *self.head.parameters()]
+        theirs += network.head.parameters()
+        for own, other in zip(mine, theirs, strict=True):
+            own.copy_(other.view_as(own))
+
+
+def _stage(inputs: int, widths: tuple[int, ...]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Conv2d(inputs, width, 1), nn.BatchNorm2d(width), nn.ReLU()]
+        inputs = width
+    return nn.Sequential(*layers)
+
+
+def make_both(k: int, dropout: bool) -> tuple[LitePointGCN, PublishedLayers]:
+    """Both of the paper's widths, with equal weights.
+
+    Args:
+        k: Points per region.
+        dropout: Whether there is any.
+    """
+    torch.manual_seed(0)
+    network = LitePointGCN(
+        in_channels=6,
+        num_classes=4,
+        features=["x", "y", "z", "u", "v", "dz"],
+        keep=[0.5, 0.125],
+        widths=[[64, 64, 128], [128, 128, 256], [256, 512, 1024]],
+        graph=Graph(512, 2, 0.2 if dropout else 0.0),
+        head_width=512,
+        head_dropout=0.4 if dropout else 0.0,
+        apart=True,
+        centre_motion=False,
+        legacy=Legacy(detach_stages=False, rank_centred=False),
+    )
+    published = PublishedLayers(4, (k // 2, k // 8), dropout)
+    published.copy_weights(network)
+    return network, published
+
+
+def learn(network: nn.Module, points: Tensor) -> None:
+    """Forward and backward pass of a batch."""
+    label = torch.arange(len(points)) % 4
+    network.zero_grad()
+    cross_entropy(network(points), label).backward()
+
+
+def measure_peak(which: int, k: int) -> float:
+    """MB that two passes of a batch add to the process, in a process of their own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measure_peak, (which, k))
+
+
+def _measure_peak(which: int, k: int) -> float:
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    network, points = make_both(k, True)[which], torch.randn(LARGE, 8, k, 6)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(2):
+        learn(network, points)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def describe_point_gcn(repeats: int) -> list[str]:
+    """Lines for the README of the measurements."""
+    lines = [
+        "",
+        "## Lite point GCN",
+        "",
+        f"The paper's widths, batches of {BATCH}, on one thread, per sample; the reference is the published "
+        "layers as convolutions of kernel 1, of equal outputs (`tests/backbones`). Memory is what passes "
+        f"of a batch of {LARGE} add to a process.",
+        "",
+        "| points per region | pass | published layers | merec | ratio |",
+        "|---|---|---|---|---|",
+    ]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for k in SIZES:
+        network, published = make_both(k, True)
+        points = torch.randn(BATCH, 8, k, 6)
+        train = in_turn(
+            repeats, theirs=partial(learn, published, points), ours=partial(learn, network, points)
+        )
+        with torch.inference_mode():
+            network.eval(), published.eval()
+            clip = in_turn(
+                repeats, theirs=partial(published, points[:1]), ours=partial(network, points[:1])
+            )
+        peaks = [measure_peak(which, k) for which in (1, 0)]
+        rows = [
+            ("forward and backward, ms", *(1e3 * train[who] / BATCH for who in ("theirs", "ours"))),
+            ("one clip, forward, ms", *(1e3 * clip[who] for who in ("theirs", "ours"))),
+            ("memory, MB", *peaks),
+        ]
+        lines += [f"| {k} | {what} | {a:.1f} | {b:.1f} | {a / b:.2f}× |" for what, a, b in rows]
+    torch.set_num_threads(threads)
+    return lines

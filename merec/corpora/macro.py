@@ -1,0 +1,37 @@
+"""The macro-expressions that lie beside the micro-expressions, as a corpus of their own."""
+
+import re
+
+from merec.corpora.casme3 import MACRO_FILE
+from merec.evaluation.protocol import describe_protocol
+from merec.types import Corpus, InputError
+
+
+def make_macro_corpus(corpus: Corpus) -> Corpus:
+    """The labelled macro-expressions of a corpus, of the same classes.
+
+    Subjects are spelt as in `corpus.index`, so that whoever holds one out holds both out.
+
+    Returns:
+        Protocol `…-macro`.
+
+    Raises:
+        InputError: If there are none of these classes.
+    """
+    name, classes = corpus.protocol.name, corpus.protocol.classes
+    if corpus.macro is None or corpus.macro.empty:
+        raise InputError(
+            f"{name} has no macro-expressions of the classes {', '.join(classes)}; put {MACRO_FILE} beside "
+            "its annotation, or render some: merec synthesize macro=N, or corpus.render.macro=N where no "
+            "corpus.root is given"
+        )
+    known = {spell_subject(subject): subject for subject in corpus.index["subject"].unique()}
+    subject = corpus.macro["subject"].map(lambda own: known.get(spell_subject(own), own))
+    index = corpus.macro.assign(subject=subject)
+    protocol = describe_protocol(f"{name}-macro", index, classes)
+    return Corpus(protocol, index, None, (), corpus.camera, key_frames=corpus.key_frames)
+
+
+def spell_subject(subject: str) -> str:
+    """A subject's name in the one spelling that names are compared in: no case, no leading zeros."""
+    return re.sub(r"\d+", lambda digits: str(int(digits[0])), subject.strip().casefold())

@@ -1,0 +1,32 @@
+"""Losses that torch has not; each takes logits, labels and class weights, and gives their mean."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import nll_loss
+
+from merec.types import InputError
+
+
+def focal_loss(
+    logits: Float[Tensor, "batch classes"],
+    label: Int[Tensor, " batch"],
+    weight: Float[Tensor, " classes"],
+    gamma: float | int,
+) -> Float[Tensor, ""]:
+    """Cross entropy in which a sample counts (1 - p)^gamma, p being the probability of its class.
+
+    Lin et al., Focal Loss for Dense Object Detection (ICCV 2017), equation 5. The mean is weighted as that of
+    torch's `cross_entropy`, which is what gamma = 0 gives, bit for bit.
+
+    Raises:
+        InputError: If gamma is negative: the easiest samples would count most.
+    """
+    if gamma < 0:
+        raise InputError(
+            f"loss.gamma={gamma}, but it is 0 (cross entropy) or more; the paper's is 2"
+        )
+    log_p = logits.log_softmax(1)
+    # Where p rounds to 1, the slope of a power below 1 would be infinite.
+    miss = (-log_p.expm1()).clamp_min(torch.finfo(log_p.dtype).tiny)
+    return nll_loss(miss**gamma * log_p, label, weight=weight)

@@ -1,0 +1,57 @@
+"""Macro-expressions are a corpus of the same classes and people."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from merec.corpora.macro import make_macro_corpus
+from merec.errors import InputError
+from merec.evaluation.protocol import describe_protocol
+from merec.types import Camera, Corpus
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    index = pd.DataFrame(
+        [("spNO.1_a_5", "spNO.1", 0), ("spNO.12_a_5", "spNO.12", 1)],
+        columns=["sample_id", "subject", "label"],
+    )
+    macro = pd.DataFrame(
+        [("m1", "spno.01", 1), ("m2", "spNO.12", 1), ("m3", "spNO.2", 0)], columns=index.columns
+    )
+    protocol = describe_protocol("made", index, ("negative", "positive"))
+    return Corpus(protocol, index, None, (), Camera(9, 9, 1, 1, 2, 2), macro, key_frames=True)
+
+
+def test_they_keep_classes_camera_and_labels(corpus):
+    made = make_macro_corpus(corpus)
+    assert made.protocol == describe_protocol("made-macro", made.index, ("negative", "positive"))
+    assert made.index["sample_id"].tolist() == ["m1", "m2", "m3"]
+    assert made.index["label"].tolist() == [1, 1, 0]
+    assert (made.camera, made.key_frames) == (corpus.camera, True)
+    assert made.macro is None
+
+
+def test_they_begin_with_frames_even_where_the_corpus_has_its_flow_maps(corpus):
+    loaded = replace(corpus, flow_maps=np.zeros((2, 3, 4, 4), np.uint8), channels=("u", "v", "dz"))
+    made = make_macro_corpus(loaded)
+    assert made.flow_maps is None
+    assert made.channels == ()
+
+
+def test_subjects_are_spelt_as_in_the_corpus_and_others_are_kept(corpus):
+    assert make_macro_corpus(corpus).index["subject"].tolist() == ["spNO.1", "spNO.12", "spNO.2"]
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_corpus_without_any_says_where_to_get_some(corpus, empty):
+    bare = replace(corpus, macro=corpus.macro.head(0) if empty else None)
+    with pytest.raises(InputError) as error:
+        make_macro_corpus(bare)
+    message = str(error.value)
+    assert "made has no macro-expressions of the classes negative, positive" in message
+    assert "MaE_label" in message
+    assert "merec synthesize macro=N" in message
+    assert "\n" not in message
