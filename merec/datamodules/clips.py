@@ -214,7 +214,7 @@ def _load(
     """The part of a corpus whose features are ready, and these.
 
     Raises:
-        InputError: As `FeatureStore.load`.
+        InputError: As `FeatureStore.load`, or if a feature is not finite.
     """
     loaded = features.load(corpus, representation, modality)
     name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
@@ -230,6 +230,13 @@ def _load(
         protocol = describe_protocol(name, index, corpus.protocol.classes)
         corpus = replace(corpus, index=index, protocol=protocol)
     arrays = tuple(loaded.arrays.values())
+    for array in arrays:
+        odd = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if len(odd):
+            raise InputError(
+                f"the {representation} of sample {corpus.index['sample_id'].iloc[odd[0]]} hold numbers that "
+                "are not finite; delete the feature store's folder (merec prepare names it) and prepare again"
+            )
     if representation == "flow_map":  # it is a corpus of flow maps from here on
         (channels,) = SHOWN[representation][modality]
         corpus = replace(corpus, flow_maps=arrays[0], channels=channels)

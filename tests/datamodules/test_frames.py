@@ -187,6 +187,18 @@ def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):
     assert data.maps.dtype == np.uint8
 
 
+def test_features_that_are_no_numbers_name_their_sample(corpus):
+    class Odd(StandIn):
+        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+            loaded = super().load(corpus, representation, modality)
+            loaded.arrays["points"][4, 0, 0, 0] = np.nan
+            return loaded
+
+    name = corpus.index["sample_id"].iloc[4]
+    with pytest.raises(InputError, match=f"the points of sample {name} hold numbers .* not finite"):
+        make(corpus, "points", "fused", features=Odd())
+
+
 # Scale
 
 
