@@ -1,9 +1,12 @@
 """Lite point GCN: the published sizes, every weight alive, blind to the order of points, not of regions."""
 
+from functools import cache
+
 import jaxtyping
 import numpy as np
 import pytest
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -21,10 +24,14 @@ SMALL = (
 )
 
 
+@cache  # composing takes longer than most tests
+def compose(*overrides: str) -> DictConfig:
+    return compose_node("backbone", ["backbone=lite_point_gcn", *overrides])
+
+
 def make(*overrides: str, num_classes: int = 4, in_channels: int = 6) -> LitePointGCN:
-    node = compose_node("backbone", ["backbone=lite_point_gcn", *overrides])
     torch.manual_seed(0)
-    return build(node)(in_channels=in_channels, num_classes=num_classes)
+    return build(compose(*overrides))(in_channels=in_channels, num_classes=num_classes)
 
 
 def draw(batch: int, k: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -73,14 +80,14 @@ def test_regions_and_features_are_those_of_the_store():
 @pytest.mark.parametrize("train", [True, False])
 def test_it_is_the_published_layers(train):
     """Values, and gradients of all weights, of a plain rendering of them."""
-    network, published = make_both(64, dropout=False)
+    network, published = make_both(32, dropout=False)
     for each in (network, published):
         each.double().train(train)
-    points = draw(6, 64, dtype=torch.float64)
+    points = draw(4, 32, dtype=torch.float64)
     found, expected = network(points), published(points)
     torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
     for each, logits in ((network, found), (published, expected)):
-        cross_entropy(logits, torch.arange(6) % 4).backward()
+        cross_entropy(logits, torch.arange(4)).backward()
         for value in each.parameters():
             value.data = torch.zeros_like(value) if value.grad is None else value.grad
     gradients = [value.clone() for value in published.parameters()]
@@ -94,7 +101,7 @@ def test_it_is_the_published_layers(train):
 def find_gradients(*overrides: str) -> tuple[LitePointGCN, dict[str, Tensor | None]]:
     """Of a batch, in double precision, at the paper's widths."""
     network = silence(make(*overrides).double())
-    loss = cross_entropy(network(draw(8, 64, dtype=torch.float64)), torch.arange(8) % 4)
+    loss = cross_entropy(network(draw(4, 32, dtype=torch.float64)), torch.arange(4))
     names, values = zip(*network.named_parameters(), strict=True)
     return network, dict(
         zip(names, torch.autograd.grad(loss, values, allow_unused=True), strict=True)
