@@ -121,7 +121,7 @@ def read_rows(
         known = emotion in emotions
         for kind, found, remedy in wrong:
             if known and emotion not in scored:
-                report("warning", kind, found, f"{remedy}; of no class here, and left out anyway")
+                report("warning", kind, found, f"{remedy}; it is not scored, and left out anyway")
             else:
                 leave = f"or leave it out with corpus.exclude=[{sample_id}]"
                 report("error", kind, found, f"{remedy}, {leave}")

@@ -145,7 +145,7 @@ def _pair_up(
         if apex == onset or apex not in shown:
             continue
         try:
-            sample = Sample(clip.pair(onset, apex), settings, faces.store, faces)
+            sample = Sample(clip.pair(onset, apex), settings, faces)
             crops, motion = sample.get(CROPS), sample.get(MOTION)
         except StopError:
             raise

@@ -163,7 +163,7 @@ class FeatureStore:
         """
         pair = self._pair_up(corpus)[row]
         with FaceFinder(self.store) as faces:
-            sample = Sample(pair, self.settings, self.store, faces)
+            sample = Sample(pair, self.settings, faces)
             return sample.get(CROPS) | sample.get(MOTION)
 
     def make_pool(self, corpus: Corpus, jobs: int = -1) -> Corpus:

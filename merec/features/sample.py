@@ -69,15 +69,14 @@ class Sample:
     Args:
         pair: Its files, which are read at once, for their content is part of every key.
         settings: Of all stages.
-        store: Where they are kept.
-        faces: Finds the face, if crops are missing.
+        faces: Finds the face, if crops are missing; its store keeps the stages too.
 
     Raises:
         InputError: If a file cannot be read.
     """
 
-    def __init__(self, pair: Pair, settings: Settings, store: Store, faces: FaceFinder):
-        self.pair, self.settings, self.store = pair, settings, store
+    def __init__(self, pair: Pair, settings: Settings, faces: FaceFinder):
+        self.pair, self.settings, self.store = pair, settings, faces.store
         self._faces = faces
         self._contents: dict[Path, bytes] = pair.read()
         hashes = {file: hash_content(content) for file, content in self._contents.items()}
@@ -142,11 +141,11 @@ def prepare_samples(
         StopError: If no sample can be made.
     """
     with FaceFinder(store) as faces:
-        return [_prepare_sample(pair, settings, store, stages, faces) for pair in pairs]
+        return [_prepare_sample(pair, settings, stages, faces) for pair in pairs]
 
 
 def _prepare_sample(
-    pair: Pair, settings: Settings, store: Store, stages: Sequence[Stage], faces: FaceFinder
+    pair: Pair, settings: Settings, stages: Sequence[Stage], faces: FaceFinder
 ) -> Outcome:
     keys: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -154,7 +153,7 @@ def _prepare_sample(
     sample: Sample | None = None
     for stage in stages:
         try:
-            sample = sample or Sample(pair, settings, store, faces)
+            sample = sample or Sample(pair, settings, faces)
             if stage == MOTION:
                 shift = float(sample.get(stage, ["shift"])["shift"][0])
             elif stage.name == "points":
