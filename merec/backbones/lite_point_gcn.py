@@ -8,12 +8,14 @@ shapes, so that folds may be stacked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from merec.backbones.pooled_norm import PooledNorm
+from merec.backbones.norms import LeadingNorm, PooledNorm
 from merec.types import InputError
 
 FEATURES = ("x", "y", "z", "u", "v", "dz")  # of a point: place, then motion
@@ -96,9 +98,9 @@ class LitePointGCN(nn.Module):
         self.places = places
         self.chosen = [number for number, name in enumerate(FEATURES) if name in features]
         first, second, third = widths
-        self.first = PointStage(len(self.chosen), first)
-        self.second = PointStage(len(places) + first[-1], second)
-        self.third = PointStage(len(places) + second[-1], third[:-1])
+        self.first = FirstStage(len(self.chosen), first)
+        self.second = PointStage(len(places), first[-1], second)
+        self.third = PointStage(len(places), second[-1], third[:-1])
         self.pool = PooledNorm(third[-2], third[-1])
         nodes, size = REGIONS if apart else 1, third[-1]
         self.graph = RegionGraph(nodes, size, graph) if graph else None
@@ -127,13 +129,10 @@ class LitePointGCN(nn.Module):
         points = self._rank(points)
         places = points[..., self.places]
         k = round(points.shape[2] / self.keep[0] * self.keep[1])
-        # Those beyond k go no further; while training they take part in the norms' statistics.
-        seen = points if self.training else points[:, :, :k]
-        found = self._cut(self.first(seen[..., self.chosen])[:, :, :k])
-        places = places[:, :, :k]
-        found = self._cut(self.second(torch.cat([places, found], -1)))
-        found = self.third(torch.cat([places, found], -1))
-        regions = self.pool(found.flatten(0, 1)).unflatten(0, found.shape[:2])
+        found = self._cut(self.first(points[..., self.chosen].flatten(0, 1), k))
+        places = places[:, :, :k].flatten(0, 1)
+        found = self._cut(self.second(places, found))
+        regions = self.pool(self.third(places, found)).unflatten(0, points.shape[:2])
         if self.graph is not None:
             regions = self.graph(regions)
         return self.head(regions.mean(1))
@@ -153,8 +152,10 @@ class LitePointGCN(nn.Module):
         return found.detach() if self.legacy.detach_stages else found
 
 
-class PointStage(nn.Module):
-    """The same linear layers, each with batch norm and ReLU, for every point.
+class FirstStage(nn.Module):
+    """Layers with batch norm and ReLU, the same for every point, of which the leading ones go on.
+
+    The others take part in the statistics of the norms.
 
     Args:
         inputs: Features of a point.
@@ -163,17 +164,49 @@ class PointStage(nn.Module):
 
     def __init__(self, inputs: int, widths: Sequence[int]):
         super().__init__()
-        layers: list[nn.Module] = []
-        for width in widths:
-            layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
-            inputs = width
+        sizes = [inputs, *widths]
+        self.layers = nn.ModuleList(LeadingNorm(*each) for each in pairwise(sizes))
+
+    def forward(
+        self, points: Float[Tensor, "groups points inputs"], leading: int
+    ) -> Float[Tensor, "groups leading outputs"]:
+        """Features of the first `leading` points of each group."""
+        found = points if self.training else points[:, :leading]
+        *before, last = self.layers
+        for layer in before:
+            found = layer(found, found.shape[1])
+        return last(found, leading)
+
+
+class PointStage(nn.Module):
+    """Layers with batch norm and ReLU, the same for every point, which is told its place again.
+
+    Args:
+        places: Coordinates of a place.
+        inputs: Features of a point.
+        widths: Of the layers.
+    """
+
+    def __init__(self, places: int, inputs: int, widths: Sequence[int]):
+        super().__init__()
+        first, *others = widths
+        self.enter = nn.Linear(places + inputs, first)
+        layers: list[nn.Module] = [nn.BatchNorm1d(first), nn.ReLU(inplace=True)]
+        for before, width in pairwise([first, *others]):
+            layers += [nn.Linear(before, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
 
     def forward(
-        self, points: Float[Tensor, "batch regions k inputs"]
-    ) -> Float[Tensor, "batch regions k outputs"]:
+        self,
+        places: Float[Tensor, "groups points places"],
+        points: Float[Tensor, "groups points inputs"],
+    ) -> Float[Tensor, "groups points outputs"]:
         """Features of each point; as rows, which is how a CPU multiplies fastest."""
-        return self.layers(points.flatten(0, 2)).unflatten(0, points.shape[:3])
+        place, rest = self.enter.weight.split((places.shape[-1], points.shape[-1]), 1)
+        found = linear(points.flatten(0, 1), rest, self.enter.bias)
+        # Apart, for no place needs a gradient, and a matrix of few columns is slow unless it lies so.
+        found = torch.addmm(found, places.flatten(0, 1), place.t().contiguous())
+        return self.layers(found).unflatten(0, points.shape[:2])
 
 
 class GraphConvolution(nn.Module):

@@ -49,8 +49,8 @@ def silence(network: nn.Module) -> nn.Module:
 
 def list_cancelled(network: LitePointGCN) -> dict[str, int]:
     """Biases that a norm takes away again: those before a norm, and what is added to all regions alike."""
-    alike = ("pool.linear.bias", "pool.norm.bias", "graph.leave.bias", "head.0.bias")
-    before = ("layers.0.bias", "layers.3.bias", "layers.6.bias", "convolution.bias")
+    alike = ("pool.norm.bias", "graph.leave.bias", "head.0.bias")
+    before = ("enter.bias", "layers.2.bias", "layers.5.bias", "linear.bias", "convolution.bias")
     return {
         name: value.numel()
         for name, value in network.named_parameters()
