@@ -2,8 +2,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 ARGS ?=
-STUDY ?= synthetic
-RUN ?= $(if $(filter megc2019,$(STUDY)),runs/megc2019_flow,runs/$(STUDY))
+STUDY := $(or $(lastword $(patsubst experiments=%,%,$(filter experiments=%,$(ARGS)))),demo)
+CORPUS := $(or $(patsubst corpus=%,%,$(filter corpus=%,$(ARGS))),$(if $(filter paper,$(STUDY)),casme3,synthetic))
+RUN ?= runs/$(STUDY)/$(CORPUS)
 SETUP := .venv/.done
 BIN := .venv/bin
 
@@ -31,12 +32,11 @@ lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-sweep: $(SETUP)    ## Render the corpus, baselines and ststnet (demo scale) over all subjects, the report (STUDY=megc2019: the real maps)
-	$(if $(filter synthetic,$(STUDY)),$(BIN)/merec synthesize && $(BIN)/merec doctor corpus=synthetic)
-	$(BIN)/merec train -m experiments=$(STUDY)_baselines $(ARGS)
-	$(BIN)/merec train -m experiments=$(STUDY)_demo $(ARGS)
+sweep: $(SETUP)    ## Faces, features, both networks on rgb, depth and fused over all subjects, the report (demo scale)
+	$(BIN)/merec doctor experiments=$(STUDY) $(filter corpus%,$(ARGS))
+	$(BIN)/merec prepare experiments=$(STUDY) $(filter corpus% features%,$(ARGS)) all=true
+	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
 	$(BIN)/merec report $(RUN)
-	@echo 'demo scale: ststnet ran 50 of 800 epochs; merec train experiments=megc2019_ststnet runs all on the real maps'
 
 report: $(SETUP)   ## Pool finished runs again: make report RUN=runs/...
 	$(BIN)/merec report $(RUN)

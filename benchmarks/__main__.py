@@ -23,11 +23,12 @@ from benchmarks.point_gcn import describe_point_gcn
 from benchmarks.rendering import describe_rendering
 from benchmarks.timing import in_turn
 from merec.backbones import STSTNet
-from merec.datamodules import ClipDataModule
+from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.metrics import uf1
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.statistics import bootstrap, draw_subjects
-from merec.tasks import Finetune
+from merec.tasks import Contrastive, Finetune
+from merec.tasks.contrast import ContrastSettings
 from merec.tasks.loso import LeaveOneSubjectOut
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import Corpus
@@ -109,7 +110,26 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         Finetune, optimizer=adam, scheduler=None, loss=cross_entropy, class_balanced=False
     )
     loso = LeaveOneSubjectOut(
-        data, backbone, finetune, trainer, 0, None, False, None, None, "0", "loop", "last", 5
+        datamodule=data,
+        backbone=backbone,
+        finetune=finetune,
+        trainer=trainer,
+        seed=0,
+        freeze="none",
+        weights=None,
+        transductive=False,
+        pretrain=None,
+        pretrain_epochs=None,
+        pretrain_groups=None,
+        least_intensity=0,
+        pool=PairPool(batch_size=None, augment=None),
+        contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
+        contrastive=Contrastive,
+        legacy={},
+        folds="0",
+        engine="loop",
+        selection="last",
+        inner_parts=5,
     )
     fold = loso.chosen[0]
     view = data.hold_out(fold.train, fold.test, fold.subject)

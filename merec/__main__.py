@@ -11,6 +11,7 @@ from merec.errors import InputError
 
 _COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
 _GROUPS = ("corpus", "features")  # of the config, whose overrides prepare and inspect take
+_STUDY = "experiments"  # may say of what corpus and features are, too
 HELP = """\
 merec: micro-expression recognition experiments whose numbers can be believed.
 
@@ -36,6 +37,8 @@ usage: merec VERB …
               errors, with strict=true also if there are warnings
   prepare   make the features of a corpus: aligned crops, motion, depth, points of regions
               merec prepare corpus=casme3 [corpus.KEY=VALUE] [features.KEY=VALUE]
+              all=true: in every representation and modality, with the pairs of unlabelled clips
+              experiments=NAME: corpus and features as that study has them
               jobs=N processes; out=FILE.csv|null (default runs/prepare/NAME.csv) gets a row
               per sample with the reason if it failed; with strict=true exit code 1 if one
               did; the same command goes on where it was interrupted; unlabelled=true makes
@@ -130,7 +133,7 @@ def doctor(arguments: list[str]) -> int:
         1 if there are errors, or with `strict=true` warnings; else 0.
     """
     options, overrides = split_overrides(
-        "doctor", arguments, {"deep": "false", **_COMMON}, ("corpus",)
+        "doctor", arguments, {"deep": "false", **_COMMON}, ("corpus", _STUDY)
     )
     name = _name_corpus("doctor", overrides)
     from merec.config import build, compose_node, takes
@@ -154,19 +157,21 @@ def doctor(arguments: list[str]) -> int:
 def prepare(arguments: list[str]) -> int:
     """Make a corpus's features: `merec prepare corpus=NAME [features.KEY=VALUE…] [jobs=N] [out=FILE]`.
 
+    With `all=true` in each representation and modality, of the pairs of unlabelled clips too.
+
     Returns:
         1 if a sample failed and `strict=true`; else 0.
     """
-    defaults = {"unlabelled": "false", **_COMMON}
-    options, overrides = split_overrides("prepare", arguments, defaults, _GROUPS)
+    defaults = {"unlabelled": "false", "all": "false", **_COMMON}
+    options, overrides = split_overrides("prepare", arguments, defaults, (*_GROUPS, _STUDY))
     name = _name_corpus("prepare", overrides)
-    strict, unlabelled = (
-        read_flag("prepare", key, options[key]) for key in ("strict", "unlabelled")
+    strict, unlabelled, every = (
+        read_flag("prepare", key, options[key]) for key in ("strict", "unlabelled", "all")
     )
     jobs = read_jobs("prepare", options["jobs"])
     corpus, features = _build_corpus_and_features(overrides)
     out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
-    from merec.features.prepare import choose_modality
+    from merec.features.prepare import choose_modality, list_shown
     from merec.files import atomic
     from merec.reporting.prepared import describe_failures, describe_pairs
 
@@ -174,7 +179,12 @@ def prepare(arguments: list[str]) -> int:
         table = features.make_pool(corpus, jobs).index
         table = table[["sample_id", "subject", "onset", "apex", "intensity"]]
     else:
-        table = features.prepare(corpus, jobs, [("points", choose_modality(corpus, features))])
+        modality = choose_modality(corpus, features)
+        shown = list_shown(modality) if every else [("points", modality)]
+        table = features.prepare(corpus, jobs, shown)
+        if every and corpus.unlabelled is not None and len(corpus.unlabelled):
+            pairs = features.make_pool(corpus, jobs)
+            features.prepare(pairs, jobs, [each for each in shown if each[0] == "views"])
     if out:
         with atomic(out) as part:
             table.to_csv(part, index=False)
@@ -221,9 +231,10 @@ def inspect(arguments: list[str]) -> None:
 
 def _name_corpus(verb: str, overrides: list[str]) -> str:
     """What `corpus=` says."""
-    for text in overrides:
-        if text.startswith("corpus="):
-            return text.removeprefix("corpus=")
+    for key in ("corpus=", f"{_STUDY}="):
+        for text in overrides:
+            if text.startswith(key):
+                return text.removeprefix(key)
     from merec.config import list_choices
 
     raise InputError(
@@ -258,7 +269,11 @@ def _build_corpus_and_features(overrides: list[str]) -> tuple[Any, Any]:
     from merec.config import build, compose_node
 
     corpus, features = (
-        [text for text in overrides if text.lstrip("+~").startswith((f"{group}=", f"{group}."))]
+        [
+            text
+            for text in overrides
+            if text.lstrip("+~").startswith((f"{group}=", f"{group}.", f"{_STUDY}="))
+        ]
         for group in _GROUPS
     )
     store = build(compose_node("features", features))

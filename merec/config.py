@@ -31,6 +31,7 @@ class Recipe:
     optimizer: Any = MISSING
     scheduler: Any = None
     class_balanced: bool = False
+    pretrain: Any = None
 
 
 @dataclass
@@ -41,6 +42,7 @@ class RunConfig:
     fold: int | None = None
     folds: Any = None
     name: str = MISSING
+    remark: str | None = None
     roots: dict[str, str] = field(default_factory=dict)  # where corpora lie, by name of the choice
     corpus: Any = MISSING
     features: Any = MISSING
@@ -136,13 +138,14 @@ def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
 
     Args:
         group: Name of the group and of its key in the config.
-        overrides: As `merec train` takes them, `corpus=NAME` and `corpus.KEY=VALUE`.
+        overrides: As `merec train` takes them: `corpus=NAME`, `corpus.KEY=VALUE`, `experiments=NAME`.
 
     Raises:
         InputError: If there is no such choice or key, or the node does not fit the code.
     """
     choices = list_choices(group)
-    for name in (text.removeprefix(f"{group}=") for text in overrides if "." not in text):
+    named = [text.removeprefix(f"{group}=") for text in overrides if text.startswith(f"{group}=")]
+    for name in named:
         if name not in choices:
             near = get_close_matches(name, choices, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"

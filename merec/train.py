@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+from multiprocessing import current_process
 from pathlib import Path
 
 import hydra
@@ -39,6 +40,10 @@ def train_job(cfg: DictConfig) -> None:
         from merec.reporting.result import print_result
         from merec.run import run
 
+        if (
+            current_process().name != "MainProcess"
+        ):  # one of several jobs at once: its log lines say which
+            current_process().name = str(cfg.name)
         result = run(cfg, folder, ["merec", "train", *job.overrides.task])
         if result is not None:
             print_result(result)

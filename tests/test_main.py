@@ -145,7 +145,7 @@ def test_warnings_fail_the_doctor_only_if_strict_and_no_table_is_written_if_not_
         (["corpus=casme3", "corpus.roto=x"], "corpus.roto: corpus has no roto; did you mean root?"),
         (["corpus=casme3", "+corpus.roto=x"], "read_casme3 has no roto; did you mean root?"),
         (["corpus=casme3", "depe=true"], "does not know depe=true; did you mean deep=?"),
-        (["corpus=casme3", "seed=3"], "it takes corpus=, deep="),
+        (["corpus=casme3", "seed=3"], "it takes corpus=, experiments=, deep="),
         (["corpus=casme3", "deep=yes"], "deep=yes is not understood"),
         (["corpus=casme3", "jobs=0"], "jobs=0 is not understood"),
         (["corpus=casme3", "corpus.root=nowhere"], "corpus.root=nowhere is no folder"),

@@ -1,6 +1,7 @@
 """What looks at the samples: torch modules that know nothing of folds or tasks."""
 
+from merec.backbones.dual_view import DualView
 from merec.backbones.lite_point_gcn import LitePointGCN
 from merec.backbones.ststnet import STSTNet
 
-__all__ = ["LitePointGCN", "STSTNet"]
+__all__ = ["DualView", "LitePointGCN", "STSTNet"]

@@ -75,6 +75,7 @@ class LitePointGCN(nn.Module):
     """
 
     reads = "points"
+    fresh = ("head",)
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ class STSTNet(nn.Module):
         size: Height and width of the flow map, px; 28 in the paper.
     """
 
+    fresh = ("classify",)
     reads = "flow_map"
 
     def __init__(

@@ -2,6 +2,8 @@
 
 import re
 
+import pandas as pd
+
 from merec.corpora.casme3 import MACRO_FILE
 from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError
@@ -25,11 +27,17 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
             "its annotation, or render some: merec synthesize macro=N, or corpus.render.macro=N where no "
             "corpus.root is given"
         )
-    known = {spell_subject(subject): subject for subject in corpus.index["subject"].unique()}
-    subject = corpus.macro["subject"].map(lambda own: known.get(spell_subject(own), own))
-    index = corpus.macro.assign(subject=subject)
+    index = respell_subjects(corpus.macro, corpus)
     protocol = describe_protocol(f"{name}-macro", index, classes)
     return Corpus(protocol, index, None, (), corpus.camera, key_frames=corpus.key_frames)
+
+
+def respell_subjects(table: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
+    """A table of other samples, its subjects spelt as in the index of a corpus."""
+    known = {spell_subject(subject): subject for subject in corpus.index["subject"].unique()}
+    return table.assign(
+        subject=table["subject"].map(lambda own: known.get(spell_subject(own), own))
+    )
 
 
 def spell_subject(subject: str) -> str:

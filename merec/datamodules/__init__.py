@@ -2,12 +2,20 @@
 
 from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
-from merec.datamodules.pretraining import choose_pairs, hold_out_others, open_pretraining
+from merec.datamodules.pretraining import (
+    PairPool,
+    choose_pairs,
+    hold_out_others,
+    hold_out_pairs,
+    open_pretraining,
+)
 
 __all__ = [
     "Augmentation",
     "ClipDataModule",
+    "PairPool",
     "choose_pairs",
     "hold_out_others",
+    "hold_out_pairs",
     "open_pretraining",
 ]

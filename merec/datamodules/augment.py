@@ -39,6 +39,8 @@ class Augmentation:
         dropout: Largest share of points that are dropped (.875 in Zhang et al. 2025).
         scale: Largest factor by which a face grows or shrinks (1.25 there).
         shift: Largest shift of a face along each axis, in units of its radius (.1 there).
+        apart: Whether what happens to one of two views happens to the other too, or is drawn again: where
+            both show the same, contrasting them would teach nothing else.
     """
 
     flip: float | int
@@ -48,6 +50,7 @@ class Augmentation:
     dropout: float | int
     scale: float | int
     shift: float | int
+    apart: bool
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "grey", "dropout"):
@@ -97,22 +100,49 @@ def augment(
         settings: What may happen.
         generators: One per sample.
     """
-    # All of it is drawn always, so that one switch does not change what another one does.
-    drawn = torch.stack([torch.rand(10, generator=generator) for generator in generators])
-    flipped = drawn[:, 0] < settings.flip
     if representation == "points":
         (points,) = views
-        if settings.flip:
-            points = torch.where(flipped[:, None, None, None], flip_points(points), points)
-        if settings.dropout:
-            shape = points.shape[1:3]
-            luck = torch.stack([torch.rand(shape, generator=each) for each in generators])
-            points = drop_points(points, luck < (settings.dropout * drawn[:, 1])[:, None, None])
-        if settings.scale != 1 or settings.shift:
-            factor = 1 / settings.scale + (settings.scale - 1 / settings.scale) * drawn[:, 2]
-            points = move_points(points, factor, settings.shift * (2 * drawn[:, 3:6] - 1))
-        return (points,)
+        return (_augment_points(points, settings, generators),)
+    if settings.apart:
+        return tuple(
+            _augment_images((view,), (names,), representation, settings, generators)[0]
+            for view, names in zip(views, channels, strict=True)
+        )
+    return _augment_images(views, channels, representation, settings, generators)
+
+
+def _draw(generators: Sequence[torch.Generator]) -> Float[Tensor, "batch 10"]:
+    """All of it always, so that one switch does not change what another one does."""
+    return torch.stack([torch.rand(10, generator=generator) for generator in generators])
+
+
+def _augment_points(
+    points: Tensor, settings: Augmentation, generators: Sequence[torch.Generator]
+) -> Tensor:
+    drawn = _draw(generators)
     if settings.flip:
+        flipped = drawn[:, 0] < settings.flip
+        points = torch.where(flipped[:, None, None, None], flip_points(points), points)
+    if settings.dropout:
+        shape = points.shape[1:3]
+        luck = torch.stack([torch.rand(shape, generator=each) for each in generators])
+        points = drop_points(points, luck < (settings.dropout * drawn[:, 1])[:, None, None])
+    if settings.scale != 1 or settings.shift:
+        factor = 1 / settings.scale + (settings.scale - 1 / settings.scale) * drawn[:, 2]
+        points = move_points(points, factor, settings.shift * (2 * drawn[:, 3:6] - 1))
+    return points
+
+
+def _augment_images(
+    views: tuple[Tensor, ...],
+    channels: Sequence[Sequence[str]],
+    representation: str,
+    settings: Augmentation,
+    generators: Sequence[torch.Generator],
+) -> tuple[Tensor, ...]:
+    drawn = _draw(generators)
+    if settings.flip:
+        flipped = drawn[:, 0] < settings.flip
         top = 255 if representation == "flow_map" else 0
         views = tuple(
             torch.where(flipped[:, None, None, None], flip_images(view, names, top), view)

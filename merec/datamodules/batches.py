@@ -132,11 +132,14 @@ class SeededBatches(Sampler):
         rng = np.random.default_rng(derive_seed(self.seed, self.held_out, self.epoch, "batches"))
         rows = self.rows if self.balanced is None else _balance(self.rows, self.balanced, rng)
         order, epoch = rng.permutation(rows), self.epoch
-        for batch in np.split(order, range(self.batch_size, len(order), self.batch_size)):
+        starts = range(self.batch_size, self.batch_size * len(self), self.batch_size)
+        for batch in np.split(order, starts):
             yield Draw(batch, epoch)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        """Number of batches; a sample left over joins the last, for a norm needs two."""
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole + (rest > 1 or (rest == 1 and (whole == 0 or self.batch_size == 1)))
 
 
 def _balance(rows: Rows, label: Int[np.ndarray, " rows"], rng: np.random.Generator) -> Rows:

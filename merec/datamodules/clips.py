@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from merec.datamodules.choices import (
     check_scaling,
     choose_channels,
 )
+from merec.datamodules.views import find_still, misalign, resize_views
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore
@@ -56,6 +57,9 @@ class ClipDataModule(pl.LightningDataModule):
         features: The feature store; a corpus of flow maps needs none.
         augment: What happens to training samples; `None` for nothing.
         balanced: Draw as many training samples of each class, some of them twice, some never.
+        size: Of views, px; `None` for that of the crops.
+        drop_zero_motion: Do not train on samples of which a view shows no change (methods.md A6).
+        legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
 
     Raises:
         InputError: If the corpus cannot show what is asked for, or no sample of it is ready.
@@ -74,6 +78,9 @@ class ClipDataModule(pl.LightningDataModule):
         features: FeatureStore | None = None,
         augment: Augmentation | None = None,
         balanced: bool = False,
+        size: int | None = None,
+        drop_zero_motion: bool = True,
+        legacy: Mapping[str, bool] | None = None,
     ):
         super().__init__()
         self.names = choose_channels(corpus, modality, representation, channels)
@@ -83,6 +90,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.scaling, self.balanced = scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
+        self.size, self.drop_zero_motion, self.legacy = size, drop_zero_motion, legacy or {}
         if corpus.flow_maps is None:  # last, for it may take minutes
             if features is None:
                 raise InputError(
@@ -106,11 +114,34 @@ class ClipDataModule(pl.LightningDataModule):
         self.label = torch.tensor(corpus.index["label"].to_numpy(np.int64, copy=True))
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
+        self.still = np.zeros(len(corpus.index), bool)
+        if representation == "views":
+            self._arrange_views()
         self.scales: tuple[Scale, ...] | None = None
         if scaling == "unit":
             self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
         everyone = np.arange(len(corpus.index))
         self.train_rows, self.test_rows, self.held_out = everyone, everyone[:0], "nobody"
+
+    def _arrange_views(self) -> None:
+        """Their size, which goes with which, and which show nothing."""
+        name, every = self.corpus.protocol.name, len(self.label)
+        self.views = resize_views(self.views, self.names, self.size or int(self.views[0].shape[-1]))
+        if self.legacy.get("misaligned_pairs", False):
+            first, second = self.views
+            partner = misalign(self.corpus.index)
+            self.views = (first, second[partner])
+            apart = int((partner != np.arange(every)).sum())
+            log.warning(
+                "legacy.misaligned_pairs: %d of %d samples of %s show two clips", apart, every, name
+            )
+        still = find_still(self.views)
+        if still.any() and self.drop_zero_motion:
+            log.warning(
+                "%d of %d samples of %s have a view without any change; they are not trained on",
+                *(int(still.sum()), every, name),
+            )
+            self.still = still
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -130,25 +161,32 @@ class ClipDataModule(pl.LightningDataModule):
         """All samples as a backbone sees them when it predicts."""
         return pack(self.views if self.scales is None else rescale(self.views, self.scales))
 
-    def of(self, corpus: Corpus) -> "ClipDataModule":
+    def of(self, corpus: Corpus, **changes: Any) -> "ClipDataModule":
         """The samples of another corpus, shown like these.
+
+        Args:
+            corpus: Whose faces.
+            **changes: Other arguments of the constructor.
 
         Raises:
             InputError: As the constructor.
         """
-        return ClipDataModule(
-            corpus,
-            modality=self.modality,
-            representation=self.representation,
-            channels=self.names[0],
-            scaling=self.scaling,
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            seed=self.seed,
-            features=self.features,
-            augment=self.augment,
-            balanced=self.balanced,
-        )
+        settings: dict[str, Any] = {
+            "modality": self.modality,
+            "representation": self.representation,
+            "channels": self.names[0],
+            "scaling": self.scaling,
+            "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
+            "seed": self.seed,
+            "features": self.features,
+            "augment": self.augment,
+            "balanced": self.balanced,
+            "size": self.size,
+            "drop_zero_motion": self.drop_zero_motion,
+            "legacy": self.legacy,
+        }
+        return ClipDataModule(corpus, **(settings | changes))
 
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
@@ -156,7 +194,7 @@ class ClipDataModule(pl.LightningDataModule):
         """The view of one fold.
 
         Args:
-            train: Rows to train on.
+            train: Rows to train on, but for those that show no change.
             test: Rows to predict.
             held_out: Name of the held-out subject, part of the seed of what is drawn.
 
@@ -164,7 +202,7 @@ class ClipDataModule(pl.LightningDataModule):
             InputError: If a subject is on both sides.
         """
         assert_subjects_disjoint(self.subject, train=train, test=test)
-        fold = copy.copy(self)
+        fold, train = copy.copy(self), train[~self.still[train]]
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
             axis = -1 if self.representation == "points" else 1

@@ -1,20 +1,35 @@
 """What may be pretrained on inside a fold: samples of anyone but the held-out subject."""
 
 import logging
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from merec.corpora.macro import make_macro_corpus, spell_subject
+from merec.corpora.macro import make_macro_corpus, respell_subjects, spell_subject
+from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
-KINDS = ("macro",)
+KINDS = ("macro", "contrastive")
 
 
-def open_pretraining(kind: str, data: ClipDataModule) -> ClipDataModule:
+@dataclass(frozen=True)
+class PairPool:
+    """How pairs of frames without labels are pretrained on.
+
+    Attributes:
+        batch_size: Pairs per batch; `None` where nothing is known of it.
+        augment: What happens to them.
+    """
+
+    batch_size: int | None
+    augment: Augmentation | None
+
+
+def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDataModule:
     """What `task.pretrain` names beside the samples of `data`, shown like these.
 
     Raises:
@@ -22,7 +37,19 @@ def open_pretraining(kind: str, data: ClipDataModule) -> ClipDataModule:
     """
     if kind not in KINDS:
         raise InputError(f"task.pretrain={kind} is unknown; there is {', '.join(KINDS)}")
-    return data.of(make_macro_corpus(data.corpus))
+    if kind == "macro":
+        return data.of(make_macro_corpus(data.corpus))
+    if data.representation != "views" or data.features is None or pool.batch_size is None:
+        raise InputError(
+            f"task.pretrain=contrastive contrasts two views, but {data.representation} are read here; use "
+            "backbone=dual_view"
+        )
+    pairs = data.features.make_pool(data.corpus)
+    pairs = replace(pairs, index=respell_subjects(pairs.index, data.corpus))
+    augment = pool.augment
+    if augment is not None and data.names[0] == data.names[1]:
+        augment = replace(augment, apart=True)  # of one image, else both views were equal
+    return data.of(pairs, batch_size=pool.batch_size, augment=augment, balanced=False)
 
 
 def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str) -> ClipDataModule:
@@ -33,6 +60,21 @@ def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str)
     """
     rows = np.flatnonzero(mark_others(pretraining.corpus, held_out))
     return pretraining.hold_out(rows, rows[:0], f"{name}, pretraining")
+
+
+def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int) -> ClipDataModule:
+    """The pairs that those folds pretrain on which hold somebody of `held_out` out.
+
+    What is drawn depends on who is missing, not on who asks: folds of subjects of whom there is no pair draw
+    the same.
+
+    Raises:
+        InputError: As `choose_pairs`.
+    """
+    rows = choose_pairs(pool.corpus, held_out, least)
+    missing = sorted(set(pool.subject.tolist()) & set(held_out))
+    name = f"pairs without {', '.join(missing)}" if missing else "pairs of everyone"
+    return pool.hold_out(rows, rows[:0], name)
 
 
 def choose_pairs(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from merec.settings import flatten, shared_settings
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
+
+IDENTITY = ("protocol", "protocol_hash", "result")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,17 @@ class Result:
         return sorted(self.predictions["seed"].unique().tolist())
 
     @property
+    def identity(self) -> dict[str, str]:
+        """The columns with which every CSV row says what it belongs to."""
+        identity = (self.protocol.name, self.protocol.hash, self.name)
+        return dict(zip(IDENTITY, identity, strict=True))
+
+    @property
+    def remark(self) -> str | None:
+        """What its configs say that a reader must know, e.g. `demo scale`."""
+        return _join_remarks(self.runs)
+
+    @property
     def transductive(self) -> bool:
         """Whether any pretraining saw held-out subjects."""
         return any(run.environment.get("transductive", False) for run in self.runs)
@@ -70,11 +84,17 @@ class Result:
 
     def score(self, subset: str = "Full") -> dict[str, Score]:
         """UF1, UAR and accuracy of a subset, each with its interval."""
-        _, counts = self.confusions(subset)
-        return {
-            name: Score(pooled(metric, counts), *percentile_interval(bootstrap(metric, counts)))
-            for name, metric in METRICS.items()
-        }
+        if subset not in self._scores:
+            _, counts = self.confusions(subset)
+            self._scores[subset] = {
+                name: Score(pooled(metric, counts), *percentile_interval(bootstrap(metric, counts)))
+                for name, metric in METRICS.items()
+            }
+        return self._scores[subset]
+
+    @cached_property  # several tables ask, and each answer takes thousands of draws
+    def _scores(self) -> dict[str, dict[str, Score]]:
+        return {}
 
     def score_classes(self, subset: str = "Full") -> dict[str, dict[str, float]]:
         """F1, recall and number of samples of each class, averaged over seeds."""
@@ -165,19 +185,33 @@ def _warn_of_unlike_code(group: list[Run]) -> None:
             )
 
 
+def _join_remarks(runs: list[Run]) -> str | None:
+    """What the configs of runs that are pooled remark, if anything."""
+    return "; ".join(dict.fromkeys(r for run in runs if (r := run.config.get("remark")))) or None
+
+
 def _name_apart(groups: list[list[Run]]) -> list[str]:
-    """The name of each group, with the settings that tell it from others of the same name."""
+    """The name of each group, with its remark if remarks differ, and the settings that tell it apart."""
     names = [group[0].environment["name"] for group in groups]
+    remarks = [_join_remarks(group) for group in groups]
+    if len(set(remarks)) > 1:
+        names = [
+            f"{n}, {remark}" if remark else n for n, remark in zip(names, remarks, strict=True)
+        ]
     all_settings = [flatten(shared_settings(group[0].config)) for group in groups]
-    details = []
+    few, telling = [], []
     for name, mine in zip(names, all_settings, strict=True):
         same = [other for other, n in zip(all_settings, names, strict=True) if n == name]
         keys = [key for key in mine if any(other.get(key) != mine[key] for other in same)]
-        shown = [f"{key.rpartition('.')[2]}={mine[key]}" for key in keys]
-        details.append(list(dict.fromkeys(shown)))
-    for most in (3, None):  # three settings to be short, all of them if that takes two for one
+        keys.sort(key=lambda key: key.count("."))  # what the task does before how its parts do it
+        few.append(_spell_settings(mine, keys)[:3])
+        telling.append(_spell_settings(mine, _keep_telling(keys, same)))
+    for details in (
+        few,
+        telling,
+    ):  # three settings to be short; those it takes if that is two for one
         apart = [
-            f"{name} ({', '.join(detail[:most])})" if detail else name
+            f"{name} ({', '.join(detail)})" if detail else name
             for name, detail in zip(names, details, strict=True)
         ]
         if len(set(apart)) == len(apart):
@@ -185,3 +219,21 @@ def _name_apart(groups: list[list[Run]]) -> list[str]:
     # They differ in what no name shows: the pixels they were trained on, say.
     hashes = ["/".join(h[:8] for h in group[0].configuration if h) for group in groups]
     return [f"{name} [{short}]" for name, short in zip(apart, hashes, strict=True)]
+
+
+def _keep_telling(keys: list[str], same: list[dict[str, Any]]) -> list[str]:
+    """Of settings, in order, those that tell namesakes apart whom the ones before do not."""
+    kept: list[str] = []
+    groups = 1
+    for key in keys:
+        found = len({str([other.get(k) for k in (*kept, key)]) for other in same})
+        if found > groups:
+            kept, groups = [*kept, key], found
+    return kept
+
+
+def _spell_settings(settings: dict[str, Any], keys: list[str]) -> list[str]:
+    """Settings as one types them: `pretrain=None` beside `freeze=none` would be a riddle."""
+    values = {key: "null" if settings[key] is None else settings[key] for key in keys}
+    shown = [f"{key.rpartition('.')[2]}={value}" for key, value in values.items()]
+    return list(dict.fromkeys(shown))

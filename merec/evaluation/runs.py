@@ -70,6 +70,26 @@ class Run:
                     found[number] = Epochs(**{key: arrays[key] for key in arrays.files})
         return found
 
+    def read_pairs(self) -> pd.DataFrame | None:
+        """The pool of pairs it was pretrained on: `sample_id`, `subject`, `intensity`, `kept`; if it was.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        file = self.folder / "pairs.csv"
+        if not file.exists():
+            return None
+        try:
+            text = dict.fromkeys(("sample_id", "subject"), str)
+            table = pd.read_csv(file, dtype=text, keep_default_na=False)
+            return table[["sample_id", "subject", "intensity", "kept"]].astype(
+                {"intensity": float, "kept": bool}
+            )
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"{file} is damaged ({error}); run the command of its folder again in a new one"
+            ) from error
+
     def read_table(self, name: str) -> pd.DataFrame:
         """A small table that folds wrote beside their predictions, with their `seed` and `fold`.
 

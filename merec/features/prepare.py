@@ -273,6 +273,12 @@ def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
     return "fused" if has_depth and corpus.camera else "rgb"
 
 
+def list_shown(modality: str) -> list[tuple[str, str]]:
+    """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
+    modalities = MODALITIES if modality == "fused" else ("rgb",)
+    return [(kind, each) for kind in REPRESENTATIONS for each in modalities]
+
+
 def _locate(frames: Frames, numbers: tuple[int, int]) -> tuple[Path, Path]:
     return frames.path(numbers[0]), frames.path(numbers[1])
 

@@ -10,7 +10,7 @@ from typing import Literal
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -92,7 +92,8 @@ def draw_bars(scores: pd.DataFrame) -> Figure:
         scores: See `tables.score_results`.
     """
     subsets, results = scores["subset"].unique(), scores["result"].unique()
-    height = 0.34 * len(results) + 0.5
+    names = [wrap(name, 30) for name in results]
+    height = measure_row(names, 0.34) * len(results) + 0.5
     figure = Figure(figsize=(11, height * len(subsets) + 0.5), layout="constrained")
     grid = figure.subplots(len(subsets), 2, squeeze=False, sharex=True)
     for row, subset in zip(grid, subsets, strict=True):
@@ -101,7 +102,7 @@ def draw_bars(scores: pd.DataFrame) -> Figure:
             _draw_bars_of(axes, table, metric)
             axes.set_yticks(
                 range(len(results)),
-                [wrap(name, 30) for name in results] if axes is row[0] else [],
+                names if axes is row[0] else [],
                 fontsize=SMALL,
             )
             title = f"{name_subset(subset)} (n = {table['samples'].iloc[0]}): {metric.upper()}"
@@ -112,17 +113,15 @@ def draw_bars(scores: pd.DataFrame) -> Figure:
 def _draw_bars_of(axes: Axes, table: pd.DataFrame, metric: str) -> None:
     """One horizontal bar per row of `table`, with its interval and its value."""
     place, value = np.arange(len(table)), table[metric].to_numpy()
-    low, high = table[f"{metric}_low"].to_numpy(), table[f"{metric}_high"].to_numpy()
     colours = [COLOURS[i % (len(COLOURS) - 1)] for i in place]
     axes.barh(place, value, color=colours, height=0.66, alpha=0.85)
-    # A percentile interval need not hold the value it belongs to; an error bar must not turn round.
-    reach = np.clip([value - low, high - value], 0, None)
+    reach = measure_reach(table, metric)
     axes.errorbar(value, place, xerr=reach, fmt="none", ecolor="black", elinewidth=1.1, capsize=2.5)
     for y, x in enumerate(value.tolist()):
         axes.text(0.012, y, format_number(x, 3), va="center", fontsize=SMALL, bbox=_LABEL_BOX)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(table) - 0.5, -0.5)
-    _tidy(axes, "x")
+    tidy(axes, "x")
 
 
 _LABEL_BOX = {"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}
@@ -145,8 +144,7 @@ def draw_subjects(subjects: pd.DataFrame) -> Figure:
     cell = 0.31  # inch; blocks of unlike length keep cells of one size
     names = [wrap(name, 26) for name in mean.columns]
     margin = 0.35 + 0.062 * max(len(line) for name in names for line in name.split("\n"))
-    row_height = 0.13 * max(name.count("\n") + 1 for name in names) + 0.18
-    tall = row_height * len(names)
+    tall = (measure_row(names, 0.0) + 0.13) * len(names)
     width, gap = margin + widest * cell + 0.1, 1.05
     height = len(blocks) * (tall + gap) + 0.1
     figure = Figure(figsize=(width, height))
@@ -207,7 +205,7 @@ def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
         axes.plot(epoch, median, color=COLOURS[0], label="training: median and 10–90 % of folds")
         axes.set_xlabel("epoch", fontsize=MEDIUM)
         axes.margins(x=0)
-        _tidy(axes, "y")
+        tidy(axes, "y")
     accuracy.plot(
         epoch,
         curves["held_out_accuracy"],
@@ -242,7 +240,9 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
         optimism: See `tables.read_optimism`; at least one row.
     """
     mean = optimism.groupby("result", sort=False).mean(numeric_only=True)
-    figure = Figure(figsize=(11, 0.5 * len(mean) + 1.3), layout="constrained")
+    names = [wrap(name, 30) for name in mean.index]
+    height = measure_row(names, 0.5) * len(mean) + 1.3
+    figure = Figure(figsize=(11, height), layout="constrained")
     place = np.arange(len(mean))
     panels = figure.subplots(1, 2, sharex=True)
     for axes, metric in zip(panels, ("uf1", "uar"), strict=True):
@@ -262,12 +262,11 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
             for y, x in zip(place, mean[f"{name}_{metric}"], strict=True):
                 text = format_number(x, 3)
                 axes.text(x, y + dy, text, ha="center", va="center", fontsize=SMALL, color=colour)
-        names = [wrap(name, 30) for name in mean.index] if axes is panels[0] else []
-        axes.set_yticks(place, names, fontsize=SMALL)
+        axes.set_yticks(place, names if axes is panels[0] else [], fontsize=SMALL)
         axes.set_ylim(len(mean) - 0.4, -0.6)
         axes.set_xlim(0, 1)
         axes.set_title(metric.upper(), fontsize=MEDIUM, loc="left")
-        _tidy(axes, "x")
+        tidy(axes, "x")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False
@@ -275,7 +274,19 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
     return figure
 
 
-def _tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
+def measure_row(names: Sequence[str], least: float) -> float:
+    """How high a row must be (inches) for the longest of wrapped names not to touch its neighbours."""
+    return max(least, 0.13 * max(name.count("\n") + 1 for name in names) + 0.05)
+
+
+def measure_reach(scores: pd.DataFrame, metric: str) -> Float[np.ndarray, "2 rows"]:
+    """How far the intervals of scores reach below and above them, as error bars want it."""
+    value, low, high = (scores[f"{metric}{end}"].to_numpy() for end in ("", "_low", "_high"))
+    # A percentile interval need not hold the value it belongs to; an error bar must not turn round.
+    return np.clip([value - low, high - value], 0, None)
+
+
+def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
     """Few lines, small figures, a faint grid across the values."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)

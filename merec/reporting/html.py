@@ -16,11 +16,13 @@ from merec.reporting import figures
 from merec.reporting.curves import read_curves
 from merec.reporting.notation import (
     NOTHING,
+    describe_remarks,
     describe_results,
     format_list,
     format_number,
     name_subset,
 )
+from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.published import SOURCES
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
 from merec.reporting.tables import (
@@ -32,6 +34,7 @@ from merec.reporting.tables import (
     lay_out_scores,
     lay_out_subjects,
 )
+from merec.reporting.threshold import draw_pools, draw_studies, lay_out_thresholds
 
 
 def write_page(summary: Summary, published: bool) -> str:
@@ -49,6 +52,8 @@ def write_page(summary: Summary, published: bool) -> str:
         "What was run": _write_runs(summary.results),
         "Scores": _write_table(lay_out_scores(summary)),
         "Honest and best epoch on test": _write_optimism(summary),
+        "What pretraining brings": _write_pretraining(summary),
+        "Threshold of intensity": _write_thresholds(summary),
         "Data sets": _write_bars(summary),
         "Confusion matrices": "".join(map(_write_confusion, summary.results)),
         "Classes": _write_table(lay_out_classes(summary)),
@@ -60,9 +65,11 @@ def write_page(summary: Summary, published: bool) -> str:
     sections = {title: body for title, body in sections.items() if body}
     anchors = {title: title.lower().replace(" ", "-") for title in sections}
     protocol = summary.results[0].protocol
+    remarks = describe_remarks(summary.results)
     template = files("merec.reporting").joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=escape(f"Leave-one-subject-out on {protocol.name}"),
+        remark=f'\n<p class="remark">{escape(remarks)}</p>' if remarks else "",
         lead=escape(describe_results(summary.results)),
         contents=" ".join(f'<a href="#{anchors[title]}">{title}</a>' for title in sections),
         sections="\n".join(
@@ -149,6 +156,25 @@ def _write_optimism(summary: Summary) -> str:
         figures.draw_optimism(summary.optimism), alt, "Mean over seeds.", "optimism"
     )
     return text + picture + _write_table(lay_out_optimism(summary))
+
+
+def _write_pretraining(summary: Summary) -> str:
+    """The table, and sentences to quote; nothing where there is nothing to compare."""
+    table = lay_out_pretraining(summary)
+    if table is None:
+        return ""
+    quotes = "".join(f"<li>{escape(sentence)}</li>" for sentence in quote_pretraining(summary))
+    return f"{_write_table(table)}<p>To quote:</p><ul>{quotes}</ul>"
+
+
+def _write_thresholds(summary: Summary) -> str:
+    """Score against threshold, what it kept of each pool, and a table; nothing without pairs."""
+    table = lay_out_thresholds(summary)
+    if table is None:
+        return ""
+    drawn = [*draw_studies(summary), *draw_pools(summary)]
+    pictures = [_write_figure(*each, f"threshold-{number}") for number, each in enumerate(drawn)]
+    return "".join([*pictures, _write_table(table)])
 
 
 def _write_bars(summary: Summary) -> str:

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
+import pandas as pd
+
 from merec.evaluation.results import Result
 
 NOTHING = "–"
@@ -28,6 +30,12 @@ def format_difference(value: float, digits: int = 4) -> str:
     """Write a difference with its sign: `+.0487`."""
     text = format_number(value, digits)
     return text if text.startswith("−") or float(text) == 0 else f"+{text}"
+
+
+def format_change(row: pd.Series) -> str:
+    """Write the `difference` of a row of `compare_results` with its interval."""
+    low, high = format_difference(row["low"], 3), format_difference(row["high"], 3)
+    return f"{format_difference(row['difference'])} [{low}, {high}]"
 
 
 def format_p(p: float, draws: int) -> str:
@@ -58,8 +66,20 @@ def make_slugs(names: Sequence[str]) -> list[str]:
     return slugs
 
 
+def describe_remarks(results: Sequence[Result]) -> str:
+    """Say what must be known of results: `demo scale`, or of which ones; empty if nothing must."""
+    by_remark: dict[str | None, list[str]] = {}
+    for result in results:
+        by_remark.setdefault(result.remark, []).append(result.name)
+    if len(by_remark) == 1:
+        return next(iter(by_remark)) or ""
+    return "; ".join(
+        f"{remark} for {format_list(who)}" for remark, who in by_remark.items() if remark
+    )
+
+
 def describe_results(results: Sequence[Result]) -> str:
-    """Say what a table stands on: protocol, seeds, and whether any pretraining was transductive."""
+    """Say what a table stands on: protocol, seeds, whether any pretraining was transductive, remarks."""
     protocol = results[0].protocol
     by_seeds: dict[str, list[str]] = {}
     for result in results:
@@ -72,8 +92,9 @@ def describe_results(results: Sequence[Result]) -> str:
         )
     guilty = [result.name for result in results if result.transductive]
     pretraining = f"YES for {', '.join(guilty)}" if guilty else "no"
+    remarks = describe_remarks(results)
     return (
         f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
         f"{protocol.subjects} subjects, {len(protocol.classes)} classes); {seeds}; "
-        f"transductive pretraining: {pretraining}."
+        f"transductive pretraining: {pretraining}." + (f" Remark: {remarks}." if remarks else "")
     )

@@ -13,6 +13,7 @@ from merec.files import atomic, write_text
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
 from merec.reporting.notation import make_slugs
+from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.tables import (
     Summary,
     lay_out_classes,
@@ -23,6 +24,7 @@ from merec.reporting.tables import (
     pool_predictions,
     summarize,
 )
+from merec.reporting.threshold import lay_out_thresholds
 
 
 def write_report(
@@ -35,8 +37,8 @@ def write_report(
     Args:
         paths: Run folders, or folders that hold some; all of one protocol.
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
-            (scores), `classes.csv`, `subjects.csv`, `optimism.csv` and `predictions.csv`; on
-            MEGC2019 the challenge's logs in `megc2019-log/`.
+            (scores), `classes.csv`, `subjects.csv`, `optimism.csv`, `pretraining.csv`,
+            `threshold.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
 
@@ -52,6 +54,11 @@ def write_report(
     beside = lay_out_published(summary) if published else None
     if beside is not None:
         tables["published"] = beside
+    brought, thresholds = lay_out_pretraining(summary), lay_out_thresholds(summary)
+    if brought is not None:
+        tables["pretraining"] = brought
+    if thresholds is not None:
+        tables["threshold"] = thresholds
     page = write_page(summary, published)
 
     _write_raw(summary, out)
@@ -77,8 +84,10 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "classes": summary.classes,
         "subjects": summary.subjects,
         "predictions": pool_predictions(summary.results),
-        # Without rows where no epochs were recorded: an older report's must not stay behind.
+        # Without rows where there is nothing to say: an older report's must not stay behind.
         "optimism": summary.optimism,
+        "pretraining": summary.pretraining,
+        "threshold": summary.thresholds,
     }
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:

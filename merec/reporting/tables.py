@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.metrics import METRICS
-from merec.evaluation.results import Result
+from merec.evaluation.pretraining import compare_starts
+from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.statistics import DRAWS
+from merec.evaluation.threshold import read_thresholds
 from merec.reporting.notation import (
     NOTHING,
     describe_results,
@@ -66,6 +68,8 @@ class Summary:
         classes: See `score_classes`.
         subjects: See `score_subjects`.
         optimism: See `read_optimism`.
+        pretraining: See `compare_starts`.
+        thresholds: See `read_thresholds`.
     """
 
     results: list[Result]
@@ -73,6 +77,8 @@ class Summary:
     classes: pd.DataFrame
     subjects: pd.DataFrame
     optimism: pd.DataFrame
+    pretraining: pd.DataFrame
+    thresholds: pd.DataFrame
 
 
 def summarize(results: Sequence[Result]) -> Summary:
@@ -84,6 +90,8 @@ def summarize(results: Sequence[Result]) -> Summary:
         score_classes(results),
         score_subjects(results),
         optimism,
+        compare_starts(results),
+        read_thresholds(results),
     )
 
 
@@ -105,9 +113,9 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
                 for name in READINGS
                 for metric, value in zip(("uf1", "uar"), getattr(reading, name), strict=True)
             }
-            rows.append(_identify(result) | {"seed": seed, "epochs": reading.epochs} | scores)
+            rows.append(result.identity | {"seed": seed, "epochs": reading.epochs} | scores)
     columns = [f"{name}_{metric}" for name in READINGS for metric in ("uf1", "uar")]
-    return pd.DataFrame(rows, columns=[*_IDENTITY, "seed", "epochs", *columns])
+    return pd.DataFrame(rows, columns=[*IDENTITY, "seed", "epochs", *columns])
 
 
 def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +136,7 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
     rows = []
     for result in results:
         for subset, predictions in result.subsets.items():
-            row = _identify(result) | {
+            row = result.identity | {
                 "subset": subset,
                 "samples": predictions["sample_id"].nunique(),
                 "subjects": predictions["subject"].nunique(),
@@ -154,7 +162,7 @@ def score_classes(results: Sequence[Result]) -> pd.DataFrame:
     for result in results:
         for subset in result.subsets:
             for name, scores in result.score_classes(subset).items():
-                rows.append(_identify(result) | {"subset": subset, "class": name} | scores)
+                rows.append(result.identity | {"subset": subset, "class": name} | scores)
     return pd.DataFrame(rows)
 
 
@@ -169,7 +177,7 @@ def score_subjects(results: Sequence[Result]) -> pd.DataFrame:
         table = table.assign(correct=(table["label"] == table["predicted"]).astype(int))
         by = table.groupby(["seed", "corpus", "subject", "fold"], as_index=False)
         counted = by.agg(samples=("correct", "size"), correct=("correct", "sum"))
-        for place, (name, value) in enumerate(_identify(result).items()):
+        for place, (name, value) in enumerate(result.identity.items()):
             counted.insert(place, name, value)
         rows.append(counted.assign(accuracy=counted["correct"] / counted["samples"]))
     return pd.concat(rows, ignore_index=True)
@@ -181,15 +189,6 @@ def pool_predictions(results: Sequence[Result]) -> pd.DataFrame:
     for result, table in zip(results, tables, strict=True):
         table.insert(0, "result", result.name)
     return pd.concat(tables, ignore_index=True)
-
-
-_IDENTITY = ("protocol", "protocol_hash", "result")
-
-
-def _identify(result: Result) -> dict[str, str]:
-    """The columns with which every CSV row says what it belongs to."""
-    identity = (result.protocol.name, result.protocol.hash, result.name)
-    return dict(zip(_IDENTITY, identity, strict=True))
 
 
 def lay_out_scores(summary: Summary) -> Table:

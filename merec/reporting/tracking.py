@@ -8,10 +8,12 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
+from merec.evaluation.threshold import count_pairs, read_pairs
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import draw_confusion, draw_learning_curves
 from merec.reporting.regions import draw_adjacency, draw_importance
 from merec.reporting.tables import read_optimism, score_subjects
+from merec.reporting.threshold import draw_intensities
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ MOST_POINTS = 200  # of a learning curve; more would drown the page
 
 
 def flatten_scores(result: Result) -> dict[str, float]:
-    """One flat row: UF1, UAR, accuracy with intervals, Full and by data set, and the optimism gap."""
+    """One flat row: scores with intervals, Full and by data set, the optimism gap, and pairs kept."""
     flat: dict[str, float] = {}
     for subset in result.subsets:
         prefix = "" if subset == "Full" else f"{subset}/"
@@ -31,6 +33,9 @@ def flatten_scores(result: Result) -> dict[str, float]:
         for name in ("best_epoch_uf1", "best_common_epoch_uf1", "random_guess_uf1"):
             flat[f"optimism/{name}"] = float(readings[name].mean())
         flat["optimism/gap_uf1"] = flat["optimism/best_epoch_uf1"] - flat["uf1"]
+    pairs = read_pairs(result)
+    if pairs is not None:
+        flat |= {f"pairs/{name}": float(count) for name, count in count_pairs(pairs).items()}
     return flat
 
 
@@ -76,6 +81,8 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
         strength = explanation.average_adjacency()
         if strength is not None:
             shown["region_adjacency"] = wandb.Image(draw_adjacency(strength, result.name))
+    if "pairs/kept" in flat:
+        shown["pair_intensities"] = wandb.Image(draw_intensities(result))
     shown["subjects"] = wandb.Table(dataframe=score_subjects([result]))
     shown["predictions"] = wandb.Table(dataframe=result.predictions)
     run.log(shown)

@@ -1,6 +1,7 @@
 """Name the emotion: the LightningModule that every fold trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from textwrap import shorten
 from typing import Any
 
 import pytorch_lightning as pl
@@ -28,6 +29,7 @@ class Finetune(pl.LightningModule):
         class_counts: Training samples of each class.
         seed: Seed of the run.
         held_out: Name of the held-out subject; with seed and epoch it seeds dropout.
+        freeze: `encoder` trains only what the backbone calls `fresh`, its head (a linear probe); `none` all.
     """
 
     def __init__(
@@ -40,8 +42,19 @@ class Finetune(pl.LightningModule):
         class_counts: Tensor,
         seed: int,
         held_out: str,
+        freeze: str,
     ):
         super().__init__()
+        check_freeze(type(backbone), freeze)
+        self.frozen: list[nn.Module] = []
+        if freeze == "encoder":
+            self.frozen = [
+                each
+                for name, each in backbone.named_children()
+                if name not in getattr(backbone, "fresh", ())
+            ]
+        for module in self.frozen:
+            module.requires_grad_(False)
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
         self.loss, self.seed, self.held_out = loss, seed, held_out
         counts = class_counts.float().clamp_min(1)
@@ -54,6 +67,8 @@ class Finetune(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed dropout by (seed, held-out subject, epoch), so that resumed runs give the same."""
         torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "dropout"))
+        for module in self.frozen:  # keeps the statistics of its norms
+            module.eval()
 
     def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
         """The loss, and how many samples were named rightly; `RecordEpochs` adds both up."""
@@ -68,14 +83,35 @@ class Finetune(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser, with its schedule if there is one."""
-        optimizer = self.optimizer(self.parameters())
-        if self.scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+        return pair_up(self.optimizer, self.scheduler, self.parameters())
+
+
+def pair_up(
+    optimizer: Optimizer, scheduler: Scheduler | None, parameters: Iterable[nn.Parameter]
+) -> Any:
+    """What Lightning takes: an optimiser of those parameters that are trained, and its schedule if any."""
+    made = optimizer([value for value in parameters if value.requires_grad])
+    if scheduler is None:
+        return made
+    return {"optimizer": made, "lr_scheduler": scheduler(made)}
+
+
+def check_freeze(backbone: Any, freeze: str) -> None:
+    """Refuse to freeze what there is not.
+
+    Raises:
+        InputError: With what can be chosen.
+    """
+    fresh = getattr(backbone, "fresh", ())
+    if freeze != "none" and (freeze != "encoder" or not fresh):
+        others = " or encoder" if fresh else ", for it does not say what its head is"
+        raise InputError(
+            f"task.freeze={freeze} is not possible with {backbone.__name__}; choose none{others}"
+        )
 
 
 def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Start a backbone from a merec checkpoint's weights.
+    """Start a backbone from a merec checkpoint's weights; one that was pretrained by contrast has no head.
 
     Raises:
         InputError: If the checkpoint is of another backbone, size or number of classes.
@@ -84,10 +120,14 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> 
     own = {
         key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
     }
+    fresh = tuple(f"{name}." for name in getattr(backbone, "fresh", ()))
+    if fresh and not any(key.startswith(fresh) for key in own):
+        started = backbone.state_dict()
+        own |= {key: value for key, value in started.items() if key.startswith(fresh)}
     try:
         backbone.load_state_dict(own)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = shorten(" ".join(str(error).split()), 300)  # it lists every weight
         raise InputError(
             f"{source} does not fit {type(backbone).__name__} ({reason}); train with the backbone, "
             "channels and classes it was saved from"

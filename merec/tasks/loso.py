@@ -61,6 +61,7 @@ class LeaveOneSubjectOut(FoldTrainer):
             return outcome
 
         corpus = self.datamodule.corpus
+        self.write_pairs(folder)
         run_folds(self.chosen, corpus, self.seed, folder, "leave one subject out", train, logger)
 
     def _choose_epochs(self, fold: Fold, progress: FoldProgress) -> int:
@@ -109,6 +110,7 @@ class FinetuneOnce(FoldTrainer):
             return self.train_fold(data, folder, progress.finish_epoch, logger=logger or False)
 
         data, corpus = self.hold_out(), self.datamodule.corpus
+        self.write_pairs(folder)
         if self.chosen:
             run_folds(self.chosen, corpus, self.seed, folder, "finetune", train, None)
         elif not (folder / "checkpoint.ckpt").exists():

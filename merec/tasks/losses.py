@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import nll_loss
+from torch.nn.functional import nll_loss, normalize
 
 from merec.types import InputError
 
@@ -30,3 +30,18 @@ def focal_loss(
     # Where p rounds to 1, the slope of a power below 1 would be infinite.
     miss = (-log_p.expm1()).clamp_min(torch.finfo(log_p.dtype).tiny)
     return nll_loss(miss**gamma * log_p, label, weight=weight)
+
+
+def cosine_loss(
+    logits: Float[Tensor, "batch classes"],
+    label: Int[Tensor, " batch"],
+    weight: Float[Tensor, " classes"],
+) -> Float[Tensor, ""]:
+    """One less the cosine of the angle between the logits and the axis of the class, 0 to 2.
+
+    Barz and Denzler, Deep Learning on Small Datasets without Pre-Training using Cosine Loss (WACV 2020). The
+    mean is weighted as that of torch's `cross_entropy`. How long the logits are is left open, so their
+    softmax tells which class is likeliest, but not how likely.
+    """
+    # Without a least length, the slope would have no bound where all logits are near 0.
+    return 1 + nll_loss(normalize(logits, eps=1e-3), label, weight=weight)

@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import Logger
 from merec.files import atomic
 from merec.tasks.loso import FinetuneOnce
 from merec.tasks.progress import FoldProgress
+from merec.tasks.training import add_config
 from merec.types import InputError
 
 
@@ -19,7 +20,7 @@ class Pretrain(FinetuneOnce):
     def __post_init__(self) -> None:
         if self.pretrain is None:
             raise InputError(
-                "task=pretrain needs something to pretrain on; set task.pretrain=macro"
+                "task=pretrain needs something to pretrain on; set task.pretrain=macro or contrastive"
             )
         super().__post_init__()
 
@@ -29,13 +30,19 @@ class Pretrain(FinetuneOnce):
         if file.exists():
             return
         data = self.hold_out()
-        others = self._hold_out_others(data)
+        others = self._hold_out_others(data, data.test_rows)
         assert others is not None
+        self.write_pairs(folder)
         with FoldProgress("pretrain", 1, 0) as progress:
             progress.start_fold(data.held_out)
-            backbone = self._start(data, data.test_rows)
-            task, _, _ = self._train(
-                backbone, others, progress.finish_epoch, logger or False, self.pretrain_epochs
-            )
+            report = progress.finish_epoch
+            if self.pretrain == "contrastive":
+                found, _ = self.find_encoder(others, data.test_rows, report, logger or False)
+            else:
+                backbone = self._start(data, data.test_rows)
+                task, _, _ = self._train(
+                    backbone, others, "none", report, logger or False, self.pretrain_epochs
+                )
+                found = self._pack(task, [others])
         with atomic(file) as part:
-            torch.save(self._pack(task, [others], folder), part)
+            torch.save(add_config(found, folder), part)

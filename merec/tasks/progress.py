@@ -1,6 +1,7 @@
 """How far a sweep is: bars over folds and epochs on a terminal, ten lines in a log file."""
 
 import logging
+from multiprocessing import current_process
 from types import TracebackType
 
 from rich.console import Console
@@ -26,9 +27,13 @@ class FoldProgress:
     """
 
     def __init__(self, title: str, folds: int, done: int):
-        self.title, self.folds, self.done = title, folds, done
+        worker = current_process().name
+        alone = worker == "MainProcess"
+        self.title = title if alone else f"{worker}, {title}"
+        self.folds, self.done = folds, done
         console = Console(stderr=True)
-        self.quiet = not console.is_terminal
+        # Several jobs of a multirun at once would draw over each other.
+        self.quiet = not console.is_terminal or not alone
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -1,7 +1,9 @@
 """How one fold is trained: start, pretrain, finetune, predict, and whom its weights have seen."""
 
 import copy
-from collections.abc import Callable, Sequence
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,17 +16,30 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from merec.datamodules import ClipDataModule, hold_out_others, open_pretraining
+from merec.datamodules import (
+    ClipDataModule,
+    PairPool,
+    hold_out_others,
+    hold_out_pairs,
+    open_pretraining,
+)
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
+from merec.files import atomic
 from merec.seeding import derive_seed
+from merec.tasks.contrast import ContrastSettings
+from merec.tasks.contrastive import Contrastive
+from merec.tasks.encoders import group_subjects, locate_encoder
 from merec.tasks.explain import explain
-from merec.tasks.finetune import Finetune, load_weights
+from merec.tasks.finetune import Finetune, check_freeze, load_weights
 from merec.tasks.folds import Outcome
 from merec.tasks.recording import RecordEpochs
 from merec.types import InputError
 
+log = logging.getLogger(__name__)
+
 OnEpoch = Callable[[int, int], None]
+_WATCHES = ("callbacks", "logger")  # of a trainer: what does not decide its weights
 
 
 @dataclass
@@ -38,10 +53,21 @@ class FoldTrainer:
         finetune: Factory of the LightningModule around it.
         trainer: Factory of a fresh Lightning trainer.
         seed: Seed of initial weights, batches and dropout.
+        freeze: `encoder` finetunes the head alone, `none` everything.
         weights: Checkpoint to start from, or `None` to start at random.
-        transductive: Allow `weights` that saw the held-out subject; every table then says so.
-        pretrain: What the network is first trained on inside each fold, e.g. `macro`; `None` for nothing.
+        transductive: Allow `weights` that saw the held-out subject, and pretrain one encoder by contrast for
+            all folds, on everyone; every table then says so.
+        pretrain: What the network is first trained on inside each fold: `macro`, `contrastive`; `None` for
+            nothing.
         pretrain_epochs: For how long; `None` for the trainer's number of epochs.
+        pretrain_groups: Into how many groups of subjects the folds are put that share an encoder, which saw
+            none of them; `None` for one encoder per fold.
+        least_intensity: Pairs that show less are not contrasted (τ of Li et al. 2025, whose value is not
+            published); in units of the pool's estimator.
+        pool: How `contrastive` draws pairs.
+        contrast: How views are contrasted.
+        legacy: Defects of released code that the other settings refer to.
+        contrastive: Factory of the LightningModule that does it.
     """
 
     datamodule: ClipDataModule
@@ -49,20 +75,32 @@ class FoldTrainer:
     finetune: Callable[..., Finetune]
     trainer: Callable[..., pl.Trainer]
     seed: int
+    freeze: str
     weights: str | None
     transductive: bool
     pretrain: str | None
     pretrain_epochs: int | None
+    pretrain_groups: int | None
+    least_intensity: float | int
+    pool: PairPool
+    contrast: ContrastSettings
+    legacy: Mapping[str, bool]
+    contrastive: Callable[..., Contrastive]
 
     def __post_init__(self) -> None:
-        backbone, given = getattr(self.backbone, "func", None), self.datamodule.representation
+        backbone = getattr(self.backbone, "func", self.backbone)
+        given = self.datamodule.representation
         reads = getattr(backbone, "reads", given)
         if reads != given:
             raise InputError(
                 f"{getattr(backbone, '__name__', backbone)} reads {reads}, but datamodule.representation="
                 f"{given}; leave that to the backbone's recipe"
             )
-        try:  # once, before anything is written: each fold would say the same
+        check_freeze(backbone, self.freeze)
+        # Once, before anything is written: each fold would say the same.
+        classes = len(self.datamodule.corpus.protocol.classes)
+        self.backbone(in_channels=self.datamodule.in_channels, num_classes=classes)
+        try:
             self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
@@ -77,9 +115,15 @@ class FoldTrainer:
                 f"task.pretrain_epochs={self.pretrain_epochs}, but it is 1 at least; task.pretrain=null "
                 "pretrains on nothing"
             )
+        self.groups = group_subjects(self.datamodule.subject.tolist(), self.pretrain_groups)
         self.pretraining = None
         if self.pretrain is not None:  # last, for it may take minutes
-            self.pretraining = open_pretraining(self.pretrain, self.datamodule)
+            others = open_pretraining(self.pretrain, self.datamodule, self.pool)
+            self.pretraining = others
+            if self.pretrain == "contrastive":
+                for subjects in [[]] if self.transductive else self.groups.values():
+                    pairs = hold_out_pairs(others, subjects, self.least_intensity)
+                    self.contrast.check_pool(len(pairs.train_rows))
 
     def fit(
         self,
@@ -91,14 +135,74 @@ class FoldTrainer:
     ) -> tuple[Finetune, pl.Trainer, Epochs]:
         """Train a fresh network on `data.train_rows`, watching `data.test_rows`.
 
-        `weights` to start from must not have seen the subjects of `unseen`: those watched, unless
-        told otherwise. What it is pretrained on shows neither them nor those watched.
+        `weights` to start from, and encoders pretrained without labels, must not have seen the subjects of
+        `unseen`: those watched, unless told otherwise. What is pretrained on by its labels shows neither them
+        nor those watched.
         """
-        backbone = self._start(data, data.test_rows if unseen is None else unseen)
+        unseen = data.test_rows if unseen is None else unseen
+        backbone = self._start(data, unseen)
         others = self._hold_out_others(data, unseen)
-        if others is not None:
-            self._train(backbone, others, on_epoch, max_epochs=self.pretrain_epochs)
-        return self._train(backbone, data, on_epoch, logger, max_epochs)
+        if others is not None and self.pretrain == "contrastive":
+            encoder, source = self.find_encoder(others, unseen, on_epoch)
+            load_weights(backbone, encoder["state_dict"], str(source))
+        elif others is not None:
+            self._train(backbone, others, "none", on_epoch, max_epochs=self.pretrain_epochs)
+        return self._train(backbone, data, self.freeze, on_epoch, logger, max_epochs)
+
+    def find_encoder(
+        self,
+        pairs: ClipDataModule,
+        unseen: Int[np.ndarray, " unseen"],
+        on_epoch: OnEpoch,
+        logger: Logger | Literal[False] = False,
+    ) -> tuple[dict[str, Any], Path]:
+        """The checkpoint of an encoder pretrained on `pairs`, and where it lies; trained unless it is there.
+
+        Raises:
+            InputError: If it has seen a subject of `unseen` after all.
+        """
+        settings = {
+            "backbone": self.backbone,
+            "contrast": self.contrast,
+            "contrastive": self.contrastive,
+            "trainer": self._describe_trainer(),
+            "epochs": self.pretrain_epochs,
+            "seed": self.seed,
+            "weights": self.weights and hashlib.sha256(Path(self.weights).read_bytes()).hexdigest(),
+        }
+        file = locate_encoder(settings, pairs)
+        if not file.exists():
+            names = pairs.sample_id[pairs.train_rows]
+            log.info("pretraining on %d %s", len(names), pairs.held_out)
+            backbone = self._start(pairs, unseen)
+            task = self.contrastive(
+                backbone=backbone,
+                settings=self.contrast,
+                sample_id=names,
+                seed=self.seed,
+                held_out=pairs.held_out,
+            )
+            _, epochs = self._fit(task, pairs, on_epoch, logger, self.pretrain_epochs)
+            log.info(
+                "of these %.0f %% are told from the others after %d epochs, at a loss of %.3f",
+                *(100 * epochs.train_accuracy[-1], len(epochs.train_loss), epochs.train_loss[-1]),
+            )
+            packed = self._pack(task, [pairs])
+            fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
+            packed["state_dict"] = {  # what is fresh has learnt nothing
+                name: value
+                for name, value in packed["state_dict"].items()
+                if not name.startswith(fresh)
+            }
+            with atomic(file) as part:
+                torch.save(packed, part)
+        encoder = read_checkpoint(file)
+        self._assert_never_saw(encoder, unseen, file)
+        return encoder, file
+
+    def _describe_trainer(self) -> dict[str, Any]:
+        settings = getattr(self.trainer, "keywords", {})
+        return {name: value for name, value in settings.items() if name not in _WATCHES}
 
     def _start(self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]) -> nn.Module:
         """A fresh backbone, at random or with `weights`."""
@@ -106,23 +210,31 @@ class FoldTrainer:
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
         backbone = self.backbone(in_channels=data.in_channels, num_classes=classes)
         if self.weights:
-            self._load_weights(backbone, unseen)
+            checkpoint = self._read_weights()
+            self._assert_never_saw(checkpoint, unseen, Path(self.weights))
+            load_weights(backbone, checkpoint["state_dict"], self.weights)
         return backbone
 
     def _hold_out_others(
-        self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"] | None = None
+        self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]
     ) -> ClipDataModule | None:
-        """What is pretrained on before `data`, if anything: nobody watched there, nor of `unseen`."""
+        """What is pretrained on before `data`, if anything: without `unseen`, nor the watched by labels."""
         if self.pretraining is None:
             return None
-        rows = data.test_rows if unseen is None else np.union1d(data.test_rows, unseen)
-        subjects = np.unique(data.subject[rows]).tolist()
-        return hold_out_others(self.pretraining, subjects, data.held_out)
+        if self.pretrain == "contrastive":
+            alone = [] if self.transductive else np.unique(data.subject[unseen]).tolist()
+            together = sorted({name for subject in alone for name in self.groups[subject]})
+            return hold_out_pairs(self.pretraining, together, self.least_intensity)
+        rows = np.union1d(data.test_rows, unseen)
+        return hold_out_others(
+            self.pretraining, np.unique(data.subject[rows]).tolist(), data.held_out
+        )
 
     def _train(
         self,
         backbone: nn.Module,
         data: ClipDataModule,
+        freeze: str,
         on_epoch: OnEpoch,
         logger: Logger | Literal[False] = False,
         max_epochs: int | None = None,
@@ -134,7 +246,19 @@ class FoldTrainer:
             class_counts=torch.bincount(data.label[data.train_rows], minlength=classes),
             seed=self.seed,
             held_out=data.held_out,
+            freeze=freeze,
         )
+        return task, *self._fit(task, data, on_epoch, logger, max_epochs)
+
+    def _fit(
+        self,
+        task: pl.LightningModule,
+        data: ClipDataModule,
+        on_epoch: OnEpoch,
+        logger: Logger | Literal[False],
+        max_epochs: int | None,
+    ) -> tuple[pl.Trainer, Epochs]:
+        """Train a task on `data`, in a trainer of its own."""
         record = RecordEpochs(list(data.predict_dataloader()), on_epoch)
         # Callbacks from the config have state: each fold gets its own.
         given = copy.deepcopy(getattr(self.trainer, "keywords", {}).get("callbacks") or [])
@@ -143,47 +267,44 @@ class FoldTrainer:
         trainer.fit(task, datamodule=data)
         if trainer.interrupted:  # some versions swallow Ctrl-C; half a fold must not be written
             raise KeyboardInterrupt
-        return task, trainer, record.to_epochs()
+        return trainer, record.to_epochs()
 
     def _read_weights(self) -> dict[str, Any]:
         path = Path(str(self.weights))
         if not path.is_file():
             raise InputError(f"task.weights={path} does not exist; give a checkpoint.ckpt of merec")
-        try:
-            return torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(
-                f"task.weights={path} cannot be read ({reason}); give a checkpoint.ckpt of merec"
-            ) from error
+        return read_checkpoint(path)
 
-    def _load_weights(self, backbone: nn.Module, unseen: Int[np.ndarray, " unseen"]) -> None:
-        checkpoint = self._read_weights()
+    def _assert_never_saw(
+        self, checkpoint: dict[str, Any], unseen: Int[np.ndarray, " unseen"], source: Path
+    ) -> None:
         held_out = set(self.datamodule.subject[unseen].tolist())
-        assert_never_saw(checkpoint, held_out, self.transductive, str(self.weights))
-        load_weights(backbone, checkpoint["state_dict"], str(self.weights))
+        assert_never_saw(checkpoint, held_out, self.transductive, str(source))
 
     def pack(self, task: Finetune, data: ClipDataModule, folder: Path) -> dict[str, Any]:
-        """A checkpoint of a network that `fit` trained on `data`."""
-        others = self._hold_out_others(data)
-        return self._pack(task, [data] if others is None else [others, data], folder)
+        """A checkpoint of a network that `fit` trained on `data`, with the resolved config."""
+        others = self._hold_out_others(data, data.test_rows)
+        packed = self._pack(task, [data] if others is None else [others, data])
+        return add_config(packed, folder)
 
-    def _pack(
-        self, task: Finetune, trained: Sequence[ClipDataModule], folder: Path
-    ) -> dict[str, Any]:
-        """A checkpoint: weights, the resolved config, whom they saw and whom they never saw."""
+    def _pack(self, task: pl.LightningModule, trained: Sequence[ClipDataModule]) -> dict[str, Any]:
+        """A checkpoint: weights, whom they saw and whom they never saw."""
         saw = {str(name) for data in trained for name in data.subject[data.train_rows]}
         if self.weights:  # what the starting weights saw, these have seen too
             saw |= set(self._read_weights()["merec"]["saw"])
         everyone = set(self.datamodule.subject.tolist())
         return {
             "state_dict": task.state_dict(),
-            "merec": {
-                "config": (folder / "config.yaml").read_text(encoding="utf-8"),
-                "saw": sorted(saw),
-                "never_saw": sorted(everyone - saw),
-            },
+            "merec": {"saw": sorted(saw), "never_saw": sorted(everyone - saw)},
         }
+
+    def write_pairs(self, folder: Path) -> None:
+        """Which pairs of frames are pretrained on, if any, and how much expression each shows."""
+        if self.pretraining is None or self.pretrain != "contrastive":
+            return
+        table = self.pretraining.corpus.index[["sample_id", "subject", "intensity"]]
+        with atomic(folder / "pairs.csv") as part:
+            table.assign(kept=table["intensity"] >= self.least_intensity).to_csv(part, index=False)
 
     def train_fold(
         self, data: ClipDataModule, folder: Path, on_epoch: OnEpoch, **options: Any
@@ -199,3 +320,25 @@ class FoldTrainer:
             checkpoint=self.pack(task, data, folder),
             tables=explain(task.backbone, trainer, data) if data.representation == "points" else {},
         )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of merec.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path} cannot be read ({reason}); give a checkpoint.ckpt of merec, or delete it if it lies in "
+            "merec's cache"
+        ) from error
+
+
+def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A checkpoint with the resolved config of a run folder."""
+    config = (folder / "config.yaml").read_text(encoding="utf-8")
+    return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}

@@ -308,9 +308,26 @@ def test_what_is_off_changes_nothing(kind, modality):
 
 def test_active_is_whatever_is_not_off():
     assert not settings().active
-    for name, value in asdict(settings()).items():
+    values = asdict(settings())
+    assert values.pop("apart") is False  # it changes nothing by itself
+    for name, value in values.items():
         on = value - 0.25 if name == "crop" else value + 0.25
         assert settings(**{name: on}).active
+
+
+@pytest.mark.parametrize("change", [{"flip": 0.5}, {"crop": 0.3}])
+def test_views_that_are_drawn_apart_are_not_changed_alike(change):
+    """The first is what it would be; the second is what the first would be with other luck."""
+    one, _ = draw("views", "depth", batch=20)
+    seeds = range(20)
+    together = apply((one, one), "views", "depth", seeds, **change)
+    apart = apply((one, one), "views", "depth", seeds, apart=True, **change)
+    torch.testing.assert_close(together[0], together[1])
+    torch.testing.assert_close(together[0], apart[0])
+    differ = [not torch.equal(a, b) for a, b in zip(*apart, strict=True)]
+    assert sum(differ) > 4
+    if "flip" in change:
+        assert sum(differ) < 16
 
 
 # What is refused

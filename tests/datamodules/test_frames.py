@@ -14,14 +14,15 @@ import yaml
 from torch.nn.functional import cross_entropy
 
 from merec.config import home
-from merec.datamodules import Augmentation, ClipDataModule
+from merec.datamodules import Augmentation, ClipDataModule, PairPool
 from merec.datamodules.choices import SHOWN
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
 from merec.provenance import describe_environment
-from merec.tasks import Baseline, Finetune, LeaveOneSubjectOut
+from merec.tasks import Baseline, Contrastive, Finetune, LeaveOneSubjectOut
+from merec.tasks.contrast import ContrastSettings
 from merec.types import Batch, Camera, Corpus
 
 PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
@@ -445,10 +446,17 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
             enable_model_summary=False,
         ),
         seed=0,
+        freeze="none",
         weights=None,
         transductive=False,
         pretrain=None,
         pretrain_epochs=None,
+        pretrain_groups=None,
+        least_intensity=0,
+        pool=PairPool(batch_size=None, augment=None),
+        contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
+        contrastive=Contrastive,
+        legacy={},
         folds=0,
         engine="loop",
         selection="last",

@@ -309,7 +309,7 @@ def test_names_are_unique_where_the_first_three_settings_are_equal(
     write_variants(tmp_path, write_run, index, table, configs)
     names = names_of(tmp_path)
     assert len(set(names)) == 3
-    assert names[2] == "ststnet (a=2, b=2, c=2, d=2)"
+    assert names[2] == "ststnet (a=2, d=2)"
 
 
 @pytest.mark.parametrize(

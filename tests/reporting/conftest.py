@@ -3,12 +3,14 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
 from merec.evaluation.predictions import tabulate, write_predictions
@@ -18,6 +20,7 @@ from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out, select_folds
 from merec.files import atomic, write_json, write_text
 from merec.reporting.report import write_report
+from merec.settings import configuration_hash
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -62,6 +65,8 @@ def write_a_run(
     folds: str | None = None,
     protocol: str = "megc2019-cd",
     environment: dict | None = None,
+    task: dict | None = None,
+    remark: str | None = None,
 ) -> Path:
     """Write a run folder.
 
@@ -75,6 +80,8 @@ def write_a_run(
         folds: Which folds, as `merec train folds=` takes them.
         protocol: Name of the protocol.
         environment: Further entries of environment.json.
+        task: The task's node of its config, which then is what tells configurations apart.
+        remark: What its config says of it.
     """
     described = describe_protocol(protocol, index, CLASSES)
     config = {
@@ -83,8 +90,11 @@ def write_a_run(
         "backbone": {"name": name},
         "trainer": {"max_epochs": epochs},
     }
+    config |= {"remark": remark} if remark else {}
+    config |= {"task": task} if task else {}
     write_text(folder / "config.yaml", yaml.safe_dump(config))
-    facts = {"name": name, "configuration": f"hash-of-{name}", "protocol": described.to_dict()}
+    configuration = configuration_hash(config) if task else f"hash-of-{name}"
+    facts = {"name": name, "configuration": configuration, "protocol": described.to_dict()}
     write_json(folder / "environment.json", facts | (environment or {}))
     for fold in select_folds(leave_one_subject_out(index["subject"].to_numpy(str)), folds):
         rng = np.random.default_rng([seed, fold.number, len(name), int(10 * skill)])
@@ -107,6 +117,27 @@ def write_a_run(
                     train_accuracy=np.clip(0.35 + 0.6 * ramp + noise[1], 0, 1),
                 )
     return folder
+
+
+class Board(WandbLogger):
+    """A W&B logger without W&B; keeps what it is told."""
+
+    def __init__(self) -> None:
+        """Nothing is started."""
+        self.shown: dict[str, object] = {}
+        nothing = lambda *_, **__: None  # noqa: E731
+        self.run = SimpleNamespace(id="x", summary={}, log=self.shown.update)
+        self.run.define_metric = self.run.log_artifact = nothing
+
+    @property
+    def experiment(self) -> SimpleNamespace:
+        return self.run
+
+
+@pytest.fixture(scope="session")
+def make_board() -> Callable[[], Board]:
+    """A fresh `Board`."""
+    return Board
 
 
 @pytest.fixture(scope="session")

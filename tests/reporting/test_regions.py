@@ -1,13 +1,12 @@
 """What networks of points looked at is in the report and on the dashboard, and nowhere without them."""
 
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
-from pytorch_lightning.loggers import WandbLogger
 
 from merec.evaluation.explanation import Explanation, read_explanation
 from merec.evaluation.results import Result, pool_runs
@@ -106,27 +105,14 @@ def test_without_region_tables_there_is_no_such_section(results: list[Result]) -
     assert "regions" not in write_page(summarize(results[1:]), published=False)
 
 
-class Board(WandbLogger):
-    """A W&B logger without W&B; keeps what it is told."""
-
-    def __init__(self) -> None:
-        """Nothing is started."""
-        self.shown: dict[str, object] = {}
-        nothing = lambda *_, **__: None  # noqa: E731
-        self.run = SimpleNamespace(id="x", summary={}, log=self.shown.update)
-        self.run.define_metric = self.run.log_artifact = nothing
-
-    @property
-    def experiment(self) -> SimpleNamespace:
-        return self.run
-
-
-def test_the_dashboard_gets_the_same_figures(results: list[Result], tmp_path: Path) -> None:
+def test_the_dashboard_gets_the_same_figures(
+    results: list[Result], tmp_path: Path, make_board: Callable
+) -> None:
     for name in ("predictions.csv", "metrics.json"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     figures = {"region_importance", "region_adjacency"}
     for result, expected in zip(results, (figures, set()), strict=True):
-        board = Board()
+        board = make_board()
         track_result(board, result, tmp_path)
         assert figures & board.shown.keys() == expected
         assert "confusion" in board.shown

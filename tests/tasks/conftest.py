@@ -16,12 +16,13 @@ from pytorch_lightning.loggers import Logger
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
-from merec.datamodules import ClipDataModule
+from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.predictions import read_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
-from merec.tasks import Finetune, FinetuneOnce, LeaveOneSubjectOut
+from merec.tasks import Contrastive, Finetune, FinetuneOnce, LeaveOneSubjectOut
+from merec.tasks.contrast import ContrastSettings
 from merec.types import Corpus
 
 CLASSES = ("negative", "positive", "surprise")
@@ -86,10 +87,17 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
         ),
         "trainer": trainer,
         "seed": data.seed,
+        "freeze": "none",
         "weights": None,
         "transductive": False,
         "pretrain": None,
         "pretrain_epochs": None,
+        "pretrain_groups": None,
+        "least_intensity": 0,
+        "pool": PairPool(batch_size=4, augment=None),
+        "contrast": ContrastSettings("softmax", "first_batch", 4, 0.1, 0.5, False),
+        "contrastive": partial(Contrastive, optimizer=optimizer, scheduler=None),
+        "legacy": {},
     } | changes
 
 

@@ -31,6 +31,7 @@ def make(num_classes=3, dropout=0.5, size=28, **changes) -> Finetune:
         "class_counts": torch.full((num_classes,), 10),
         "seed": 0,
         "held_out": "s01",
+        "freeze": "none",
     }
     return Finetune(**(settings | changes))
 

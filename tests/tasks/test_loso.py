@@ -99,6 +99,7 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
         torch.ones(3),
         0,
         "s02",
+        "none",
     )
     task.load_state_dict(found.checkpoint["state_dict"])
     task.eval()

@@ -1,4 +1,4 @@
-"""The focal loss is the paper's, and cross entropy where gamma is 0."""
+"""Focal and cosine loss are those of their papers; focal is cross entropy where gamma is 0."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from merec.errors import InputError
-from merec.tasks.losses import focal_loss
+from merec.tasks.losses import cosine_loss, focal_loss
 
 
 def draw(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -68,3 +68,36 @@ def test_what_is_named_rightly_weighs_less():
 def test_a_negative_gamma_is_refused():
     with pytest.raises(InputError, match=r"loss\.gamma=-1, but it is 0"):
         focal_loss(*draw(), gamma=-1)
+
+
+def test_the_cosine_loss_is_the_formula_of_the_paper_sample_by_sample():
+    logits, label, weight = draw()
+    total = share = 0.0
+    for row, of_class in zip(logits.tolist(), label.tolist(), strict=True):
+        total += weight[of_class].item() * (1 - row[of_class] / math.hypot(*row))
+        share += weight[of_class].item()
+    assert cosine_loss(logits, label, weight).item() == pytest.approx(total / share, rel=1e-12)
+
+
+def test_the_cosine_loss_looks_at_the_direction_of_logits_only():
+    logits, label, weight = draw()
+    losses = [cosine_loss(factor * logits, label, weight).item() for factor in (0.1, 1, 1000)]
+    assert losses == pytest.approx([losses[1]] * 3, rel=1e-12)
+    one = torch.eye(4)[:1]
+    assert [cosine_loss(sign * one, label[:1] * 0, weight.float()).item() for sign in (1, -1)] == [
+        0,
+        2,
+    ]
+
+
+def test_gradients_of_the_cosine_loss_are_those_of_finite_differences():
+    logits, label, weight = draw()
+    assert torch.autograd.gradcheck(lambda x: cosine_loss(x, label, weight), (logits,))
+
+
+def test_logits_of_zero_leave_the_cosine_loss_and_its_slope_bounded():
+    logits = torch.zeros(2, 3, requires_grad=True)
+    loss = cosine_loss(logits, torch.tensor([0, 2]), torch.ones(3))
+    assert loss.item() == 1
+    loss.backward()
+    assert 0 < logits.grad.abs().max() <= 1000

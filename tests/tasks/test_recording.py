@@ -40,7 +40,9 @@ def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, Re
         torch.manual_seed(0)
         counts = torch.bincount(data.label[data.train_rows], minlength=3)
         backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28)
-        task = Finetune(backbone, optimizer, None, cross_entropy, False, counts, 0, data.held_out)
+        task = Finetune(
+            backbone, optimizer, None, cross_entropy, False, counts, 0, data.held_out, "none"
+        )
         record = RecordEpochs(list(data.predict_dataloader()) if watch else [], on_epoch)
         trainer = quiet_trainer(max_epochs=epochs, logger=logger, callbacks=[record])
         trainer.fit(task, datamodule=data)

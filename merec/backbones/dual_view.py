@@ -1,0 +1,106 @@
+"""Two views, an encoder for each (Li et al., Neurocomputing 619, 2025, "… using dual-view … contrastive …").
+
+A view is a difference image, e.g. of colour and of depth. The last layer of each encoder gives an embedding,
+which contrastive pretraining compares; the head reads the maps of layer 5 of both.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from merec.backbones.half_encoders import build_encoder
+from merec.types import InputError
+
+
+class DualView(nn.Module):
+    """An encoder per view, their maps side by side, one linear layer.
+
+    Both encoders at 3 and 1 channels and an embedding of 128 have 29.69 M parameters (alexnet), 5.69 M
+    (resnet18), 12.06 M (resnet50) or 21.58 M (resnet101).
+
+    Args:
+        in_channels: Channels of the first and of the second view.
+        num_classes: Number of classes.
+        encoder: `alexnet`, `resnet18`, `resnet50` or `resnet101`, of half the usual width.
+        size: Height and width of both views, px; 224 in the paper.
+        embedding: Length of an embedding; 128 in the paper.
+        attention: Whether maps are gated before the last layer.
+
+    Raises:
+        InputError: If there are no two views, the encoder is unknown or the views are too small for it.
+    """
+
+    reads = "views"
+    fresh = ("attention", "head")  # what a pretrained encoder does not bring
+
+    def __init__(
+        self,
+        in_channels: int | tuple[int, int],
+        num_classes: int,
+        encoder: str,
+        size: int,
+        embedding: int,
+        attention: bool,
+    ):
+        super().__init__()
+        if isinstance(in_channels, int):
+            raise InputError(
+                f"samples have one view of {in_channels} channels; DualView takes two: set "
+                "datamodule.representation=views"
+            )
+        self.embedding = embedding
+        first, second = in_channels
+        self.first = build_encoder(encoder, first, size, embedding)
+        self.second = build_encoder(encoder, second, size, embedding)
+        channels = self.first.channels + self.second.channels
+        self.attention = Attention(channels) if attention else nn.Identity()
+        self.head = nn.Linear(channels * self.first.side**2, num_classes)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+        # Resnet18 at 64 px on a CPU trains 1.3 times as fast, resnet50 1.3 to 1.7 times.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(
+        self,
+        views: tuple[Float[Tensor, "batch _ size size"], Float[Tensor, "batch _ size size"]],
+    ) -> tuple[Float[Tensor, "batch embedding"], Float[Tensor, "batch embedding"]]:
+        """An embedding of each view, of unit norm."""
+        first, second = views
+        return self.first(first), self.second(second)
+
+    def forward(
+        self,
+        views: tuple[Float[Tensor, "batch _ size size"], Float[Tensor, "batch _ size size"]],
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of each class."""
+        first, second = views
+        maps = torch.cat([self.first.map(first), self.second.map(second)], 1)
+        return self.head(self.attention(maps).flatten(1))
+
+
+class Attention(nn.Module):
+    """Which channels count, then which places; what they gate is added to the maps.
+
+    As Woo et al., CBAM (ECCV 2018), with two channels between and a 3×3 window.
+
+    Args:
+        channels: Of the maps.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weigh_channels = nn.Sequential(
+            nn.Linear(channels, 2, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(2, channels, bias=False),
+        )
+        self.weigh_places = nn.Conv2d(2, 1, 3, padding=1)
+
+    def forward(
+        self, maps: Float[Tensor, "batch channels side side"]
+    ) -> Float[Tensor, "batch channels side side"]:
+        """The maps and what is left of them behind both gates."""
+        gate = self.weigh_channels(maps.amax((2, 3))) + self.weigh_channels(maps.mean((2, 3)))
+        gated = maps * gate.sigmoid()[..., None, None]
+        summary = torch.stack([gated.amax(1), gated.mean(1)], 1)
+        return maps + gated * self.weigh_places(summary).sigmoid()

@@ -1,0 +1,146 @@
+"""The threshold of intensity, for people: what it kept of the pool, and the score against it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from merec.evaluation.results import Result
+from merec.evaluation.statistics import DRAWS
+from merec.evaluation.threshold import read_pairs, read_thresholds
+from merec.reporting.figures import COLOURS, MEDIUM, SMALL, measure_reach, tidy
+from merec.reporting.notation import describe_results, format_interval, format_number
+from merec.reporting.tables import Summary, Table
+
+_UNITS = {"motion": "hundredths of the distance between the eyes", "blendshapes": "0 to 1"}
+_BINS = 40
+
+
+class Drawn(NamedTuple):
+    """A figure with the words it needs."""
+
+    figure: Figure
+    alt: str
+    caption: str
+
+
+def lay_out_thresholds(summary: Summary) -> Table | None:
+    """What each threshold kept and scored; `None` where nothing was pretrained on pairs."""
+    table = summary.thresholds
+    if table.empty:
+        return None
+    rows = [
+        {
+            "Method": row["result"],
+            "Threshold": f"{row['least_intensity']:g}",
+            "Intensity by": row["estimator"],
+            "Pairs kept": str(row["kept"]),
+            "Dropped": str(row["dropped"]),
+            "UF1": format_interval(row["uf1"], row["uf1_low"], row["uf1_high"]),
+            "UAR": format_interval(row["uar"], row["uar_low"], row["uar_high"]),
+        }
+        for _, row in table.iterrows()
+    ]
+    shown = [result for result in summary.results if result.name in set(table["result"])]
+    units = "; ".join(f"{name}: {_UNITS[name]}" for name in table["estimator"].unique())
+    caption = (
+        f"{describe_results(shown)} Pairs at or above the threshold are kept, of the whole pool; a fold "
+        f"leaves its held-out subject's out besides. Unit of the threshold: {units}. "
+        f"[95 % interval of {DRAWS:,} draws of whole subjects]."
+    )
+    return Table("Threshold of intensity", caption, pd.DataFrame(rows))
+
+
+def draw_studies(summary: Summary) -> Iterator[Drawn]:
+    """UF1 against the threshold, for results that differ in nothing else."""
+    for _, rows in summary.thresholds.groupby("study", sort=False):
+        if rows["least_intensity"].nunique() < 2:
+            continue
+        rows = rows.sort_values("least_intensity")
+        alt = "UF1 with 95 % interval against the threshold of intensity: " + "; ".join(
+            f"{row['least_intensity']:g} gives {format_number(row['uf1'])} from "
+            f"{format_number(row['uf1_low'])} to {format_number(row['uf1_high'])}"
+            for _, row in rows.iterrows()
+        )
+        caption = (
+            f"{'; '.join(rows['result'])}: equal but for the threshold. 95 % intervals of whole subjects "
+            "drawn with replacement; below each threshold the pairs it kept."
+        )
+        yield Drawn(draw_study(rows), alt, caption)
+
+
+def draw_study(rows: pd.DataFrame) -> Figure:
+    """UF1 against the threshold with intervals.
+
+    Args:
+        rows: Of one study and in rising order; see `read_thresholds`.
+    """
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    threshold, score = rows["least_intensity"].to_numpy(), rows["uf1"].to_numpy()
+    reach = measure_reach(rows, "uf1")
+    axes.errorbar(threshold, score, yerr=reach, fmt="o-", color=COLOURS[0], capsize=3)
+    names = [
+        f"{t:g}\n{kept} kept" for t, kept in zip(threshold.tolist(), rows["kept"], strict=True)
+    ]
+    axes.set_xticks(threshold, names)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel(_name_axis("threshold of", rows["estimator"].iloc[0]), fontsize=MEDIUM)
+    axes.set_ylabel("UF1", fontsize=MEDIUM)
+    tidy(axes, "y")
+    return figure
+
+
+def draw_pools(summary: Summary) -> Iterator[Drawn]:
+    """The intensities of each pool, with the thresholds of the results pretrained on it."""
+    pools: dict[str, list[Result]] = {}
+    for result in summary.results:
+        pairs = read_pairs(result)
+        if pairs is not None:
+            pools.setdefault(pairs[["sample_id", "intensity"]].to_csv(), []).append(result)
+    for results in pools.values():
+        names = [result.name for result in results]
+        table = summary.thresholds[summary.thresholds["result"].isin(names)]
+        counts = [f"{row['least_intensity']:g} {_count(row)}" for _, row in table.iterrows()]
+        alt = "Histogram of the intensities of all pairs; threshold " + "; ".join(
+            dict.fromkeys(counts)
+        )
+        caption = f"The pool of {'; '.join(names)}: pairs by intensity, and what a threshold keeps."
+        yield Drawn(draw_intensities(results[0], table), alt, caption)
+
+
+def draw_intensities(result: Result, thresholds: pd.DataFrame | None = None) -> Figure:
+    """Histogram of the intensities of a pool, with thresholds marked and what each keeps and drops.
+
+    Args:
+        result: One that was pretrained on the pool.
+        thresholds: Rows of `read_thresholds` of results pretrained on it; `None` for this result alone.
+    """
+    table = read_thresholds([result]) if thresholds is None else thresholds
+    pairs = read_pairs(result)
+    assert pairs is not None
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(pairs["intensity"], bins=_BINS, color=COLOURS[4])
+    table = table.drop_duplicates("least_intensity").sort_values("least_intensity")
+    for number, (_, row) in enumerate(table.iterrows()):
+        axes.axvline(
+            row["least_intensity"],
+            color=COLOURS[(5, 0, 2, 3, 1)[number % 5]],
+            linewidth=1.8,
+            label=f"threshold {row['least_intensity']:g}: {_count(row)}",
+        )
+    axes.set_xlabel(_name_axis("", table["estimator"].iloc[0]), fontsize=MEDIUM)
+    axes.set_ylabel("pairs", fontsize=MEDIUM)
+    axes.legend(fontsize=SMALL, frameon=False)
+    tidy(axes, "y")
+    return figure
+
+
+def _count(row: pd.Series) -> str:
+    return f"{row['kept']} kept, {row['dropped']} dropped"
+
+
+def _name_axis(prefix: str, estimator: str) -> str:
+    return f"{prefix} intensity by {estimator} ({_UNITS[estimator]})".strip()

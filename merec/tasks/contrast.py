@@ -1,0 +1,240 @@
+"""Tell a sample's two views from those of others (Li et al., Neurocomputing 619, 2025; methods.md A3).
+
+An anchor, one view of a sample, is scored against the other view of the same sample and against that of
+others. Those are drawn from a memory bank, which holds what each sample of the pool looked like when it was
+last seen; or, where the pool is small, they are the rest of the batch.
+"""
+
+from dataclasses import dataclass
+from math import inf, log, nan
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, normalize
+
+from merec.types import InputError
+
+MODES = ("softmax", "nce", "in_batch")
+ESTIMATES = ("first_batch", "ema")  # of the constant Z
+_EPSILON = 1e-7
+_Z_DECAY = 0.99
+
+
+@dataclass(frozen=True)
+class ContrastSettings:
+    """How views are contrasted.
+
+    Attributes:
+        mode: `softmax`: which of all scored is the partner? `nce`: is this one the partner, or noise? Both
+            from memory banks; `in_batch`: as `softmax`, among the samples of the batch.
+        z: Where the constant that makes scores probabilities comes from in `nce`: the `first_batch` alone, or
+            an exponential moving average (`ema`) over batches.
+        negatives: Samples drawn from the memory banks for each anchor.
+        temperature: Unit of the scores.
+        momentum: Share of a row of a memory bank that stays when its sample is seen again.
+        softmax_overwrite: Defect of the released code, to reproduce its numbers: the second view's scores are
+            replaced by the first's, so that the second encoder gets no gradient (methods.md A6.1).
+
+    Raises:
+        InputError: If one is none of those that it can be.
+    """
+
+    mode: str
+    z: str
+    negatives: int
+    temperature: float | int
+    momentum: float | int
+    softmax_overwrite: bool
+
+    def __post_init__(self) -> None:
+        for key, known in (("mode", MODES), ("z", ESTIMATES)):
+            if getattr(self, key) not in known:
+                raise InputError(
+                    f"task.contrast.{key}={getattr(self, key)} is unknown; there is {', '.join(known)}"
+                )
+        if self.negatives < 1:
+            raise InputError(
+                f"task.contrast.negatives={self.negatives}, but it is 1 at least; released with 2048"
+            )
+        if not 0 < self.temperature < inf:
+            raise InputError(
+                f"task.contrast.temperature={self.temperature}, but it is above 0; released with 0.05"
+            )
+        if not 0 <= self.momentum < 1:
+            raise InputError(
+                f"task.contrast.momentum={self.momentum}, but it is 0 at least and below 1; released with "
+                "0.5"
+            )
+        if self.softmax_overwrite and self.mode != "softmax":
+            raise InputError(
+                "task.legacy.softmax_overwrite=true is a defect of task.contrast.mode=softmax, but the mode "
+                f"is {self.mode}; set one or the other"
+            )
+
+    def check_pool(self, pairs: int) -> None:
+        """Refuse a number of pairs that is too small.
+
+        Raises:
+            InputError: If they cannot be told apart, or are fewer than are to be drawn.
+        """
+        if pairs < 2:
+            raise InputError(
+                f"pairs to pretrain on: {pairs}, but telling them apart takes 2 at least; lower "
+                "task.least_intensity, or add unlabelled clips"
+            )
+        if self.mode != "in_batch" and self.negatives > pairs:
+            raise InputError(
+                f"task.contrast.negatives={self.negatives}, but there are {pairs} pairs to pretrain on; set "
+                f"it to {pairs} or less, or task.contrast.mode=in_batch"
+            )
+
+
+class Scored(NamedTuple):
+    """What contrasting a batch gave.
+
+    Attributes:
+        loss: Of both views, as a mean over the batch.
+        hits: How many samples' first views score their own second view above all others.
+    """
+
+    loss: Float[Tensor, ""]
+    hits: Int[Tensor, ""]
+
+
+class Contrast(nn.Module):
+    """The objective, with its memory banks: buffers, so that a checkpoint holds them.
+
+    The initial rows and the negatives are drawn from torch's global generator on the CPU.
+
+    Args:
+        pool: Samples there are.
+        size: Of an embedding.
+        settings: How they are contrasted.
+
+    Raises:
+        InputError: If there are fewer samples than one has to tell apart, or than are to be drawn.
+    """
+
+    def __init__(self, pool: int, size: int, settings: ContrastSettings):
+        super().__init__()
+        settings.check_pool(pool)
+        self.pool, self.settings = pool, settings
+        self.first_bank: Tensor
+        self.second_bank: Tensor
+        self.log_z: Tensor
+        if settings.mode != "in_batch":
+            self.register_buffer("first_bank", _draw_bank(pool, size))
+            self.register_buffer("second_bank", _draw_bank(pool, size))
+        if settings.mode == "nce":
+            self.register_buffer("log_z", torch.full((2,), nan))  # of each view; none known yet
+
+    def forward(
+        self,
+        first: Float[Tensor, "batch size"],
+        second: Float[Tensor, "batch size"],
+        at: Int[Tensor, " batch"],
+    ) -> Scored:
+        """Score a batch; `update` it afterwards.
+
+        Args:
+            first: Embeddings of the first views, of unit norm.
+            second: Of the second views.
+            at: Which samples of the pool they show.
+
+        Raises:
+            InputError: If the one sample of a batch is to be told from the rest of it.
+        """
+        settings = self.settings
+        if settings.mode == "in_batch":
+            first_keys, second_keys, drawn = first, second, _turn(at)
+        else:
+            first_keys, second_keys, drawn = self.first_bank, self.second_bank, self._draw(at)
+        forth = (first @ second_keys.T).gather(1, drawn)
+        back = (second @ first_keys.T).gather(1, drawn)
+        # A sample that is drawn as its own negative is no rival to itself.
+        rivals = forth.masked_fill(drawn == drawn[:, :1], -inf)
+        hits = (forth[:, 0] > rivals.amax(1)).sum()
+        if settings.softmax_overwrite:
+            forth, back = forth / settings.temperature, forth
+        logits = torch.stack([forth, back]) / settings.temperature
+        if settings.mode == "nce":
+            log_p = logits - self._estimate_log_z(logits.detach())[:, None, None]
+            return Scored(noise_contrast(log_p, settings.negatives / self.pool), hits)
+        return Scored(-logits.log_softmax(2)[..., 0].sum(0).mean(), hits)
+
+    @torch.no_grad()
+    def update(
+        self,
+        first: Float[Tensor, "batch size"],
+        second: Float[Tensor, "batch size"],
+        at: Int[Tensor, " batch"],
+    ) -> None:
+        """Remember what the samples of a batch look like now."""
+        if self.settings.mode == "in_batch":
+            return
+        # New tensors: the backward pass still needs the old ones.
+        self.first_bank = _renew(self.first_bank, first, at, self.settings.momentum)
+        self.second_bank = _renew(self.second_bank, second, at, self.settings.momentum)
+
+    def _draw(self, at: Int[Tensor, " batch"]) -> Int[Tensor, "batch columns"]:
+        """The sample itself, then negatives from the whole pool; some may be drawn twice, or be itself."""
+        negatives = torch.randint(self.pool, (len(at), self.settings.negatives))
+        return torch.cat([at[:, None], negatives.to(at.device)], 1)
+
+    def _estimate_log_z(self, logits: Float[Tensor, "2 batch columns"]) -> Float[Tensor, "2"]:
+        """The logarithm of Z = pool · mean(exp(logits)) of each view, as far as is known by now."""
+        found = logits.logsumexp((1, 2)) + log(self.pool / logits[0].numel())
+        kept = self.log_z
+        if self.settings.z == "ema":
+            kept = torch.logaddexp(kept + log(_Z_DECAY), found + log(1 - _Z_DECAY))
+        self.log_z = torch.where(self.log_z.isnan(), found, kept)
+        return self.log_z
+
+
+def noise_contrast(log_p: Float[Tensor, "views batch columns"], noise: float) -> Float[Tensor, ""]:
+    """Tell partners (column 0) from noise (the others): methods.md A3, `nce`.
+
+    With c = noise + ε, log(p / (p + c)) is the logarithm of the sigmoid of log p - log c, in which nothing
+    overflows however low the temperature.
+
+    Args:
+        log_p: Logarithm of the probability of each column's sample under the model.
+        noise: K·Pn: negatives per anchor, times the probability that a sample is drawn as one.
+
+    Returns:
+        The sum over views and columns, as a mean over the batch.
+    """
+    margin = log_p - log(noise + _EPSILON)
+    rejected = logsigmoid(-margin[..., 1:]) + log(noise / (noise + _EPSILON))
+    return -(logsigmoid(margin[..., 0]) + rejected.sum(2)).sum(0).mean()
+
+
+def _draw_bank(pool: int, size: int) -> Float[Tensor, "pool size"]:
+    """Rows from U(-s, s), then of unit norm, for which any s will do.
+
+    The released s, 1/√(size/3), gives them that norm on average only, until they are seen.
+    """
+    return normalize(2 * torch.rand(pool, size) - 1)
+
+
+def _renew(
+    bank: Float[Tensor, "pool size"],
+    embedding: Float[Tensor, "batch size"],
+    at: Int[Tensor, " batch"],
+    momentum: float | int,
+) -> Float[Tensor, "pool size"]:
+    """A memory bank some rows of which have moved towards embeddings."""
+    return bank.index_copy(0, at, normalize(momentum * bank[at] + (1 - momentum) * embedding))
+
+
+def _turn(at: Int[Tensor, " batch"]) -> Int[Tensor, "batch batch"]:
+    """For each place of a batch, that place and then all others."""
+    if len(at) < 2:
+        raise InputError(
+            "task.contrast.mode=in_batch tells the samples of a batch apart, but this one has 1; "
+            "pretrain on batches of 2 or more"
+        )
+    place = torch.arange(len(at), device=at.device)
+    return (place[:, None] + place) % len(at)

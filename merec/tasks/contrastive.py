@@ -1,0 +1,69 @@
+"""Learn to see without labels: the LightningModule that pretrains a backbone of two views."""
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from merec.seeding import derive_seed
+from merec.tasks.contrast import Contrast, ContrastSettings
+from merec.tasks.finetune import Optimizer, Scheduler, pair_up
+from merec.types import Batch
+
+
+class Contrastive(pl.LightningModule):
+    """The encoders of a backbone learn which two views are of one sample.
+
+    Args:
+        backbone: A module whose `encode` gives embeddings of two views, of unit norm and length `embedding`;
+            what is in `fresh` learns nothing.
+        optimizer: Takes the parameters.
+        scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
+        settings: How views are contrasted.
+        sample_id: The samples that may be drawn.
+        seed: Seed of the run.
+        held_out: Name of what is held out; with seed and epoch it seeds dropout and what is drawn.
+
+    Raises:
+        InputError: If there are too few samples.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        optimizer: Optimizer,
+        scheduler: Scheduler | None,
+        settings: ContrastSettings,
+        sample_id: np.ndarray,
+        seed: int,
+        held_out: str,
+    ):
+        super().__init__()
+        self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
+        self.seed, self.held_out = seed, held_out
+        self.place = {name: place for place, name in enumerate(sample_id.tolist())}
+        torch.manual_seed(derive_seed(seed, held_out, "memory banks"))
+        self.objective = Contrast(len(sample_id), backbone.embedding, settings)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what is drawn by (seed, held-out subject, epoch), so that resumed runs give the same."""
+        torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "contrast"))
+
+    def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
+        """The loss, and how many samples were told from others; `RecordEpochs` adds both up."""
+        first, second = self.backbone.encode(batch.inputs)
+        at = torch.tensor([self.place[name] for name in batch.sample_id], device=first.device)
+        loss, hits = self.objective(first, second, at)
+        self.objective.update(first, second, at)
+        return {"loss": loss, "hits": hits}
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser of the encoders, with its schedule if there is one."""
+        learning = [
+            parameter
+            for name, parameter in self.backbone.named_parameters()
+            if name.partition(".")[0] not in self.backbone.fresh
+        ]
+        return pair_up(self.optimizer, self.scheduler, learning)
