@@ -4,11 +4,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from merec.config import check, compose_node, explain_override, home, list_choices, takes
 from merec.errors import InputError
-from merec.settings import configuration_hash
+from merec.settings import configuration_hash, flatten
 
 
 def options(group: str) -> list[str]:
@@ -36,6 +37,22 @@ def test_every_study_fits_the_code_and_states_its_claim(composed, study):
     lines = (home() / "experiments" / f"{study}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[1].startswith("# ")
+
+
+@pytest.mark.parametrize(
+    "own",
+    sorted((home() / "experiments").glob("*/*.yaml")),
+    ids=lambda own: "/".join(own.parts[-2:]),
+)
+def test_what_a_study_sets_for_a_backbone_alone_is_set_for_it_alone(composed, own):
+    cfg = composed(f"experiments={own.parent.name}", f"backbone={own.stem}")
+    check(cfg)
+    other = composed(f"experiments={own.parent.name}", "backbone=ststnet")
+    values = flatten(yaml.safe_load(own.read_text()))
+    assert values
+    for key, value in values.items():
+        assert OmegaConf.select(cfg, key) == value
+        assert OmegaConf.select(other, key) != value
 
 
 def test_there_are_studies():

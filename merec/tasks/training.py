@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from filelock import FileLock
 from jaxtyping import Int
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -39,7 +40,8 @@ from merec.types import InputError
 log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, int], None]
-_WATCHES = ("callbacks", "logger")  # of a trainer: what does not decide its weights
+# Of a trainer: what watches it, and for how long it finetunes.
+_NO_MATTER = ("callbacks", "logger", "max_epochs")
 
 
 @dataclass
@@ -161,48 +163,57 @@ class FoldTrainer:
         Raises:
             InputError: If it has seen a subject of `unseen` after all.
         """
+        trainer = getattr(self.trainer, "keywords", {})
         settings = {
             "backbone": self.backbone,
             "contrast": self.contrast,
             "contrastive": self.contrastive,
-            "trainer": self._describe_trainer(),
-            "epochs": self.pretrain_epochs,
+            "trainer": {key: trainer[key] for key in trainer if key not in _NO_MATTER},
+            "epochs": self.pretrain_epochs or trainer.get("max_epochs"),
             "seed": self.seed,
             "weights": self.weights and hashlib.sha256(Path(self.weights).read_bytes()).hexdigest(),
         }
         file = locate_encoder(settings, pairs)
-        if not file.exists():
-            names = pairs.sample_id[pairs.train_rows]
-            log.info("pretraining on %d %s", len(names), pairs.held_out)
-            backbone = self._start(pairs, unseen)
-            task = self.contrastive(
-                backbone=backbone,
-                settings=self.contrast,
-                sample_id=names,
-                seed=self.seed,
-                held_out=pairs.held_out,
-            )
-            _, epochs = self._fit(task, pairs, on_epoch, logger, self.pretrain_epochs)
-            log.info(
-                "of these %.0f %% are told from the others after %d epochs, at a loss of %.3f",
-                *(100 * epochs.train_accuracy[-1], len(epochs.train_loss), epochs.train_loss[-1]),
-            )
-            packed = self._pack(task, [pairs])
-            fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
-            packed["state_dict"] = {  # what is fresh has learnt nothing
-                name: value
-                for name, value in packed["state_dict"].items()
-                if not name.startswith(fresh)
-            }
-            with atomic(file) as part:
-                torch.save(packed, part)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_suffix(".lock")):  # of runs at once, one makes it
+            if not file.exists():
+                self._train_encoder(file, pairs, unseen, on_epoch, logger)
         encoder = read_checkpoint(file)
         self._assert_never_saw(encoder, unseen, file)
         return encoder, file
 
-    def _describe_trainer(self) -> dict[str, Any]:
-        settings = getattr(self.trainer, "keywords", {})
-        return {name: value for name, value in settings.items() if name not in _WATCHES}
+    def _train_encoder(
+        self,
+        file: Path,
+        pairs: ClipDataModule,
+        unseen: Int[np.ndarray, " unseen"],
+        on_epoch: OnEpoch,
+        logger: Logger | Literal[False],
+    ) -> None:
+        names = pairs.sample_id[pairs.train_rows]
+        log.info("pretraining on %d %s", len(names), pairs.held_out)
+        backbone = self._start(pairs, unseen)
+        task = self.contrastive(
+            backbone=backbone,
+            settings=self.contrast,
+            sample_id=names,
+            seed=self.seed,
+            held_out=pairs.held_out,
+        )
+        _, epochs = self._fit(task, pairs, on_epoch, logger, self.pretrain_epochs)
+        log.info(
+            "of these %.0f %% are told from the others after %d epochs, at a loss of %.3f",
+            *(100 * epochs.train_accuracy[-1], len(epochs.train_loss), epochs.train_loss[-1]),
+        )
+        packed = self._pack(task, [pairs])
+        fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
+        packed["state_dict"] = {  # what is fresh has learnt nothing
+            name: value
+            for name, value in packed["state_dict"].items()
+            if not name.startswith(fresh)
+        }
+        with atomic(file) as part:
+            torch.save(packed, part)
 
     def _start(self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]) -> nn.Module:
         """A fresh backbone, at random or with `weights`."""

@@ -236,6 +236,7 @@ def test_folds_can_be_stacked():
                 )
 
 
+@pytest.mark.slow
 def test_it_compiles_to_the_same_function(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks cannot be traced
     views = draw(4)

@@ -68,6 +68,7 @@ def test_misaligned_views_are_of_another_clip_of_the_same_subject_and_class():
     assert ((partner == np.arange(60)) == alone).all()
 
 
+@pytest.mark.slow
 def test_the_released_share_of_misaligned_pairs_is_about_reached(shared_casme3):
     """On the list of 943 samples; the release joins 75 % wrongly."""
     partner = misalign(shared_casme3)
