@@ -58,7 +58,8 @@ class RecordEpochs(pl.Callback):
         if not np.isfinite(loss):
             raise InputError(
                 f"the training loss is {loss} in epoch {trainer.current_epoch + 1}; lower "
-                "recipe.optimizer.lr or set datamodule.scaling=standard"
+                "recipe.optimizer.lr (while contrasting recipe.pretrain.optimizer.lr) or set "
+                "datamodule.scaling=standard"
             )
         self.loss.append(loss)
         self.accuracy.append(accuracy)

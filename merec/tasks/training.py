@@ -190,6 +190,7 @@ class FoldTrainer:
         on_epoch: OnEpoch,
         logger: Logger | Literal[False],
     ) -> None:
+        """Contrast `pairs` from fresh weights, and write what the encoders learnt to `file`."""
         names = pairs.sample_id[pairs.train_rows]
         log.info("pretraining on %d %s", len(names), pairs.held_out)
         backbone = self._start(pairs, unseen)
