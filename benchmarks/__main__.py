@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.features import describe_features
+from benchmarks.plain_loop import ThreeStreams
 from benchmarks.point_gcn import describe_point_gcn
 from benchmarks.rendering import describe_rendering
 from benchmarks.timing import in_turn
@@ -32,26 +33,6 @@ from merec.tasks.contrast import ContrastSettings
 from merec.tasks.loso import LeaveOneSubjectOut
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import Corpus
-
-
-class ThreeStreams(nn.Module):
-    """STSTNet as it is usually written: one convolution, norm and pooling per stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = (3, 5, 8)
-        self.convolutions = nn.ModuleList([nn.Conv2d(3, n, 3, padding=1) for n in sizes])
-        self.norms = nn.ModuleList([nn.BatchNorm2d(n) for n in sizes])
-        self.pool, self.dropout = nn.MaxPool2d(3, 3, 1), nn.Dropout(0.5)
-        self.average, self.classify = nn.AvgPool2d(2), nn.Linear(400, 3)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits."""
-        streams = [
-            self.dropout(self.pool(norm(torch.relu(convolution(inputs)))))
-            for convolution, norm in zip(self.convolutions, self.norms, strict=True)
-        ]
-        return self.classify(self.average(torch.cat(streams, 1)).flatten(1))
 
 
 def make_corpus(samples: int = 442, subjects: int = 68) -> Corpus:
@@ -86,7 +67,7 @@ def measure_step(repeats: int) -> dict[str, float]:
             cross_entropy(network(inputs[rows]), label[rows]).backward()
             optimizer.step()
 
-    fused = STSTNet(3, 3, (3, 5, 8), 0.5, 28)
+    fused = STSTNet(3, 3, (3, 5, 8), 0.5, 28, True)
     return in_turn(
         repeats, streams=partial(epoch, ThreeStreams(), maps), fused=partial(epoch, fused, last)
     )
@@ -96,7 +77,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
     """Ten epochs of one fold: through Lightning with recording, and a bare loop over the same batches."""
     data = ClipDataModule(make_corpus(), "rgb", "flow_map", ["strain", "v", "u"], "raw", 256, 0, 0)
     adam = partial(torch.optim.Adam, lr=5e-5)
-    backbone = partial(STSTNet, streams=(3, 5, 8), dropout=0.5, size=28)
+    backbone = partial(STSTNet, streams=(3, 5, 8), dropout=0.5, size=28, compiled=True)
     trainer = partial(
         pl.Trainer,
         max_epochs=10,
@@ -128,6 +109,9 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         legacy={},
         folds="0",
         engine="loop",
+        workers=None,
+        chunk=None,
+        compiled=False,
         selection="last",
         inner_parts=5,
     )

@@ -58,7 +58,8 @@ class RunConfig:
 
 def _slug(text: str, most: int = 120) -> str:
     """A folder name out of overrides: no slash, no space, no `=`; long ones end in a hash."""
-    clean = re.sub(r"[^A-Za-z0-9._+-]+", "-", str(text)).strip("-")
+    shares = re.sub(r"(?<=\d)/(?=\d)", "of", str(text))  # folds=1/4 is not folds=1-4
+    clean = re.sub(r"[^A-Za-z0-9._+-]+", "-", shares).strip("-")
     if len(clean) <= most:
         return clean
     return f"{clean[: most - 9]}-{hashlib.sha256(str(text).encode()).hexdigest()[:8]}"

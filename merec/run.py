@@ -53,6 +53,9 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
     task = build(cfg.task)
+    if not getattr(task, "leads", True):  # the first of the processes that train it writes for all
+        task.run(folder, None)
+        return None
     pretraining = getattr(task, "pretraining", None)
     data = [task.datamodule, *([pretraining] if pretraining else [])]
     environment = describe_environment(config, data, command)

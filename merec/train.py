@@ -1,26 +1,47 @@
 """`merec train`: a Hydra application, one job per combination of overrides."""
 
 import contextlib
+import ctypes
 import logging
 import os
+import secrets
+import shutil
+import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import current_process
 from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from merec.assets import cache_folder
 from merec.config import check, explain_override, home, register
 from merec.errors import InputError
+from merec.jobs import Jobs
 
 log = logging.getLogger(__name__)
 
+_COMMAND = tuple(sys.argv)  # of this process; while Hydra reads it, it has no verb
+_DEATH_OF_PARENT = (
+    1  # PR_SET_PDEATHSIG: the signal to get when the process that started this one is gone
+)
+_RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+
 register()  # on import, so that a launcher's worker processes have it too
+# Our launchers are named as those of the plugins, whose schema they are meant to fit.
+warnings.filterwarnings(
+    "ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema"
+)
 
 
 class _Refused(BaseException):
@@ -34,7 +55,10 @@ def train_job(cfg: DictConfig) -> None:
     """One job: check the config, run it, print its scores."""
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
+    follows = False
     try:
+        if OmegaConf.select(cfg, "trainer.strategy"):
+            follows = _join_devices(job.mode)
         check(cfg)
         # torch takes seconds to import; a misspelt key should not wait for it.
         from merec.reporting.result import print_result
@@ -49,13 +73,53 @@ def train_job(cfg: DictConfig) -> None:
             print_result(result)
     except SystemExit as stop:
         # Lightning's way to end on Ctrl-C and, without a code, on the SIGTERM of a cluster's scheduler.
+        # Other codes are submitit's, which puts the job back into the queue.
+        if follows or stop.code not in (None, 1):
+            raise
         raise KeyboardInterrupt(143 if stop.code is None else 130) from None
     except InputError as error:
-        if job.mode == RunMode.MULTIRUN:  # the other jobs go on; Hydra raises the first at the end
-            log.error("%s: %s", folder, error)
+        if job.mode == RunMode.MULTIRUN:  # noted, and the other jobs go on
             raise
         _remove_empty(folder)
         raise _Refused(error) from error
+
+
+def _join_devices(mode: RunMode | None) -> bool:
+    """Let Lightning give this command again for each device; only the first of these processes talks.
+
+    Returns:
+        Whether this is another one.
+
+    Raises:
+        InputError: In a multirun, which would be run as a whole on each.
+    """
+    if mode == RunMode.MULTIRUN:
+        raise InputError(
+            "trainer=ddp is for one run on several devices; give the command without -m"
+        )
+    sys.argv = [*_COMMAND]
+    # Before torch is imported, which would warn of each network that makes use of all its weights.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    follows = any(int(os.environ.get(name, 0)) for name in _RANKS)
+    if follows:
+        current_process().name = "follower"  # as in a job beside others, no bars are drawn
+        logging.disable()
+        warnings.simplefilter("ignore")
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # no Linux: it waits half an hour for the others
+            ctypes.CDLL("libc.so.6").prctl(_DEATH_OF_PARENT, signal.SIGKILL)
+    return follows
+
+
+def _start_job(cfg: DictConfig, jobs: Jobs) -> None:
+    """A job; one of several leaves a note of what became of it."""
+    hydra_ = HydraConfig.get()
+    if hydra_.mode != RunMode.MULTIRUN:
+        train_job(cfg)
+    elif hydra_.job.num not in jobs.begun:
+        with jobs.note(hydra_.job.num, Path(hydra_.runtime.output_dir)):
+            train_job(cfg)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -74,15 +138,92 @@ def train(arguments: list[str]) -> None:
         InputError: If the overrides, the config or the data are wrong; with `-m` after all other jobs ran.
     """
     os.environ["MEREC_HOME"] = str(home())
-    sys.argv = ["merec train", *arguments]
-    conf = str(home() / "conf")
+    jobs = Jobs(cache_folder() / "jobs" / secrets.token_hex(4))
     try:
-        hydra.main(version_base="1.3", config_path=conf, config_name="config")(train_job)()
+        _launch(arguments, jobs)
+        jobs.assert_finished()
     except _Refused as refused:
         raise refused.error from None
     except (HydraException, OmegaConfBaseException) as error:
         line = explain_override(error, _compose_choices(arguments)) or " ".join(str(error).split())
         raise InputError(line) from error
+    except RuntimeError as error:
+        reason = _explain_launcher(error)
+        if reason is None:
+            raise
+        raise InputError(reason) from error
+    finally:
+        shutil.rmtree(jobs.notes, ignore_errors=True)
+
+
+def _launch(arguments: list[str], jobs: Jobs) -> None:
+    """Have Hydra run the job or jobs, those that fail or are killed included.
+
+    Raises:
+        InputError: If workers are killed before a job begins.
+    """
+    conf = str(home() / "conf")
+    sys.argv = ["merec train", *arguments]
+    try:
+        with (
+            _wait_for_lost_jobs(jobs)
+            if {"-m", "--multirun"} & {*arguments}
+            else contextlib.nullcontext()
+        ):
+            hydra.main(version_base="1.3", config_path=conf, config_name="config")(
+                partial(_start_job, jobs=jobs)
+            )()
+    except BrokenProcessPool as error:
+        # joblib has stopped the jobs that ran beside the one that was killed, and begins no other.
+        later = jobs.find_begun()
+        if later == jobs:
+            raise InputError(
+                "a worker process was killed before its job began (out of memory?); lower "
+                "hydra.launcher.n_jobs and give the command again"
+            ) from error
+        log.warning("a worker process was killed (out of memory?); the jobs that wait go on")
+        _launch(arguments, later)
+
+
+@contextlib.contextmanager
+def _wait_for_lost_jobs(jobs: Jobs) -> Iterator[None]:
+    """Have submitit's launcher wait for every job; it would leave at the first that gives no result."""
+    try:
+        from submitit import Job
+        from submitit.core.utils import UncompletedJobError
+    except ImportError:
+        yield
+        return
+    wait = Job.results
+
+    def wait_for_any(job: Job) -> list[JobReturn]:
+        try:
+            return wait(job)
+        except UncompletedJobError:
+            overrides, _, number, *_ = job.submission().args
+            jobs.note_lost(number, " ".join(overrides), job.paths.stderr)
+            return [JobReturn(status=JobStatus.COMPLETED)]
+
+    Job.results = wait_for_any  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Job.results = wait  # type: ignore[method-assign]
+
+
+def _explain_launcher(error: RuntimeError) -> str | None:
+    """One line for what a launcher raises that is not there or cannot start jobs; `None` for other errors."""
+    text = " ".join(str(error).split())
+    if "Unknown plugin class" in text:
+        return f"this launcher is not installed ({text}); pip install 'merec[cluster]'"
+    if "srun" in text:
+        return (
+            "there is no SLURM here: srun is not found; give the command on a login node of the cluster, or "
+            "take hydra/launcher=submitit_local"
+        )
+    if type(error).__module__.startswith("submitit."):
+        return f"no job was started: {text}"
+    return None
 
 
 def _compose_choices(arguments: list[str]) -> DictConfig:

@@ -126,7 +126,7 @@ def test_every_corpus_fits_the_code_and_is_composed_alone(corpus, monkeypatch):
 
 
 def test_a_choice_or_key_that_a_group_has_not_is_named_with_its_neighbour():
-    assert list_choices("trainer") == ["auto", "cpu", "gpu"]
+    assert list_choices("trainer") == ["auto", "cpu", "ddp", "gpu"]
     with pytest.raises(InputError, match="there is no trainer=cpv; did you mean cpu"):
         compose_node("trainer", ["trainer=cpv"])
     with pytest.raises(InputError, match="trainer.devics: trainer has no devics; did you mean dev"):

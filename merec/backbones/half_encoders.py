@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from merec.backbones.dropout import Dropout
 from merec.types import InputError
 
 MAPS = 5  # the layer whose maps a head reads
@@ -173,5 +174,5 @@ def _connect(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
         nn.Linear(inputs, outputs),
         nn.BatchNorm1d(outputs),
         nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
+        Dropout(0.5),
     )

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from merec.backbones.dropout import Dropout
 from merec.backbones.norms import LeadingNorm, PooledNorm
 from merec.types import InputError
 
@@ -109,7 +110,7 @@ class LitePointGCN(nn.Module):
             nn.Linear(size, head_width),
             nn.BatchNorm1d(head_width),
             nn.ReLU(),
-            nn.Dropout(head_dropout),
+            Dropout(head_dropout),
             nn.Linear(head_width, num_classes),
         )
 
@@ -268,7 +269,7 @@ class GraphLayer(nn.Module):
         super().__init__()
         self.convolution = GraphConvolution(nodes, inputs, outputs)
         self.norm = nn.BatchNorm1d(nodes * outputs)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, regions: Float[Tensor, "batch nodes inputs"]

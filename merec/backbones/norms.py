@@ -50,19 +50,27 @@ class _FewResponses(nn.Module):
         norm = self.norm
         return self.linear.weight, self.linear.bias, norm.weight, norm.bias, norm.eps
 
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Update the running statistics as `BatchNorm1d` does."""
-        norm = self.norm
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        assert norm.num_batches_tracked is not None
-        assert norm.momentum is not None
-        unbiased = variance * (count / max(1, count - 1))
-        # Not lerp_, which a stack of folds would take one by one.
-        norm.running_mean.mul_(1 - norm.momentum).add_(mean, alpha=norm.momentum)
-        norm.running_var.mul_(1 - norm.momentum).add_(unbiased, alpha=norm.momentum)
-        norm.num_batches_tracked.add_(1)
+
+@torch.no_grad()
+def remember(norm: nn.Module, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Update the running statistics as a batch norm does.
+
+    Args:
+        norm: A batch norm that keeps them.
+        mean: Of each channel, of what it normalised.
+        variance: Likewise, biased.
+        count: Of how many values each.
+    """
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    unbiased = variance * (count / max(1, count - 1))
+    # Not lerp_, which a stack of folds would take one by one.
+    norm.running_mean.mul_(1 - norm.momentum).add_(mean, alpha=norm.momentum)
+    norm.running_var.mul_(1 - norm.momentum).add_(unbiased, alpha=norm.momentum)
+    norm.num_batches_tracked.add_(1)
 
 
 class LeadingNorm(_FewResponses):
@@ -78,7 +86,7 @@ class LeadingNorm(_FewResponses):
         if not _is_short_way_faster(points):
             return self._respond(points)[:, :leading].relu()
         found, mean, variance, *_ = LeadNormalised.apply(points, *self._layer, leading)
-        self._remember(mean, variance, points.shape[0] * points.shape[1])
+        remember(self.norm, mean, variance, points.shape[0] * points.shape[1])
         return found
 
 
@@ -98,7 +106,7 @@ class PooledNorm(_FewResponses):
         if not _is_short_way_faster(points):
             return self._respond(points).amax(1)
         pooled, mean, variance, *_ = PoolNormalised.apply(points, *self._layer)
-        self._remember(mean, variance, points.shape[0] * points.shape[1])
+        remember(self.norm, mean, variance, points.shape[0] * points.shape[1])
         return pooled
 
 
@@ -166,7 +174,7 @@ def _tie(to_beta: Tensor, to_gamma: Tensor, gamma: Tensor, over: Tensor, count: 
     return _Tied(to_beta * gamma * over / count, to_gamma * gamma * over**2 / count)
 
 
-def _one_by_one(apply: Callable) -> Callable:
+def one_at_a_time(apply: Callable) -> Callable:
     """A rule of vmap: one fold after the other, for each is a product large enough for a core."""
 
     def rule(info: Any, dims: tuple[int | None, ...], *given: Any) -> tuple[Any, Any]:
@@ -240,7 +248,7 @@ class LeadNormalised(torch.autograd.Function):
         # A bias before a norm does nothing.
         return to_points, to_weight, torch.zeros_like(gamma), to_gamma, to_beta, None, None
 
-    vmap = staticmethod(_one_by_one(lambda *given: LeadNormalised.apply(*given)))
+    vmap = staticmethod(one_at_a_time(lambda *given: LeadNormalised.apply(*given)))
 
 
 class PoolNormalised(torch.autograd.Function):
@@ -289,7 +297,7 @@ class PoolNormalised(torch.autograd.Function):
         to_bias = torch.zeros_like(gamma)
         return to_points.view_as(points), to_weight, to_bias, to_gamma, to_beta, None
 
-    vmap = staticmethod(_one_by_one(lambda *given: PoolNormalised.apply(*given)))
+    vmap = staticmethod(one_at_a_time(lambda *given: PoolNormalised.apply(*given)))
 
 
 def _find_largest(points: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear, pad
+
+from merec.backbones.dropout import Dropout
+from merec.backbones.norms import remember
+from merec.backbones.pooled_convolution import PooledConvolution, find_kernel
 
 
 class STSTNet(nn.Module):
@@ -20,22 +25,30 @@ class STSTNet(nn.Module):
         streams: Filters of each stream (3, 5, 8 in the paper).
         dropout: Share of pooled responses dropped while training.
         size: Height and width of the flow map, px; 28 in the paper.
+        compiled: Whether to train by a compiled kernel where a C++ compiler is found: the same function, four
+            times as fast on a CPU.
     """
 
     fresh = ("classify",)
     reads = "flow_map"
 
     def __init__(
-        self, in_channels: int, num_classes: int, streams: Sequence[int], dropout: float, size: int
+        self,
+        in_channels: int,
+        num_classes: int,
+        streams: Sequence[int],
+        dropout: float,
+        size: int,
+        compiled: bool,
     ):
         super().__init__()
+        self.compiled = compiled
         filters = sum(streams)
         self.convolution = nn.Conv2d(in_channels, filters, kernel_size=3, padding=1)
         self.norm = nn.BatchNorm2d(filters)
         self.max_pool = nn.MaxPool2d(kernel_size=3, stride=3, padding=1)
-        self.dropout = nn.Dropout(dropout)
-        self.average_pool = nn.AvgPool2d(kernel_size=2)
-        side = ((size - 1) // 3 + 1) // 2
+        self.dropout = Dropout(dropout)
+        self.side = side = ((size - 1) // 3 + 1) // 2
         self.classify = nn.Linear(filters * side**2, num_classes)
         # 1.4 times as fast on a CPU.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -44,6 +57,27 @@ class STSTNet(nn.Module):
         self, inputs: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes"]:
         """Logits of each class."""
-        responses = self.norm(torch.relu(self.convolution(inputs)))
-        pooled = self.average_pool(self.dropout(self.max_pool(responses)))
-        return self.classify(pooled.flatten(1))
+        pooled = self._pool_responses(inputs)
+        rows = pooled.permute(0, 2, 3, 1).flatten(1)  # as they lie in memory
+        return linear(self.dropout(rows), self._spread(*pooled.shape[2:]), self.classify.bias)
+
+    def _spread(self, height: int, width: int) -> Float[Tensor, "classes pixels"]:
+        """The last layer's weights for responses that were not averaged: a quarter for each of the four.
+
+        The average of squares of two is this product then; on a CPU it took a third of a step.
+        """
+        side = self.side
+        weight = self.classify.weight.view(len(self.classify.weight), -1, side, 1, side, 1) / 4
+        squares = weight.expand(-1, -1, -1, 2, -1, 2).reshape(*weight.shape[:2], 2 * side, 2 * side)
+        whole = pad(squares, (0, width - 2 * side, 0, height - 2 * side))
+        return whole.permute(0, 2, 3, 1).flatten(1)
+
+    def _pool_responses(self, inputs: Tensor) -> Tensor:
+        convolution, norm = self.convolution, self.norm
+        if not (self.compiled and self.training and find_kernel(convolution, inputs)):
+            return self.max_pool(norm(torch.relu(convolution(inputs))))
+        pooled, mean, variance, *_ = PooledConvolution.apply(
+            inputs, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps
+        )
+        remember(norm, mean, variance, inputs[:, 0].numel())
+        return pooled

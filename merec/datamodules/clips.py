@@ -23,6 +23,7 @@ from merec.datamodules.batches import (
     measure_scale,
     pack,
     rescale,
+    sum_up,
 )
 from merec.datamodules.choices import (
     SHOWN,
@@ -120,6 +121,8 @@ class ClipDataModule(pl.LightningDataModule):
         self.scales: tuple[Scale, ...] | None = None
         if scaling == "unit":
             self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
+        axis = -1 if representation == "points" else 1
+        self.sums = tuple(sum_up(view, axis) for view in self.views if scaling == "standard")
         everyone = np.arange(len(corpus.index))
         self.train_rows, self.test_rows, self.held_out = everyone, everyone[:0], "nobody"
 
@@ -205,8 +208,7 @@ class ClipDataModule(pl.LightningDataModule):
         fold, train = copy.copy(self), train[~self.still[train]]
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
-            axis = -1 if self.representation == "points" else 1
-            fold.scales = tuple(measure_scale(view[train], axis) for view in self.views)
+            fold.scales = tuple(measure_scale(sums, train) for sums in self.sums)
         return fold
 
     def _load(self, batches: Sampler, augmenter: Augmenter | None) -> DataLoader:

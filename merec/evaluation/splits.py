@@ -53,7 +53,9 @@ def leave_one_subject_out(subjects: Names) -> list[Fold]:
 
 
 def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
-    """Pick folds by number: `None` for all, `7`, `"0-9"`, or `"0-9,20,30-33"`.
+    """Pick folds: `None` for all, `7`, `"0-9"`, `"0-9,20,30-33"`, or `"1/4"` for the first of four shares.
+
+    Shares are dealt round, so that each holds about as many subjects of every data set.
 
     Raises:
         InputError: If a number is not a fold of this corpus, or the text is not understood.
@@ -62,10 +64,17 @@ def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
         return folds
     numbers: set[int] = set()
     for part in str(wanted).replace(" ", "").split(","):
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        found = re.fullmatch(r"(\d+)(?:([-/])(\d+))?", part)
+        first, sign, last = (
+            (int(found[1]), found[2], int(found[3] or found[1])) if found else (1, "", 0)
+        )
+        if sign == "/":
+            numbers |= set(_deal(first, last, len(folds)))
+            continue
         if first > last:
-            raise InputError(f"folds={wanted} is not understood; write 7, 0-9 or 0-9,20")
+            raise InputError(
+                f"folds={wanted} is not understood; write 7, 0-9, 0-9,20 or 1/4 (the first of four shares)"
+            )
         if last >= len(folds):
             raise InputError(
                 f"fold {wanted} is out of range: the corpus has {len(folds)} subjects, "
@@ -73,6 +82,19 @@ def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
             )
         numbers |= set(range(first, last + 1))
     return [folds[number] for number in sorted(numbers)]
+
+
+def _deal(share: int, shares: int, subjects: int) -> range:
+    """Numbers of the folds in one of so many shares, counted from 1."""
+    if not 1 <= shares <= subjects:
+        raise InputError(
+            f"folds={share}/{shares}, but the corpus has {subjects} subjects; take 1 to {subjects} shares"
+        )
+    if not 1 <= share <= shares:
+        raise InputError(
+            f"folds={share}/{shares} is no share; there are 1/{shares} to {shares}/{shares}"
+        )
+    return range(share - 1, subjects, shares)
 
 
 def split_inner_subjects(

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from merec.datamodules import ClipDataModule
 from merec.evaluation.splits import Fold, leave_one_subject_out, select_folds
 from merec.tasks.estimators import fit_and_score
-from merec.tasks.folds import Outcome, run_folds
-from merec.tasks.progress import FoldProgress
+from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.progress import OnEpoch
 from merec.types import InputError
 
 
@@ -57,7 +57,7 @@ class Baseline:
         describe = partial(self.describe, keep=self.keep[self.datamodule.modality])
         maps, label = self.datamodule.maps, self.datamodule.label.numpy()
 
-        def train(fold: Fold, progress: FoldProgress) -> Outcome:
+        def train(fold: Fold, _: OnEpoch) -> Outcome:
             scores, chosen = fit_and_score(
                 self.estimators[self.estimator],
                 describe,
@@ -71,4 +71,5 @@ class Baseline:
             ids = self.datamodule.sample_id[fold.test].tolist()
             return Outcome(ids, scores, notes=chosen)
 
-        run_folds(self.chosen, corpus, self.seed, folder, self.estimator, train, logger)
+        writer = FoldWriter(corpus, self.seed, folder)
+        run_folds(self.chosen, writer, self.estimator, one_by_one(train), logger)

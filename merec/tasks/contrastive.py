@@ -6,7 +6,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
+from merec.datamodules.ranks import gather, name_rank
 from merec.seeding import derive_seed
 from merec.tasks.contrast import Contrast, ContrastSettings
 from merec.tasks.finetune import Optimizer, Scheduler, pair_up
@@ -46,18 +48,32 @@ class Contrastive(pl.LightningModule):
         self.place = {name: place for place, name in enumerate(sample_id.tolist())}
         torch.manual_seed(derive_seed(seed, held_out, "memory banks"))
         self.objective = Contrast(len(sample_id), backbone.embedding, settings)
+        # Each process keeps memory banks of its own, all alike; DDP would send them around in every step.
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+            self, [f"objective.{name}" for name, _ in self.objective.named_buffers()]
+        )
 
     def on_train_epoch_start(self) -> None:
         """Seed what is drawn by (seed, held-out subject, epoch), so that resumed runs give the same."""
         torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "contrast"))
 
-    def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
-        """The loss, and how many samples were told from others; `RecordEpochs` adds both up."""
-        first, second = self.backbone.encode(batch.inputs)
-        at = torch.tensor([self.place[name] for name in batch.sample_id], device=first.device)
+    def training_step(self, batch: Batch, number: int) -> dict[str, Tensor]:
+        """The loss of the whole batch, and how many were told from others; `RecordEpochs` adds both up."""
+        first, second = (gather(view) for view in self._encode(batch, number))
+        own = torch.tensor([self.place[name] for name in batch.sample_id], device=first.device)
+        at = gather(own)
         loss, hits = self.objective(first, second, at)
         self.objective.update(first, second, at)
         return {"loss": loss, "hits": hits}
+
+    def _encode(self, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
+        """Embeddings of both views; of several processes each drops others, but draws the same negatives."""
+        if not name_rank():
+            return self.backbone.encode(batch.inputs)
+        about = self.seed, self.held_out, self.current_epoch, number
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(*about, *name_rank(), "dropout"))
+            return self.backbone.encode(batch.inputs)
 
     def configure_optimizers(self) -> Any:
         """The optimiser of the encoders, with its schedule if there is one."""

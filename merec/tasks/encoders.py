@@ -15,7 +15,7 @@ from merec.assets import cache_folder
 from merec.datamodules import ClipDataModule
 from merec.types import InputError
 
-_SCHEMA = 1  # to be raised when the same settings would give other weights
+_SCHEMA = 2  # to be raised when the same settings would give other weights
 
 
 def group_subjects(subjects: Sequence[str], groups: int | None) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from merec.datamodules.ranks import gather, name_rank
 from merec.seeding import derive_seed
 from merec.types import Batch, InputError
 
@@ -66,15 +67,22 @@ class Finetune(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout by (seed, held-out subject, epoch), so that resumed runs give the same."""
-        torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "dropout"))
+        on_cpu = self.device.type == "cpu"
+        # torch.manual_seed looks for devices of every kind, which takes 2 ms.
+        seed = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
+        seed(self.seed_dropout(self.current_epoch))
         for module in self.frozen:  # keeps the statistics of its norms
             module.eval()
 
+    def seed_dropout(self, epoch: int) -> int:
+        """What the generator of an epoch's dropout is seeded with."""
+        return derive_seed(self.seed, self.held_out, epoch, *name_rank(), "dropout")
+
     def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
-        """The loss, and how many samples were named rightly; `RecordEpochs` adds both up."""
-        logits = self.backbone(batch.inputs)
-        loss = self.loss(logits, batch.label, weight=self.class_weight)
-        hits = (logits.detach().argmax(1) == batch.label).sum()
+        """The loss of the whole batch, and how many were named rightly; `RecordEpochs` adds both up."""
+        logits, label = gather(self.backbone(batch.inputs)), gather(batch.label)
+        loss = self.loss(logits, label, weight=self.class_weight)
+        hits = (logits.detach().argmax(1) == label).sum()
         return {"loss": loss, "hits": hits}
 
     def predict_step(self, batch: Batch, _: int) -> tuple[Any, Float[Tensor, "batch classes"]]:

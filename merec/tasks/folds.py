@@ -1,8 +1,8 @@
-"""One fold after the other into a run folder: finished ones are skipped, failed ones do not stop the rest."""
+"""Folds into a run folder: finished ones are skipped, failed ones do not stop the rest."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from merec.evaluation.predictions import read_predictions, tabulate, write_predi
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, write_json
-from merec.tasks.progress import FoldProgress
+from merec.tasks.progress import FoldProgress, OnEpoch
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -45,73 +45,140 @@ class Outcome:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def run_folds(
-    folds: Iterable[Fold],
-    corpus: Corpus,
-    seed: int,
-    folder: Path,
-    title: str,
-    train_fold: Callable[[Fold, FoldProgress], Outcome],
-    logger: Logger | None,
-) -> None:
-    """Train each fold that is not finished yet and write what it gave to `folder/folds/NNN/`.
+@dataclass(frozen=True)
+class FoldWriter:
+    """Where the folds of one run are written, each to `folds/NNN/`.
 
-    `predictions.csv` is written last, so a fold that has it is whole.
+    Attributes:
+        corpus: Whose subjects are held out.
+        seed: Of the run.
+        folder: The run folder.
+    """
+
+    corpus: Corpus
+    seed: int
+    folder: Path
+
+    def locate(self, fold: Fold) -> Path:
+        """The predictions of a fold; written last, so a fold that has them is whole."""
+        return fold_folder(self.folder, fold.number) / "predictions.csv"
+
+    def write(self, fold: Fold, outcome: Outcome, seconds: float) -> None:
+        """Write all files of a fold, its predictions last."""
+        file = self.locate(fold)
+        rows = self.corpus.index.iloc[fold.test]
+        table = tabulate(
+            rows,
+            outcome.sample_id,
+            outcome.probability,
+            self.corpus.protocol.classes,
+            fold.number,
+            self.seed,
+        )
+        if outcome.epochs is not None:
+            with atomic(file.with_name("epochs.npz")) as part:
+                np.savez_compressed(part, **asdict(outcome.epochs))
+        if outcome.checkpoint is not None:
+            with atomic(file.with_name("checkpoint.ckpt")) as part:
+                torch.save(outcome.checkpoint, part)
+        for name, small in outcome.tables.items():
+            with atomic(file.with_name(f"{name}.csv")) as part:
+                small.to_csv(part, index=False)
+        notes = {"fold": fold.number, "subject": fold.subject, "seconds": round(seconds, 3)}
+        write_json(file.with_name("fold.json"), notes | outcome.notes)
+        write_predictions(file, table)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fold that was tried.
+
+    Attributes:
+        fold: Which.
+        seconds: How long it took.
+        failure: Why it has no predictions, if it has none.
+    """
+
+    fold: Fold
+    seconds: float
+    failure: str | None = None
+
+
+Engine = Callable[[Sequence[Fold], FoldWriter, FoldProgress], Iterator[Trained]]
+
+
+def one_by_one(train: Callable[[Fold, OnEpoch], Outcome]) -> Engine:
+    """The engine that trains one fold after the other, in this process."""
+
+    def engine(
+        folds: Sequence[Fold], writer: FoldWriter, progress: FoldProgress
+    ) -> Iterator[Trained]:
+        for fold in folds:
+            yield try_fold(fold, writer, train, progress.start_fold(fold.subject))
+
+    return engine
+
+
+def try_fold(
+    fold: Fold,
+    writer: FoldWriter,
+    train: Callable[[Fold, OnEpoch], Outcome],
+    on_epoch: OnEpoch,
+    spent: float = 0.0,
+) -> Trained:
+    """Train a fold and write it; one bad fold must not lose the others.
+
+    Args:
+        fold: Which.
+        writer: Where it is written.
+        train: How it is trained.
+        on_epoch: Told of its epochs.
+        spent: Seconds that it took before.
+    """
+    started = time.perf_counter() - spent
+    try:
+        outcome = train(fold, on_epoch)
+        seconds = time.perf_counter() - started
+        writer.write(fold, outcome, seconds)
+    except Exception as error:
+        log.debug("traceback", exc_info=error)
+        reason = str(error) or type(error).__name__
+        return Trained(fold, time.perf_counter() - started, reason)
+    return Trained(fold, seconds)
+
+
+def run_folds(
+    folds: Iterable[Fold], writer: FoldWriter, title: str, engine: Engine, logger: Logger | None
+) -> None:
+    """Train each fold that is not finished yet and write what it gave.
 
     Raises:
         InputError: After all folds were tried, naming those that failed.
     """
     folds = list(folds)
-    files = {fold.number: fold_folder(folder, fold.number) / "predictions.csv" for fold in folds}
-    tables = [read_predictions(file) for file in files.values() if file.exists()]
-    todo = [fold for fold in folds if not files[fold.number].exists()]
-    failed: list[tuple[Fold, Exception]] = []
-    with FoldProgress(title, len(folds), len(folds) - len(todo)) as progress:
-        for fold in todo:
-            progress.start_fold(fold.subject)
-            started = time.perf_counter()
-            try:
-                outcome = train_fold(fold, progress)
-                seconds = time.perf_counter() - started
-                tables.append(_write_fold(fold, outcome, corpus, seed, folder, seconds))
-            except Exception as error:  # one bad fold must not lose the others
-                log.error("fold %d (%s) failed: %s", fold.number, fold.subject, error)
-                log.debug("traceback", exc_info=error)
-                failed.append((fold, error))
+    done = [fold for fold in folds if writer.locate(fold).exists()]
+    tables = [read_predictions(writer.locate(fold)) for fold in done]
+    todo = [fold for fold in folds if not writer.locate(fold).exists()]
+    failed: list[Trained] = []
+    with FoldProgress(title, len(folds), len(done)) as progress:
+        for trained in engine(todo, writer, progress):
+            fold = trained.fold
+            progress.stop_fold(fold.subject)
+            if trained.failure is not None:
+                log.error("fold %d (%s) failed: %s", fold.number, fold.subject, trained.failure)
+                failed.append(trained)
                 continue
-            progress.finish_fold(seconds)
+            progress.finish_fold(fold.subject, trained.seconds)
+            tables.append(read_predictions(writer.locate(fold)))
             if logger:
-                _log_progress(logger, tables, len(corpus.protocol.classes))
+                _log_progress(logger, tables, len(writer.corpus.protocol.classes))
     if failed:
-        _, reason = failed[0]
-        names = ", ".join(f"{fold.number} {fold.subject}" for fold, _ in failed)
+        failed.sort(key=lambda trained: trained.fold.number)
+        names = ", ".join(f"{each.fold.number} {each.fold.subject}" for each in failed)
         raise InputError(
-            f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: {reason}. "
+            f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: {failed[0].failure}. "
             "The others are kept; the same command runs only these again"
-        ) from reason
-
-
-def _write_fold(
-    fold: Fold, outcome: Outcome, corpus: Corpus, seed: int, folder: Path, seconds: float
-) -> pd.DataFrame:
-    """Write all files of a fold, its predictions last, and return these."""
-    target = fold_folder(folder, fold.number)
-    rows = corpus.index.iloc[fold.test]
-    classes = corpus.protocol.classes
-    table = tabulate(rows, outcome.sample_id, outcome.probability, classes, fold.number, seed)
-    if outcome.epochs is not None:
-        with atomic(target / "epochs.npz") as part:
-            np.savez_compressed(part, **asdict(outcome.epochs))
-    if outcome.checkpoint is not None:
-        with atomic(target / "checkpoint.ckpt") as part:
-            torch.save(outcome.checkpoint, part)
-    for name, small in outcome.tables.items():
-        with atomic(target / f"{name}.csv") as part:
-            small.to_csv(part, index=False)
-    notes = {"fold": fold.number, "subject": fold.subject, "seconds": round(seconds, 3)}
-    write_json(target / "fold.json", notes | outcome.notes)
-    write_predictions(target / "predictions.csv", table)
-    return table
+        )
 
 
 def _log_progress(logger: Logger, tables: list[pd.DataFrame], num_classes: int) -> None:

@@ -1,6 +1,8 @@
 """Leave one subject out: a fresh network for every subject, who chooses nothing."""
 
+import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,16 @@ from merec.evaluation.splits import (
 )
 from merec.files import atomic
 from merec.seeding import derive_seed
-from merec.tasks.folds import Outcome, run_folds
-from merec.tasks.progress import FoldProgress
+from merec.tasks.chunks import in_stacks
+from merec.tasks.folds import Engine, FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.progress import FoldProgress, OnEpoch
 from merec.tasks.training import FoldTrainer
+from merec.tasks.workers import in_workers
 from merec.types import InputError
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("loop", "processes", "stacked", "auto")
 
 
 @dataclass
@@ -29,7 +37,12 @@ class LeaveOneSubjectOut(FoldTrainer):
 
     Attributes:
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
-        engine: `loop` trains one fold after the other.
+        engine: `loop` trains one fold after the other, `processes` several at once, each in a process with
+            one thread, `stacked` several at once as one network with stacked weights, `auto` as is fastest
+            for device and backbone. All give the same predictions.
+        workers: Processes at a time; `None` for as many as there are cores.
+        chunk: Folds that are stacked; `None` for as many as fit into memory.
+        compiled: Whether steps of stacked folds go through `torch.compile`.
         selection: `last` keeps the last of a fixed number of epochs. `inner` chooses the number of epochs
             on a part of the training subjects, then trains on all of them for that many.
         inner_parts: One of so many parts of the training subjects is what `inner` chooses on.
@@ -37,34 +50,61 @@ class LeaveOneSubjectOut(FoldTrainer):
 
     folds: str | int | None
     engine: str
+    workers: int | None
+    chunk: int | None
+    compiled: bool
     selection: str
     inner_parts: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine != "loop":
-            raise InputError(f"task.engine={self.engine} is unknown; there is loop")
+        if self.engine not in ENGINES:
+            raise InputError(
+                f"task.engine={self.engine} is unknown; there are {', '.join(ENGINES)}"
+            )
+        for name in ("workers", "chunk"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise InputError(
+                    f"task.{name}={number}; give 1 or more, or null for what fits this machine"
+                )
+        if self.engine == "stacked" and self.selection == "inner":
+            raise InputError(
+                "task.engine=stacked trains all folds for as long, but task.selection=inner chooses for how "
+                "long; set task.engine=auto"
+            )
         if self.selection not in ("last", "inner"):
             raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
         self.chosen = select_folds(leave_one_subject_out(self.datamodule.subject), self.folds)
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train the folds that are not finished and write them to `folder`."""
-
-        def train(fold: Fold, progress: FoldProgress) -> Outcome:
-            data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)
-            if self.selection == "last":
-                return self.train_fold(data, folder, progress.finish_epoch)
-            best = self._choose_epochs(fold, progress)
-            outcome = self.train_fold(data, folder, progress.finish_epoch, max_epochs=best)
-            outcome.notes["epochs"] = best
-            return outcome
-
-        corpus = self.datamodule.corpus
         self.write_pairs(folder)
-        run_folds(self.chosen, corpus, self.seed, folder, "leave one subject out", train, logger)
+        writer = FoldWriter(self.datamodule.corpus, self.seed, folder)
+        run_folds(self.chosen, writer, "leave one subject out", self._open_engine(writer), logger)
 
-    def _choose_epochs(self, fold: Fold, progress: FoldProgress) -> int:
+    def _open_engine(self, writer: FoldWriter) -> Engine:
+        workers, engine = self.workers or torch.get_num_threads(), self.engine
+        if engine == "auto":
+            todo = sum(not writer.locate(fold).exists() for fold in self.chosen)
+            engine, why = choose_engine(self.device.type, min(workers, todo), self.selection)
+            log.info("task.engine=auto takes %s: %s", engine, why)
+        if engine == "processes":
+            return in_workers(self._train_alone, workers)
+        if engine == "stacked":
+            return in_stacks(self, self.chunk, self.compiled)
+        return one_by_one(partial(self._train_alone, writer.folder))
+
+    def _train_alone(self, folder: Path, fold: Fold, on_epoch: OnEpoch) -> Outcome:
+        data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)
+        if self.selection == "last":
+            return self.train_fold(data, folder, on_epoch)
+        best = self._choose_epochs(fold, on_epoch)
+        outcome = self.train_fold(data, folder, on_epoch, max_epochs=best)
+        outcome.notes["epochs"] = best
+        return outcome
+
+    def _choose_epochs(self, fold: Fold, on_epoch: OnEpoch) -> int:
         """The number of epochs of highest pooled UF1 on inner subjects; the fewest if several are."""
         every = self.datamodule
         labels = every.label.numpy()
@@ -72,12 +112,29 @@ class LeaveOneSubjectOut(FoldTrainer):
         train, inner = split_inner_subjects(fold, every.subject, labels, self.inner_parts, seed)
         data = every.hold_out(train, inner, f"{fold.subject}, inner")
         # Starting weights may have seen the inner subjects, but never the held-out one.
-        _, _, epochs = self.fit(data, progress.finish_epoch, unseen=fold.test)
+        _, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
         truth = labels[[position[sample_id] for sample_id in epochs.sample_id]]
         num_classes = len(every.corpus.protocol.classes)
         scores = [float(uf1(confusion(truth, said, num_classes))) for said in epochs.predicted.T]
         return int(np.argmax(scores)) + 1
+
+
+def choose_engine(device: str, workers: int, selection: str) -> tuple[str, str]:
+    """The engine that is fastest, and why; see benchmarks/README.md.
+
+    Args:
+        device: `cpu` or another, on which a network is trained.
+        workers: Processes that would have something to do.
+        selection: How the number of epochs is chosen.
+    """
+    if device != "cpu":
+        if selection == "inner":
+            return "loop", "each fold chooses its own number of epochs, so folds cannot be stacked"
+        return "stacked", f"one small network at a time leaves {device} idle"
+    if workers > 1:
+        return "processes", f"{workers} folds on a core each are faster than one on {workers} cores"
+    return "loop", "there is one fold to train, or one core to train on"
 
 
 @dataclass
@@ -106,16 +163,17 @@ class FinetuneOnce(FoldTrainer):
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train, and write the held-out predictions, or the checkpoint if nobody is held out."""
 
-        def train(_: Fold, progress: FoldProgress) -> Outcome:
-            return self.train_fold(data, folder, progress.finish_epoch, logger=logger or False)
+        def train(_: Fold, on_epoch: OnEpoch) -> Outcome:
+            return self.train_fold(data, folder, on_epoch, logger=logger or False)
 
-        data, corpus = self.hold_out(), self.datamodule.corpus
+        data = self.hold_out()
         self.write_pairs(folder)
         if self.chosen:
-            run_folds(self.chosen, corpus, self.seed, folder, "finetune", train, None)
+            writer = FoldWriter(self.datamodule.corpus, self.seed, folder)
+            run_folds(self.chosen, writer, "finetune", one_by_one(train), None)
         elif not (folder / "checkpoint.ckpt").exists():
             with FoldProgress("finetune", 1, 0) as progress:
-                progress.start_fold("everyone")
-                task, _, _ = self.fit(data, progress.finish_epoch, logger or False)
+                report = progress.start_fold("everyone")
+                task, _, _ = self.fit(data, report, logger or False)
             with atomic(folder / "checkpoint.ckpt") as part:
                 torch.save(self.pack(task, data, folder), part)

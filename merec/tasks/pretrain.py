@@ -17,6 +17,8 @@ from merec.types import InputError
 class Pretrain(FinetuneOnce):
     """Pretrain one network as `FinetuneOnce` does before it finetunes, and keep it for `task.weights`."""
 
+    together = True
+
     def __post_init__(self) -> None:
         if self.pretrain is None:
             raise InputError(
@@ -32,10 +34,10 @@ class Pretrain(FinetuneOnce):
         data = self.hold_out()
         others = self._hold_out_others(data, data.test_rows)
         assert others is not None
-        self.write_pairs(folder)
+        if self.leads:
+            self.write_pairs(folder)
         with FoldProgress("pretrain", 1, 0) as progress:
-            progress.start_fold(data.held_out)
-            report = progress.finish_epoch
+            report = progress.start_fold(data.held_out)
             if self.pretrain == "contrastive":
                 found, _ = self.find_encoder(others, data.test_rows, report, logger or False)
             else:
@@ -44,5 +46,6 @@ class Pretrain(FinetuneOnce):
                     backbone, others, "none", report, logger or False, self.pretrain_epochs
                 )
                 found = self._pack(task, [others])
-        with atomic(file) as part:
-            torch.save(add_config(found, folder), part)
+        if self.leads:
+            with atomic(file) as part:
+                torch.save(add_config(found, folder), part)

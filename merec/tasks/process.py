@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 def quiet_lightning() -> None:
     """One trainer per fold would greet sixty-eight times."""
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*log_every_n_steps.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message)

@@ -1,6 +1,8 @@
 """How far a sweep is: bars over folds and epochs on a terminal, ten lines in a log file."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from multiprocessing import current_process
 from types import TracebackType
 
@@ -9,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -16,9 +19,11 @@ from rich.progress import (
 
 log = logging.getLogger(__name__)
 
+OnEpoch = Callable[[int, int], None]  # told (epoch from 1, epochs)
+
 
 class FoldProgress:
-    """Counts folds, and epochs within a fold.
+    """Counts folds, and epochs within each that is being trained.
 
     Args:
         title: What is run.
@@ -44,7 +49,7 @@ class FoldProgress:
             disable=self.quiet,
         )
         self.fold_bar = self.bars.add_task(title, total=folds, completed=done)
-        self.epoch_bar = self.bars.add_task("", total=None, visible=False)
+        self.epoch_bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> "FoldProgress":
         if self.done:
@@ -60,16 +65,20 @@ class FoldProgress:
     ) -> None:
         self.bars.stop()
 
-    def start_fold(self, subject: str) -> None:
-        """Begin the fold that holds `subject` out."""
-        self.subject = subject
-        self.bars.reset(self.epoch_bar, description=f"  {subject}", visible=False)
+    def start_fold(self, subject: str) -> OnEpoch:
+        """Begin the fold that holds `subject` out; what is given is to be told of its epochs."""
+        bar = self.bars.add_task(f"  {subject}", total=None)
+        self.epoch_bars[subject] = bar
+        return partial(self._finish_epoch, bar)
 
-    def finish_epoch(self, epoch: int, epochs: int) -> None:
-        """Say that `epoch` (from 1) of `epochs` is done."""
-        self.bars.update(self.epoch_bar, completed=epoch, total=epochs, visible=True)
+    def _finish_epoch(self, bar: TaskID, epoch: int, epochs: int) -> None:
+        self.bars.update(bar, completed=epoch, total=epochs)
 
-    def finish_fold(self, seconds: float) -> None:
+    def stop_fold(self, subject: str) -> None:
+        """Take the bar of a fold away, whatever came of it."""
+        self.bars.remove_task(self.epoch_bars.pop(subject))
+
+    def finish_fold(self, subject: str, seconds: float) -> None:
         """Say that a fold is done."""
         before, self.done = self.done, self.done + 1
         self.bars.update(self.fold_bar, completed=self.done)
@@ -79,6 +88,6 @@ class FoldProgress:
                 self.title,
                 self.done,
                 self.folds,
-                self.subject,
+                subject,
                 seconds,
             )

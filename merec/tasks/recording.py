@@ -43,7 +43,7 @@ class RecordEpochs(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Add a batch up."""
-        size = len(batch.label)
+        size = len(batch.label) * trainer.world_size  # loss and hits are of the whole batch
         self.sum_loss += float(outputs["loss"]) * size
         self.hits += int(outputs["hits"])
         self.samples += size
@@ -55,12 +55,7 @@ class RecordEpochs(pl.Callback):
             InputError: If the loss is not finite: going on would only waste time.
         """
         loss, accuracy = self.sum_loss / self.samples, self.hits / self.samples
-        if not np.isfinite(loss):
-            raise InputError(
-                f"the training loss is {loss} in epoch {trainer.current_epoch + 1}; lower "
-                "recipe.optimizer.lr (while contrasting recipe.pretrain.optimizer.lr) or set "
-                "datamodule.scaling=standard"
-            )
+        check_loss(loss, trainer.current_epoch + 1)
         self.loss.append(loss)
         self.accuracy.append(accuracy)
         if self.watched:
@@ -80,6 +75,19 @@ class RecordEpochs(pl.Callback):
             else np.empty((0, len(self.loss)), dtype=np.int8),
             train_loss=np.asarray(self.loss),
             train_accuracy=np.asarray(self.accuracy),
+        )
+
+
+def check_loss(loss: float, epoch: int) -> None:
+    """Refuse to go on once the training loss of an epoch (from 1) is not finite.
+
+    Raises:
+        InputError: With what would mend it.
+    """
+    if not np.isfinite(loss):
+        raise InputError(
+            f"the training loss is {loss} in epoch {epoch}; lower recipe.optimizer.lr (while contrasting "
+            "recipe.pretrain.optimizer.lr) or set datamodule.scaling=standard"
         )
 
 

@@ -4,9 +4,10 @@ import copy
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -30,18 +31,20 @@ from merec.files import atomic
 from merec.seeding import derive_seed
 from merec.tasks.contrast import ContrastSettings
 from merec.tasks.contrastive import Contrastive
+from merec.tasks.ddp import EndTogether
 from merec.tasks.encoders import group_subjects, locate_encoder
 from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune, check_freeze, load_weights
 from merec.tasks.folds import Outcome
+from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
+from merec.tasks.stacked import RecordFolds, StackedFinetune
 from merec.types import InputError
 
 log = logging.getLogger(__name__)
 
-OnEpoch = Callable[[int, int], None]
-# Of a trainer: what watches it, and for how long it finetunes.
-_NO_MATTER = ("callbacks", "logger", "max_epochs")
+# Of a trainer: what watches it, for how long it finetunes, and how devices stay together.
+_NO_MATTER = ("callbacks", "logger", "max_epochs", "plugins")
 
 
 @dataclass
@@ -88,6 +91,7 @@ class FoldTrainer:
     contrast: ContrastSettings
     legacy: Mapping[str, bool]
     contrastive: Callable[..., Contrastive]
+    together: ClassVar[bool] = False  # whether several devices may train one network
 
     def __post_init__(self) -> None:
         backbone = getattr(self.backbone, "func", self.backbone)
@@ -103,13 +107,21 @@ class FoldTrainer:
         classes = len(self.datamodule.corpus.protocol.classes)
         self.backbone(in_channels=self.datamodule.in_channels, num_classes=classes)
         try:
-            self.trainer(logger=False)
+            trainer = self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"the trainer cannot be built: {reason}; trainer=auto takes what is there, trainer=cpu "
                 "runs anywhere"
             ) from error
+        if trainer.world_size > 1 and not self.together:
+            raise InputError(
+                f"{trainer.world_size} devices train one network together with task=pretrain only; to spread "
+                "networks over devices take trainer=auto and one job per device, each with a share of the "
+                "folds: -m hydra/launcher=submitit_slurm folds=1/2,2/2"
+            )
+        self.leads = trainer.is_global_zero  # of several processes one writes
+        self.device = trainer.strategy.root_device
         if self.weights:
             self._read_weights()
         if self.pretrain_epochs is not None and self.pretrain_epochs < 1:
@@ -141,7 +153,40 @@ class FoldTrainer:
         `unseen`: those watched, unless told otherwise. What is pretrained on by its labels shows neither them
         nor those watched.
         """
-        unseen = data.test_rows if unseen is None else unseen
+        backbone = self._begin(data, data.test_rows if unseen is None else unseen, on_epoch)
+        return self._train(backbone, data, self.freeze, on_epoch, logger, max_epochs)
+
+    def fit_together(
+        self, views: Sequence[ClipDataModule], on_epoch: OnEpoch, compiled: bool
+    ) -> list[tuple[Finetune, pl.Trainer, Epochs]]:
+        """What `fit` gives for each of these folds, trained as one network (see `StackedFinetune`).
+
+        All share a trainer. A loss that is not finite stops nobody; it is in the `Epochs`.
+
+        Args:
+            views: The folds, all of as many steps per epoch.
+            on_epoch: Told of each epoch of all.
+            compiled: Whether steps go through `torch.compile`.
+        """
+        tasks = [
+            self._make_task(self._begin(view, view.test_rows, on_epoch), view, self.freeze)
+            for view in views
+        ]
+        stacked, record = StackedFinetune(tasks, views, compiled), RecordFolds(views, on_epoch)
+        trainer = self._fit(stacked, None, record, logger=False, max_epochs=None)
+        stacked.unstack()
+        return [
+            (task, trainer, epochs) for task, epochs in zip(tasks, record.to_epochs(), strict=True)
+        ]
+
+    def make_fresh(self, data: ClipDataModule) -> Finetune:
+        """What a fold trains, before it has learnt anything."""
+        return self._make_task(self._start(data, data.test_rows[:0]), data, self.freeze)
+
+    def _begin(
+        self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], on_epoch: OnEpoch
+    ) -> nn.Module:
+        """The backbone that `fit` finetunes, pretrained if it is to be."""
         backbone = self._start(data, unseen)
         others = self._hold_out_others(data, unseen)
         if others is not None and self.pretrain == "contrastive":
@@ -149,7 +194,7 @@ class FoldTrainer:
             load_weights(backbone, encoder["state_dict"], str(source))
         elif others is not None:
             self._train(backbone, others, "none", on_epoch, max_epochs=self.pretrain_epochs)
-        return self._train(backbone, data, self.freeze, on_epoch, logger, max_epochs)
+        return backbone
 
     def find_encoder(
         self,
@@ -175,22 +220,26 @@ class FoldTrainer:
         }
         file = locate_encoder(settings, pairs)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix(".lock")):  # of runs at once, one makes it
-            if not file.exists():
-                self._train_encoder(file, pairs, unseen, on_epoch, logger)
-        encoder = read_checkpoint(file)
+        # Of runs at once, one makes it; of the processes of a run, one holds the lock for all.
+        with FileLock(file.with_suffix(".lock")) if self.leads else nullcontext():
+            if file.exists():
+                encoder = read_checkpoint(file)
+            else:
+                encoder = self._train_encoder(pairs, unseen, on_epoch, logger)
+                if self.leads:
+                    with atomic(file) as part:
+                        torch.save(encoder, part)
         self._assert_never_saw(encoder, unseen, file)
         return encoder, file
 
     def _train_encoder(
         self,
-        file: Path,
         pairs: ClipDataModule,
         unseen: Int[np.ndarray, " unseen"],
         on_epoch: OnEpoch,
         logger: Logger | Literal[False],
-    ) -> None:
-        """Contrast `pairs` from fresh weights, and write what the encoders learnt to `file`."""
+    ) -> dict[str, Any]:
+        """Contrast `pairs` from fresh weights; a checkpoint of what the encoders learnt."""
         names = pairs.sample_id[pairs.train_rows]
         log.info("pretraining on %d %s", len(names), pairs.held_out)
         backbone = self._start(pairs, unseen)
@@ -201,7 +250,9 @@ class FoldTrainer:
             seed=self.seed,
             held_out=pairs.held_out,
         )
-        _, epochs = self._fit(task, pairs, on_epoch, logger, self.pretrain_epochs)
+        record = _record(pairs, on_epoch)
+        self._fit(task, pairs, record, logger, self.pretrain_epochs)
+        epochs = record.to_epochs()
         log.info(
             "of these %.0f %% are told from the others after %d epochs, at a loss of %.3f",
             *(100 * epochs.train_accuracy[-1], len(epochs.train_loss), epochs.train_loss[-1]),
@@ -213,8 +264,7 @@ class FoldTrainer:
             for name, value in packed["state_dict"].items()
             if not name.startswith(fresh)
         }
-        with atomic(file) as part:
-            torch.save(packed, part)
+        return packed
 
     def _start(self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]) -> nn.Module:
         """A fresh backbone, at random or with `weights`."""
@@ -252,34 +302,38 @@ class FoldTrainer:
         max_epochs: int | None = None,
     ) -> tuple[Finetune, pl.Trainer, Epochs]:
         """Train a backbone on the classes of `data`, as long as the trainer does unless told otherwise."""
+        task, record = self._make_task(backbone, data, freeze), _record(data, on_epoch)
+        return task, self._fit(task, data, record, logger, max_epochs), record.to_epochs()
+
+    def _make_task(self, backbone: nn.Module, data: ClipDataModule, freeze: str) -> Finetune:
         classes = len(data.corpus.protocol.classes)
-        task = self.finetune(
+        return self.finetune(
             backbone=backbone,
             class_counts=torch.bincount(data.label[data.train_rows], minlength=classes),
             seed=self.seed,
             held_out=data.held_out,
             freeze=freeze,
         )
-        return task, *self._fit(task, data, on_epoch, logger, max_epochs)
 
     def _fit(
         self,
         task: pl.LightningModule,
-        data: ClipDataModule,
-        on_epoch: OnEpoch,
+        data: ClipDataModule | None,
+        record: pl.Callback,
         logger: Logger | Literal[False],
         max_epochs: int | None,
-    ) -> tuple[pl.Trainer, Epochs]:
-        """Train a task on `data`, in a trainer of its own."""
-        record = RecordEpochs(list(data.predict_dataloader()), on_epoch)
+    ) -> pl.Trainer:
+        """Train a task on `data`, or on its own, in a trainer of its own."""
         # Callbacks from the config have state: each fold gets its own.
         given = copy.deepcopy(getattr(self.trainer, "keywords", {}).get("callbacks") or [])
         overrides: dict[str, Any] = {"max_epochs": max_epochs} if max_epochs else {}
-        trainer = self.trainer(callbacks=[*given, record], logger=logger, **overrides)
+        trainer = self.trainer(
+            callbacks=[*given, record, EndTogether()], logger=logger, **overrides
+        )
         trainer.fit(task, datamodule=data)
         if trainer.interrupted:  # some versions swallow Ctrl-C; half a fold must not be written
             raise KeyboardInterrupt
-        return trainer, record.to_epochs()
+        return trainer
 
     def _read_weights(self) -> dict[str, Any]:
         path = Path(str(self.weights))
@@ -322,7 +376,17 @@ class FoldTrainer:
         self, data: ClipDataModule, folder: Path, on_epoch: OnEpoch, **options: Any
     ) -> Outcome:
         """Train one fold and predict its held-out samples."""
-        task, trainer, epochs = self.fit(data, on_epoch, **options)
+        return self.conclude(*self.fit(data, on_epoch, **options), data, folder)
+
+    def conclude(
+        self,
+        task: Finetune,
+        trainer: pl.Trainer,
+        epochs: Epochs,
+        data: ClipDataModule,
+        folder: Path,
+    ) -> Outcome:
+        """Predict the held-out samples of a trained fold."""
         said = trainer.predict(task, dataloaders=data.predict_dataloader())
         assert said is not None
         return Outcome(
@@ -332,6 +396,10 @@ class FoldTrainer:
             checkpoint=self.pack(task, data, folder),
             tables=explain(task.backbone, trainer, data) if data.representation == "points" else {},
         )
+
+
+def _record(data: ClipDataModule, on_epoch: OnEpoch) -> RecordEpochs:
+    return RecordEpochs(list(data.predict_dataloader()), on_epoch)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

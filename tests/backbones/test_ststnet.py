@@ -11,7 +11,7 @@ STREAMS = (3, 5, 8)
 
 def make(in_channels=3, num_classes=3, streams=STREAMS, dropout=0.0, size=28) -> STSTNet:
     torch.manual_seed(0)
-    network = STSTNet(in_channels, num_classes, list(streams), dropout, size).double()
+    network = STSTNet(in_channels, num_classes, list(streams), dropout, size, True).double()
     # As initialised, all norms are alike and would hide a stream given another's.
     for tensor in (network.norm.weight, network.norm.bias):
         nn.init.uniform_(tensor, 0.5, 1.5)
@@ -53,7 +53,7 @@ class ThreeStreams(nn.Module):
 
 
 def test_the_paper_network_has_1683_parameters_at_three_classes():
-    network = STSTNet(3, 3, [3, 5, 8], 0.5, 28)
+    network = STSTNet(3, 3, [3, 5, 8], 0.5, 28, True)
     assert sum(parameter.numel() for parameter in network.parameters()) == 1683
     assert network.convolution.out_channels == 16
 

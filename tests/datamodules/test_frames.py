@@ -459,6 +459,9 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         legacy={},
         folds=0,
         engine="loop",
+        workers=None,
+        chunk=None,
+        compiled=False,
         selection="last",
         inner_parts=2,
     )

@@ -72,6 +72,12 @@ def test_fewer_than_two_subjects_are_an_error(subjects):
         ("3-3", [3]),
         ("0-2,5,8-10", [0, 1, 2, 5, 8, 9, 10]),
         (" 0 - 2 , 5 ", [0, 1, 2, 5]),
+        ("1/4", [0, 4, 8]),
+        ("4/4", [3, 7]),
+        ("1/1", list(range(11))),
+        ("11/11", [10]),
+        (" 2 / 5 ", [1, 6]),
+        ("4/4,0-1", [0, 1, 3, 7]),
         ("5,0-2,1", [0, 1, 2, 5]),  # each once and in order, however they are written
     ],
 )
@@ -88,8 +94,48 @@ def test_a_fold_out_of_range_is_an_error_that_names_the_range(subjects, wanted):
         select_folds(leave_one_subject_out(subjects), wanted)
 
 
+@pytest.mark.parametrize("shares", [1, 2, 3, 4, 10, 11])
+def test_shares_hold_every_subject_once_and_about_as_many_each(subjects, shares):
+    folds = leave_one_subject_out(subjects)
+    parts = [select_folds(folds, f"{share}/{shares}") for share in range(1, shares + 1)]
+    assert sorted(fold.number for part in parts for fold in part) == list(range(11))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
 @pytest.mark.parametrize(
-    "wanted", ["", "a", "-1", -1, "1-", "1;2", "0:3", "1.5", "9-3", "0,9-3", "1,,2"]
+    ("wanted", "said"),
+    [
+        ("0/4", "folds=0/4 is no share; there are 1/4 to 4/4"),
+        ("5/4", "folds=5/4 is no share; there are 1/4 to 4/4"),
+        ("0-3,5/4", "folds=5/4 is no share"),
+        ("1/0", "folds=1/0, but the corpus has 11 subjects; take 1 to 11 shares"),
+        ("1/12", "folds=1/12, but the corpus has 11 subjects; take 1 to 11 shares"),
+    ],
+)
+def test_a_share_that_there_is_not_is_an_error_that_names_those_there_are(subjects, wanted, said):
+    with pytest.raises(InputError, match=f"^{said}"):
+        select_folds(leave_one_subject_out(subjects), wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "",
+        "a",
+        "1/",
+        "/4",
+        "1/2/3",
+        "-1/4",
+        "-1",
+        -1,
+        "1-",
+        "1;2",
+        "0:3",
+        "1.5",
+        "9-3",
+        "0,9-3",
+        "1,,2",
+    ],
 )
 def test_folds_that_are_not_understood_are_an_error_that_shows_how_to_write_them(subjects, wanted):
     with pytest.raises(InputError, match=rf"folds={wanted} is not understood; write"):

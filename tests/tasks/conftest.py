@@ -81,7 +81,7 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "datamodule": data,
-        "backbone": partial(STSTNet, streams=[3, 5, 8], dropout=0.5, size=28),
+        "backbone": partial(STSTNet, streams=[3, 5, 8], dropout=0.5, size=28, compiled=True),
         "finetune": partial(
             Finetune, optimizer=optimizer, scheduler=None, loss=cross_entropy, class_balanced=False
         ),
@@ -131,7 +131,14 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
     """Leave one subject out; `kind` is a subclass to build instead."""
 
     def make(data=None, kind=LeaveOneSubjectOut, **changes: Any) -> LeaveOneSubjectOut:
-        own = {"folds": None, "engine": "loop", "selection": "last", "inner_parts": 3}
+        own: dict[str, Any] = {
+            "folds": None,
+            "engine": "loop",
+            "workers": 2,
+            "chunk": None,
+            "compiled": False,
+        }
+        own |= {"selection": "last", "inner_parts": 3}
         own |= {key: changes.pop(key) for key in list(changes) if key in own}
         return kind(**_settings(data or make_data(), changes), **own)
 

@@ -39,7 +39,7 @@ def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, Re
     ) -> tuple[Finetune, RecordEpochs]:
         torch.manual_seed(0)
         counts = torch.bincount(data.label[data.train_rows], minlength=3)
-        backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28)
+        backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28, True)
         task = Finetune(
             backbone, optimizer, None, cross_entropy, False, counts, 0, data.held_out, "none"
         )

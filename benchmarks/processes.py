@@ -1,0 +1,62 @@
+"""What a command costs: seconds, and the memory of all its processes."""
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+EVERY = 0.5  # seconds between two looks at its memory
+
+
+class Cost(NamedTuple):
+    """Of a command.
+
+    Attributes:
+        seconds: From its start to its end.
+        memory: Most bytes that all its processes held at once; what they share counts once.
+    """
+
+    seconds: float
+    memory: int
+
+
+def measure(command: Sequence[str]) -> Cost:
+    """Run a command to its end.
+
+    Raises:
+        CalledProcessError: If it fails; with what it said.
+    """
+    started, most = time.perf_counter(), 0
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while True:
+        try:
+            said, _ = process.communicate(timeout=EVERY)
+            break
+        except subprocess.TimeoutExpired:
+            most = max(most, sum(map(_measure_memory, _list_family(process.pid))))
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, said)
+    return Cost(seconds, most)
+
+
+def _list_family(pid: int) -> list[int]:
+    """A process and all that came of it."""
+    found = [pid]
+    for parent in found:
+        for file in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, file.read_text().split())
+            except OSError:  # it has ended
+                continue
+    return found
+
+
+def _measure_memory(pid: int) -> int:
+    """Bytes of a process; of a page that n share, an n-th."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024

@@ -1,0 +1,222 @@
+// 3x3 convolution, ReLU, statistics for a batch norm and 3x3 max pooling in one pass, and its gradient.
+// Responses stay in registers and the nearest cache: all of a batch are never written, but computed again for
+// the gradient. One thread, as merec trains a fold per core.
+//
+// Compiled for IN channels and OUT filters (a multiple of 8). Images lie as batch, height, width, channel;
+// weights as (row, column, channel) by filter; what is pooled as batch, row, column, filter.
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+namespace {
+
+constexpr int LANES = 8, GROUPS = OUT / LANES, ROW = 3 * IN, BLOCK = GROUPS > 2 ? 2 : 4, TAPS = 3;
+static_assert(OUT % LANES == 0, "filters come in vectors");
+
+typedef float Vector __attribute__((vector_size(4 * LANES)));
+typedef int32_t Mask __attribute__((vector_size(4 * LANES)));
+
+struct Filters { Vector of[GROUPS]; };
+
+Vector load(const float* from) {
+    Vector found;
+    std::memcpy(&found, from, sizeof found);
+    return found;
+}
+
+std::vector<Filters> load(const float* from, int count) {
+    std::vector<Filters> found(count);
+    std::memcpy(found.data(), from, sizeof(Filters) * count);
+    return found;
+}
+
+void add(const Filters& what, double* to) {
+    float each[OUT];
+    std::memcpy(each, &what, sizeof each);
+    for (int o = 0; o < OUT; ++o) to[o] += each[o];
+}
+
+// An image with a border of zeros; further columns so that a block may run over the end of a row.
+struct Padded {
+    int height, width, stride;
+    std::vector<float> pixels;
+
+    Padded(int height, int width)
+        : height(height), width(width), stride((width + 2 + BLOCK) * IN),
+          pixels(size_t(height + 2) * stride, 0.f) {}
+
+    void fill(const float* image) {
+        for (int y = 0; y < height; ++y)
+            std::memcpy(&pixels[size_t(y + 1) * stride + IN], image + size_t(y) * width * IN,
+                        sizeof(float) * width * IN);
+    }
+
+    const float* row(int y) const { return &pixels[size_t(y) * stride]; }
+};
+
+// Responses of one row of pixels after ReLU.
+void respond(const Padded& image, int y, const Filters* weight, const Filters& bias, Filters* row) {
+    for (int x = 0; x < image.width; x += BLOCK) {
+        Filters sum[BLOCK];
+        for (auto& each : sum) each = bias;
+        for (int ky = 0; ky < 3; ++ky) {
+            const float* pixels = image.row(y + ky) + x * IN;
+            const Filters* taps = weight + ky * ROW;
+#pragma GCC unroll 1
+            for (int tap = 0; tap < ROW; ++tap)
+#pragma GCC unroll 4
+                for (int b = 0; b < BLOCK; ++b)
+#pragma GCC unroll 4
+                    for (int g = 0; g < GROUPS; ++g)
+                        sum[b].of[g] += pixels[tap + b * IN] * taps[tap].of[g];
+        }
+        for (int b = 0; b < BLOCK; ++b)
+            for (int g = 0; g < GROUPS; ++g)
+                row[x + b].of[g] = sum[b].of[g] < 0.f ? Vector{} : sum[b].of[g];  // NaN stays
+    }
+}
+
+// The gradients of scale and shift of the norm.
+void sum_gradients(const float* grad, const float* top, const float* mean, const float* over, size_t pooled,
+                   double* to_gamma, double* to_beta) {
+    const auto means = load(mean, 1), overs = load(over, 1);
+    std::memset(to_gamma, 0, sizeof(double) * OUT);
+    std::memset(to_beta, 0, sizeof(double) * OUT);
+    constexpr size_t PART = 256;  // of which a sum of floats is exact enough
+    for (size_t start = 0; start < pooled; start += PART) {
+        Filters gamma{}, beta{};
+        for (size_t p = start; p < pooled && p < start + PART; ++p)
+            for (int g = 0; g < GROUPS; ++g) {
+                const Vector each = load(grad + p * OUT + g * LANES);
+                const Vector seen = load(top + p * OUT + g * LANES) - means[0].of[g];
+                gamma.of[g] += each * seen * overs[0].of[g];
+                beta.of[g] += each;
+            }
+        add(gamma, to_gamma);
+        add(beta, to_beta);
+    }
+}
+
+// The columns (or rows) of a window of three, of which the first begins one before the image.
+int first(int window) { return window ? 3 * window - 1 : 0; }
+int last(int window, int size) { return 3 * window + 2 < size ? 3 * window + 2 : size; }
+
+}  // namespace
+
+// sign: 1, or -1 for filters of which the smallest response is sought. total, squares: of all responses.
+// top: the response that was pooled; where: which of the nine pixels of its window it is.
+extern "C" void forward(const float* images, const float* weight, const float* bias, const float* sign,
+                        int batch, int height, int width, double* total, double* squares, float* top,
+                        int32_t* where) {
+    const int high = (height - 1) / 3 + 1, wide = (width - 1) / 3 + 1;
+    Padded image(height, width);
+    std::vector<Filters> row(width + BLOCK), best(wide);
+    std::vector<Mask> place(size_t(wide) * GROUPS);
+    const auto weights = load(weight, 3 * ROW), biases = load(bias, 1), signs = load(sign, 1);
+    std::memset(total, 0, sizeof(double) * OUT);
+    std::memset(squares, 0, sizeof(double) * OUT);
+    for (int n = 0; n < batch; ++n) {
+        image.fill(images + size_t(n) * height * width * IN);
+        Filters sum{}, square{};
+        for (int y = 0; y < height; ++y) {
+            const int down = (y + 1) % 3;
+            if (y == 0 || down == 0) {
+                Filters least;
+                for (auto& each : least.of) each = Vector{} - std::numeric_limits<float>::infinity();
+                best.assign(wide, least);
+                place.assign(place.size(), Mask{});
+            }
+            respond(image, y, weights.data(), biases[0], row.data());
+            for (int window = 0; window < wide; ++window)
+                for (int g = 0; g < GROUPS; ++g) {
+                    Vector most = best[window].of[g];
+                    Mask there = place[window * GROUPS + g];
+                    for (int x = first(window); x < last(window, width); ++x) {
+                        const Vector found = row[x].of[g], sought = found * signs[0].of[g];
+                        sum.of[g] += found;
+                        square.of[g] += found * found;
+                        const Mask better = sought > most;
+                        most = better ? sought : most;
+                        there = better ? Mask{} + (3 * down + (x + 1) % 3) : there;
+                    }
+                    best[window].of[g] = most;
+                    place[window * GROUPS + g] = there;
+                }
+            if (down == 2 || y == height - 1) {
+                const size_t start = (size_t(n) * high + (y + 1) / 3) * wide;
+                for (auto& each : best)
+                    for (int g = 0; g < GROUPS; ++g) each.of[g] *= signs[0].of[g];
+                std::memcpy(top + start * OUT, best.data(), sizeof(Filters) * wide);
+                std::memcpy(where + start * OUT, place.data(), sizeof(int32_t) * wide * OUT);
+            }
+        }
+        add(sum, total);
+        add(square, squares);
+    }
+}
+
+// grad: of what was pooled and normalised, by mean and deviation (one over it) of all responses and by gamma.
+extern "C" void backward(const float* images, const float* weight, const float* bias, const float* gamma,
+                         const float* mean, const float* over, const float* top, const int32_t* where,
+                         const float* grad, int batch, int height, int width, double* to_weight,
+                         double* to_bias, double* to_gamma, double* to_beta) {
+    const int high = (height - 1) / 3 + 1, wide = (width - 1) / 3 + 1;
+    sum_gradients(grad, top, mean, over, size_t(batch) * high * wide, to_gamma, to_beta);
+    // What the norm's statistics bring to every response: constant + slope * response.
+    const double count = double(batch) * height * width;
+    float scale[OUT], constant[OUT], slope[OUT];
+    for (int o = 0; o < OUT; ++o) {
+        scale[o] = gamma[o] * over[o];
+        slope[o] = float(-scale[o] * over[o] * to_gamma[o] / count);
+        constant[o] = float(-scale[o] * to_beta[o] / count) - slope[o] * mean[o];
+    }
+    Padded image(height, width);
+    std::vector<Filters> row(width + BLOCK);
+    const auto weights = load(weight, 3 * ROW), biases = load(bias, 1);
+    const auto constants = load(constant, 1), slopes = load(slope, 1), scales = load(scale, 1);
+    std::memset(to_weight, 0, sizeof(double) * 3 * ROW * OUT);
+    std::memset(to_bias, 0, sizeof(double) * OUT);
+    for (int n = 0; n < batch; ++n) {
+        image.fill(images + size_t(n) * height * width * IN);
+        Filters sums[3 * ROW] = {}, sum{};
+        for (int y = 0; y < height; ++y) {
+            const int down = (y + 1) % 3;
+            respond(image, y, weights.data(), biases[0], row.data());
+            const size_t start = (size_t(n) * high + (y + 1) / 3) * wide;
+            for (int window = 0; window < wide; ++window)
+                for (int g = 0; g < GROUPS; ++g) {
+                    const size_t at = (start + window) * OUT + g * LANES;
+                    const Vector pooled = load(grad + at) * scales[0].of[g];
+                    Mask there;
+                    std::memcpy(&there, where + at, sizeof there);
+                    for (int x = first(window); x < last(window, width); ++x) {
+                        const Vector found = row[x].of[g];
+                        Vector into = constants[0].of[g] + slopes[0].of[g] * found;
+                        into += there == 3 * down + (x + 1) % 3 ? pooled : Vector{};
+                        into = found > 0.f ? into : Vector{};
+                        row[x].of[g] = into;
+                        sum.of[g] += into;
+                    }
+                }
+            for (int ky = 0; ky < 3; ++ky) {
+                const float* pixels = image.row(y + ky);
+                for (int tap = 0; tap < ROW; tap += TAPS) {
+                    Filters part[TAPS] = {};
+#pragma GCC unroll 1
+                    for (int x = 0; x < width; ++x)
+#pragma GCC unroll 4
+                        for (int t = 0; t < TAPS; ++t)
+#pragma GCC unroll 4
+                            for (int g = 0; g < GROUPS; ++g)
+                                part[t].of[g] += pixels[x * IN + tap + t] * row[x].of[g];
+                    for (int t = 0; t < TAPS; ++t)
+                        for (int g = 0; g < GROUPS; ++g) sums[ky * ROW + tap + t].of[g] += part[t].of[g];
+                }
+            }
+        }
+        for (int tap = 0; tap < 3 * ROW; ++tap) add(sums[tap], to_weight + tap * OUT);
+        add(sum, to_bias);
+    }
+}

@@ -1,0 +1,172 @@
+"""3×3 convolution, ReLU, batch norm and 3×3 max pooling as one step, where a C++ compiler is found.
+
+Layer by layer, every response is written and read again seven times; here none is. The norm needs only the
+responses' sums and the pooled ones: a norm and a maximum may change places (with a negative scale the
+smallest response is sought).
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from merec.assets import cache_folder
+from merec.backbones.norms import one_at_a_time
+from merec.files import atomic
+
+log = logging.getLogger(__name__)
+
+LANES = 8  # filters come in vectors of so many
+FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC")
+
+
+@cache
+def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
+    """The compiled step for so many channels and filters (a multiple of `LANES`); `None` without a compiler.
+
+    Compiled once for a machine, into merec's cache.
+    """
+    source = Path(__file__).with_suffix(".cpp")
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None:
+        log.info("no C++ compiler is found; 3×3 convolutions train layer by layer")
+        return None
+    command = [compiler, *FLAGS, f"-DIN={in_channels}", f"-DOUT={filters}"]
+    try:
+        version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
+        processor = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+        model = [line for line in processor.splitlines() if line.startswith(("model", "flags"))]
+        told = [*command[1:], *model, source.read_text(encoding="utf-8")]
+        name = hashlib.sha256("\n".join(told).encode() + version).hexdigest()[:24]
+        file = cache_folder() / "kernels" / f"{name}.so"
+        if not file.exists():
+            with atomic(file) as part:
+                subprocess.run(
+                    [*command, str(source), "-o", str(part)], capture_output=True, check=True
+                )
+        return ctypes.CDLL(str(file))
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", b"") or str(error).encode()
+        reason = said.decode(errors="replace").strip().splitlines()[:1]
+        log.warning("3×3 convolutions train layer by layer: they were not compiled (%s)", *reason)
+        return None
+
+
+def find_kernel(
+    convolution: nn.Conv2d, inputs: Float[Tensor, "batch channels height width"]
+) -> ctypes.CDLL | None:
+    """The kernel for a convolution that is trained on these inputs, if there is one for them."""
+    fits = (
+        inputs.device.type == "cpu"
+        and inputs.dtype == convolution.weight.dtype == torch.float32
+        and not inputs.requires_grad
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        # The windows cover all of an image, so each response is seen by one.
+        and all(size % 3 for size in inputs.shape[2:])
+    )
+    return (
+        compile_kernel(convolution.in_channels, _round_up(convolution.out_channels))
+        if fits
+        else None
+    )
+
+
+def _round_up(filters: int) -> int:
+    return -(-filters // LANES) * LANES
+
+
+class PooledConvolution(torch.autograd.Function):
+    """Convolution, ReLU, batch norm and pooling, while they are trained.
+
+    Returns what is pooled, mean and variance (biased) of each filter's responses, and what the gradient
+    needs.
+    """
+
+    @staticmethod
+    def forward(
+        inputs: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, eps: float
+    ) -> tuple[Tensor, ...]:
+        """See the class."""
+        images = inputs.permute(0, 2, 3, 1).contiguous()
+        batch, height, width, channels = images.shape
+        filters = len(weight)
+        taps, padded_bias = _lay_out(weight), _pad(bias)
+        sign = _pad(torch.where(gamma < 0, -1.0, 1.0))
+        total = torch.empty(2, len(sign), dtype=torch.float64)
+        shape = (batch, (height - 1) // 3 + 1, (width - 1) // 3 + 1, len(sign))
+        top, where = torch.empty(shape), torch.empty(shape, dtype=torch.int32)
+        kernel = compile_kernel(channels, len(sign))
+        assert kernel is not None
+        kernel.forward(
+            *_point_to(images, taps, padded_bias, sign),
+            *(batch, height, width),
+            *_point_to(total[0], total[1], top, where),
+        )
+        mean, square = total[:, :filters] / (batch * height * width)
+        variance = (square - mean**2).clamp_min(0)
+        over = torch.rsqrt(variance + eps).float()
+        scale = gamma * over
+        shift = beta - mean.float() * scale
+        pooled = torch.addcmul(shift, top[..., :filters], scale).permute(0, 3, 1, 2)
+        return pooled, mean.float(), variance.float(), over, top, where
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        """Keep what the gradient needs."""
+        images, weight, bias, gamma, *_ = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        _, mean, _, over, top, where = output
+        ctx.save_for_backward(images, weight, bias, gamma, mean, over, top, where)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """From the gradient of what is pooled to those of weight, bias and norm."""
+        inputs, weight, bias, gamma, mean, over, top, where = ctx.saved_tensors
+        images = inputs.permute(0, 2, 3, 1).contiguous()
+        batch, height, width, channels = images.shape
+        filters = len(weight)
+        taps, bias, gamma, mean, over = _lay_out(weight), *map(_pad, (bias, gamma, mean, over))
+        grad = _pad(grads[0].permute(0, 2, 3, 1))
+        to_taps = torch.empty(taps.shape, dtype=torch.float64)
+        to_filters = torch.empty(3, taps.shape[-1], dtype=torch.float64)
+        kernel = compile_kernel(channels, taps.shape[-1])
+        assert kernel is not None
+        kernel.backward(
+            *_point_to(images, taps, bias, gamma, mean, over, top, where, grad),
+            *(batch, height, width),
+            *_point_to(to_taps, *to_filters),
+        )
+        to_weight = to_taps[..., :filters].permute(3, 2, 0, 1).float()
+        to_bias, to_gamma, to_beta = to_filters[:, :filters].float()
+        return None, to_weight, to_bias, to_gamma, to_beta, None
+
+    vmap = staticmethod(one_at_a_time(lambda *given: PooledConvolution.apply(*given)))
+
+
+def _pad(values: Float[Tensor, "*some filters"]) -> Tensor:
+    """Zeros for the filters that fill the last vector."""
+    more = _round_up(values.shape[-1]) - values.shape[-1]
+    return (nn.functional.pad(values, (0, more)) if more else values).contiguous()
+
+
+def _lay_out(weight: Float[Tensor, "filters channels 3 3"]) -> Float[Tensor, "3 3 channels padded"]:
+    """As the kernel reads them."""
+    return _pad(weight.permute(2, 3, 1, 0))
+
+
+def _point_to(*tensors: Tensor) -> list[ctypes.c_void_p]:
+    """Their memory; keep a name for each, or it is gone before it is read."""
+    assert all(tensor.is_contiguous() for tensor in tensors)
+    return [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]

@@ -1,0 +1,54 @@
+"""Processes that train one network together (`trainer=ddp`): each is dealt a part of every batch."""
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch import distributed as dist
+
+from merec.types import InputError
+
+
+def count_ranks() -> int:
+    """How many processes train together; 1 if this one is alone."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def name_rank() -> tuple[int, ...]:
+    """What tells random streams of this process from those of the others; nothing if it is alone."""
+    return (dist.get_rank(),) if count_ranks() > 1 else ()
+
+
+def deal(batch: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " share"]:
+    """The part of a batch that is for this process; what does not divide evenly is left out of all parts.
+
+    Raises:
+        InputError: If there is not a sample for each process.
+    """
+    ranks = count_ranks()
+    if ranks == 1:
+        return batch
+    if len(batch) < ranks:
+        raise InputError(
+            f"a batch of {len(batch)} samples cannot be dealt to {ranks} devices; lower trainer.devices, or "
+            "raise datamodule.batch_size (while contrasting recipe.pretrain.batch_size)"
+        )
+    return batch[: len(batch) - len(batch) % ranks][dist.get_rank() :: ranks]
+
+
+def gather(rows: Tensor) -> Tensor:
+    """The rows of a whole batch, in its order, where each process has those that it was dealt.
+
+    To be used for what all processes compute alike, the loss of the whole batch. What flows back to the rows
+    of this process then stands for all, and is given as many times as there are processes, for DDP takes the
+    mean over them: the step is that of one process on the whole batch.
+    """
+    ranks = count_ranks()
+    if ranks == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(ranks)]
+    dist.all_gather(parts, rows.detach().contiguous())
+    parts[dist.get_rank()] = own = rows.clone()
+    if own.requires_grad:
+        own.register_hook(lambda gradient: gradient * ranks)
+    return torch.stack(parts, 1).flatten(0, 1)

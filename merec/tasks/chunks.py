@@ -1,0 +1,201 @@
+"""As many folds at once as fit into memory: the engine that trains stacked folds."""
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from merec.datamodules import ClipDataModule
+from merec.evaluation.runs import Epochs
+from merec.evaluation.splits import Fold
+from merec.tasks.finetune import Finetune
+from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, try_fold
+from merec.tasks.progress import FoldProgress, OnEpoch
+from merec.tasks.recording import check_loss
+from merec.tasks.stacked import check_stackable, is_out_of_memory
+from merec.tasks.training import FoldTrainer
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.5  # of the memory that is free, for folds
+COPIES = 4  # of a weight: itself, its gradient, two numbers of its optimiser
+MARGIN = 2  # what a step takes, for what it keeps for the gradient
+
+
+class Held(NamedTuple):
+    """A fold and its samples."""
+
+    fold: Fold
+    view: ClipDataModule
+
+
+def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine:
+    """The engine that trains several folds as one network.
+
+    A chunk of folds for which memory runs out is halved; if anything else stops it, its folds are trained one
+    after the other, so that only those fail that must.
+
+    Args:
+        trainer: How each is trained.
+        chunk: Folds at a time; `None` for as many as fit into memory.
+        compiled: Whether steps go through `torch.compile`.
+
+    Raises:
+        InputError: If folds that are stacked would see each other.
+    """
+    fresh = trainer.make_fresh(trainer.datamodule)
+    check_stackable(fresh.optimizer(list(fresh.parameters())), trainer.trainer(logger=False))
+
+    def engine(
+        folds: Sequence[Fold], writer: FoldWriter, progress: FoldProgress
+    ) -> Iterator[Trained]:
+        data = trainer.datamodule
+        held = [Held(fold, data.hold_out(fold.train, fold.test, fold.subject)) for fold in folds]
+        if not held:
+            return
+        waiting = cut_chunks(held, chunk or count_fitting(trainer, held[0].view))
+        crew = _Stacker(trainer, compiled, writer, progress)
+        while waiting:
+            some, *waiting = waiting
+            if len(some) == 1:
+                yield crew.train_alone(some[0])
+                continue
+            try:
+                yield from crew.train_together(some)
+            except _Stopped as stopped:
+                parts = 2 if is_out_of_memory(stopped.reason) else len(some)
+                log.warning("%s; trying them in %d parts", stopped, parts)
+                waiting = [*_split(some, parts), *waiting]
+            gc.collect()  # a task and its trainer know each other
+            torch.cuda.empty_cache()
+
+    return engine
+
+
+class _Stopped(Exception):  # noqa: N818
+    """A chunk of folds was not trained."""
+
+    def __init__(self, folds: int, reason: Exception):
+        line = (str(reason) or type(reason).__name__).splitlines()[0]
+        super().__init__(f"{folds} folds cannot be trained at once ({line})")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class _Stacker:
+    """Trains and writes folds."""
+
+    trainer: FoldTrainer
+    compiled: bool
+    writer: FoldWriter
+    progress: FoldProgress
+
+    def train_together(self, some: Sequence[Held]) -> Iterator[Trained]:
+        """Train a chunk, then predict and write each of its folds."""
+        title = f"{some[0].fold.subject} and {len(some) - 1} others"
+        started, report = time.perf_counter(), self.progress.start_fold(title)
+        try:
+            views = [held.view for held in some]
+            together = self.trainer.fit_together(views, report, self.compiled)
+        except Exception as error:
+            raise _Stopped(len(some), error) from error
+        finally:
+            self.progress.stop_fold(title)
+        spent = (time.perf_counter() - started) / len(some)
+        for held, gave in zip(some, together, strict=True):
+            yield self._conclude(held, gave, spent)
+
+    def _conclude(
+        self, held: Held, gave: tuple[Finetune, pl.Trainer, Epochs], spent: float
+    ) -> Trained:
+        def conclude(_: Fold, on_epoch: OnEpoch) -> Outcome:
+            for number, loss in enumerate(gave[2].train_loss, 1):
+                check_loss(loss, number)
+            return self.trainer.conclude(*gave, held.view, self.writer.folder)
+
+        report = self.progress.start_fold(held.fold.subject)
+        return try_fold(held.fold, self.writer, conclude, report, spent)
+
+    def train_alone(self, held: Held) -> Trained:
+        """Train a fold by itself, and write it."""
+
+        def train(_: Fold, on_epoch: OnEpoch) -> Outcome:
+            return self.trainer.train_fold(held.view, self.writer.folder, on_epoch)
+
+        report = self.progress.start_fold(held.fold.subject)
+        return try_fold(held.fold, self.writer, train, report)
+
+
+def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
+    """Folds that can be stacked: of as many steps per epoch, neighbours with last batches of like size.
+
+    Args:
+        held: All folds.
+        most: Of a chunk.
+    """
+    steps = {id(each): len(each.view.train_dataloader()) for each in held}
+    order = sorted(held, key=lambda each: (steps[id(each)], len(each.view.train_rows)))
+    alike = [list(some) for _, some in groupby(order, lambda each: steps[id(each)])]
+    return [part for some in alike for part in _split(some, -(-len(some) // most))]
+
+
+def _split(some: list[Held], parts: int) -> list[list[Held]]:
+    size = -(-len(some) // parts)
+    return [some[start : start + size] for start in range(0, len(some), size)]
+
+
+def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
+    """How many folds like one may be trained at once in `SHARE` of the memory that is free."""
+    runner, task = trainer.trainer(logger=False), trainer.make_fresh(view)
+    each = measure_fold(task, view, runner)
+    free = measure_free(runner.strategy.root_device)
+    log.info("a fold takes %.1f MiB of the %.0f MiB that are free", each / 2**20, free / 2**20)
+    return max(1, int(SHARE * free / each))
+
+
+def measure_fold(task: Finetune, view: ClipDataModule, trainer: pl.Trainer) -> int:
+    """Bytes that training a fold takes, about; by what one step keeps for the gradient.
+
+    Args:
+        task: Fresh; it takes the step.
+        view: Samples of the fold.
+        trainer: Says where the step is taken, and in which precision.
+    """
+    device, precision = trainer.strategy.root_device, trainer.precision_plugin
+    task = precision.convert_module(task.to(device))  # type: ignore[assignment]
+    batch = precision.convert_input(next(iter(view.train_dataloader())).to(device))
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    with precision.forward_context(), saved_tensors_hooks(keep, lambda value: value):
+        found = task.training_step(batch, 0)  # its graph holds what was kept until the end
+    weights = sum(value.nbytes for value in task.parameters())
+    inputs = batch.inputs if isinstance(batch.inputs, tuple) else (batch.inputs,)
+    del found
+    return COPIES * weights + MARGIN * sum(kept.values()) + sum(view.nbytes for view in inputs)
+
+
+def measure_free(device: torch.device) -> int:
+    """Bytes of memory that are free there."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        (line,) = [line for line in lines if line.startswith("MemAvailable:")]
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):  # no Linux: about half of what there is
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -1,0 +1,77 @@
+"""Lightning's processes that train one network together, each on a device of its own (`trainer=ddp`)."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.layer_sync import TorchSyncBatchNorm
+from torch import nn
+
+from merec.types import InputError
+
+_MOMENT = 3.0  # seconds that a process takes to end after it lost its connection
+
+
+class SyncNorms(TorchSyncBatchNorm):
+    """Batch norms over the whole batch where the devices are GPUs; torch has none for processors."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Replace the norms of a LightningModule until its training ends."""
+        return super().apply(model) if model.device.type == "cuda" else model  # type: ignore[union-attr]
+
+
+class EndTogether(pl.Callback):
+    """End the processes that Lightning started once this one ends early: they would wait for minutes."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave on SIGTERM at once; Lightning has all processes agree first, in which they can hang."""
+
+        def leave(*_: object) -> None:
+            _end(_take_others(trainer))
+            sys.exit()
+
+        if trainer.world_size > 1:
+            signal.signal(signal.SIGTERM, leave)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """End the others, before anything waits for them.
+
+        Raises:
+            InputError: If it was another one that failed, after that one said why.
+        """
+        refused = isinstance(exception, InputError)
+        if refused and not trainer.is_global_zero:
+            time.sleep(_MOMENT)  # the first mostly finds the same, says so and ends this one
+        others = _take_others(trainer)
+        broken = isinstance(exception, Exception) and not refused
+        lost = broken and any(_has_failed(other) for other in others)
+        _end(others)
+        if lost:
+            raise InputError(
+                "the process of another device failed, for the reason that it says above; mend that and "
+                "give the same command again"
+            ) from exception
+
+
+def _take_others(trainer: pl.Trainer) -> list[subprocess.Popen]:
+    """The processes that Lightning started, which it no longer watches: it would end this one, too."""
+    watched: list[subprocess.Popen] = getattr(trainer.strategy.launcher, "procs", [])
+    others = [*watched]
+    watched.clear()
+    return others
+
+
+def _has_failed(process: subprocess.Popen) -> bool:
+    try:
+        return process.wait(_MOMENT) != 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _end(processes: list[subprocess.Popen]) -> None:
+    for process in processes:
+        process.kill()
