@@ -1,12 +1,14 @@
 """Measure what this project claims to be fast, and write benchmarks/README.md.
 
-python -m benchmarks [repeats]
+python -m benchmarks [repeats [part ...]]
 """
 
 import os
 import platform
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +21,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.features import describe_features
+from benchmarks.folds import describe_folds
 from benchmarks.plain_loop import ThreeStreams
 from benchmarks.point_gcn import describe_point_gcn
 from benchmarks.rendering import describe_rendering
+from benchmarks.roofline import describe_roofline
 from benchmarks.timing import in_turn
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule, PairPool
@@ -162,18 +166,9 @@ def measure_command_line(repeats: int) -> dict[str, float]:
     )
 
 
-def main() -> None:
-    """Measure all and write the table."""
-    import tempfile
-
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    quiet_lightning()
-    keep_freed_memory()
-    with tempfile.TemporaryDirectory() as folder:
-        step, loop = measure_step(repeats), measure_loop(repeats, Path(folder))
-        rendering = describe_rendering(Path(folder))
-        features = describe_features(Path(folder) / "features")
-    point_gcn = describe_point_gcn(repeats)
+def describe_steps(repeats: int, folder: Path) -> list[str]:
+    """Lines for the README of the measurements: its beginning, and what is small."""
+    step, loop = measure_step(repeats), measure_loop(repeats, folder)
     draws, line = measure_bootstrap(repeats), measure_command_line(repeats)
     rows = [
         (
@@ -198,11 +193,11 @@ def main() -> None:
             draws["at_once"],
         ),
     ]
-    lines = [
+    return [
         "# Measurements",
         "",
-        "`make bench` writes this file. Each row times two things in turn within one run; the ratio is what",
-        "counts, the seconds belong to the machine.",
+        '`make bench` writes this file, `make bench ARGS="3 folds"` a part of it. Each row times two things',
+        "in turn within one run; the ratio is what counts, the seconds belong to the machine.",
         "",
         f"Machine: {os.cpu_count()} cores {platform.machine()}, torch {torch.__version__.partition('+')[0]} "
         f"with {torch.get_num_threads()} threads, Python {platform.python_version()}; medians of {repeats}.",
@@ -216,12 +211,37 @@ def main() -> None:
         "",
         f"`merec --help` answers in {line['help']:.2f} s, `merec train --cfg job` in {line['cfg']:.2f} s.",
         f"Lightning and recording cost {100 * (loop['lightning'] - loop['bare']):.1f} ms per epoch here.",
-        *point_gcn,
-        *rendering,
-        *features,
     ]
-    Path(__file__).with_name("README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    Console().print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Measure all parts, or those named, and write the table; the others stay as they are."""
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    quiet_lightning()
+    keep_freed_memory()
+    file = Path(__file__).with_name("README.md")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        parts: dict[str, Callable[[], list[str]]] = {
+            "steps": lambda: describe_steps(repeats, folder),
+            "folds": lambda: describe_folds(folder),
+            "roofline": lambda: describe_roofline(repeats),
+            "point_gcn": lambda: describe_point_gcn(repeats),
+            "rendering": lambda: describe_rendering(folder),
+            "features": lambda: describe_features(folder / "features"),
+        }
+        wanted = sys.argv[2:] or list(parts)
+        if set(wanted) - set(parts):
+            sys.exit(f"there are the parts {', '.join(parts)}")
+        before = file.read_text(encoding="utf-8").split("\n## ")
+        kept = dict(zip(parts, before, strict=False)) if len(before) == len(parts) else {}
+        found = {
+            name: "\n".join(measure()).strip().removeprefix("## ") if name in wanted else kept[name]
+            for name, measure in parts.items()
+        }
+    text = "\n\n## ".join(part.strip() for part in found.values()) + "\n"
+    file.write_text(text, encoding="utf-8")
+    Console().print(text, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Callable
-from functools import partial
 from itertools import count
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -15,10 +12,11 @@ from matplotlib.figure import Figure
 from benchmarks.processes import Cost, measure
 
 REAL = Path("../shared/data/megc2019_flow")
-EPOCHS = 40  # of STSTNet's 800
+EPOCHS = 60  # of STSTNet's 800
 STEADY = 10  # epochs, where growth is measured
-NETWORKS = {"lite_point_gcn": 4, "dual_view": 2}  # epochs
+NETWORKS = {"lite_point_gcn": 3, "dual_view": 3}  # epochs
 FOLDS, SAMPLES, WORKERS = (8, 16, 32, 68), (221, 442, 884, 1768), (1, 2, 4)
+MANY = 20_000  # samples, so that features outweigh a process
 PLOT = Path(__file__).with_name("growth.svg")
 
 
@@ -71,47 +69,50 @@ class Runs:
         return folder
 
 
-def take_turns(rounds: int, jobs: dict[str, Callable[[], Cost]]) -> dict[str, Cost]:
-    """Median of each job, all of them run once per round so that a busy machine hits all alike."""
-    costs: dict[str, list[Cost]] = {name: [] for name in jobs}
-    for _ in range(rounds):
-        for name, job in jobs.items():
-            costs[name].append(job())
+def measure_sweep(runs: Runs) -> dict[str, Cost]:
+    """STSTNet on the maps of MEGC2019, all 68 folds, start-up included."""
+    corpus = REAL if REAL.exists() else runs.write_maps(68, 442)
+    plain = [sys.executable, "-m", "benchmarks.plain_loop", str(corpus), str(EPOCHS)]
     return {
-        name: Cost(median(c.seconds for c in some), max(c.memory for c in some))
-        for name, some in costs.items()
+        "plain loop": measure(plain),
+        "`auto`, layers of torch": runs.train_maps(corpus, EPOCHS, "backbone.compiled=false"),
+        "`auto`, compiled kernel": runs.train_maps(corpus, EPOCHS),
     }
 
 
-def measure_engines(runs: Runs, rounds: int) -> dict[str, Cost]:
-    """STSTNet on the maps of MEGC2019, all folds: the plain loop, and each engine."""
-    corpus = REAL if REAL.exists() else runs.write_maps(68, 442)
-    plain = [sys.executable, "-m", "benchmarks.plain_loop", str(corpus), str(EPOCHS)]
-    layers, jobs = "backbone.compiled=false", {"plain loop": lambda: measure(plain)}
-    for name, overrides in (
-        ("auto, layers of torch", ["task.engine=auto", layers]),
-        ("auto", ["task.engine=auto"]),
-        ("loop", ["task.engine=loop"]),
-        ("stacked", ["task.engine=stacked"]),
-    ):
-        jobs[name] = partial(runs.train_maps, corpus, EPOCHS, *overrides)
-    return take_turns(rounds, jobs)
-
-
-def measure_networks(runs: Runs, rounds: int) -> dict[str, dict[str, Cost]]:
-    """Both networks of the demo on its rendered faces, fused: the loop, and the others."""
-    found = {}
+def measure_engines(runs: Runs) -> dict[str, dict[str, Cost]]:
+    """Each engine: STSTNet on maps, and both networks of the demo on its rendered faces, fused."""
+    maps = runs.write_maps(68, 441)
+    engines = ("loop", "processes", "stacked")
+    found = {
+        f"ststnet, {STEADY} epochs": {
+            engine: runs.train_maps(maps, STEADY, f"task.engine={engine}") for engine in engines
+        }
+    }
+    merec = [sys.executable, "-m", "merec"]
+    measure([*merec, "prepare", "experiments=demo", "all=true"])
     for backbone, epochs in NETWORKS.items():
         common = ["experiments=demo", f"backbone={backbone}", "datamodule=fused"]
-        common += ["hydra/launcher=basic", f"trainer.max_epochs={epochs}"]
-        engines = (
-            ("loop", "processes", "stacked")
-            if backbone == "lite_point_gcn"
-            else ("loop", "processes")
-        )
-        jobs = {engine: partial(runs.train, *common, f"task.engine={engine}") for engine in engines}
-        found[backbone] = take_turns(rounds, jobs)
+        common += ["hydra/launcher=basic", f"trainer.max_epochs={epochs}", "task.pretrain=null"]
+        found[f"{backbone}, {epochs} epochs"] = {
+            engine: runs.train(*common, f"task.engine={engine}") for engine in engines
+        }
     return found
+
+
+def measure_memory(runs: Runs) -> tuple[float, dict[int, Cost]]:
+    """Bytes of the features of many maps, and what so many workers take with them."""
+    corpus = runs.write_maps(68, MANY)
+    pixels = 3 * 28 * 28
+    features = (
+        MANY * pixels * (4 + 1 + 1)
+    )  # as numbers to train on, as read, and in the order of channels
+    return features, {
+        number: runs.train_maps(
+            corpus, 1, "folds=0-3", "task.engine=processes", f"task.workers={number}"
+        )
+        for number in WORKERS
+    }
 
 
 def measure_growth(runs: Runs) -> dict[str, dict[int, Cost]]:
@@ -142,3 +143,71 @@ def plot_growth(growth: dict[str, dict[int, Cost]]) -> None:
         axes.set(xlabel=name, ylabel="seconds", xlim=(0, None), ylim=(0, None))
         axes.legend()
     figure.savefig(PLOT, metadata={"Date": None})
+
+
+def describe_folds(folder: Path) -> list[str]:
+    """Lines for the README of the measurements.
+
+    Args:
+        folder: For runs and made corpora; an empty one.
+    """
+    runs = Runs(folder)
+    sweep, engines = measure_sweep(runs), measure_engines(runs)
+    growth, (features, memory) = measure_growth(runs), measure_memory(runs)
+    plot_growth(growth)
+    lines = [
+        "",
+        "## Folds",
+        "",
+        "Commands from start to end, once each, one after the other. Memory is that of all processes of a "
+        "command, shared pages once.",
+        "",
+        f"STSTNet, maps of MEGC2019, 68 folds, {EPOCHS} of 800 epochs, batches of 256. The plain loop "
+        "(`plain_loop.py`): one fold after the other, three streams, a DataLoader per fold, two threads.",
+        "",
+        "| | seconds | ms per fold and epoch | plain loop / this | memory, MB |",
+        "|---|---|---|---|---|",
+    ]
+    plain = sweep["plain loop"].seconds
+    lines += [
+        f"| {name} | {cost.seconds:.1f} | {1e3 * cost.seconds / 68 / EPOCHS:.1f} "
+        f"| {plain / cost.seconds:.2f}× | {cost.memory / 1e6:.0f} |"
+        for name, cost in sweep.items()
+    ]
+    lines += [
+        "",
+        "| engine (all folds) | `loop`, s | `processes`, s | `stacked`, s | loop / processes "
+        "| loop / stacked | MB each |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, costs in engines.items():
+        loop, processes, stacked = costs.values()
+        megabytes = ", ".join(f"{cost.memory / 1e6:.0f}" for cost in costs.values())
+        lines.append(
+            f"| {name} | {loop.seconds:.1f} | {processes.seconds:.1f} | {stacked.seconds:.1f} "
+            f"| {loop.seconds / processes.seconds:.2f}× | {loop.seconds / stacked.seconds:.2f}× "
+            f"| {megabytes} |"
+        )
+    lines += [
+        "",
+        f"![Seconds of a sweep against folds and samples]({PLOT.name})",
+        "",
+        f"How a sweep of STSTNet grows ({STEADY} epochs; 442 samples, 68 folds; for samples 17 folds), by "
+        "`task.engine=auto`; for workers `processes`:",
+        "",
+        "| | seconds |",
+        "|---|---|",
+    ]
+    for name, costs in growth.items():
+        said = ", ".join(f"{number}: {cost.seconds:.1f}" for number, cost in costs.items())
+        lines.append(f"| {name} | {said} |")
+    one, many = memory[WORKERS[0]].memory, memory[WORKERS[-1]].memory
+    each = (many - one) / (WORKERS[-1] - WORKERS[0])
+    said = ", ".join(f"{number}: {cost.memory / 1e6:.0f}" for number, cost in memory.items())
+    lines += [
+        "",
+        f"Memory of `processes` by workers, {MANY} maps, which are {features / 1e6:.0f} MB of features: "
+        f"{said} MB. A further worker takes {each / 1e6:.0f} MB, "
+        f"{100 * each / features:.0f} % of the features.",
+    ]
+    return lines

@@ -5,8 +5,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# What changes no prediction. Of the data, hashes of its own are kept (see provenance).
-_INDIFFERENT = ("root", "expected", "folds", "num_workers")
+# What changes no prediction but for rounding. Of the data, hashes of its own are kept (see provenance).
+_INDIFFERENT = (
+    "root",
+    "expected",
+    "folds",
+    "num_workers",
+    "engine",
+    "workers",
+    "chunk",
+    "compiled",
+)
 _VARIED = ("seed", "fold")  # what runs that are pooled differ in
 
 

@@ -28,6 +28,7 @@ from merec.assets import cache_folder
 from merec.config import check, explain_override, home, register
 from merec.errors import InputError
 from merec.jobs import Jobs
+from merec.server import start_server
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,9 @@ def train_job(cfg: DictConfig) -> None:
     try:
         if OmegaConf.select(cfg, "trainer.strategy"):
             follows = _join_devices(job.mode)
+        finished = (folder / "metrics.json").exists()
+        if not finished and OmegaConf.select(cfg, "task.engine") in ("auto", "processes"):
+            start_server()  # before check, which imports torch
         check(cfg)
         # torch takes seconds to import; a misspelt key should not wait for it.
         from merec.reporting.result import print_result

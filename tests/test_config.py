@@ -173,6 +173,7 @@ def test_what_a_task_does_not_use_makes_no_other_configuration(composed):
     same = configuration()
     assert configuration("trainer=cpu", "backbone.dropout=0.1", "name=other") == same
     assert configuration("datamodule.num_workers=2") == same
+    assert configuration("task.engine=stacked", "task.workers=1", "task.chunk=3") == same
     assert configuration("task.estimator=logistic") != same
     assert configuration("datamodule.channels=[u,v]") != same
 

@@ -65,6 +65,11 @@ def draw_masks(responses: Tensor, keep: float) -> Tensor:
 
 def _draw(responses: Tensor, keep: float, generators: Sequence[torch.Generator | None]) -> Tensor:
     folds, *shape = responses.shape
+    if responses.device.type == "mps":  # which has no words of 64 bits
+        masks = torch.empty_like(responses, memory_format=torch.contiguous_format)
+        for mask, generator in zip(masks, generators, strict=True):
+            mask.bernoulli_(keep, generator=generator)
+        return masks.div_(keep)
     size = torch.Size(shape).numel()
     words = torch.empty(folds, -(-size // _EACH), dtype=torch.int64, device=responses.device)
     for word, generator in zip(words, generators, strict=True):

@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import logging
 import os
+import platform
 import shutil
 import subprocess
 from functools import cache
@@ -44,9 +45,7 @@ def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
     command = [compiler, *FLAGS, f"-DIN={in_channels}", f"-DOUT={filters}"]
     try:
         version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
-        processor = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
-        model = [line for line in processor.splitlines() if line.startswith(("model", "flags"))]
-        told = [*command[1:], *model, source.read_text(encoding="utf-8")]
+        told = [*command[1:], *_describe_processor(), source.read_text(encoding="utf-8")]
         name = hashlib.sha256("\n".join(told).encode() + version).hexdigest()[:24]
         file = cache_folder() / "kernels" / f"{name}.so"
         if not file.exists():
@@ -60,6 +59,13 @@ def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
         reason = said.decode(errors="replace").strip().splitlines()[:1]
         log.warning("3×3 convolutions train layer by layer: they were not compiled (%s)", *reason)
         return None
+
+
+def _describe_processor() -> list[str]:
+    """What tells this machine's processor from others that the cache may serve too."""
+    file, kinds = Path("/proc/cpuinfo"), ("model", "flags", "Features", "CPU ")
+    lines = file.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if file.exists() else []
+    return [platform.machine(), platform.processor(), *(x for x in lines if x.startswith(kinds))]
 
 
 def find_kernel(

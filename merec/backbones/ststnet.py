@@ -10,6 +10,7 @@ from torch.nn.functional import linear, pad
 from merec.backbones.dropout import Dropout
 from merec.backbones.norms import remember
 from merec.backbones.pooled_convolution import PooledConvolution, find_kernel
+from merec.types import InputError
 
 
 class STSTNet(nn.Module):
@@ -56,8 +57,17 @@ class STSTNet(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes"]:
-        """Logits of each class."""
+        """Logits of each class.
+
+        Raises:
+            InputError: If the maps are of another size.
+        """
         pooled = self._pool_responses(inputs)
+        if {size // 2 for size in pooled.shape[2:]} != {self.side}:
+            height, width = inputs.shape[2:]
+            raise InputError(
+                f"flow maps of {height}×{width} px; set backbone.size to what they have"
+            )
         rows = pooled.permute(0, 2, 3, 1).flatten(1)  # as they lie in memory
         return linear(self.dropout(rows), self._spread(*pooled.shape[2:]), self.classify.bias)
 

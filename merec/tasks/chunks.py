@@ -157,7 +157,11 @@ def _split(some: list[Held], parts: int) -> list[list[Held]]:
 def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
     """How many folds like one may be trained at once in `SHARE` of the memory that is free."""
     runner, task = trainer.trainer(logger=False), trainer.make_fresh(view)
-    each = measure_fold(task, view, runner)
+    try:
+        each = measure_fold(task, view, runner)
+    except Exception as error:  # alone it will say the same, with its name
+        log.warning("the memory of a fold cannot be measured (%s); one at a time", error)
+        return 1
     free = measure_free(runner.strategy.root_device)
     log.info("a fold takes %.1f MiB of the %.0f MiB that are free", each / 2**20, free / 2**20)
     return max(1, int(SHARE * free / each))

@@ -92,7 +92,12 @@ class LeaveOneSubjectOut(FoldTrainer):
         if engine == "processes":
             return in_workers(self._train_alone, workers)
         if engine == "stacked":
-            return in_stacks(self, self.chunk, self.compiled)
+            try:
+                return in_stacks(self, self.chunk, self.compiled)
+            except InputError as error:
+                if self.engine == "stacked":
+                    raise
+                log.warning("they cannot be stacked, so task.engine=loop: %s", error)
         return one_by_one(partial(self._train_alone, writer.folder))
 
     def _train_alone(self, folder: Path, fold: Fold, on_epoch: OnEpoch) -> Outcome:

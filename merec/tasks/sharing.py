@@ -22,7 +22,8 @@ class _Writer(pickle.Pickler):
     def __init__(self, file: io.BufferedWriter, folder: Path):
         super().__init__(file)
         self.folder = folder
-        self.pieces: dict[tuple[int, int], Path] = {}
+        # With the memory, lest other arrays come to lie where it was.
+        self.pieces: dict[tuple[int, int], tuple[Path, np.ndarray]] = {}
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is np.ndarray and value.nbytes >= LEAST and not value.dtype.hasobject:
@@ -39,9 +40,10 @@ class _Writer(pickle.Pickler):
     def _write(self, memory: np.ndarray) -> Path:
         key = memory.ctypes.data, memory.nbytes
         if key not in self.pieces:
-            self.pieces[key] = self.folder / f"{len(self.pieces)}.bin"
-            memory.tofile(self.pieces[key])
-        return self.pieces[key]
+            path = self.folder / f"{len(self.pieces)}.bin"
+            memory.tofile(path)
+            self.pieces[key] = path, memory
+        return self.pieces[key][0]
 
 
 def _open_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,13 +5,12 @@ Small networks keep one core busy, not two: a core per fold beats all cores for 
 """
 
 import logging
-import multiprocessing
 import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from logging.handlers import QueueHandler
@@ -19,11 +18,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, cast
+from threading import current_thread, main_thread
+from typing import NamedTuple, cast
 
 import torch
 
 from merec.evaluation.splits import Fold
+from merec.server import open_context
 from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, try_fold
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.tasks.progress import FoldProgress, OnEpoch
@@ -52,11 +53,28 @@ def in_workers(train: TrainFold, workers: int) -> Engine:
     ) -> Iterator[Trained]:
         if not folds:
             return
-        with TemporaryDirectory(prefix="merec-") as shared:
+        with _ending_on_sigterm(), TemporaryDirectory(prefix="merec-") as shared:
             file = share((writer, partial(train, writer.folder)), Path(shared))
             yield from _Crew(file, workers).work(folds, progress)
 
     return engine
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let a scheduler's SIGTERM end this process as Lightning does, workers and shared files first."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit
+
+    own = current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if own:
+        signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        if own:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @dataclass
@@ -90,14 +108,7 @@ class _Crew:
         self.file, self.workers = file, workers
         self.busy: dict[Connection, _Worker] = {}
         self.idle: list[_Worker] = []
-        # Not fork: threads of torch and of loggers do not survive it. A server that has imported torch once
-        # starts processes nearly as fast.
-        methods = multiprocessing.get_all_start_methods()
-        self.context: Any = multiprocessing.get_context(
-            "forkserver" if "forkserver" in methods else "spawn"
-        )
-        if "forkserver" in methods:
-            self.context.set_forkserver_preload(["merec.tasks.training", "merec.backbones"])
+        self.context = open_context()
 
     def work(self, folds: Sequence[Fold], progress: FoldProgress) -> Iterator[Trained]:
         """Each fold as it ends."""
@@ -135,14 +146,14 @@ class _Crew:
             there.close()  # so that this end hears when the other one closes
         worker = _Worker(process, connection, fold, on_epoch, time.perf_counter())
         self.busy[connection] = worker
-        with suppress(BrokenPipeError):  # it died just now, which is heard next
+        with suppress(ConnectionError):  # it died just now, which is heard next
             connection.send(fold)
 
     def _listen(self, worker: _Worker) -> Trained | None:
         """Take in one thing that a worker says: the end of its fold, or on the way there."""
         try:
             said = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             said = self._explain_death(worker)
         else:
             if isinstance(said, Trained):
@@ -169,9 +180,7 @@ class _Crew:
 
 def _run_worker(file: Path, connection: Connection, level: int) -> None:
     """What a process does; once the one that started it dies, it finds nobody to tell and ends."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C goes to all, but that one says what happens
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to all, and that one says what happens
     logging.root.handlers = [_Teller(connection)]  # type: ignore[arg-type]
     logging.root.setLevel(level)
     quiet_lightning()
@@ -181,11 +190,11 @@ def _run_worker(file: Path, connection: Connection, level: int) -> None:
     def on_epoch(epoch: int, epochs: int) -> None:
         try:
             connection.send(Epoch(epoch, epochs))
-        except BrokenPipeError:
+        except ConnectionError:
             sys.exit(1)
 
     writer, train = receive(file)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with suppress(EOFError, ConnectionError):
         while True:
             connection.send(try_fold(connection.recv(), writer, train, on_epoch))
 
@@ -194,5 +203,5 @@ class _Teller(QueueHandler):
     """Sends log records to the process that has a terminal."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(ConnectionError):
             self.queue.send(record)  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from merec.backbones import STSTNet
+from merec.errors import InputError
 
 STREAMS = (3, 5, 8)
 
@@ -131,3 +132,9 @@ def test_dropout_acts_in_training_only():
     inputs = torch.randn(4, 3, 28, 28, dtype=torch.float64)
     assert not torch.equal(network.train()(inputs), network(inputs))
     assert torch.equal(network.eval()(inputs), network(inputs))
+
+
+@pytest.mark.parametrize("size", [20, 36])
+def test_maps_of_another_size_are_refused(size):
+    with pytest.raises(InputError, match=rf"maps of {size}×{size} px; set backbone\.size"):
+        make()(torch.zeros(2, 3, size, size, dtype=torch.float64))

@@ -77,3 +77,11 @@ def test_what_has_a_gradient_to_keep_arrives_as_it_is(pass_on):
     found, _ = pass_on(weight)
     assert found.requires_grad
     assert torch.equal(found, weight)
+
+
+def test_arrays_that_are_copied_to_be_written_are_not_taken_for_each_other(pass_on):
+    first = np.random.default_rng(0).random((SIDE, SIDE, 2))[::2].transpose(1, 0, 2)
+    found, _ = pass_on([first + number for number in range(4)] + [first, first[::-1]])
+    for number in range(4):
+        np.testing.assert_array_equal(found[number], first + number)
+    np.testing.assert_array_equal(found[5], first[::-1])

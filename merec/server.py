@@ -1,0 +1,35 @@
+"""Processes that begin with torch imported: a server imports it once, and they are copies of it."""
+
+import multiprocessing
+import os
+import signal
+from multiprocessing import forkserver
+from typing import Any
+
+_IMPORTED = ["merec.tasks.training", "merec.backbones"]
+
+
+def open_context() -> Any:
+    """What starts such processes; where there is no such server (Windows), each imports torch itself.
+
+    Not a fork of this process: threads of torch and of loggers do not survive one.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED)
+    return context
+
+
+def start_server() -> None:
+    """Have the server import what it needs while this process does, if there are cores for both."""
+    main = (
+        multiprocessing.current_process().name == "MainProcess"
+    )  # not one of several jobs at once
+    if main and (os.cpu_count() or 1) > 1 and open_context().get_start_method() == "forkserver":
+        # Ctrl-C is for this process; the server and its workers inherit that they do not hear it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
