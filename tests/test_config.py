@@ -165,6 +165,14 @@ def test_a_key_that_no_recipe_has_is_refused(composed):
         check(composed("+recipe.schedular=1"))
 
 
+def test_how_folds_share_a_machine_makes_no_other_configuration(composed):
+    one, other = (
+        configuration_hash(OmegaConf.to_container(composed("logger=none", *more), resolve=True))
+        for more in ([], ["task.engine=stacked", "task.workers=1", "backbone.compiled=false"])
+    )
+    assert one == other
+
+
 def test_what_a_task_does_not_use_makes_no_other_configuration(composed):
     def configuration(*overrides: str) -> str:
         cfg = composed("logger=none", "task=baseline", "name=x", *overrides)
@@ -173,7 +181,6 @@ def test_what_a_task_does_not_use_makes_no_other_configuration(composed):
     same = configuration()
     assert configuration("trainer=cpu", "backbone.dropout=0.1", "name=other") == same
     assert configuration("datamodule.num_workers=2") == same
-    assert configuration("task.engine=stacked", "task.workers=1", "task.chunk=3") == same
     assert configuration("task.estimator=logistic") != same
     assert configuration("datamodule.channels=[u,v]") != same
 
