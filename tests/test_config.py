@@ -167,7 +167,9 @@ def test_a_key_that_no_recipe_has_is_refused(composed):
 
 def test_how_folds_share_a_machine_makes_no_other_configuration(composed):
     one, other = (
-        configuration_hash(OmegaConf.to_container(composed("logger=none", *more), resolve=True))
+        configuration_hash(
+            OmegaConf.to_container(composed("logger=none", "name=x", *more), resolve=True)
+        )
         for more in ([], ["task.engine=stacked", "task.workers=1", "backbone.compiled=false"])
     )
     assert one == other
