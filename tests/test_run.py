@@ -132,6 +132,7 @@ def test_a_folder_of_another_config_or_other_samples_is_refused(merec, tmp_path,
     assert "29 samples" in done.stderr
 
 
+@pytest.mark.slow
 def test_fold_ranges_in_two_folders_pool_to_the_whole(merec, tmp_path, small):
     small = [*small, "logger=none"]
     merec("train", *small, f"hydra.run.dir={tmp_path / 'whole'}")
@@ -154,6 +155,7 @@ def test_fold_ranges_in_two_folders_pool_to_the_whole(merec, tmp_path, small):
     assert (tmp_path / "report" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_multirun_gives_a_folder_per_seed_and_compare_tests_them(merec, tmp_path, small):
     done = merec("train", "-m", *small, "logger=none", "seed=0,1")
     assert done.returncode == 0, done.stderr
@@ -217,6 +219,7 @@ def test_finetune_holds_one_subject_out_or_nobody(merec, tmp_path, small):
     assert "was trained on subject s01" in done.stderr
 
 
+@pytest.mark.slow
 def test_sigterm_ends_with_its_own_exit_code_and_no_half_fold(tmp_path, small):
     command = [
         sys.executable,
@@ -250,6 +253,7 @@ def test_what_argparse_refuses_is_not_called_an_interruption(merec, capfd):
     assert "interrupted" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_below_a_folder_is_passed_over_with_a_warning(
     merec, tmp_path, small, caplog
 ):
