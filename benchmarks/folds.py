@@ -53,6 +53,8 @@ class Runs:
             samples: Of all subjects together.
         """
         folder = self.folder / f"maps-{subjects}-{samples}"
+        if folder.exists():  # another part has made it
+            return folder
         folder.mkdir()
         rng, number = np.random.default_rng(0), np.arange(samples)
         ids = [f"x{each:04d}" for each in number]
@@ -82,7 +84,7 @@ def measure_sweep(runs: Runs) -> dict[str, Cost]:
 
 def measure_engines(runs: Runs) -> dict[str, dict[str, Cost]]:
     """Each engine: STSTNet on maps, and both networks of the demo on its rendered faces, fused."""
-    maps = runs.write_maps(68, 441)
+    maps = runs.write_maps(68, 442)
     engines = ("loop", "processes", "stacked")
     found = {
         f"ststnet, {STEADY} epochs": {
@@ -100,13 +102,11 @@ def measure_engines(runs: Runs) -> dict[str, dict[str, Cost]]:
     return found
 
 
-def measure_memory(runs: Runs) -> tuple[float, dict[int, Cost]]:
+def measure_memory(runs: Runs) -> tuple[int, dict[int, Cost]]:
     """Bytes of the features of many maps, and what so many workers take with them."""
     corpus = runs.write_maps(68, MANY)
-    pixels = 3 * 28 * 28
-    features = (
-        MANY * pixels * (4 + 1 + 1)
-    )  # as numbers to train on, as read, and in the order of channels
+    # Of each value: a float to train on, a byte as read, and one in the order of channels.
+    features = MANY * 3 * 28 * 28 * (4 + 1 + 1)
     return features, {
         number: runs.train_maps(
             corpus, 1, "folds=0-3", "task.engine=processes", f"task.workers={number}"
@@ -132,7 +132,7 @@ def measure_growth(runs: Runs) -> dict[str, dict[int, Cost]]:
 
 
 def plot_growth(growth: dict[str, dict[int, Cost]]) -> None:
-    """Seconds against folds and samples, with the line through the first that is linear growth."""
+    """Seconds against folds and samples, with the straight line from the first to the last."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("folds", "samples"), strict=True):
         numbers, seconds = list(growth[name]), [cost.seconds for cost in growth[name].values()]

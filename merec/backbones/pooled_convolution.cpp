@@ -99,6 +99,9 @@ void sum_gradients(const float* grad, const float* top, const float* mean, const
     }
 }
 
+// Windows along so many pixels.
+int windows(int size) { return (size - 1) / 3 + 1; }
+
 // The columns (or rows) of a window of three, of which the first begins one before the image.
 int first(int window) { return window ? 3 * window - 1 : 0; }
 int last(int window, int size) { return 3 * window + 2 < size ? 3 * window + 2 : size; }
@@ -110,7 +113,7 @@ int last(int window, int size) { return 3 * window + 2 < size ? 3 * window + 2 :
 extern "C" void forward(const float* images, const float* weight, const float* bias, const float* sign,
                         int batch, int height, int width, double* total, double* squares, float* top,
                         int32_t* where) {
-    const int high = (height - 1) / 3 + 1, wide = (width - 1) / 3 + 1;
+    const int high = windows(height), wide = windows(width);
     Padded image(height, width);
     std::vector<Filters> row(width + BLOCK), best(wide);
     std::vector<Mask> place(size_t(wide) * GROUPS);
@@ -162,7 +165,7 @@ extern "C" void backward(const float* images, const float* weight, const float* 
                          const float* mean, const float* over, const float* top, const int32_t* where,
                          const float* grad, int batch, int height, int width, double* to_weight,
                          double* to_bias, double* to_gamma, double* to_beta) {
-    const int high = (height - 1) / 3 + 1, wide = (width - 1) / 3 + 1;
+    const int high = windows(height), wide = windows(width);
     sum_gradients(grad, top, mean, over, size_t(batch) * high * wide, to_gamma, to_beta);
     // What the norm's statistics bring to every response: constant + slope * response.
     const double count = double(batch) * height * width;

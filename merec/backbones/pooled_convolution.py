@@ -40,7 +40,9 @@ def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
     source = Path(__file__).with_suffix(".cpp")
     compiler = shutil.which(os.environ.get("CXX", "c++"))
     if compiler is None:
-        log.info("no C++ compiler is found; 3×3 convolutions train layer by layer")
+        log.info(
+            "no C++ compiler is found; 3×3 convolutions train layer by layer, install g++ for speed"
+        )
         return None
     command = [compiler, *FLAGS, f"-DIN={in_channels}", f"-DOUT={filters}"]
     try:

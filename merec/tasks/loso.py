@@ -132,6 +132,9 @@ def choose_engine(device: str, workers: int, selection: str) -> tuple[str, str]:
         device: `cpu` or another, on which a network is trained.
         workers: Processes that would have something to do.
         selection: How the number of epochs is chosen.
+
+    Returns:
+        `loop`, `processes` or `stacked`, and the reason as a clause.
     """
     if device != "cpu":
         if selection == "inner":

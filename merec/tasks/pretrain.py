@@ -7,9 +7,9 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from merec.files import atomic
+from merec.tasks.checkpoints import add_config
 from merec.tasks.loso import FinetuneOnce
 from merec.tasks.progress import FoldProgress
-from merec.tasks.training import add_config
 from merec.types import InputError
 
 

@@ -29,6 +29,7 @@ from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.files import atomic
 from merec.seeding import derive_seed
+from merec.tasks.checkpoints import add_config, read_checkpoint, read_weights
 from merec.tasks.contrast import ContrastSettings
 from merec.tasks.contrastive import Contrastive
 from merec.tasks.ddp import EndTogether
@@ -123,7 +124,7 @@ class FoldTrainer:
         self.leads = trainer.is_global_zero  # of several processes one writes
         self.device = trainer.strategy.root_device
         if self.weights:
-            self._read_weights()
+            read_weights(self.weights)
         if self.pretrain_epochs is not None and self.pretrain_epochs < 1:
             raise InputError(
                 f"task.pretrain_epochs={self.pretrain_epochs}, but it is 1 at least; task.pretrain=null "
@@ -272,7 +273,7 @@ class FoldTrainer:
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
         backbone = self.backbone(in_channels=data.in_channels, num_classes=classes)
         if self.weights:
-            checkpoint = self._read_weights()
+            checkpoint = read_weights(self.weights)
             self._assert_never_saw(checkpoint, unseen, Path(self.weights))
             load_weights(backbone, checkpoint["state_dict"], self.weights)
         return backbone
@@ -335,12 +336,6 @@ class FoldTrainer:
             raise KeyboardInterrupt
         return trainer
 
-    def _read_weights(self) -> dict[str, Any]:
-        path = Path(str(self.weights))
-        if not path.is_file():
-            raise InputError(f"task.weights={path} does not exist; give a checkpoint.ckpt of merec")
-        return read_checkpoint(path)
-
     def _assert_never_saw(
         self, checkpoint: dict[str, Any], unseen: Int[np.ndarray, " unseen"], source: Path
     ) -> None:
@@ -357,7 +352,7 @@ class FoldTrainer:
         """A checkpoint: weights, whom they saw and whom they never saw."""
         saw = {str(name) for data in trained for name in data.subject[data.train_rows]}
         if self.weights:  # what the starting weights saw, these have seen too
-            saw |= set(self._read_weights()["merec"]["saw"])
+            saw |= set(read_weights(self.weights)["merec"]["saw"])
         everyone = set(self.datamodule.subject.tolist())
         return {
             "state_dict": task.state_dict(),
@@ -400,25 +395,3 @@ class FoldTrainer:
 
 def _record(data: ClipDataModule, on_epoch: OnEpoch) -> RecordEpochs:
     return RecordEpochs(list(data.predict_dataloader()), on_epoch)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of merec.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{path} cannot be read ({reason}); give a checkpoint.ckpt of merec, or delete it if it lies in "
-            "merec's cache"
-        ) from error
-
-
-def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A checkpoint with the resolved config of a run folder."""
-    config = (folder / "config.yaml").read_text(encoding="utf-8")
-    return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}
