@@ -6,7 +6,7 @@ import signal
 from multiprocessing import forkserver
 from typing import Any
 
-_IMPORTED = ["merec.tasks.training", "merec.backbones"]
+_IMPORTED = ["merec.tasks.imported"]
 
 
 def open_context() -> Any:

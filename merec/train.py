@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from merec.assets import cache_folder
 from merec.config import check, explain_override, home, register
 from merec.errors import InputError
+from merec.imports import importing
 from merec.jobs import Jobs
 from merec.server import start_server
 
@@ -63,10 +64,11 @@ def train_job(cfg: DictConfig) -> None:
         finished = (folder / "metrics.json").exists()
         if not finished and OmegaConf.select(cfg, "task.engine") in ("auto", "processes"):
             start_server()  # before check, which imports torch
-        check(cfg)
-        # torch takes seconds to import; a misspelt key should not wait for it.
-        from merec.reporting.result import print_result
-        from merec.run import run
+        with importing():
+            check(cfg)
+            # torch takes seconds to import; a misspelt key should not wait for it.
+            from merec.reporting.result import print_result
+            from merec.run import run
 
         if (
             current_process().name != "MainProcess"

@@ -56,8 +56,8 @@ struct Padded {
     const float* row(int y) const { return &pixels[size_t(y) * stride]; }
 };
 
-// Responses of one row of pixels after ReLU.
-void respond(const Padded& image, int y, const Filters* weight, const Filters& bias, Filters* row) {
+// Responses of one row of pixels after ReLU. Not inlined: they must be the same to the last bit each time.
+__attribute__((noinline)) void respond(const Padded& image, int y, const Filters* weight, const Filters& bias, Filters* row) {
     for (int x = 0; x < image.width; x += BLOCK) {
         Filters sum[BLOCK];
         for (auto& each : sum) each = bias;
@@ -109,14 +109,12 @@ int last(int window, int size) { return 3 * window + 2 < size ? 3 * window + 2 :
 }  // namespace
 
 // sign: 1, or -1 for filters of which the smallest response is sought. total, squares: of all responses.
-// top: the response that was pooled; where: which of the nine pixels of its window it is.
+// top: the response that was pooled.
 extern "C" void forward(const float* images, const float* weight, const float* bias, const float* sign,
-                        int batch, int height, int width, double* total, double* squares, float* top,
-                        int32_t* where) {
+                        int batch, int height, int width, double* total, double* squares, float* top) {
     const int high = windows(height), wide = windows(width);
     Padded image(height, width);
     std::vector<Filters> row(width + BLOCK), best(wide);
-    std::vector<Mask> place(size_t(wide) * GROUPS);
     const auto weights = load(weight, 3 * ROW), biases = load(bias, 1), signs = load(sign, 1);
     std::memset(total, 0, sizeof(double) * OUT);
     std::memset(squares, 0, sizeof(double) * OUT);
@@ -129,30 +127,24 @@ extern "C" void forward(const float* images, const float* weight, const float* b
                 Filters least;
                 for (auto& each : least.of) each = Vector{} - std::numeric_limits<float>::infinity();
                 best.assign(wide, least);
-                place.assign(place.size(), Mask{});
             }
             respond(image, y, weights.data(), biases[0], row.data());
             for (int window = 0; window < wide; ++window)
                 for (int g = 0; g < GROUPS; ++g) {
                     Vector most = best[window].of[g];
-                    Mask there = place[window * GROUPS + g];
                     for (int x = first(window); x < last(window, width); ++x) {
                         const Vector found = row[x].of[g], sought = found * signs[0].of[g];
                         sum.of[g] += found;
                         square.of[g] += found * found;
-                        const Mask better = sought > most;
-                        most = better ? sought : most;
-                        there = better ? Mask{} + (3 * down + (x + 1) % 3) : there;
+                        most = sought > most ? sought : most;
                     }
                     best[window].of[g] = most;
-                    place[window * GROUPS + g] = there;
                 }
             if (down == 2 || y == height - 1) {
                 const size_t start = (size_t(n) * high + (y + 1) / 3) * wide;
                 for (auto& each : best)
                     for (int g = 0; g < GROUPS; ++g) each.of[g] *= signs[0].of[g];
                 std::memcpy(top + start * OUT, best.data(), sizeof(Filters) * wide);
-                std::memcpy(where + start * OUT, place.data(), sizeof(int32_t) * wide * OUT);
             }
         }
         add(sum, total);
@@ -162,8 +154,7 @@ extern "C" void forward(const float* images, const float* weight, const float* b
 
 // grad: of what was pooled and normalised, by mean and deviation (one over it) of all responses and by gamma.
 extern "C" void backward(const float* images, const float* weight, const float* bias, const float* gamma,
-                         const float* mean, const float* over, const float* top, const int32_t* where,
-                         const float* grad, int batch, int height, int width, double* to_weight,
+                         const float* mean, const float* over, const float* top, const float* grad, int batch, int height, int width, double* to_weight,
                          double* to_bias, double* to_gamma, double* to_beta) {
     const int high = windows(height), wide = windows(width);
     sum_gradients(grad, top, mean, over, size_t(batch) * high * wide, to_gamma, to_beta);
@@ -177,6 +168,7 @@ extern "C" void backward(const float* images, const float* weight, const float* 
     }
     Padded image(height, width);
     std::vector<Filters> row(width + BLOCK);
+    std::vector<Mask> taken(size_t(wide) * GROUPS);  // of equals in a window the first was pooled
     const auto weights = load(weight, 3 * ROW), biases = load(bias, 1);
     const auto constants = load(constant, 1), slopes = load(slope, 1), scales = load(scale, 1);
     std::memset(to_weight, 0, sizeof(double) * 3 * ROW * OUT);
@@ -185,23 +177,26 @@ extern "C" void backward(const float* images, const float* weight, const float* 
         image.fill(images + size_t(n) * height * width * IN);
         Filters sums[3 * ROW] = {}, sum{};
         for (int y = 0; y < height; ++y) {
-            const int down = (y + 1) % 3;
+            if (y == 0 || (y + 1) % 3 == 0) taken.assign(taken.size(), Mask{});
             respond(image, y, weights.data(), biases[0], row.data());
             const size_t start = (size_t(n) * high + (y + 1) / 3) * wide;
             for (int window = 0; window < wide; ++window)
                 for (int g = 0; g < GROUPS; ++g) {
                     const size_t at = (start + window) * OUT + g * LANES;
                     const Vector pooled = load(grad + at) * scales[0].of[g];
-                    Mask there;
-                    std::memcpy(&there, where + at, sizeof there);
+                    const Vector most = load(top + at);
+                    Mask before = taken[window * GROUPS + g];
                     for (int x = first(window); x < last(window, width); ++x) {
                         const Vector found = row[x].of[g];
                         Vector into = constants[0].of[g] + slopes[0].of[g] * found;
-                        into += there == 3 * down + (x + 1) % 3 ? pooled : Vector{};
+                        const Mask here = (found == most) & ~before;
+                        before |= here;
+                        into += here ? pooled : Vector{};
                         into = found > 0.f ? into : Vector{};
                         row[x].of[g] = into;
                         sum.of[g] += into;
                     }
+                    taken[window * GROUPS + g] = before;
                 }
             for (int ky = 0; ky < 3; ++ky) {
                 const float* pixels = image.row(y + ky);

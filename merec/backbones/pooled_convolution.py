@@ -113,13 +113,13 @@ class PooledConvolution(torch.autograd.Function):
         sign = _pad(torch.where(gamma < 0, -1.0, 1.0))
         total = torch.empty(2, len(sign), dtype=torch.float64)
         shape = (batch, (height - 1) // 3 + 1, (width - 1) // 3 + 1, len(sign))
-        top, where = torch.empty(shape), torch.empty(shape, dtype=torch.int32)
+        top = torch.empty(shape)
         kernel = compile_kernel(channels, len(sign))
         assert kernel is not None
         kernel.forward(
             *_point_to(images, taps, padded_bias, sign),
             *(batch, height, width),
-            *_point_to(total[0], total[1], top, where),
+            *_point_to(total[0], total[1], top),
         )
         mean, square = total[:, :filters] / (batch * height * width)
         variance = (square - mean**2).clamp_min(0)
@@ -127,21 +127,21 @@ class PooledConvolution(torch.autograd.Function):
         scale = gamma * over
         shift = beta - mean.float() * scale
         pooled = torch.addcmul(shift, top[..., :filters], scale).permute(0, 3, 1, 2)
-        return pooled, mean.float(), variance.float(), over, top, where
+        return pooled, mean.float(), variance.float(), over, top
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep what the gradient needs."""
         images, weight, bias, gamma, *_ = inputs
         ctx.mark_non_differentiable(*output[1:])
-        _, mean, _, over, top, where = output
-        ctx.save_for_backward(images, weight, bias, gamma, mean, over, top, where)
+        _, mean, _, over, top = output
+        ctx.save_for_backward(images, weight, bias, gamma, mean, over, top)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """From the gradient of what is pooled to those of weight, bias and norm."""
-        inputs, weight, bias, gamma, mean, over, top, where = ctx.saved_tensors
+        inputs, weight, bias, gamma, mean, over, top = ctx.saved_tensors
         images = inputs.permute(0, 2, 3, 1).contiguous()
         batch, height, width, channels = images.shape
         filters = len(weight)
@@ -152,7 +152,7 @@ class PooledConvolution(torch.autograd.Function):
         kernel = compile_kernel(channels, taps.shape[-1])
         assert kernel is not None
         kernel.backward(
-            *_point_to(images, taps, bias, gamma, mean, over, top, where, grad),
+            *_point_to(images, taps, bias, gamma, mean, over, top, grad),
             *(batch, height, width),
             *_point_to(to_taps, *to_filters),
         )

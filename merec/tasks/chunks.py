@@ -1,11 +1,12 @@
-"""As many folds at once as fit into memory: the engine that trains stacked folds."""
+"""Chunks of folds: the engines that train some together, and how many at a time."""
 
 import gc
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -19,16 +20,21 @@ from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import Epochs
 from merec.evaluation.splits import Fold
 from merec.tasks.finetune import Finetune
-from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, try_fold
-from merec.tasks.progress import FoldProgress, OnEpoch
+from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, name_folds, try_fold
+from merec.tasks.progress import OnEpoch, Progress
 from merec.tasks.recording import check_loss
-from merec.tasks.stacked import check_stackable, is_out_of_memory
+from merec.tasks.side_by_side import SideBySide
+from merec.tasks.stacked import StackedFinetune
+from merec.tasks.together import Together, check_together, is_out_of_memory
 from merec.tasks.training import FoldTrainer
+from merec.types import InputError
 
 log = logging.getLogger(__name__)
 
 SHARE = 0.5  # of the memory that is free, for folds
 COPIES = 4  # of a weight: itself, its gradient, two numbers of its optimiser
+SIDE_BY_SIDE = 8  # folds of which each step is
+SHORT = 0.2  # seconds; Lightning spends 5 ms an epoch
 MARGIN = 2  # what a step takes, for what it keeps for the gradient
 
 
@@ -42,9 +48,6 @@ class Held(NamedTuple):
 def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine:
     """The engine that trains several folds as one network.
 
-    A chunk of folds for which memory runs out is halved; if anything else stops it, its folds are trained one
-    after the other, so that only those fail that must.
-
     Args:
         trainer: How each is trained.
         chunk: Folds at a time; `None` for as many as fit into memory.
@@ -53,33 +56,72 @@ def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine
     Raises:
         InputError: If folds that are stacked would see each other.
     """
-    fresh = trainer.make_fresh(trainer.datamodule)
-    check_stackable(fresh.optimizer(list(fresh.parameters())), trainer.trainer(logger=False))
+    check_trainer(trainer)
+    join = partial(StackedFinetune, compiled=compiled)
 
-    def engine(
-        folds: Sequence[Fold], writer: FoldWriter, progress: FoldProgress
-    ) -> Iterator[Trained]:
-        data = trainer.datamodule
-        held = [Held(fold, data.hold_out(fold.train, fold.test, fold.subject)) for fold in folds]
-        if not held:
-            return
-        waiting = cut_chunks(held, chunk or count_fitting(trainer, held[0].view))
-        crew = _Stacker(trainer, compiled, writer, progress)
-        while waiting:
-            some, *waiting = waiting
-            if len(some) == 1:
-                yield crew.train_alone(some[0])
-                continue
-            try:
-                yield from crew.train_together(some)
-            except _Stopped as stopped:
-                parts = 2 if is_out_of_memory(stopped.reason) else len(some)
-                log.warning("%s; trying them in %d parts", stopped, parts)
-                waiting = [*_split(some, parts), *waiting]
-            gc.collect()  # a task and its trainer know each other
-            torch.cuda.empty_cache()
+    def engine(folds: Sequence[Fold], writer: FoldWriter, progress: Progress) -> Iterator[Trained]:
+        held = _hold(trainer, folds)
+        if held:
+            waiting = cut_chunks(held, chunk or count_fitting(trainer, held[0].view))
+            yield from _train_chunks(waiting, _Trainer(trainer, join, writer, progress))
 
     return engine
+
+
+def side_by_side(trainer: FoldTrainer) -> Engine:
+    """The engine that trains all folds that it is given side by side; all of as many steps per epoch.
+
+    Raises:
+        InputError: If folds would see each other.
+    """
+    check_trainer(trainer)
+    steps = trainer.trainer(logger=False).accumulate_grad_batches
+    if steps != 1:
+        raise InputError(f"trainer.accumulate_grad_batches={steps} cannot be side by side")
+    return partial(_side_by_side, trainer)
+
+
+def _side_by_side(
+    trainer: FoldTrainer, folds: Sequence[Fold], writer: FoldWriter, progress: Progress
+) -> Iterator[Trained]:
+    held = _hold(trainer, folds)
+    yield from _train_chunks([held], _Trainer(trainer, SideBySide, writer, progress))
+
+
+def check_trainer(trainer: FoldTrainer) -> None:
+    """Refuse to train folds together that would then see each other.
+
+    Raises:
+        InputError: With the setting that is to blame.
+    """
+    fresh = trainer.make_fresh(trainer.datamodule)
+    check_together(fresh.optimizer(list(fresh.parameters())), trainer.trainer(logger=False))
+
+
+def _hold(trainer: FoldTrainer, folds: Sequence[Fold]) -> list[Held]:
+    data = trainer.datamodule
+    return [Held(fold, data.hold_out(fold.train, fold.test, fold.subject)) for fold in folds]
+
+
+def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Trained]:
+    """Train each chunk of folds together.
+
+    One for which memory runs out is halved; if anything else stops it, its folds are trained one after the
+    other, so that only those fail that must.
+    """
+    while waiting:
+        some, *waiting = waiting
+        if len(some) == 1:
+            yield crew.train_alone(some[0])
+            continue
+        try:
+            yield from crew.train_together(some)
+        except _Stopped as stopped:
+            parts = 2 if is_out_of_memory(stopped.reason) else len(some)
+            log.warning("%s; trying them in %d parts", stopped, parts)
+            waiting = [*_split(some, parts), *waiting]
+        gc.collect()  # a task and its trainer know each other
+        torch.cuda.empty_cache()
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -92,21 +134,21 @@ class _Stopped(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class _Stacker:
+class _Trainer:
     """Trains and writes folds."""
 
     trainer: FoldTrainer
-    compiled: bool
+    join: Callable[..., Together]
     writer: FoldWriter
-    progress: FoldProgress
+    progress: Progress
 
     def train_together(self, some: Sequence[Held]) -> Iterator[Trained]:
         """Train a chunk, then predict and write each of its folds."""
-        title = f"{some[0].fold.subject} and {len(some) - 1} others"
+        title = name_folds([held.fold for held in some])
         started, report = time.perf_counter(), self.progress.start_fold(title)
         try:
             views = [held.view for held in some]
-            together = self.trainer.fit_together(views, report, self.compiled)
+            together = self.trainer.fit_together(views, report, self.join)
         except Exception as error:
             raise _Stopped(len(some), error) from error
         finally:
@@ -152,6 +194,43 @@ def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
 def _split(some: list[Held], parts: int) -> list[list[Held]]:
     size = -(-len(some) // parts)
     return [some[start : start + size] for start in range(0, len(some), size)]
+
+
+def cut_each(folds: Sequence[Fold]) -> list[list[Fold]]:
+    """Folds one at a time."""
+    return [[fold] for fold in folds]
+
+
+def deal(trainer: FoldTrainer, size: int, workers: int, folds: Sequence[Fold]) -> list[list[Fold]]:
+    """Folds in chunks of nearly one size, such that all workers have work until the end.
+
+    Args:
+        trainer: How they are trained.
+        size: The most of a chunk.
+        workers: Among whom they are dealt.
+        folds: Those to be trained.
+    """
+    rounds = -(-len(folds) // (size * workers))
+    most = -(-len(folds) // (rounds * workers))
+    chunks = cut_chunks(_hold(trainer, folds), most)
+    return [[held.fold for held in some] for some in chunks]
+
+
+def choose_size(trainer: FoldTrainer) -> int:
+    """How many folds a process should train side by side; by how long a step of one takes.
+
+    What Lightning does per step and epoch is done once for all of them then, which matters for short steps.
+    More of longer ones would only be lost together if the process died.
+    """
+    data = trainer.datamodule
+    try:
+        task, batch = trainer.make_fresh(data), next(iter(data.train_dataloader()))
+        started = time.perf_counter()
+        task.training_step(batch, 0)["loss"].backward()
+        seconds = time.perf_counter() - started
+    except Exception:  # the folds will say the same, each with its name
+        return 1
+    return SIDE_BY_SIDE if seconds < SHORT else 1
 
 
 def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:

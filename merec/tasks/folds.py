@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from merec.evaluation.predictions import read_predictions, tabulate, write_predi
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, write_json
-from merec.tasks.progress import FoldProgress, OnEpoch
+from merec.tasks.progress import FoldProgress, OnEpoch, Progress
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -104,19 +105,28 @@ class Trained:
     failure: str | None = None
 
 
-Engine = Callable[[Sequence[Fold], FoldWriter, FoldProgress], Iterator[Trained]]
+Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Iterator[Trained]]
+
+
+def name_folds(folds: Sequence[Fold]) -> str:
+    """Folds that are trained together, in few words."""
+    first, *others = (fold.subject for fold in folds)
+    return f"{first} and {len(others)} others" if others else first
 
 
 def one_by_one(train: Callable[[Fold, OnEpoch], Outcome]) -> Engine:
     """The engine that trains one fold after the other, in this process."""
+    return partial(_one_by_one, train)
 
-    def engine(
-        folds: Sequence[Fold], writer: FoldWriter, progress: FoldProgress
-    ) -> Iterator[Trained]:
-        for fold in folds:
-            yield try_fold(fold, writer, train, progress.start_fold(fold.subject))
 
-    return engine
+def _one_by_one(
+    train: Callable[[Fold, OnEpoch], Outcome],
+    folds: Sequence[Fold],
+    writer: FoldWriter,
+    progress: Progress,
+) -> Iterator[Trained]:
+    for fold in folds:
+        yield try_fold(fold, writer, train, progress.start_fold(fold.subject))
 
 
 def try_fold(

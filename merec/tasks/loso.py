@@ -19,7 +19,7 @@ from merec.evaluation.splits import (
 )
 from merec.files import atomic
 from merec.seeding import derive_seed
-from merec.tasks.chunks import in_stacks
+from merec.tasks.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.folds import Engine, FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import FoldProgress, OnEpoch
 from merec.tasks.training import FoldTrainer
@@ -41,7 +41,8 @@ class LeaveOneSubjectOut(FoldTrainer):
             one thread, `stacked` several at once as one network with stacked weights, `auto` as is fastest
             for device and backbone. All give the same predictions.
         workers: Processes at a time; `None` for as many as there are cores.
-        chunk: Folds that are stacked; `None` for as many as fit into memory.
+        chunk: Folds that are stacked, `None` for as many as fit into memory; or that a process is given at a
+            time, `None` for one, or `SIDE_BY_SIDE` of a network whose steps are short.
         compiled: Whether steps of stacked folds go through `torch.compile`.
         selection: `last` keeps the last of a fixed number of epochs. `inner` chooses the number of epochs
             on a part of the training subjects, then trains on all of them for that many.
@@ -90,7 +91,7 @@ class LeaveOneSubjectOut(FoldTrainer):
             engine, why = choose_engine(self.device.type, min(workers, todo), self.selection)
             log.info("task.engine=auto takes %s: %s", engine, why)
         if engine == "processes":
-            return in_workers(self._train_alone, workers)
+            return self._open_workers(writer, workers)
         if engine == "stacked":
             try:
                 return in_stacks(self, self.chunk, self.compiled)
@@ -99,6 +100,18 @@ class LeaveOneSubjectOut(FoldTrainer):
                     raise
                 log.warning("they cannot be stacked, so task.engine=loop: %s", error)
         return one_by_one(partial(self._train_alone, writer.folder))
+
+    def _open_workers(self, writer: FoldWriter, workers: int) -> Engine:
+        alone = one_by_one(partial(self._train_alone, writer.folder))
+        size = self.chunk
+        if size is None:
+            size = choose_size(self)
+        if size > 1 and self.selection == "last":
+            try:
+                return in_workers(side_by_side(self), partial(deal, self, size, workers), workers)
+            except InputError as error:
+                log.info("each fold is trained alone: %s", error)
+        return in_workers(alone, cut_each, workers)
 
     def _train_alone(self, folder: Path, fold: Fold, on_epoch: OnEpoch) -> Outcome:
         data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)

@@ -5,21 +5,33 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing import current_process
 from types import TracebackType
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bars
 
 log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, int], None]  # told (epoch from 1, epochs)
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Is told what is being trained: a fold by the subject that it holds out, or several by other words."""
+
+    def start_fold(self, subject: str) -> OnEpoch:
+        """Begin; what is given is to be told of its epochs."""
+
+    def stop_fold(self, subject: str) -> None:
+        """End, whatever came of it."""
 
 
 class FoldProgress:
@@ -39,7 +51,7 @@ class FoldProgress:
         console = Console(stderr=True)
         # Several jobs of a multirun at once would draw over each other.
         self.quiet = not console.is_terminal or not alone
-        self.bars = Progress(
+        self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -75,8 +87,9 @@ class FoldProgress:
         self.bars.update(bar, completed=epoch, total=epochs)
 
     def stop_fold(self, subject: str) -> None:
-        """Take the bar of a fold away, whatever came of it."""
-        self.bars.remove_task(self.epoch_bars.pop(subject))
+        """Take the bar of a fold away, if it has one of its own, whatever came of it."""
+        if subject in self.epoch_bars:
+            self.bars.remove_task(self.epoch_bars.pop(subject))
 
     def finish_fold(self, subject: str, seconds: float) -> None:
         """Say that a fold is done."""

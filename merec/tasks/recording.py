@@ -1,6 +1,6 @@
 """What a fold does epoch by epoch, written down and used for nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class RecordEpochs(pl.Callback):
         self.loss.append(loss)
         self.accuracy.append(accuracy)
         if self.watched:
-            self.predicted.append(_predict_classes(trainer, pl_module, self.watched))
+            self.predicted.append(predict_classes(trainer, pl_module, self.watched))
         if trainer.logger:
             metrics = {"train/loss": loss, "train/accuracy": accuracy}
             trainer.logger.log_metrics(metrics, step=trainer.current_epoch)
@@ -92,7 +92,7 @@ def check_loss(loss: float, epoch: int) -> None:
 
 
 @torch.no_grad()
-def _predict_classes(trainer: pl.Trainer, task: Any, batches: list[Batch]) -> np.ndarray:
+def predict_classes(trainer: pl.Trainer, task: Any, batches: Sequence[Batch]) -> np.ndarray:
     """What `trainer.predict` would say now, in the precision of the trainer."""
     task.eval()
     precision = trainer.precision_plugin

@@ -24,6 +24,7 @@ class _Writer(pickle.Pickler):
         self.folder = folder
         # With the memory, lest other arrays come to lie where it was.
         self.pieces: dict[tuple[int, int], tuple[Path, np.ndarray]] = {}
+        self.moved: list[tuple[Tensor, tuple[Any, ...]]] = []
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is np.ndarray and value.nbytes >= LEAST and not value.dtype.hasobject:
@@ -34,7 +35,9 @@ class _Writer(pickle.Pickler):
             memory = cast(torch.UntypedStorage, value.detach().untyped_storage())
             whole = torch.empty(0, dtype=torch.uint8).set_(memory).numpy()
             place = (value.storage_offset(), tuple(value.shape), value.stride())
-            return _open_tensor, (self._write(whole), len(whole), value.dtype, *place)
+            how = (self._write(whole), len(whole), value.dtype, *place)
+            self.moved.append((value, how))
+            return _open_tensor, how
         return NotImplemented
 
     def _write(self, memory: np.ndarray) -> Path:
@@ -66,12 +69,17 @@ def _open_tensor(
 def share(value: Any, folder: Path) -> Path:
     """Write an object and its arrays to an empty folder of one's own.
 
+    Its large tensors lie there from then on, for this process as for others; it keeps no copy of its own.
+
     Returns:
         What `receive` reads.
     """
     file = folder / "shared.pickle"
     with file.open("wb") as out:
-        _Writer(out, folder).dump(value)
+        writer = _Writer(out, folder)
+        writer.dump(value)
+    for tensor, how in writer.moved:
+        tensor.data = _open_tensor(*how)
     return file
 
 

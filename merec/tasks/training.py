@@ -39,7 +39,7 @@ from merec.tasks.finetune import Finetune, check_freeze, load_weights
 from merec.tasks.folds import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
-from merec.tasks.stacked import RecordFolds, StackedFinetune
+from merec.tasks.together import RecordFolds, Together
 from merec.types import InputError
 
 log = logging.getLogger(__name__)
@@ -158,24 +158,27 @@ class FoldTrainer:
         return self._train(backbone, data, self.freeze, on_epoch, logger, max_epochs)
 
     def fit_together(
-        self, views: Sequence[ClipDataModule], on_epoch: OnEpoch, compiled: bool
+        self,
+        views: Sequence[ClipDataModule],
+        on_epoch: OnEpoch,
+        join: Callable[[Sequence[Finetune], Sequence[ClipDataModule]], Together],
     ) -> list[tuple[Finetune, pl.Trainer, Epochs]]:
-        """What `fit` gives for each of these folds, trained as one network (see `StackedFinetune`).
+        """What `fit` gives for each of these folds, trained in step with each other.
 
         All share a trainer. A loss that is not finite stops nobody; it is in the `Epochs`.
 
         Args:
             views: The folds, all of as many steps per epoch.
             on_epoch: Told of each epoch of all.
-            compiled: Whether steps go through `torch.compile`.
+            join: How: `StackedFinetune` or `SideBySide`.
         """
         tasks = [
             self._make_task(self._begin(view, view.test_rows, on_epoch), view, self.freeze)
             for view in views
         ]
-        stacked, record = StackedFinetune(tasks, views, compiled), RecordFolds(views, on_epoch)
-        trainer = self._fit(stacked, None, record, logger=False, max_epochs=None)
-        stacked.unstack()
+        together, record = join(tasks, views), RecordFolds(views, on_epoch)
+        trainer = self._fit(together, None, record, logger=False, max_epochs=None)
+        together.give_back()
         return [
             (task, trainer, epochs) for task, epochs in zip(tasks, record.to_epochs(), strict=True)
         ]

@@ -1,7 +1,7 @@
-"""Several folds at once, each in a process of its own with one thread.
+"""Several folds at once, in processes with one thread each.
 
 Small networks keep one core busy, not two: a core per fold beats all cores for one. A process that dies
-(memory ran out, it was killed) takes no fold with it but its own, which is known by name.
+(memory ran out, it was killed) takes no folds with it but its own, which are known by name.
 """
 
 import logging
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,12 +24,12 @@ import torch
 
 from merec.evaluation.splits import Fold
 from merec.server import open_context
-from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, try_fold
+from merec.tasks.folds import Engine, FoldWriter, Trained, name_folds
 from merec.tasks.process import keep_freed_memory, quiet_lightning
-from merec.tasks.progress import FoldProgress, OnEpoch
+from merec.tasks.progress import OnEpoch, Progress
 from merec.tasks.sharing import receive, share
 
-TrainFold = Callable[[Path, Fold, OnEpoch], Outcome]
+Cut = Callable[[Sequence[Fold]], Sequence[Sequence[Fold]]]
 
 
 class Epoch(NamedTuple):
@@ -40,24 +39,29 @@ class Epoch(NamedTuple):
     epochs: int
 
 
-def in_workers(train: TrainFold, workers: int) -> Engine:
-    """The engine that trains as many folds at once as there are workers.
+def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
+    """The engine that has several processes train folds by another engine.
 
     Args:
-        train: Trains a fold of a run folder; pickled, its large arrays are shared.
+        engine: What a process does with the folds that it is given; pickled, its large arrays are shared.
+        cut: Which folds are given at a time; what a process that dies takes with it.
         workers: Processes at a time.
     """
 
-    def engine(
-        folds: Sequence[Fold], writer: FoldWriter, progress: FoldProgress
-    ) -> Iterator[Trained]:
+    def work(folds: Sequence[Fold], writer: FoldWriter, progress: Progress) -> Iterator[Trained]:
         if not folds:
             return
-        with _ending_on_sigterm(), TemporaryDirectory(prefix="merec-") as shared:
-            file = share((writer, partial(train, writer.folder)), Path(shared))
-            yield from _Crew(file, workers).work(folds, progress)
+        with (
+            _ending_on_sigterm(),
+            TemporaryDirectory(
+                prefix="merec-",
+                ignore_cleanup_errors=True,  # Windows keeps files that are mapped
+            ) as shared,
+        ):
+            file = share((writer, engine), Path(shared))
+            yield from _Crew(file, workers).work(cut(folds), progress)
 
-    return engine
+    return work
 
 
 @contextmanager
@@ -83,15 +87,17 @@ class _Worker:
 
     Attributes:
         process: Itself.
-        connection: To it; what is sent is a fold.
-        fold: The last that it was given.
-        on_epoch: To be told of its epochs.
-        started: When it was given.
+        connection: To it; what is sent are folds.
+        folds: Those that it was given and has not trained yet.
+        title: Of all that it was given.
+        on_epoch: To be told of their epochs.
+        started: When they were given.
     """
 
     process: BaseProcess
     connection: Connection
-    fold: Fold
+    folds: list[Fold]
+    title: str
     on_epoch: OnEpoch
     started: float
 
@@ -110,18 +116,21 @@ class _Crew:
         self.idle: list[_Worker] = []
         self.context = open_context()
 
-    def work(self, folds: Sequence[Fold], progress: FoldProgress) -> Iterator[Trained]:
+    def work(self, chunks: Sequence[Sequence[Fold]], progress: Progress) -> Iterator[Trained]:
         """Each fold as it ends."""
-        waiting = deque(folds)
+        waiting = deque(chunks)
         try:
             while waiting or self.busy:
                 while waiting and len(self.busy) < self.workers:
-                    fold = waiting.popleft()
-                    self._give(fold, progress.start_fold(fold.subject))
+                    folds = waiting.popleft()
+                    title = name_folds(folds)
+                    self._give(folds, title, progress.start_fold(title))
                 for connection in wait(list(self.busy)):
-                    trained = self._listen(self.busy[cast(Connection, connection)])
-                    if trained is not None:
-                        yield trained
+                    worker = self.busy[cast(Connection, connection)]
+                    yield from self._listen(worker)
+                    if not worker.folds:
+                        progress.stop_fold(worker.title)
+                        del self.busy[worker.connection]
         finally:  # they are done, or Ctrl-C, or the one who asked went away
             crew = [*self.busy.values(), *self.idle]
             for worker in crew:
@@ -129,7 +138,7 @@ class _Crew:
             for worker in crew:
                 worker.process.join()
 
-    def _give(self, fold: Fold, on_epoch: OnEpoch) -> None:
+    def _give(self, folds: Sequence[Fold], title: str, on_epoch: OnEpoch) -> None:
         if self.idle:
             last = self.idle.pop()
             process, connection = last.process, last.connection
@@ -144,38 +153,42 @@ class _Crew:
             )
             process.start()
             there.close()  # so that this end hears when the other one closes
-        worker = _Worker(process, connection, fold, on_epoch, time.perf_counter())
+        started = time.perf_counter()
+        worker = _Worker(process, connection, list(folds), title, on_epoch, started)
         self.busy[connection] = worker
         with suppress(ConnectionError):  # it died just now, which is heard next
-            connection.send(fold)
+            connection.send(folds)
 
-    def _listen(self, worker: _Worker) -> Trained | None:
-        """Take in one thing that a worker says: the end of its fold, or on the way there."""
+    def _listen(self, worker: _Worker) -> list[Trained]:
+        """Take in one thing that a worker says: that a fold or some ended, or what happened on the way."""
         try:
             said = worker.connection.recv()
         except (EOFError, OSError):
-            said = self._explain_death(worker)
-        else:
-            if isinstance(said, Trained):
-                self.idle.append(worker)
+            left, worker.folds = worker.folds, []
+            spent, reason = time.perf_counter() - worker.started, self._explain_death(worker)
+            return [Trained(fold, spent, reason) for fold in left]
         if isinstance(said, Trained):
-            del self.busy[worker.connection]
-            return said
+            worker.folds = [fold for fold in worker.folds if fold.number != said.fold.number]
+            if not worker.folds:
+                self.idle.append(worker)
+            return [said]
         if isinstance(said, Epoch):
             worker.on_epoch(*said)
         else:
             logging.getLogger(said.name).handle(said)
-        return None
+        return []
 
-    def _explain_death(self, worker: _Worker) -> Trained:
+    def _explain_death(self, worker: _Worker) -> str:
         worker.process.join()
         code = worker.process.exitcode or 0
-        reason = f"its process ended with code {code}"
-        if code < 0:
-            reason = f"its process was killed by {signal.Signals(-code).name}"
         if code == -signal.SIGKILL:
-            reason += ", as Linux does when memory runs out (then lower task.workers)"
-        return Trained(worker.fold, time.perf_counter() - worker.started, reason)
+            return (
+                "its process was killed by SIGKILL, as Linux does when memory runs out (then lower "
+                "task.workers)"
+            )
+        if code < 0:
+            return f"its process was killed by {signal.Signals(-code).name}"
+        return f"its process ended with code {code}"
 
 
 def _run_worker(file: Path, connection: Connection, level: int) -> None:
@@ -186,17 +199,31 @@ def _run_worker(file: Path, connection: Connection, level: int) -> None:
     quiet_lightning()
     keep_freed_memory()
     torch.set_num_threads(1)
+    writer, engine = receive(file)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            for trained in engine(connection.recv(), writer, _Reports(connection)):
+                connection.send(trained)
 
-    def on_epoch(epoch: int, epochs: int) -> None:
+
+@dataclass(frozen=True)
+class _Reports:
+    """The progress of a process, told to the one that draws it."""
+
+    connection: Connection
+
+    def start_fold(self, subject: str) -> OnEpoch:
+        """Tell of its epochs."""
+        return self._tell
+
+    def _tell(self, epoch: int, epochs: int) -> None:
         try:
-            connection.send(Epoch(epoch, epochs))
+            self.connection.send(Epoch(epoch, epochs))
         except ConnectionError:
             sys.exit(1)
 
-    writer, train = receive(file)
-    with suppress(EOFError, ConnectionError):
-        while True:
-            connection.send(try_fold(connection.recv(), writer, train, on_epoch))
+    def stop_fold(self, subject: str) -> None:
+        """Nothing: it is known by what is sent next."""
 
 
 class _Teller(QueueHandler):

@@ -17,12 +17,16 @@ from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
 from merec.tasks import LeaveOneSubjectOut
 from merec.tasks.chunks import (
+    SIDE_BY_SIDE,
     Held,
+    choose_size,
     count_fitting,
     cut_chunks,
+    deal,
     in_stacks,
     measure_fold,
     measure_free,
+    side_by_side,
 )
 from merec.tasks.folds import FoldWriter, run_folds
 from merec.types import Corpus
@@ -146,7 +150,50 @@ def test_without_a_number_memory_decides(loso, stack, monkeypatch):
     assert stacks == ["f", "ecb", "ad"]
 
 
+def test_side_by_side_writes_what_the_loop_writes_but_for_nothing(loso, new_folder, read_fold):
+    alone, together, some = new_folder(), new_folder(), loso.chosen[:5]
+    loso.run(alone, None)
+    writer = FoldWriter(loso.datamodule.corpus, loso.seed, together)
+    run_folds(some, writer, "test", side_by_side(loso), None)
+    for fold in some:
+        one, other = read_fold(alone, fold.number), read_fold(together, fold.number)
+        np.testing.assert_allclose(other.probability, one.probability, atol=1e-6)
+        np.testing.assert_array_equal(other.epochs["predicted"], one.epochs["predicted"])
+        assert other.checkpoint["merec"] == one.checkpoint["merec"]
+
+
+# What workers are given
+
+
+@pytest.mark.parametrize(
+    ("size", "workers", "sizes"),
+    [(8, 2, [1, 3, 2]), (2, 2, [1, 2, 2, 1]), (1, 2, [1] * 6), (3, 1, [1, 3, 2])],
+)
+def test_chunks_are_dealt_so_that_workers_have_equally_many(loso, size, workers, sizes):
+    dealt = deal(loso, size, workers, loso.chosen)
+    assert [len(some) for some in dealt] == sizes
+    assert sorted(fold.number for some in dealt for fold in some) == list(range(len(SAMPLES)))
+
+
+def test_short_steps_are_taken_side_by_side(loso, monkeypatch):
+    assert choose_size(loso) == SIDE_BY_SIDE
+    monkeypatch.setattr("merec.tasks.chunks.SHORT", 0)
+    assert choose_size(loso) == 1
+
+
+def test_gradients_that_add_up_over_batches_are_refused_side_by_side(loso):
+    loso.trainer.keywords["accumulate_grad_batches"] = 2
+    with pytest.raises(InputError, match="accumulate_grad_batches=2"):
+        side_by_side(loso)
+
+
 # What fails
+
+each_engine = pytest.mark.parametrize(
+    "open_engine",
+    [lambda loso: in_stacks(loso, 5, False), side_by_side],
+    ids=["stacked", "side by side"],
+)
 
 
 def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, caplog):
@@ -166,7 +213,8 @@ def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, c
     assert len(list(folder.glob("folds/*/predictions.csv"))) == len(SAMPLES)
 
 
-def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch):
+@each_engine
+def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch, open_engine):
     begin = loso._begin
 
     def refuse(data: ClipDataModule, *others: Any) -> Any:
@@ -177,13 +225,14 @@ def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch
     monkeypatch.setattr(loso, "_begin", refuse)
     folder = new_folder()
     writer = FoldWriter(loso.datamodule.corpus, loso.seed, folder)
-    with pytest.raises(InputError, match="1 of 6 folds failed.*c is refused"):
-        run_folds(loso.chosen, writer, "test", in_stacks(loso, 5, False), None)
+    with pytest.raises(InputError, match="1 of 5 folds failed.*c is refused"):
+        run_folds(loso.chosen[:5], writer, "test", open_engine(loso), None)
     done = sorted(read_predictions(file)["subject"][0] for file in folder.glob("folds/*/*.csv"))
-    assert done == ["a", "b", "d", "e", "f"]
+    assert done == ["a", "b", "d", "e"]
 
 
-def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch):
+@each_engine
+def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_engine):
     fit = loso.fit_together
 
     def spoil(views: Sequence[ClipDataModule], *others: Any) -> Any:
@@ -198,9 +247,9 @@ def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch):
     )
     folder = new_folder()
     writer = FoldWriter(loso.datamodule.corpus, loso.seed, folder)
-    with pytest.raises(InputError, match="1 of 6 folds failed.*loss is nan in epoch 1"):
-        run_folds(loso.chosen, writer, "test", in_stacks(loso, 5, False), None)
-    assert len(list(folder.glob("folds/*/predictions.csv"))) == len(SAMPLES) - 1
+    with pytest.raises(InputError, match="1 of 5 folds failed.*loss is nan in epoch 1"):
+        run_folds(loso.chosen[:5], writer, "test", open_engine(loso), None)
+    assert len(list(folder.glob("folds/*/predictions.csv"))) == 4
 
 
 def test_what_cannot_be_stacked_is_refused_before_anything_is_trained(loso):

@@ -85,3 +85,17 @@ def test_arrays_that_are_copied_to_be_written_are_not_taken_for_each_other(pass_
     for number in range(4):
         np.testing.assert_array_equal(found[number], first + number)
     np.testing.assert_array_equal(found[5], first[::-1])
+
+
+def test_who_shares_keeps_no_copy(tmp_path):
+    tensor = torch.rand(4, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+    before, stride = tensor.clone(), tensor.stride()
+    share({"inside": tensor}, tmp_path)
+    assert torch.equal(tensor, before)
+    assert tensor.stride() == stride
+    places = Path("/proc/self/maps")
+    if not places.exists():
+        pytest.skip("where memory lies is told by Linux only")
+    lines = [line.split() for line in places.read_text().splitlines() if str(tmp_path) in line]
+    ranges = [[int(end, 16) for end in line[0].split("-")] for line in lines]
+    assert any(start <= tensor.data_ptr() < end for start, end in ranges)

@@ -26,7 +26,9 @@ from merec.evaluation.splits import leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
 from merec.tasks import Finetune, LeaveOneSubjectOut
 from merec.tasks.losses import focal_loss
-from merec.tasks.stacked import ELEMENTWISE, check_stackable
+from merec.tasks.side_by_side import SideBySide
+from merec.tasks.stacked import StackedFinetune
+from merec.tasks.together import ELEMENTWISE, Together, check_together
 from merec.types import Corpus
 
 CLASSES = ("negative", "positive", "surprise")
@@ -163,6 +165,11 @@ each_backbone = pytest.mark.parametrize(
 )
 
 
+STACKED = partial(StackedFinetune, compiled=False)
+COMPILED = partial(StackedFinetune, compiled=True)
+each_way = pytest.mark.parametrize("join", [STACKED, SideBySide], ids=["stacked", "side by side"])
+
+
 def ignore(epoch: int, epochs: int) -> None:
     """Of no interest."""
 
@@ -179,10 +186,12 @@ def predict(task: Finetune, trainer: pl.Trainer, view: ClipDataModule) -> torch.
     return torch.cat([probability for _, probability in said])
 
 
-def assert_same(loso: LeaveOneSubjectOut, compiled: bool = False, atol: float = 1e-6) -> None:
+def assert_same(
+    loso: LeaveOneSubjectOut, join: Callable[..., Together], atol: float = 1e-6
+) -> None:
     """Alone and together, three folds have the same weights, predictions and epochs."""
     views = hold_out(loso, "a", "c", "b")
-    together = loso.fit_together(views, ignore, compiled)
+    together = loso.fit_together(views, ignore, join)
     assert len(together) == 3
     for view, (task, trainer, epochs) in zip(views, together, strict=True):
         other, other_trainer, other_epochs = loso.fit(view, ignore)
@@ -203,22 +212,25 @@ def assert_same(loso: LeaveOneSubjectOut, compiled: bool = False, atol: float = 
 # Each backbone, with all that is drawn
 
 
+@each_way
 @each_backbone
-def test_folds_learn_the_same_together_as_alone(make, backbone):
+def test_folds_learn_the_same_together_as_alone(make, backbone, join):
     augment = Augmentation(**NOTHING | AUGMENT[READS.get(backbone, "views")])
-    assert_same(make(backbone, data={"augment": augment}))
+    assert_same(make(backbone, data={"augment": augment}), join)
 
 
-def test_two_views_through_norms_and_dropout(make):
+@each_way
+def test_two_views_through_norms_and_dropout(make, join):
     """What the encoders of two views are made of, at a size for every run of the tests."""
-    assert_same(make("tiny", data={"scaling": "standard"}))
+    assert_same(make("tiny", data={"scaling": "standard"}), join)
 
 
+@each_way
 @each_backbone
-def test_single_precision_agrees_but_for_rounding(make, backbone):
+def test_single_precision_agrees_but_for_rounding(make, backbone, join):
     loso = make(backbone, trainer={"precision": "32-true"})
     views = hold_out(loso, "a", "b", "c")
-    together = loso.fit_together(views, ignore, compiled=False)
+    together = loso.fit_together(views, ignore, join)
     for view, gave in zip(views, together, strict=True):
         said, other = predict(*gave[:2], view), predict(*loso.fit(view, ignore)[:2], view)
         assert torch.equal(said.argmax(1), other.argmax(1))
@@ -229,13 +241,15 @@ def test_single_precision_agrees_but_for_rounding(make, backbone):
 # How they learn
 
 
+@each_way
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_every_optimiser_that_is_allowed_steps_each_fold_as_alone(make, name):
+def test_every_optimiser_that_is_allowed_steps_each_fold_as_alone(make, name, join):
     kind, momentum = getattr(torch.optim, name), {"momentum": 0.9} if name == "SGD" else {}
     optimizer = partial(kind, lr=1e-3, weight_decay=1e-2, **momentum)
-    assert_same(make("tiny", finetune={"optimizer": optimizer}, trainer={"max_epochs": 2}))
+    assert_same(make("tiny", finetune={"optimizer": optimizer}, trainer={"max_epochs": 2}), join)
 
 
+@each_way
 @pytest.mark.parametrize(
     "finetune",
     [
@@ -245,27 +259,30 @@ def test_every_optimiser_that_is_allowed_steps_each_fold_as_alone(make, name):
     ],
     ids=["class weights", "focal loss", "schedule"],
 )
-def test_losses_and_schedules_are_those_of_the_fold(make, finetune):
-    assert_same(make("tiny", finetune=finetune))
+def test_losses_and_schedules_are_those_of_the_fold(make, finetune, join):
+    assert_same(make("tiny", finetune=finetune), join)
 
 
-def test_balanced_draws_are_those_of_the_fold(make):
-    assert_same(make("tiny", data={"balanced": True}))
+@each_way
+def test_balanced_draws_are_those_of_the_fold(make, join):
+    assert_same(make("tiny", data={"balanced": True}), join)
 
 
-def test_a_frozen_encoder_keeps_weights_and_statistics(make):
+@each_way
+def test_a_frozen_encoder_keeps_weights_and_statistics(make, join):
     loso = make("tiny", freeze="encoder")
-    assert_same(loso)
+    assert_same(loso, join)
     (view, *_) = views = hold_out(loso, "a", "b")
-    (task, *_), *_ = loso.fit_together(views, ignore, compiled=False)
+    (task, *_), *_ = loso.fit_together(views, ignore, join)
     fresh = loso.make_fresh(view)
     for name, value in task.backbone.body.state_dict().items():
         assert torch.equal(value, fresh.backbone.body.state_dict()[name].to(value.dtype))
     assert not torch.equal(task.backbone.head.weight, fresh.backbone.head.weight.double())
 
 
+@each_way
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
-def test_the_trainer_says_in_which_precision(make, precision, monkeypatch):
+def test_the_trainer_says_in_which_precision(make, precision, monkeypatch, join):
     seen = set()
 
     class Seen(Tiny):
@@ -276,17 +293,18 @@ def test_the_trainer_says_in_which_precision(make, precision, monkeypatch):
 
     monkeypatch.setitem(BACKBONES, "seen", Seen)
     loso = make("seen", trainer={"precision": precision})
-    loso.fit_together(hold_out(loso, "a", "b"), ignore, compiled=False)
+    loso.fit_together(hold_out(loso, "a", "b"), ignore, join)
     assert seen == {torch.bfloat16 if precision == "bf16-mixed" else torch.float64}
 
 
-def test_a_fold_that_diverges_takes_no_other_with_it(make):
+@each_way
+def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
     loso = make("tiny")
     views = hold_out(loso, "a", "b", "c")
     spoilt = loso.datamodule.views[0].clone()
     spoilt[:] = torch.nan
     views[1].views = (spoilt, views[1].views[1])
-    together = loso.fit_together(views, ignore, compiled=False)
+    together = loso.fit_together(views, ignore, join)
     finite = [bool(np.isfinite(epochs.train_loss).all()) for _, _, epochs in together]
     assert finite == [True, False, True]
     task, trainer, _ = together[2]
@@ -296,10 +314,11 @@ def test_a_fold_that_diverges_takes_no_other_with_it(make):
     )
 
 
-def test_epochs_are_told_once_for_all(make):
+@each_way
+def test_epochs_are_told_once_for_all(make, join):
     told = []
     loso = make("tiny")
-    loso.fit_together(hold_out(loso, "a", "b"), lambda *said: told.append(said), compiled=False)
+    loso.fit_together(hold_out(loso, "a", "b"), lambda *said: told.append(said), join)
     assert told == [(epoch, EPOCHS) for epoch in range(1, EPOCHS + 1)]
 
 
@@ -308,14 +327,14 @@ def test_epochs_are_told_once_for_all(make):
 
 def test_an_optimiser_that_mixes_folds_is_refused(quiet_trainer):
     optimizer = torch.optim.LBFGS([nn.Parameter(torch.zeros(2))])
-    with pytest.raises(InputError, match="LBFGS cannot train stacked folds.*task.engine=loop"):
-        check_stackable(optimizer, quiet_trainer(logger=False))
+    with pytest.raises(InputError, match="LBFGS cannot train folds together.*task.engine=loop"):
+        check_together(optimizer, quiet_trainer(logger=False))
 
 
 def test_clipping_is_refused(make):
     loso = make("tiny", trainer={"gradient_clip_val": 1.0})
     with pytest.raises(InputError, match=r"gradient_clip_val=1\.0.*task.engine=loop"):
-        loso.fit_together(hold_out(loso, "a", "b"), ignore, compiled=False)
+        loso.fit_together(hold_out(loso, "a", "b"), ignore, STACKED)
 
 
 # torch.compile
@@ -328,7 +347,7 @@ def test_compiled_steps_are_the_same(make, backbone, monkeypatch, caplog):
         pytest.skip("torch.compile needs a C++ compiler on a processor")
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks cannot be traced
     with caplog.at_level(logging.WARNING):
-        assert_same(make(backbone), compiled=True)
+        assert_same(make(backbone), COMPILED)
     assert "torch.compile" not in caplog.text
 
 
@@ -340,6 +359,6 @@ def test_without_a_compiler_steps_are_taken_uncompiled_and_it_is_said_once(
 
     monkeypatch.setattr(torch, "compile", lambda _: fail)
     with caplog.at_level(logging.WARNING):
-        assert_same(make("tiny"), compiled=True)
+        assert_same(make("tiny"), COMPILED)
     said = [record.message for record in caplog.records if "torch.compile" in record.message]
     assert said == ["torch.compile fails (no compiler); going on without"]

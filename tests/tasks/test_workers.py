@@ -11,6 +11,8 @@ import pytest
 
 import merec.tasks.folds
 from merec.errors import InputError
+from merec.tasks.chunks import deal
+from merec.tasks.folds import name_folds
 from merec.tasks.progress import FoldProgress, OnEpoch
 
 SUBJECTS = 6
@@ -64,7 +66,7 @@ def test_a_killed_process_is_named_and_the_same_command_finishes_the_rest(
         patch.setattr(merec.tasks.folds, "FoldProgress", Kill)
         with pytest.raises(InputError) as error:
             # One at a time, so that its process is known.
-            make_loso(engine="processes", workers=1).run(folder, None)
+            make_loso(engine="processes", workers=1, chunk=1).run(folder, None)
     message = str(error.value)
     assert message.startswith("1 of 6 folds failed (2 s01)")
     assert "killed by SIGKILL, as Linux does when memory runs out" in message
@@ -76,6 +78,18 @@ def test_a_killed_process_is_named_and_the_same_command_finishes_the_rest(
     np.testing.assert_allclose(
         read_fold(folder, 2).probability, read_fold(swept, 2).probability, atol=1e-4
     )
+
+
+def test_a_killed_process_takes_with_it_what_it_was_given(make_loso, new_folder, monkeypatch):
+    folder, loso = new_folder(), make_loso(engine="processes", workers=1, chunk=2)
+    lost = deal(loso, 2, 1, loso.chosen)[1]
+    monkeypatch.setattr(merec.tasks.folds, "FoldProgress", Kill)
+    monkeypatch.setattr(Kill, "subject", name_folds(lost))
+    with pytest.raises(InputError, match="2 of 6 folds failed.*killed by SIGKILL"):
+        loso.run(folder, None)
+    missing = {f"{fold.number:03d}" for fold in lost}
+    done = {file.parent.name for file in folder.rglob("predictions.csv")}
+    assert done == {f"{number:03d}" for number in range(SUBJECTS)} - missing
 
 
 def test_what_a_process_logs_and_why_it_fails_is_told_by_the_one_that_started_it(
