@@ -6,8 +6,10 @@ A torch generator takes 5 ns of a CPU for a word of 64 bits, of which four respo
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 _BITS = 16
@@ -30,6 +32,14 @@ def draw_from(generators: Sequence[torch.Generator]) -> Iterator[None]:
         _stacked = before
 
 
+class Drawn(NamedTuple):
+    """A response whose word is below is kept, `scale` times as large."""
+
+    words: Int[Tensor, "..."]
+    below: int
+    scale: float
+
+
 class Dropout(nn.Dropout):
     """Drop responses while training, and scale the others up, so that their mean stays.
 
@@ -39,55 +49,63 @@ class Dropout(nn.Dropout):
 
     def forward(self, responses: Tensor) -> Tensor:
         """The responses that are left; of any shape."""
-        if not self.training or self.p == 0:
+        drawn = self.draw(responses)
+        if drawn is None:
             return responses
-        return responses * draw_mask(responses.detach(), 1 - self.p)
+        words, below, scale = drawn
+        return responses * (words < below).to(responses.dtype).mul_(scale)
+
+    def draw(self, responses: Tensor) -> Drawn | None:
+        """What is kept of responses of this shape; `None` for all."""
+        if not self.training or self.p == 0:
+            return None
+        kept = round((1 - self.p) * 2**_BITS)
+        words = draw_words(responses.detach())
+        return Drawn(words, kept - 2 ** (_BITS - 1), 2**_BITS / max(1, kept))
 
 
 # Operators rather than an autograd.Function, for torch.compile cannot look into one with a rule for vmap.
 
 
 @torch.library.custom_op(
-    "merec::draw_mask", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
+    "merec::draw_words", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
 )
-def draw_mask(responses: Tensor, keep: float) -> Tensor:
-    """What to multiply responses by, 0 or about 1 / `keep`; drawn from the default generator."""
-    return _draw(responses[None], keep, (None,))[0]
+def draw_words(responses: Tensor) -> Tensor:
+    """16 bits for each of some responses, drawn from the default generator."""
+    return _draw(responses[None], (None,))[0]
 
 
 @torch.library.custom_op(
-    "merec::draw_masks", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
+    "merec::draw_stacked_words", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
 )
-def draw_masks(responses: Tensor, keep: float) -> Tensor:
+def draw_stacked_words(responses: Tensor) -> Tensor:
     """The same for a stack of folds, each from its own of the generators of `draw_from`."""
-    return _draw(responses, keep, _stacked)
+    return _draw(responses, _stacked)
 
 
-def _draw(responses: Tensor, keep: float, generators: Sequence[torch.Generator | None]) -> Tensor:
+def _draw(responses: Tensor, generators: Sequence[torch.Generator | None]) -> Tensor:
     folds, *shape = responses.shape
     if responses.device.type == "mps":  # which has no words of 64 bits
-        masks = torch.empty_like(responses, memory_format=torch.contiguous_format)
-        for mask, generator in zip(masks, generators, strict=True):
-            mask.bernoulli_(keep, generator=generator)
-        return masks.div_(keep)
+        short = torch.empty(responses.shape, dtype=torch.int16, device=responses.device)
+        for word, generator in zip(short, generators, strict=True):
+            word.random_(-(2 ** (_BITS - 1)), 2 ** (_BITS - 1), generator=generator)
+        return short
     size = torch.Size(shape).numel()
     words = torch.empty(folds, -(-size // _EACH), dtype=torch.int64, device=responses.device)
     for word, generator in zip(words, generators, strict=True):
         word.random_(torch.iinfo(torch.int64).min, None, generator=generator)
-    kept = round(keep * 2**_BITS)
-    masks = words.view(torch.int16)[:, :size] < kept - 2 ** (_BITS - 1)
-    return masks.view(responses.shape).to(responses.dtype).mul_(2**_BITS / max(1, kept))
+    return words.view(torch.int16)[:, :size].reshape(responses.shape)
 
 
-@draw_mask.register_fake
-@draw_masks.register_fake
-def _shape(responses: Tensor, keep: float) -> Tensor:
-    return torch.empty(responses.shape, dtype=responses.dtype, device=responses.device)
+@draw_words.register_fake
+@draw_stacked_words.register_fake
+def _shape(responses: Tensor) -> Tensor:
+    return torch.empty(responses.shape, dtype=torch.int16, device=responses.device)
 
 
-@draw_mask.register_vmap
+@draw_words.register_vmap
 def _draw_stacked(
-    info: object, dims: tuple[int | None, ...], responses: Tensor, keep: float
+    info: object, dims: tuple[int | None, ...], responses: Tensor
 ) -> tuple[Tensor, int]:
     assert dims[0] is not None
-    return draw_masks(responses.movedim(dims[0], 0), keep), 0
+    return draw_stacked_words(responses.movedim(dims[0], 0)), 0

@@ -17,6 +17,7 @@ static_assert(OUT % LANES == 0, "filters come in vectors");
 
 typedef float Vector __attribute__((vector_size(4 * LANES)));
 typedef int32_t Mask __attribute__((vector_size(4 * LANES)));
+typedef int16_t Words __attribute__((vector_size(2 * LANES)));
 
 struct Filters { Vector of[GROUPS]; };
 
@@ -78,8 +79,22 @@ __attribute__((noinline)) void respond(const Padded& image, int y, const Filters
     }
 }
 
+// Which responses dropout keeps, `scale` times as large: those whose word is below. Without words all.
+struct Drawn {
+    const int16_t* words;
+    int below;
+    float scale;
+
+    Vector keep(Vector values, size_t at) const {
+        if (!words) return values;
+        Words found;
+        std::memcpy(&found, words + at, sizeof found);
+        return __builtin_convertvector(found, Mask) < below ? values * scale : Vector{};
+    }
+};
+
 // The gradients of scale and shift of the norm.
-void sum_gradients(const float* grad, const float* top, const float* mean, const float* over, size_t pooled,
+void sum_gradients(const float* grad, const Drawn& drawn, const float* top, const float* mean, const float* over, size_t pooled,
                    double* to_gamma, double* to_beta) {
     const auto means = load(mean, 1), overs = load(over, 1);
     std::memset(to_gamma, 0, sizeof(double) * OUT);
@@ -89,8 +104,9 @@ void sum_gradients(const float* grad, const float* top, const float* mean, const
         Filters gamma{}, beta{};
         for (size_t p = start; p < pooled && p < start + PART; ++p)
             for (int g = 0; g < GROUPS; ++g) {
-                const Vector each = load(grad + p * OUT + g * LANES);
-                const Vector seen = load(top + p * OUT + g * LANES) - means[0].of[g];
+                const size_t at = p * OUT + g * LANES;
+                const Vector each = drawn.keep(load(grad + at), at);
+                const Vector seen = load(top + at) - means[0].of[g];
                 gamma.of[g] += each * seen * overs[0].of[g];
                 beta.of[g] += each;
             }
@@ -152,12 +168,28 @@ extern "C" void forward(const float* images, const float* weight, const float* b
     }
 }
 
-// grad: of what was pooled and normalised, by mean and deviation (one over it) of all responses and by gamma.
+// What is pooled, normalised (by scale and shift of each filter) and not dropped.
+extern "C" void finish(const float* top, const float* scale, const float* shift, const int16_t* words,
+                       int below, float larger, int pooled, float* found) {
+    const auto scales = load(scale, 1), shifts = load(shift, 1);
+    const Drawn drawn{words, below, larger};
+    for (size_t p = 0; p < size_t(pooled); ++p)
+        for (int g = 0; g < GROUPS; ++g) {
+            const size_t at = p * OUT + g * LANES;
+            const Vector value = load(top + at) * scales[0].of[g] + shifts[0].of[g];
+            const Vector kept = drawn.keep(value, at);
+            std::memcpy(found + at, &kept, sizeof kept);
+        }
+}
+
+// grad: of what `finish` found, by mean and deviation (one over it) of all responses and by gamma.
 extern "C" void backward(const float* images, const float* weight, const float* bias, const float* gamma,
-                         const float* mean, const float* over, const float* top, const float* grad, int batch, int height, int width, double* to_weight,
+                         const float* mean, const float* over, const float* top, const float* grad,
+                         const int16_t* words, int below, float larger, int batch, int height, int width, double* to_weight,
                          double* to_bias, double* to_gamma, double* to_beta) {
     const int high = windows(height), wide = windows(width);
-    sum_gradients(grad, top, mean, over, size_t(batch) * high * wide, to_gamma, to_beta);
+    const Drawn drawn{words, below, larger};
+    sum_gradients(grad, drawn, top, mean, over, size_t(batch) * high * wide, to_gamma, to_beta);
     // What the norm's statistics bring to every response: constant + slope * response.
     const double count = double(batch) * height * width;
     float scale[OUT], constant[OUT], slope[OUT];
@@ -183,7 +215,7 @@ extern "C" void backward(const float* images, const float* weight, const float* 
             for (int window = 0; window < wide; ++window)
                 for (int g = 0; g < GROUPS; ++g) {
                     const size_t at = (start + window) * OUT + g * LANES;
-                    const Vector pooled = load(grad + at) * scales[0].of[g];
+                    const Vector pooled = drawn.keep(load(grad + at), at) * scales[0].of[g];
                     const Vector most = load(top + at);
                     Mask before = taken[window * GROUPS + g];
                     for (int x = first(window); x < last(window, width); ++x) {

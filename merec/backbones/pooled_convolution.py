@@ -1,4 +1,4 @@
-"""3×3 convolution, ReLU, batch norm and 3×3 max pooling as one step, where a C++ compiler is found.
+"""3×3 convolution, ReLU, batch norm, 3×3 max pooling and dropout as one step, where a C++ compiler is found.
 
 Layer by layer, every response is written and read again seven times; here none is. The norm needs only the
 responses' sums and the pooled ones: a norm and a maximum may change places (with a negative scale the
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -28,6 +28,7 @@ from merec.files import atomic
 log = logging.getLogger(__name__)
 
 LANES = 8  # filters come in vectors of so many
+ALL = (None, 0, 1.0)  # pooled responses are kept
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC")
 
 
@@ -95,15 +96,24 @@ def _round_up(filters: int) -> int:
 
 
 class PooledConvolution(torch.autograd.Function):
-    """Convolution, ReLU, batch norm and pooling, while they are trained.
+    """Convolution, ReLU, batch norm, pooling and dropout, while they are trained.
 
-    Returns what is pooled, mean and variance (biased) of each filter's responses, and what the gradient
-    needs.
+    Dropout keeps pooled responses as `Drawn` says, whose words are batch, row, column, filter; without words
+    it keeps all. Returns what is kept, mean and variance (biased) of each filter's responses, and what the
+    gradient needs.
     """
 
     @staticmethod
     def forward(
-        inputs: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, eps: float
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        eps: float,
+        words: Tensor | None,
+        below: int,
+        larger: float,
     ) -> tuple[Tensor, ...]:
         """See the class."""
         images = inputs.permute(0, 2, 3, 1).contiguous()
@@ -125,45 +135,53 @@ class PooledConvolution(torch.autograd.Function):
         variance = (square - mean**2).clamp_min(0)
         over = torch.rsqrt(variance + eps).float()
         scale = gamma * over
-        shift = beta - mean.float() * scale
-        pooled = torch.addcmul(shift, top[..., :filters], scale).permute(0, 3, 1, 2)
+        shift = _pad(beta - mean.float() * scale)
+        scale, words = _pad(scale), None if words is None else _pad(words)
+        pooled = torch.empty_like(top)
+        kernel.finish(
+            *_point_to(top, scale, shift, words),
+            *(below, ctypes.c_float(larger), top[..., 0].numel()),
+            *_point_to(pooled),
+        )
+        pooled = pooled[..., :filters].permute(0, 3, 1, 2)
         return pooled, mean.float(), variance.float(), over, top
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep what the gradient needs."""
-        images, weight, bias, gamma, *_ = inputs
+        images, weight, bias, gamma, _, _, words, ctx.below, ctx.larger = inputs
         ctx.mark_non_differentiable(*output[1:])
         _, mean, _, over, top = output
-        ctx.save_for_backward(images, weight, bias, gamma, mean, over, top)
+        ctx.save_for_backward(images, weight, bias, gamma, mean, over, top, words)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """From the gradient of what is pooled to those of weight, bias and norm."""
-        inputs, weight, bias, gamma, mean, over, top = ctx.saved_tensors
+        inputs, weight, bias, gamma, mean, over, top, words = ctx.saved_tensors
         images = inputs.permute(0, 2, 3, 1).contiguous()
         batch, height, width, channels = images.shape
         filters = len(weight)
         taps, bias, gamma, mean, over = _lay_out(weight), *map(_pad, (bias, gamma, mean, over))
         grad = _pad(grads[0].permute(0, 2, 3, 1))
+        words = None if words is None else _pad(words)
         to_taps = torch.empty(taps.shape, dtype=torch.float64)
         to_filters = torch.empty(3, taps.shape[-1], dtype=torch.float64)
         kernel = compile_kernel(channels, taps.shape[-1])
         assert kernel is not None
         kernel.backward(
-            *_point_to(images, taps, bias, gamma, mean, over, top, grad),
-            *(batch, height, width),
+            *_point_to(images, taps, bias, gamma, mean, over, top, grad, words),
+            *(ctx.below, ctypes.c_float(ctx.larger), batch, height, width),
             *_point_to(to_taps, *to_filters),
         )
         to_weight = to_taps[..., :filters].permute(3, 2, 0, 1).float()
         to_bias, to_gamma, to_beta = to_filters[:, :filters].float()
-        return None, to_weight, to_bias, to_gamma, to_beta, None
+        return None, to_weight, to_bias, to_gamma, to_beta, *[None] * 4
 
     vmap = staticmethod(one_at_a_time(lambda *given: PooledConvolution.apply(*given)))
 
 
-def _pad(values: Float[Tensor, "*some filters"]) -> Tensor:
+def _pad(values: Shaped[Tensor, "*some filters"]) -> Tensor:
     """Zeros for the filters that fill the last vector."""
     more = _round_up(values.shape[-1]) - values.shape[-1]
     return (nn.functional.pad(values, (0, more)) if more else values).contiguous()
@@ -174,7 +192,7 @@ def _lay_out(weight: Float[Tensor, "filters channels 3 3"]) -> Float[Tensor, "3 
     return _pad(weight.permute(2, 3, 1, 0))
 
 
-def _point_to(*tensors: Tensor) -> list[ctypes.c_void_p]:
+def _point_to(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
     """Their memory; keep a name for each, or it is gone before it is read."""
-    assert all(tensor.is_contiguous() for tensor in tensors)
-    return [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
+    assert all(tensor is None or tensor.is_contiguous() for tensor in tensors)
+    return [ctypes.c_void_p(tensor if tensor is None else tensor.data_ptr()) for tensor in tensors]

@@ -9,7 +9,7 @@ from torch.nn.functional import linear, pad
 
 from merec.backbones.dropout import Dropout
 from merec.backbones.norms import remember
-from merec.backbones.pooled_convolution import PooledConvolution, find_kernel
+from merec.backbones.pooled_convolution import ALL, PooledConvolution, find_kernel
 from merec.types import InputError
 
 
@@ -69,7 +69,7 @@ class STSTNet(nn.Module):
                 f"flow maps of {height}×{width} px; set backbone.size to what they have"
             )
         rows = pooled.permute(0, 2, 3, 1).flatten(1)  # as they lie in memory
-        return linear(self.dropout(rows), self._spread(*pooled.shape[2:]), self.classify.bias)
+        return linear(rows, self._spread(*pooled.shape[2:]), self.classify.bias)
 
     def _spread(self, height: int, width: int) -> Float[Tensor, "classes pixels"]:
         """The last layer's weights for responses that were not averaged: a quarter for each of the four.
@@ -85,9 +85,14 @@ class STSTNet(nn.Module):
     def _pool_responses(self, inputs: Tensor) -> Tensor:
         convolution, norm = self.convolution, self.norm
         if not (self.compiled and self.training and find_kernel(convolution, inputs)):
-            return self.max_pool(norm(torch.relu(convolution(inputs))))
+            pooled = self.max_pool(norm(torch.relu(convolution(inputs))))
+            # Dropped as they lie in memory.
+            return self.dropout(pooled.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        high, wide = ((size - 1) // 3 + 1 for size in inputs.shape[2:])
+        drawn = self.dropout.draw(inputs.new_empty(len(inputs), high, wide, len(norm.weight)))
         pooled, mean, variance, *_ = PooledConvolution.apply(
-            inputs, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps
+            *(inputs, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps),
+            *(drawn or ALL),
         )
         remember(norm, mean, variance, inputs[:, 0].numel())
         return pooled

@@ -10,7 +10,7 @@ from torch.func import functional_call, stack_module_state
 from torch.nn.functional import max_pool2d
 
 from merec.backbones.norms import remember
-from merec.backbones.pooled_convolution import PooledConvolution, compile_kernel, find_kernel
+from merec.backbones.pooled_convolution import ALL, PooledConvolution, compile_kernel, find_kernel
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("c++") is None, reason="needs a C++ compiler, to compile the kernel"
@@ -31,13 +31,19 @@ class Pooled(nn.Module):
         self.convolution = nn.Conv2d(channels, filters, 3, padding=1)
         self.norm = nn.BatchNorm2d(filters)
         self.compiled = compiled
+        self.drawn: tuple = ALL
 
     def forward(self, images: Tensor) -> Tensor:
         convolution, norm = self.convolution, self.norm
         if not self.compiled:
-            return max_pool2d(norm(convolution(images).relu()), 3, 3, 1)
+            pooled = max_pool2d(norm(convolution(images).relu()), 3, 3, 1)
+            words, below, larger = self.drawn
+            if words is None:
+                return pooled
+            return pooled * (words < below).permute(0, 3, 1, 2) * larger
         pooled, mean, variance, *_ = PooledConvolution.apply(
-            images, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps
+            *(images, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps),
+            *self.drawn,
         )
         remember(norm, mean, variance, images[:, 0].numel())
         return pooled
@@ -64,10 +70,15 @@ def make_images(channels: int, height: int, width: int, folds: int = 1) -> Tenso
 @needs_compiler
 @pytest.mark.parametrize(("channels", "filters", "height", "width"), SHAPES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("drops", [False, True])
 def test_outputs_gradients_and_statistics_equal_the_layers_in_float64(
-    channels, filters, height, width, layout
+    channels, filters, height, width, layout, drops
 ):
     ours, theirs = make_pair(channels, filters)
+    if drops:
+        shape = (6, (height - 1) // 3 + 1, (width - 1) // 3 + 1, filters)
+        words = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16)
+        ours.drawn = theirs.drawn = (words, 2**14, 4 / 3)
     images = make_images(channels, height, width).contiguous(memory_format=layout)
     found, expected = ours(images), theirs(images.double())
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
