@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.features import describe_features
-from benchmarks.folds import describe_folds
+from benchmarks.folds import describe_engines, describe_growth, describe_sweep
 from benchmarks.plain_loop import ThreeStreams
 from benchmarks.point_gcn import describe_point_gcn
 from benchmarks.rendering import describe_rendering
@@ -196,7 +196,7 @@ def describe_steps(repeats: int, folder: Path) -> list[str]:
     return [
         "# Measurements",
         "",
-        '`make bench` writes this file, `make bench ARGS="3 folds"` a part of it. Each row times two things',
+        '`make bench` writes this file, `make bench ARGS="3 sweep"` a part of it. Each row times two things',
         "in turn within one run; the ratio is what counts, the seconds belong to the machine.",
         "",
         f"Machine: {os.cpu_count()} cores {platform.machine()}, torch {torch.__version__.partition('+')[0]} "
@@ -224,7 +224,9 @@ def main() -> None:
         folder = Path(place)
         parts: dict[str, Callable[[], list[str]]] = {
             "steps": lambda: describe_steps(repeats, folder),
-            "folds": lambda: describe_folds(folder),
+            "sweep": lambda: describe_sweep(folder),
+            "engines": lambda: describe_engines(folder),
+            "growth": lambda: describe_growth(folder),
             "roofline": lambda: describe_roofline(repeats),
             "point_gcn": lambda: describe_point_gcn(repeats),
             "rendering": lambda: describe_rendering(folder),

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.processes import Cost, measure
 
 REAL = Path("../shared/data/megc2019_flow")
-EPOCHS, ROUNDS = 60, 2  # of STSTNet's 800; each contender in turn
+EPOCHS, ROUNDS = 60, 1  # of STSTNet's 800; each contender in turn
 STEADY = 10  # epochs, where growth is measured
 NETWORKS = {"lite_point_gcn": 3, "dual_view": 3}  # epochs
 FOLDS, SAMPLES, WORKERS = (8, 16, 32, 68), (221, 442, 884, 1768), (1, 2, 4)
@@ -159,47 +159,50 @@ def plot_growth(growth: dict[str, dict[int, Cost]]) -> None:
     figure.savefig(PLOT, metadata={"Date": None})
 
 
-def describe_folds(folder: Path) -> list[str]:
-    """Lines for the README of the measurements.
+def describe_sweep(folder: Path) -> list[str]:
+    """Lines for the README of whole sweeps.
 
     Args:
-        folder: For runs and made corpora; an empty one.
+        folder: For runs and made corpora.
     """
-    runs = Runs(folder)
-    sweep, engines = measure_sweep(runs), measure_engines(runs)
-    growth, (features, alone, memory) = measure_growth(runs), measure_memory(runs)
-    plot_growth(growth)
+    sweep = measure_sweep(Runs(folder))
     lines = [
         "",
-        "## Folds",
+        "## A sweep",
         "",
-        "Commands from start to end, one after the other. Memory is that of all processes of a "
-        "command, shared pages once.",
+        f"STSTNet, maps of MEGC2019, 68 folds, {EPOCHS} of 800 epochs, batches of 256, from the start of the "
+        f"command to its end; {ROUNDS} round(s), in each all in turn. The plain loop (`plain_loop.py`): one "
+        "fold after the other, three streams, a DataLoader per fold, two threads. Memory is that of all "
+        "processes of a command, shared pages once.",
         "",
-        f"STSTNet, maps of MEGC2019, 68 folds, {EPOCHS} of 800 epochs, batches of 256; {ROUNDS} rounds, "
-        "in each all in turn. The plain loop (`plain_loop.py`): one fold after the other, three streams, a "
-        "DataLoader per fold, two threads.",
-        "",
-        "| | seconds | ms per fold and epoch | plain loop / this, by rounds | memory, MB |",
+        "| | seconds | ms per fold and epoch | plain loop / this | memory, MB |",
         "|---|---|---|---|---|",
     ]
+    plain = [cost.seconds for cost in sweep["plain loop"]]
     for name, costs in sweep.items():
         seconds = [cost.seconds for cost in costs]
         each = [1e3 * one / 68 / EPOCHS for one in seconds]
-        faster = [
-            plain.seconds / one for plain, one in zip(sweep["plain loop"], seconds, strict=True)
-        ]
-        memory = max(cost.memory for cost in costs) / 1e6
+        faster = [first / one for first, one in zip(plain, seconds, strict=True)]
+        most = max(cost.memory for cost in costs) / 1e6
         lines.append(
-            f"| {name} | {_join(seconds)} | {_join(each)} | {_join(faster, 2)} | {memory:.0f} |"
+            f"| {name} | {_join(seconds)} | {_join(each)} | {_join(faster, 2)} | {most:.0f} |"
         )
-    lines += [
+    return lines
+
+
+def describe_engines(folder: Path) -> list[str]:
+    """Lines for the README of each engine; arguments as `describe_sweep`."""
+    lines = [
         "",
-        "| engine (all folds) | `loop`, s | `processes`, s | `stacked`, s | loop / processes "
-        "| loop / stacked | MB each |",
+        "## Engines",
+        "",
+        "Commands from start to end, one after the other, all folds.",
+        "",
+        "| network | `loop`, s | `processes`, s | `stacked`, s | loop / processes | loop / stacked "
+        "| MB each |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, costs in engines.items():
+    for name, costs in measure_engines(Runs(folder)).items():
         loop, processes, stacked = costs.values()
         megabytes = ", ".join(f"{cost.memory / 1e6:.0f}" for cost in costs.values())
         lines.append(
@@ -207,7 +210,18 @@ def describe_folds(folder: Path) -> list[str]:
             f"| {loop.seconds / processes.seconds:.2f}× | {loop.seconds / stacked.seconds:.2f}× "
             f"| {megabytes} |"
         )
-    lines += [
+    return lines
+
+
+def describe_growth(folder: Path) -> list[str]:
+    """Lines for the README of how sweeps grow; arguments as `describe_sweep`."""
+    runs = Runs(folder)
+    features, alone, memory = measure_memory(runs)
+    growth = measure_growth(runs)
+    plot_growth(growth)
+    lines = [
+        "",
+        "## Growth",
         "",
         f"![Seconds of a sweep against folds and samples]({PLOT.name})",
         "",
@@ -223,14 +237,13 @@ def describe_folds(folder: Path) -> list[str]:
     one, many = memory[WORKERS[0]].memory, memory[WORKERS[-1]].memory
     each = (many - one) / (WORKERS[-1] - WORKERS[0])
     said = ", ".join(f"{number}: {cost.memory / 1e6:.0f}" for number, cost in memory.items())
+    bound = [f"{number}: {(features + number * alone) / 1e6:.0f}" for number in memory]
     lines += [
         "",
         f"Memory of `processes` by workers, {MANY} maps, which are {features / 1e6:.0f} MB of features: "
-        f"{said} MB. A further worker takes {each / 1e6:.0f} MB, "
-        f"{100 * each / features:.0f} % of the features. `loop` with nearly none takes {alone / 1e6:.0f} MB, "
-        "so features and that for each worker would be "
-        + ", ".join(f"{number}: {(features + number * alone) / 1e6:.0f}" for number in memory)
-        + " MB.",
+        f"{said} MB. A further worker takes {each / 1e6:.0f} MB, {100 * each / features:.0f} % of the "
+        f"features. `loop` with hardly any features takes {alone / 1e6:.0f} MB; features and that for each "
+        f"worker would be {', '.join(bound)} MB.",
     ]
     return lines
 

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -69,6 +70,10 @@ def register() -> None:
     """Tell Hydra of the schema and of the resolver `${slug:…}`; may be called again."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     OmegaConf.register_new_resolver("slug", _slug, replace=True)
+    # Our launchers are named as those of the plugins, whose schema they are meant to fit.
+    warnings.filterwarnings(
+        "ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema"
+    )
 
 
 def home() -> Path:

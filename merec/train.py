@@ -40,10 +40,6 @@ _DEATH_OF_PARENT = (
 _RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 
 register()  # on import, so that a launcher's worker processes have it too
-# Our launchers are named as those of the plugins, whose schema they are meant to fit.
-warnings.filterwarnings(
-    "ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema"
-)
 
 
 class _Refused(BaseException):

@@ -30,6 +30,12 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
         assert f"  {verb} " in done.stdout
 
 
+def test_a_launcher_named_as_that_of_a_plugin_warns_of_nothing():
+    code = "from merec.config import compose_node; compose_node('corpus', ['experiments=demo'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_the_config_is_shown_without_importing_torch(tmp_path):
     code = (
         "import sys, merec.__main__ as m; sys.argv = ['merec', 'train', '--cfg', 'job'];"

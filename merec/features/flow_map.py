@@ -52,7 +52,7 @@ def mirror(
     Raises:
         InputError: If there are not as many names as channels.
     """
-    _check_names(maps, channels)
+    check_names(maps, channels)
     mirrored = maps[..., ::-1].copy()
     for at, name in enumerate(channels):
         if name in HORIZONTAL:
@@ -86,7 +86,7 @@ def describe(
     Raises:
         InputError: If a channel to keep is not there, or the grid does not divide the maps.
     """
-    _check_names(maps, channels)
+    check_names(maps, channels)
     missing = [name for name in keep if name not in channels]
     if missing or not keep:
         raise InputError(
@@ -103,7 +103,12 @@ def describe(
     return tiles.mean(axis=(3, 5)).reshape(len(maps), len(keep) * cells**2) / 255
 
 
-def _check_names(maps: np.ndarray, channels: Sequence[str]) -> None:
+def check_names(maps: np.ndarray, channels: Sequence[str]) -> None:
+    """Refuse names that are not as many as the channels.
+
+    Raises:
+        InputError: With both.
+    """
     if len(channels) != maps.shape[1]:
         raise InputError(
             f"maps of {maps.shape[1]} channels, but {len(channels)} names {list(channels)}; "

@@ -26,7 +26,8 @@ class Baseline:
         estimator: Which of `estimators` to run.
         estimators: Estimators by name.
         keep: Channels to describe, by modality.
-        describe: From maps, channel names and those to `keep` to one row of features per map.
+        describe: From maps, channel names and those to `keep` to one row of features per map; by estimator,
+            or for all `others`.
         seed: Written beside the predictions; the estimators draw no random numbers.
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
     """
@@ -35,7 +36,7 @@ class Baseline:
     estimator: str
     estimators: Mapping[str, BaseEstimator]
     keep: Mapping[str, Sequence[str]]
-    describe: Callable[..., np.ndarray]
+    describe: Mapping[str, Callable[..., np.ndarray]]
     seed: int
     folds: str | int | None
 
@@ -54,7 +55,8 @@ class Baseline:
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""
         corpus = self.datamodule.corpus
-        describe = partial(self.describe, keep=self.keep[self.datamodule.modality])
+        describe = self.describe.get(self.estimator, self.describe["others"])
+        describe = partial(describe, keep=self.keep[self.datamodule.modality])
         maps, label = self.datamodule.maps, self.datamodule.label.numpy()
 
         def train(fold: Fold, _: OnEpoch) -> Outcome:

@@ -41,6 +41,7 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         best_params_: The chosen parameters.
         best_score_: Their pooled inner UF1: optimistic, it was chosen for being high.
         scores_: Parameters and pooled inner UF1 of every candidate, in the order of the grid.
+        tried_: How many candidates there were.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             counts = confusion(label, np.searchsorted(self.classes_, predicted), len(self.classes_))
             self.scores_.append((params, float(uf1(counts))))
         self.best_params_, self.best_score_ = max(self.scores_, key=lambda scored: scored[1])
+        self.tried_ = len(self.scores_)
         self.best_estimator_ = clone(self.estimator).set_params(**self.best_params_).fit(X, y)
         return self
 
@@ -131,8 +133,8 @@ def fit_and_score(
     Returns:
         One score per class, summing to 1, 0 for a class that training lacked: probabilities where
         the estimator gives them, else the softmax of its decision values, which ranks the classes
-        but is not calibrated. And the parameters that were chosen with their pooled `inner_uf1`;
-        empty for an estimator that chooses none.
+        but is not calibrated. And the parameters that were chosen with their pooled `inner_uf1` and how many
+        candidates were `tried`; empty for an estimator that chooses none.
 
     Raises:
         InputError: If training holds fewer than two classes, or a label outside the protocol.
@@ -143,17 +145,25 @@ def fit_and_score(
             f"training labels are {present.tolist()}; expected at least two of "
             f"{list(range(num_classes))}: check the corpus' class map, or train on more subjects"
         )
-    groups = {"groups": np.tile(train_subject, 2)} if has_fit_parameter(estimator, "groups") else {}
+    pairs = getattr(estimator, "pairs_mirror_images", False)  # it describes both in a row itself
+    told = train_subject if pairs else np.tile(train_subject, 2)
+    groups = {"groups": told} if has_fit_parameter(estimator, "groups") else {}
     # One thread: sums come in one order, whatever number of workers run beside this one.
     with threadpool_limits(limits=1):
-        both = np.concatenate([train_maps, mirror(train_maps, channels)])
-        fitted = clone(estimator).fit(describe(both, channels), np.tile(train_label, 2), **groups)
-        views = [describe(view, channels) for view in (test_maps, mirror(test_maps, channels))]
+        times = 1 if pairs else 2
+        both = np.concatenate([train_maps, mirror(train_maps, channels)][:times])
+        fitted = clone(estimator).fit(
+            describe(both, channels), np.tile(train_label, times), **groups
+        )
+        views = [
+            describe(view, channels) for view in (test_maps, mirror(test_maps, channels))[:times]
+        ]
         scores = np.zeros((len(test_maps), num_classes))
         scores[:, fitted.classes_] = _score(fitted, views)
     if not hasattr(fitted, "best_params_"):
         return scores, {}
-    return scores, {**fitted.best_params_, "inner_uf1": fitted.best_score_}
+    found = {"inner_uf1": fitted.best_score_, "tried": fitted.tried_}
+    return scores, {**fitted.best_params_, **found}
 
 
 def _score(

@@ -38,7 +38,7 @@ ESTIMATORS = {
 
 
 def make(data, estimator="logistic", folds=None) -> Baseline:
-    return Baseline(data, estimator, ESTIMATORS, KEEP, DESCRIBE, 0, folds)
+    return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, 0, folds)
 
 
 def read(folder: Path, number: int):

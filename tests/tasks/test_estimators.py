@@ -192,7 +192,8 @@ def test_the_given_estimator_stays_unfitted_and_the_choice_is_told(corpus):
     search = nested()
     _, chosen = hold_out(search, corpus, test)
     assert not hasattr(search, "best_params_")
-    assert set(chosen) == {"svc__C", "inner_uf1"}
+    assert set(chosen) == {"svc__C", "inner_uf1", "tried"}
+    assert chosen["tried"] == 4
     assert hold_out(svm(), corpus, test)[1] == {}
 
 

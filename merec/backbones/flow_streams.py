@@ -1,0 +1,131 @@
+"""Peers that look at each component of the flow in a stream of its own."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from merec.types import InputError
+
+
+class FlowStreams(nn.Module):
+    """A stream per channel, joined, then fully connected layers: what the networks below share.
+
+    Args:
+        streams: From maps of one channel to responses; one per channel.
+        side: Height and width of a stream's responses, px.
+        filters: Channels of a stream's responses.
+        hidden: Units of each fully connected layer before the last.
+        num_classes: Number of classes.
+        size: Height and width of the maps, px.
+    """
+
+    fresh = ("classify",)
+    reads = "flow_map"
+
+    def __init__(
+        self,
+        streams: list[nn.Module],
+        side: int,
+        filters: int,
+        hidden: list[int],
+        num_classes: int,
+        size: int,
+    ):
+        super().__init__()
+        self.size = size
+        self.streams = nn.ModuleList(streams)
+        widths = [len(streams) * filters * side**2, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, hidden, strict=False):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.join = nn.Sequential(*layers)
+        self.classify = nn.Linear(widths[-1], num_classes)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of each class.
+
+        Raises:
+            InputError: If the maps are of another size.
+        """
+        height, width = inputs.shape[2:]
+        if (height, width) != (self.size, self.size):
+            raise InputError(
+                f"flow maps of {height}×{width} px; set backbone.size to what they have"
+            )
+        seen = [
+            stream(channel).flatten(1)
+            for stream, channel in zip(self.streams, inputs.split(1, dim=1), strict=True)
+        ]
+        return self.classify(self.join(torch.cat(seen, dim=1)))
+
+
+class OffApexNet(FlowStreams):
+    """OFF-ApexNet (Gan et al., Signal Processing: Image Communication 74, 2019).
+
+    Two 5×5 convolutions (6 and 16 filters), each halved by max pooling, over each component of the flow;
+    then two layers of 1,024 units. 2,664,475 parameters over (u, v) at three classes.
+
+    Args:
+        in_channels: Channels of the flow map (2: u, v).
+        num_classes: Number of classes.
+        size: Height and width of the flow map, px; 28 in the paper.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, size: int):
+        def see() -> nn.Module:
+            return nn.Sequential(
+                *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+                *(nn.Conv2d(6, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            )
+
+        streams = [see() for _ in range(in_channels)]
+        super().__init__(streams, size // 4, 16, [1024, 1024], num_classes, size)
+
+
+class DualInception(FlowStreams):
+    """Dual-Inception (Zhou, Mao and Xue, FG 2019, "Dual-Inception network for cross-database…").
+
+    Two inception blocks over each component of the flow, of 4 × 6 and 4 × 16 filters, each halved by max
+    pooling; then a layer of 1,024 units. 6,454,883 parameters over (u, v) at three classes.
+
+    Args:
+        in_channels: Channels of the flow map (2: u, v).
+        num_classes: Number of classes.
+        size: Height and width of the flow map, px; 28 in the paper.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, size: int):
+        def see() -> nn.Module:
+            return nn.Sequential(
+                *(Inception(1, 6), nn.MaxPool2d(2)), *(Inception(24, 16), nn.MaxPool2d(2))
+            )
+
+        streams = [see() for _ in range(in_channels)]
+        super().__init__(streams, size // 4, 64, [1024], num_classes, size)
+
+
+class Inception(nn.Module):
+    """Convolutions of 1, 3 and 5 px and a maximum of 3 px, side by side (Szegedy et al., CVPR 2015).
+
+    Args:
+        channels: That come in.
+        filters: Of each of the four; four times as many come out.
+    """
+
+    def __init__(self, channels: int, filters: int):
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(channels, filters, size, padding=size // 2) for size in (1, 3, 5)
+        )
+        self.largest = nn.Sequential(
+            nn.MaxPool2d(3, stride=1, padding=1), nn.Conv2d(channels, filters, 1)
+        )
+
+    def forward(
+        self, inputs: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch filters height width"]:
+        """The responses of all four."""
+        found = [convolution(inputs) for convolution in self.convolutions]
+        return torch.relu(torch.cat([*found, self.largest(inputs)], dim=1))
