@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-EVERY = 0.5  # seconds between two looks at its memory
+EVERY = 2.0  # seconds between two looks at its memory, which cost some 10 ms a process
 
 
 class Cost(NamedTuple):

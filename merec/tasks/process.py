@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import warnings
+from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
@@ -13,6 +14,12 @@ def quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*log_every_n_steps.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message)
+
+
+def return_freed_memory() -> None:
+    """Give what was kept so back to the machine, for it is not needed soon."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def keep_freed_memory() -> None:

@@ -25,7 +25,11 @@ import torch
 from merec.evaluation.splits import Fold
 from merec.server import open_context
 from merec.tasks.folds import Engine, FoldWriter, Trained, name_folds
-from merec.tasks.process import keep_freed_memory, quiet_lightning
+from merec.tasks.process import (
+    keep_freed_memory,
+    quiet_lightning,
+    return_freed_memory,
+)
 from merec.tasks.progress import OnEpoch, Progress
 from merec.tasks.sharing import receive, share
 
@@ -59,6 +63,7 @@ def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
             ) as shared,
         ):
             file = share((writer, engine), Path(shared))
+            return_freed_memory()  # this process only waits from here on
             yield from _Crew(file, workers).work(cut(folds), progress)
 
     return work
