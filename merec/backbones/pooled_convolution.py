@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from merec.assets import cache_folder
 from merec.backbones.norms import one_at_a_time
+from merec.backbones.pooled_layers import is_faster
 from merec.files import atomic
 
 log = logging.getLogger(__name__)
@@ -76,11 +77,9 @@ def find_kernel(
 ) -> ctypes.CDLL | None:
     """The kernel for a convolution that is trained on these inputs, if there is one for them."""
     fits = (
-        inputs.device.type == "cpu"
-        and inputs.dtype == convolution.weight.dtype == torch.float32
+        is_faster(convolution, inputs)
+        and inputs.dtype == torch.float32
         and not inputs.requires_grad
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         # The windows cover all of an image, so each response is seen by one.
         and all(size % 3 for size in inputs.shape[2:])
     )

@@ -10,6 +10,7 @@ from torch.nn.functional import linear, pad
 from merec.backbones.dropout import Dropout
 from merec.backbones.norms import remember
 from merec.backbones.pooled_convolution import ALL, PooledConvolution, find_kernel
+from merec.backbones.pooled_layers import PooledLayers, is_faster
 from merec.types import InputError
 
 
@@ -84,15 +85,19 @@ class STSTNet(nn.Module):
 
     def _pool_responses(self, inputs: Tensor) -> Tensor:
         convolution, norm = self.convolution, self.norm
-        if not (self.compiled and self.training and find_kernel(convolution, inputs)):
-            pooled = self.max_pool(norm(torch.relu(convolution(inputs))))
-            # Dropped as they lie in memory.
-            return self.dropout(pooled.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        high, wide = ((size - 1) // 3 + 1 for size in inputs.shape[2:])
-        drawn = self.dropout.draw(inputs.new_empty(len(inputs), high, wide, len(norm.weight)))
-        pooled, mean, variance, *_ = PooledConvolution.apply(
-            *(inputs, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps),
-            *(drawn or ALL),
-        )
+        if not (self.training and is_faster(convolution, inputs)):
+            return self._drop(self.max_pool(norm(torch.relu(convolution(inputs)))))
+        layers = (inputs, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps)
+        kernel = self.compiled and find_kernel(convolution, inputs)
+        if kernel:
+            high, wide = ((size - 1) // 3 + 1 for size in inputs.shape[2:])
+            drawn = self.dropout.draw(inputs.new_empty(len(inputs), high, wide, len(norm.weight)))
+            pooled, mean, variance, *_ = PooledConvolution.apply(*layers, *(drawn or ALL))
+        else:
+            pooled, mean, variance, *_ = PooledLayers.apply(*layers)
         remember(norm, mean, variance, inputs[:, 0].numel())
-        return pooled
+        return pooled if kernel else self._drop(pooled)
+
+    def _drop(self, pooled: Tensor) -> Tensor:
+        """As they lie in memory."""
+        return self.dropout(pooled.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
