@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.processes import Cost, measure
 
 REAL = Path("../shared/data/megc2019_flow")
-EPOCHS, ROUNDS = 60, 1  # of STSTNet's 800; each contender in turn
+EPOCHS, ROUNDS = 200, 1  # of STSTNet's 800; each contender in turn
 STEADY = 10  # epochs, where growth is measured
 NETWORKS = {"lite_point_gcn": 3, "dual_view": 3}  # epochs
 FOLDS, SAMPLES, WORKERS = (8, 16, 32, 68), (221, 442, 884, 1768), (1, 2, 4)
