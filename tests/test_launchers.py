@@ -184,7 +184,8 @@ def test_a_job_that_was_killed_is_named_the_others_finish_and_the_same_command_g
     finished = find_folds(runs)
     of_the_frail = [file for file in finished if "frail-rgb" in file.parts]
     assert len(of_the_frail) == 1
-    assert len(list(runs.rglob("metrics.json"))) == 4 - len(lines)
+    # A job may have ended in the moment the worker beside it died: joblib calls it killed as well.
+    assert len(list(runs.rglob("metrics.json"))) >= 4 - len(lines)
 
     done = merec(*command)
     assert done.returncode == 0, done.stderr

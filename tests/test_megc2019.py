@@ -40,8 +40,8 @@ def test_ststnet_for_fifty_epochs_beats_the_majority_and_the_meter_shows_the_lea
 def test_the_nested_svm_reaches_the_reference_and_sees_no_held_out_subject(
     merec, tmp_path, real_maps
 ):
-    root = f"corpus.root={real_maps / 'megc2019_flow'}"
-    done = merec("train", "task=baseline", "task.estimator=rbf_svm_nested", root, "logger=none")
+    corpus = ["corpus=megc2019_flow", f"corpus.root={real_maps / 'megc2019_flow'}", "logger=none"]
+    done = merec("train", "task=baseline", "task.estimator=rbf_svm_nested", *corpus)
     assert done.returncode == 0, done.stderr
     scores = pooled(tmp_path).score()
     assert scores["uf1"].value >= 0.73
