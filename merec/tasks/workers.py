@@ -32,6 +32,7 @@ from merec.tasks.process import (
 )
 from merec.tasks.progress import OnEpoch, Progress
 from merec.tasks.sharing import receive, share
+from merec.types import InputError
 
 Cut = Callable[[Sequence[Fold]], Sequence[Sequence[Fold]]]
 
@@ -156,7 +157,14 @@ class _Crew:
                 name=f"fold worker {len(self.busy)}",
                 daemon=True,
             )
-            process.start()
+            try:
+                process.start()
+            except (OSError, EOFError) as error:  # EOFError: the server died
+                reason = str(error) or "the process that starts it has died"
+                raise InputError(
+                    f"no worker can be started ({reason}), as when memory has run out: lower "
+                    "task.workers or take task.engine=loop; finished folds are kept, and the same command runs only the others"
+                ) from error
             there.close()  # so that this end hears when the other one closes
         started = time.perf_counter()
         worker = _Worker(process, connection, list(folds), title, on_epoch, started)

@@ -104,3 +104,12 @@ def test_what_a_process_logs_and_why_it_fails_is_told_by_the_one_that_started_it
     told = [record for record in caplog.records if record.process != os.getpid()]
     assert "traceback" in {record.message.splitlines()[0] for record in told}
     assert not list(Path(folder).rglob("predictions.csv"))
+
+
+def test_a_worker_that_cannot_be_started_is_told_in_a_line(train, monkeypatch):
+    def start(self: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", start)
+    with pytest.raises(InputError, match=r"Cannot allocate memory.*lower task.workers"):
+        train(engine="processes", folds="0-1")
