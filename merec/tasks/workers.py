@@ -163,7 +163,8 @@ class _Crew:
                 reason = str(error) or "the process that starts it has died"
                 raise InputError(
                     f"no worker can be started ({reason}), as when memory has run out: lower "
-                    "task.workers or take task.engine=loop; finished folds are kept, and the same command runs only the others"
+                    "task.workers or take task.engine=loop; finished folds are kept, and the "
+                    "same command runs only the others"
                 ) from error
             there.close()  # so that this end hears when the other one closes
         started = time.perf_counter()
