@@ -1,43 +1,29 @@
-"""Pictures of results; every function returns a matplotlib `Figure`, `to_svg` makes text of one."""
+"""Pictures of results; every function returns a matplotlib `Figure`; `drawing.to_svg` makes text of one."""
 
-import io
-import re
-import textwrap
 from collections.abc import Sequence
 from itertools import product
-from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
+from merec.reporting.drawing import (
+    COLOURS,
+    GREY,
+    LARGE,
+    MEDIUM,
+    SMALL,
+    draw_cells,
+    measure_reach,
+    measure_row,
+    plain,
+    tidy,
+    wrap,
+)
 from merec.reporting.notation import format_number, name_subset
-
-# Okabe & Ito 2008: told apart by colour-blind readers.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-_GREY = "#777777"
-SMALL, MEDIUM, LARGE = 8, 9, 10.5  # points
-
-
-def to_svg(figure: Figure, prefix: str = "figure") -> str:
-    """An SVG element to put into a page, the same text each time.
-
-    Args:
-        figure: What to write.
-        prefix: Put before every id, so that figures of one page do not use each other's parts.
-    """
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "merec", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]  # an XML prologue has no place inside a page
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
-    return svg.strip()
 
 
 def plot_confusion(result: Result) -> Figure:
@@ -175,20 +161,6 @@ def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
         )
 
 
-def draw_cells(
-    axes: Axes, values: np.ndarray, colours: str, least: float = 0.0, most: float = 1.0
-) -> None:
-    """Values as coloured cells, the first row on top; no pixels, so that they stay sharp."""
-    height, width = values.shape
-    edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
-    axes.pcolormesh(
-        *edges, values, cmap=colours, vmin=least, vmax=most, edgecolors="white", linewidth=0.8
-    )
-    axes.set_ylim(height - 0.5, -0.5)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-
-
 def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
     """Training loss, and training beside held-out accuracy, by epoch.
 
@@ -229,7 +201,7 @@ _READINGS = (
     ("honest", "honest: last epoch", "o", COLOURS[0]),
     ("best_common_epoch", "best common epoch", "D", COLOURS[2]),
     ("best_epoch", "best epoch on test", "s", COLOURS[5]),
-    ("random_guess", "random guessing, best epoch on test", "|", _GREY),
+    ("random_guess", "random guessing, best epoch on test", "|", GREY),
 )
 
 
@@ -272,33 +244,3 @@ def draw_optimism(optimism: pd.DataFrame) -> Figure:
         handles, labels, loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False
     )
     return figure
-
-
-def measure_row(names: Sequence[str], least: float) -> float:
-    """How high a row must be (inches) for the longest of wrapped names not to touch its neighbours."""
-    return max(least, 0.13 * max(name.count("\n") + 1 for name in names) + 0.05)
-
-
-def measure_reach(scores: pd.DataFrame, metric: str) -> Float[np.ndarray, "2 rows"]:
-    """How far the intervals of scores reach below and above them, as error bars want it."""
-    value, low, high = (scores[f"{metric}{end}"].to_numpy() for end in ("", "_low", "_high"))
-    # A percentile interval need not hold the value it belongs to; an error bar must not turn round.
-    return np.clip([value - low, high - value], 0, None)
-
-
-def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
-    """Few lines, small figures, a faint grid across the values."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(axis=grid, color="#dddddd", linewidth=0.7)
-    axes.set_axisbelow(True)
-
-
-def plain(text: str) -> str:
-    """A name without markup: matplotlib would read dollars as mathematics."""
-    return text.replace("$", r"\$")
-
-
-def wrap(text: str, width: int) -> str:
-    """A long name on several lines; nothing is cut, since names may differ at their ends only."""
-    return "\n".join(map(plain, textwrap.wrap(text, width))) or " "

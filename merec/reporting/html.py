@@ -14,6 +14,7 @@ from merec.evaluation.results import Result
 from merec.evaluation.runs import list_sessions
 from merec.reporting import figures
 from merec.reporting.curves import read_curves
+from merec.reporting.drawing import to_svg
 from merec.reporting.notation import (
     NOTHING,
     describe_remarks,
@@ -25,8 +26,8 @@ from merec.reporting.notation import (
 from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.published import SOURCES
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
+from merec.reporting.summary import Summary
 from merec.reporting.tables import (
-    Summary,
     Table,
     lay_out_classes,
     lay_out_optimism,
@@ -279,7 +280,7 @@ def _key(result: Result) -> str:
 
 def _write_figure(figure: Figure, alt: str, caption: str, prefix: str) -> str:
     """A picture on a white card, so that it is legible in the dark too."""
-    svg = figures.to_svg(figure, "".join(c if c.isalnum() else "-" for c in prefix))
+    svg = to_svg(figure, "".join(c if c.isalnum() else "-" for c in prefix))
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
     return f"<figure>\n{svg}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
 

@@ -13,7 +13,10 @@ from merec.reporting.notation import (
     format_interval,
     format_p,
 )
-from merec.reporting.tables import Summary, Table
+from merec.reporting.summary import Summary
+from merec.reporting.tables import (
+    Table,
+)
 
 
 def lay_out_pretraining(summary: Summary) -> Table | None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.explanation import Explanation
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.figures import LARGE, MEDIUM, SMALL, draw_cells, plain, wrap
+from merec.reporting.drawing import LARGE, MEDIUM, SMALL, draw_cells, plain, wrap
 from merec.reporting.notation import describe_results, format_interval, format_number
 from merec.reporting.tables import Table
 

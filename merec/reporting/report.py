@@ -14,15 +14,13 @@ from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
 from merec.reporting.notation import make_slugs
 from merec.reporting.pretraining import lay_out_pretraining
+from merec.reporting.summary import Summary, pool_predictions, summarize
 from merec.reporting.tables import (
-    Summary,
     lay_out_classes,
     lay_out_optimism,
     lay_out_published,
     lay_out_scores,
     lay_out_scores_briefly,
-    pool_predictions,
-    summarize,
 )
 from merec.reporting.threshold import lay_out_thresholds
 

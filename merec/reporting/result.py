@@ -4,7 +4,11 @@ from rich.console import Console
 
 from merec.evaluation.results import Result
 from merec.reporting.formats import print_table
-from merec.reporting.tables import lay_out_optimism, lay_out_scores_briefly, summarize
+from merec.reporting.summary import summarize
+from merec.reporting.tables import (
+    lay_out_optimism,
+    lay_out_scores_briefly,
+)
 
 
 def print_result(result: Result, console: Console | None = None) -> None:

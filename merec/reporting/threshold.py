@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.evaluation.threshold import read_pairs, read_thresholds
-from merec.reporting.figures import COLOURS, MEDIUM, SMALL, measure_reach, tidy
+from merec.reporting.drawing import COLOURS, MEDIUM, SMALL, measure_reach, tidy
 from merec.reporting.notation import describe_results, format_interval, format_number
-from merec.reporting.tables import Summary, Table
+from merec.reporting.summary import Summary
+from merec.reporting.tables import (
+    Table,
+)
 
 _UNITS = {"motion": "hundredths of the distance between the eyes", "blendshapes": "0 to 1"}
 _BINS = 40

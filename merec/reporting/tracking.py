@@ -12,7 +12,7 @@ from merec.evaluation.threshold import count_pairs, read_pairs
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import draw_confusion, draw_learning_curves
 from merec.reporting.regions import draw_adjacency, draw_importance
-from merec.reporting.tables import read_optimism, score_subjects
+from merec.reporting.summary import read_optimism, score_subjects
 from merec.reporting.threshold import draw_intensities
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.reporting.curves import read_curves
+from merec.reporting.drawing import to_svg
 from merec.reporting.figures import (
     draw_bars,
     draw_confusion,
@@ -19,9 +20,8 @@ from merec.reporting.figures import (
     draw_optimism,
     draw_subjects,
     plot_confusion,
-    to_svg,
 )
-from merec.reporting.tables import Summary, summarize
+from merec.reporting.summary import Summary, summarize
 
 
 @pytest.fixture(scope="module")

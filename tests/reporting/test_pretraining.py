@@ -16,11 +16,14 @@ from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.evaluation.threshold import read_pairs
 from merec.reporting.compare import compare_runs
-from merec.reporting.figures import to_svg
+from merec.reporting.drawing import to_svg
 from merec.reporting.html import write_page
 from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.report import write_report
-from merec.reporting.tables import Summary, lay_out_scores, summarize
+from merec.reporting.summary import Summary, summarize
+from merec.reporting.tables import (
+    lay_out_scores,
+)
 from merec.reporting.threshold import (
     draw_intensities,
     draw_pools,

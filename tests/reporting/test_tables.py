@@ -10,15 +10,14 @@ from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.reporting.curves import read_curves
 from merec.reporting.notation import format_difference, format_number, make_slugs
+from merec.reporting.summary import Summary, summarize
 from merec.reporting.tables import (
-    Summary,
     lay_out_classes,
     lay_out_optimism,
     lay_out_published,
     lay_out_scores,
     lay_out_scores_briefly,
     lay_out_subjects,
-    summarize,
 )
 
 ALL = (
