@@ -16,7 +16,17 @@ from matplotlib.figure import Figure
 # Okabe & Ito 2008: told apart by colour-blind readers.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 GREY = "#777777"
+ON_LIGHT, ON_DARK = "#111111", "#fafafa"  # text in cells, whose own colours no theme changes
 SMALL, MEDIUM, LARGE = 8, 9, 10.5  # points
+# Black and white are ink and paper of a page; on a dark one these swap, and what is read is lighter.
+_THEME = {
+    "#000000": "currentColor",
+    "#ffffff": "var(--paper)",
+    "#cccccc": "var(--line)",
+    "#dddddd": "var(--line)",
+    COLOURS[0].lower(): "var(--blue)",
+    COLOURS[5].lower(): "var(--red)",
+}
 
 
 def to_svg(figure: Figure, prefix: str = "figure") -> str:
@@ -34,6 +44,13 @@ def to_svg(figure: Figure, prefix: str = "figure") -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     return svg.strip()
+
+
+def follow_theme(svg: str) -> str:
+    """A picture in the colours of the page it stands in, light or dark; see `page.css`."""
+    style = re.compile(r'(?<= style=")[^"]*')
+    colour = re.compile("|".join(_THEME))
+    return style.sub(lambda m: colour.sub(lambda c: _THEME[c[0]], m[0]), svg)
 
 
 def draw_cells(

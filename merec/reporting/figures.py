@@ -15,6 +15,8 @@ from merec.reporting.drawing import (
     GREY,
     LARGE,
     MEDIUM,
+    ON_DARK,
+    ON_LIGHT,
     SMALL,
     draw_cells,
     measure_reach,
@@ -57,7 +59,7 @@ def draw_confusion(
                 ha="center",
                 va="center",
                 fontsize=SMALL,
-                color="white" if share[row, column] > 0.7 else "black",
+                color=ON_DARK if share[row, column] > 0.7 else ON_LIGHT,
             )
         axes.set_title(f"{plain(name_subset(subset))} (n = {by_seed[0].sum()})", fontsize=MEDIUM)
         names = [plain(name) for name in classes]
@@ -157,7 +159,7 @@ def _draw_accuracies(axes: Axes, accuracy: np.ndarray) -> None:
             ha="center",
             va="center",
             fontsize=SMALL,
-            color="black" if value >= 0.5 else "white",
+            color=ON_LIGHT if value >= 0.5 else ON_DARK,
         )
 
 

@@ -1,20 +1,17 @@
 """One self-contained HTML page: what was run, what it scored, and how far one may believe it."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
 from merec.evaluation.runs import list_sessions
 from merec.reporting import figures
 from merec.reporting.curves import read_curves
-from merec.reporting.drawing import to_svg
+from merec.reporting.elements import write_document, write_figure, write_table
 from merec.reporting.notation import (
     NOTHING,
     describe_remarks,
@@ -50,33 +47,24 @@ def write_page(summary: Summary, published: bool) -> str:
     """
     shown = lay_out_published(summary) if published else None
     sections = {
-        "What was run": _write_runs(summary.results),
-        "Scores": _write_table(lay_out_scores(summary)),
+        "Scores": write_table(lay_out_scores(summary)),
         "Honest and best epoch on test": _write_optimism(summary),
         "What pretraining brings": _write_pretraining(summary),
         "Threshold of intensity": _write_thresholds(summary),
         "Data sets": _write_bars(summary),
         "Confusion matrices": "".join(map(_write_confusion, summary.results)),
-        "Classes": _write_table(lay_out_classes(summary)),
+        "Classes": write_table(lay_out_classes(summary)),
         "Subjects": _write_subjects(summary),
         "Learning curves": _write_curves(summary.results),
         "Regions": _write_regions(summary.results),
         "Published numbers": _write_published(shown, summary.results) if shown else "",
+        "What was run": _write_runs(summary.results),
     }
-    sections = {title: body for title, body in sections.items() if body}
-    anchors = {title: title.lower().replace(" ", "-") for title in sections}
-    protocol = summary.results[0].protocol
-    remarks = describe_remarks(summary.results)
-    template = files("merec.reporting").joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=escape(f"Leave-one-subject-out on {protocol.name}"),
-        remark=f'\n<p class="remark">{escape(remarks)}</p>' if remarks else "",
-        lead=escape(describe_results(summary.results)),
-        contents=" ".join(f'<a href="#{anchors[title]}">{title}</a>' for title in sections),
-        sections="\n".join(
-            f'<section id="{anchors[title]}">\n<h2>{title}</h2>\n{body}\n</section>'
-            for title, body in sections.items()
-        ),
+    return write_document(
+        f"Leave-one-subject-out on {summary.results[0].protocol.name}",
+        describe_remarks(summary.results),
+        describe_results(summary.results),
+        sections,
     )
 
 
@@ -116,7 +104,7 @@ def _write_runs(results: Sequence[Result]) -> str:
                 f"{name} {version}" for name, version in environment.get("versions", {}).items()
             ]
             versions |= {format_list(pairs): None} if pairs else {}
-    table = _write_table(Table("What was run", describe_results(results), pd.DataFrame(rows)))
+    table = write_table(Table("What was run", describe_results(results), pd.DataFrame(rows)))
     parts = [f"<dl>{terms}</dl>", table]
     if commands:
         parts.append(f"<p>Commands:</p><pre>{escape(chr(10).join(commands))}</pre>")
@@ -153,10 +141,10 @@ def _write_optimism(summary: Summary) -> str:
         f"{name} {format_number(row['honest_uf1'])} and {format_number(row['best_epoch_uf1'])}"
         for name, row in mean.iterrows()
     )
-    picture = _write_figure(
+    picture = write_figure(
         figures.draw_optimism(summary.optimism), alt, "Mean over seeds.", "optimism"
     )
-    return text + picture + _write_table(lay_out_optimism(summary))
+    return text + picture + write_table(lay_out_optimism(summary))
 
 
 def _write_pretraining(summary: Summary) -> str:
@@ -165,7 +153,7 @@ def _write_pretraining(summary: Summary) -> str:
     if table is None:
         return ""
     quotes = "".join(f"<li>{escape(sentence)}</li>" for sentence in quote_pretraining(summary))
-    return f"{_write_table(table)}<p>To quote:</p><ul>{quotes}</ul>"
+    return f"{write_table(table)}<p>To quote:</p><ul>{quotes}</ul>"
 
 
 def _write_thresholds(summary: Summary) -> str:
@@ -174,8 +162,8 @@ def _write_thresholds(summary: Summary) -> str:
     if table is None:
         return ""
     drawn = [*draw_studies(summary), *draw_pools(summary)]
-    pictures = [_write_figure(*each, f"threshold-{number}") for number, each in enumerate(drawn)]
-    return "".join([*pictures, _write_table(table)])
+    pictures = [write_figure(*each, f"threshold-{number}") for number, each in enumerate(drawn)]
+    return "".join([*pictures, write_table(table)])
 
 
 def _write_bars(summary: Summary) -> str:
@@ -188,7 +176,7 @@ def _write_bars(summary: Summary) -> str:
         "UF1 and UAR, mean over seeds, with 95 % intervals of whole subjects drawn with "
         "replacement. Data sets are subsets of the same predictions."
     )
-    return _write_figure(figures.draw_bars(summary.scores), alt, caption, "bars")
+    return write_figure(figures.draw_bars(summary.scores), alt, caption, "bars")
 
 
 def _write_confusion(result: Result) -> str:
@@ -199,7 +187,7 @@ def _write_confusion(result: Result) -> str:
         for name, row in zip(result.protocol.classes, pooled.tolist(), strict=True)
     )
     caption = f"{result.name}: samples of all folds pooled, and percent of their true class."
-    return _write_figure(figure, alt, caption, f"confusion-{_key(result)}")
+    return write_figure(figure, alt, caption, f"confusion-{_key(result)}")
 
 
 def _write_subjects(summary: Summary) -> str:
@@ -212,9 +200,11 @@ def _write_subjects(summary: Summary) -> str:
         "Percent of each held-out subject's samples named rightly, mean over seeds; in brackets "
         "the number of samples."
     )
-    picture = _write_figure(figures.draw_subjects(summary.subjects), alt, caption, "subjects")
-    table = _write_table(lay_out_subjects(summary))
-    return f"{picture}<details><summary>The same as a table</summary>{table}</details>"
+    picture = write_figure(figures.draw_subjects(summary.subjects), alt, caption, "subjects")
+    table = write_table(lay_out_subjects(summary))
+    return (
+        f'{picture}<details class="print"><summary>The same as a table</summary>{table}</details>'
+    )
 
 
 def _write_curves(results: Sequence[Result]) -> str:
@@ -232,7 +222,7 @@ def _write_curves(results: Sequence[Result]) -> str:
         )
         caption = f"{result.name}: all folds of seeds {format_list(result.seeds)}."
         figure = figures.draw_learning_curves(curves, result.name)
-        parts.append(_write_figure(figure, alt, caption, f"curves-{_key(result)}"))
+        parts.append(write_figure(figure, alt, caption, f"curves-{_key(result)}"))
     return "".join(parts)
 
 
@@ -253,7 +243,7 @@ def _write_regions(results: Sequence[Result]) -> str:
             "folds and seeds. Left is the image's left, the subject's right."
         )
         figure = draw_importance(explanation, result.name)
-        parts.append(_write_figure(figure, alt, caption, f"importance-{_key(result)}"))
+        parts.append(write_figure(figure, alt, caption, f"importance-{_key(result)}"))
         strength = explanation.average_adjacency()
         if strength is not None:
             alt = f"Learned adjacency of {result.name}, a heat map of {len(strength)} regions"
@@ -261,44 +251,18 @@ def _write_regions(results: Sequence[Result]) -> str:
                 f"{result.name}: learned adjacency, mean |weight| of all layers, folds and seeds."
             )
             figure = draw_adjacency(strength, result.name)
-            parts.append(_write_figure(figure, alt, caption, f"adjacency-{_key(result)}"))
+            parts.append(write_figure(figure, alt, caption, f"adjacency-{_key(result)}"))
     table = lay_out_agreement(explained)
-    return "".join([_write_table(table) if table else "", *parts])
+    return "".join([write_table(table) if table else "", *parts])
 
 
 def _write_published(table: Table, results: Sequence[Result]) -> str:
     terms = "".join(
         f"<dt>{mark}</dt><dd>{escape(meaning)}</dd>" for mark, meaning in SOURCES.items()
     )
-    return f"<dl>{terms}</dl>" + _write_table(table, ours={result.name for result in results})
+    return f"<dl>{terms}</dl>" + write_table(table, ours={result.name for result in results})
 
 
 def _key(result: Result) -> str:
     """Tells the ids of this result's figures from those of others."""
     return str(result.runs[0].environment["configuration"])
-
-
-def _write_figure(figure: Figure, alt: str, caption: str, prefix: str) -> str:
-    """A picture on a white card, so that it is legible in the dark too."""
-    svg = to_svg(figure, "".join(c if c.isalnum() else "-" for c in prefix))
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
-    return f"<figure>\n{svg}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
-
-
-def _write_table(table: Table, ours: Collection[str] = ()) -> str:
-    """A table whose every cell is escaped; rows of `ours` stand out."""
-    marks = [' class="number"' if table.is_numeric(column) else "" for column in table.columns]
-    head = "".join(
-        f'<th scope="col"{mark}>{escape(column)}</th>'
-        for column, mark in zip(table.columns, marks, strict=True)
-    )
-    body = []
-    for cells in table.cells:
-        row = (f"<td{mark}>{escape(cell)}</td>" for cell, mark in zip(cells, marks, strict=True))
-        body.append(('<tr class="ours">' if cells[0] in ours else "<tr>") + "".join(row) + "</tr>")
-    return (
-        f'<div class="wide"><table>\n<caption>{escape(table.caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
-        + "\n".join(body)
-        + "\n</tbody>\n</table></div>"
-    )

@@ -49,6 +49,19 @@ def format_list(items: Sequence[object]) -> str:
     return ", ".join(map(str, items))
 
 
+_NUMBER = re.compile(r"(?:[≤≥=] )?([+−-]?(?:\d+\.?\d*|\.\d+))(?=$|[ /%,])")
+_TIME = re.compile(r"(?:(\d+) h )?(\d+) (s|min)")
+
+
+def measure_cell(cell: str) -> float | None:
+    """What a cell is sorted by: `.7412 [.690, .788]` is .7412, `1 h 23 min` 4980; `None` for words."""
+    if time := _TIME.fullmatch(cell):
+        hours, rest, unit = time.groups()
+        return 3600.0 * int(hours or 0) + int(rest) * (60.0 if unit == "min" else 1.0)
+    number = _NUMBER.match(cell)
+    return float(number[1].replace("−", "-")) if number else None
+
+
 def name_subset(subset: str) -> str:
     """Name a data set as papers do."""
     return _DATA_SETS.get(subset, subset)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.explanation import Explanation
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.drawing import LARGE, MEDIUM, SMALL, draw_cells, plain, wrap
+from merec.reporting.drawing import LARGE, MEDIUM, ON_DARK, ON_LIGHT, SMALL, draw_cells, plain, wrap
 from merec.reporting.notation import describe_results, format_interval, format_number
 from merec.reporting.tables import Table
 
@@ -68,7 +68,7 @@ def _draw_numbers(
     draw_cells(axes, values.to_numpy(), colours, least, most)
     for (row, column), value in np.ndenumerate(values.to_numpy()):
         if np.isfinite(value):
-            colour = "white" if abs(value) > 0.7 * most else "black"
+            colour = ON_DARK if abs(value) > 0.7 * most else ON_LIGHT
             text = format_number(value, 3)
             axes.text(column, row, text, ha="center", va="center", fontsize=SMALL, color=colour)
     axes.set_xticks(range(values.shape[1]), values.columns, fontsize=SMALL, rotation=30, ha="right")

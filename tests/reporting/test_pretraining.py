@@ -326,7 +326,7 @@ def test_a_remark_of_all_results_stands_in_every_table_and_under_the_title(
     assert "Remark: demo <scale>." in " ".join(console.file.getvalue().split())
     page = (out / "report.html").read_text(encoding="utf-8")
     assert '</h1>\n<p class="remark">demo &lt;scale&gt;</p>' in page
-    captions = [text.split("</caption>")[0] for text in page.split("<caption>")[1:]]
+    captions = [text.split("</p>")[0] for text in page.split('<p class="caption"')[1:]]
     assert len(captions) >= 5
     assert all("Remark: demo &lt;scale&gt;." in caption for caption in captions)
 
