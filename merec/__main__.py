@@ -23,6 +23,7 @@ usage: merec VERB …
               merec train -m task=loso backbone=ststnet seed=0,1,2
   report    pool run folders into tables, figures and one HTML page
               merec report runs/megc2019_flow [out=runs/report] [published=false]
+              sheets=FOLDER: where merec inspect wrote, runs/inspect by default; samples lead there
   compare   test two runs against each other, subject by subject
               merec compare RUN_A RUN_B
   synthesize  render faces in the layout of CAS(ME)^3, with depth and the truth about both
@@ -62,13 +63,16 @@ def train(arguments: list[str]) -> None:
 
 
 def report(arguments: list[str]) -> None:
-    """Pool runs: `merec report RUN… [out=FOLDER] [published=false]`."""
-    paths, options = split_paths(arguments, {"out": "runs/report", "published": "true"}, "report")
+    """Pool runs: `merec report RUN… [out=FOLDER] [published=false] [sheets=FOLDER]`."""
+    paths, options = split_paths(
+        arguments, {"out": "runs/report", "published": "true", "sheets": "runs/inspect"}, "report"
+    )
     if not paths:
         raise InputError("merec report needs run folders, e.g. merec report runs/megc2019_flow")
     from merec.reporting.report import write_report
 
-    write_report(paths, Path(options["out"]), options["published"].lower() != "false")
+    published, sheets = options["published"].lower() != "false", Path(options["sheets"])
+    write_report(paths, Path(options["out"]), published, sheets=sheets)
 
 
 def compare(arguments: list[str]) -> None:
@@ -204,7 +208,7 @@ def inspect(arguments: list[str]) -> None:
     samples = [text for text in arguments if "=" not in text and not text.startswith("-")]
     rest = [text for text in arguments if text not in samples]
     defaults = {"count": "9", "out": "runs/inspect", "unlabelled": "false"}
-    options, overrides = split_overrides("inspect", rest, dict(defaults), _GROUPS)
+    options, overrides = split_overrides("inspect", rest, dict(defaults), (*_GROUPS, _STUDY))
     _name_corpus("inspect", overrides)
     corpus, features = _build_corpus_and_features(overrides)
     if read_flag("inspect", "unlabelled", options["unlabelled"]):

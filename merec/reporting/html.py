@@ -1,6 +1,5 @@
 """One self-contained HTML page: what was run, what it scored, and how far one may believe it."""
 
-import re
 from collections.abc import Sequence
 from html import escape
 
@@ -18,11 +17,13 @@ from merec.reporting.notation import (
     describe_results,
     format_list,
     format_number,
+    hide_folders,
     name_subset,
 )
 from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.published import SOURCES
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
+from merec.reporting.samples import Sheets, name_anchors, write_samples
 from merec.reporting.summary import Summary
 from merec.reporting.tables import (
     Table,
@@ -35,12 +36,13 @@ from merec.reporting.tables import (
 from merec.reporting.threshold import draw_pools, draw_studies, lay_out_thresholds
 
 
-def write_page(summary: Summary, published: bool) -> str:
+def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> str:  # noqa: B008 (frozen)
     """Render a report.
 
     Args:
         summary: What to show.
         published: Whether published numbers stand beside ours, where there are any.
+        sheets: What samples are linked with.
 
     Returns:
         A page that needs no network: style, pictures and script are inside.
@@ -55,6 +57,7 @@ def write_page(summary: Summary, published: bool) -> str:
         "Confusion matrices": "".join(map(_write_confusion, summary.results)),
         "Classes": write_table(lay_out_classes(summary)),
         "Subjects": _write_subjects(summary),
+        "Samples": write_samples(summary.results, sheets),
         "Learning curves": _write_curves(summary.results),
         "Regions": _write_regions(summary.results),
         "Published numbers": _write_published(shown, summary.results) if shown else "",
@@ -97,7 +100,7 @@ def _write_runs(results: Sequence[Result]) -> str:
             }
         )
         commands |= dict.fromkeys(
-            _hide_folders(str(e["command"])) for e in known if e.get("command")
+            hide_folders(str(e["command"])) for e in known if e.get("command")
         )
         for environment in known:
             pairs = [
@@ -111,11 +114,6 @@ def _write_runs(results: Sequence[Result]) -> str:
     if versions:
         parts.append(f"<p>Versions:</p><pre>{escape(chr(10).join(versions))}</pre>")
     return "\n".join(parts)
-
-
-def _hide_folders(command: str) -> str:
-    """A command without folders of its machine: the page is there to be shared."""
-    return re.sub(r"\b([\w.]*(?:root|weights|dir))=(?:'[^']*'|\S+)", r"\1=…", command)
 
 
 def _format_seconds(seconds: float) -> str:
@@ -193,15 +191,28 @@ def _write_confusion(result: Result) -> str:
 def _write_subjects(summary: Summary) -> str:
     """The heat map, and its numbers folded away."""
     subjects = summary.results[0].protocol.subjects
-    alt = (
-        f"Heat map: accuracy of each of {subjects} subjects under each result; the table has it too"
+    by_result = summary.subjects.groupby(["result", "corpus", "subject"], sort=False)["accuracy"]
+    spread = by_result.mean().groupby("result", sort=False).describe()
+    alt = f"Heat map: accuracy of each of {subjects} subjects: " + "; ".join(
+        f"{name} median {format_number(row['50%'], 3)}, from {format_number(row['min'], 3)} to "
+        f"{format_number(row['max'], 3)}"
+        for name, row in spread.iterrows()
     )
     caption = (
         "Percent of each held-out subject's samples named rightly, mean over seeds; in brackets "
         "the number of samples."
     )
     picture = write_figure(figures.draw_subjects(summary.subjects), alt, caption, "subjects")
-    table = write_table(lay_out_subjects(summary))
+    laid_out = lay_out_subjects(summary)
+    anchors = {
+        (name_subset(corpus), subject): anchor
+        for (corpus, subject), anchor in name_anchors(summary.results).items()
+    }
+    links = {
+        (number, "Subject"): f"#{anchors[cells[0], cells[1]]}"
+        for number, cells in enumerate(laid_out.cells)
+    }
+    table = write_table(laid_out, links=links)
     return (
         f'{picture}<details class="print"><summary>The same as a table</summary>{table}</details>'
     )
@@ -246,7 +257,11 @@ def _write_regions(results: Sequence[Result]) -> str:
         parts.append(write_figure(figure, alt, caption, f"importance-{_key(result)}"))
         strength = explanation.average_adjacency()
         if strength is not None:
-            alt = f"Learned adjacency of {result.name}, a heat map of {len(strength)} regions"
+            region, source = strength.stack().idxmax()
+            alt = (
+                f"Learned adjacency of {result.name}, a heat map of {len(strength)} regions: most "
+                f"{format_number(strength.to_numpy().max(), 3)}, {region} from {source}"
+            )
             caption = (
                 f"{result.name}: learned adjacency, mean |weight| of all layers, folds and seeds."
             )

@@ -3,7 +3,6 @@
 import base64
 import io
 import logging
-import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -21,6 +20,7 @@ from merec.features.intensity import estimate_by_motion
 from merec.features.regions import REGIONS
 from merec.files import atomic, write_text
 from merec.reporting.inspect_html import REGION_COLOURS, write_cloud
+from merec.reporting.sheets import SOURCE, name_sheet
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ def inspect_sample(corpus: Corpus, row: int, store: Source, out: Path) -> tuple[
     title = describe_sample(corpus, row)
     arrays = store.load_sample(corpus, row)
     sample_id = str(corpus.index.iloc[row]["sample_id"])
-    name = re.sub(r"[^\w.-]+", "_", sample_id)
+    name = name_sheet(sample_id)
     sheet, cloud = out / f"{name}.png", out / f"{name}.html"
     with atomic(sheet) as part:
-        part.write_bytes(_to_png(draw_sheet(arrays, title)))
+        source = str(corpus.index.iloc[row]["corpus"])
+        part.write_bytes(_to_png(draw_sheet(arrays, title), {SOURCE: source}))
     write_text(cloud, write_cloud(arrays, corpus.camera, title))
     return sheet, cloud
 
@@ -252,7 +253,7 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _to_png(figure: Figure) -> bytes:
+def _to_png(figure: Figure, facts: Mapping[str, str] | None = None) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata=dict(facts or {}))
     return buffer.getvalue()

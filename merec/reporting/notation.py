@@ -44,6 +44,11 @@ def format_p(p: float, draws: int) -> str:
     return f"≤ {smallest:.4f}".replace(" 0.", " .") if p <= smallest else f"= {format_number(p)}"
 
 
+def hide_folders(command: str) -> str:
+    """A command without folders of its machine: the page is there to be shared."""
+    return re.sub(r"\b([\w.]*(?:root|weights|dir))=(?:'[^']*'|\S+)", r"\1=…", command)
+
+
 def format_list(items: Sequence[object]) -> str:
     """Write a list: `0, 1, 2`."""
     return ", ".join(map(str, items))

@@ -1,7 +1,9 @@
 """Run folders in, tables and a page out."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from rich.console import Console
@@ -14,6 +16,8 @@ from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
 from merec.reporting.notation import make_slugs
 from merec.reporting.pretraining import lay_out_pretraining
+from merec.reporting.samples import Sheets
+from merec.reporting.sheets import SHEETS, find_sheets
 from merec.reporting.summary import Summary, pool_predictions, summarize
 from merec.reporting.tables import (
     lay_out_classes,
@@ -26,7 +30,11 @@ from merec.reporting.threshold import lay_out_thresholds
 
 
 def write_report(
-    paths: Sequence[Path], out: Path, published: bool, console: Console | None = None
+    paths: Sequence[Path],
+    out: Path,
+    published: bool,
+    console: Console | None = None,
+    sheets: Path = SHEETS,
 ) -> list[Result]:
     """Pool finished runs and write everything that can be said about them.
 
@@ -39,6 +47,7 @@ def write_report(
             `threshold.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
+        sheets: Where `merec inspect` wrote sheets of samples, which the page refers to from `out`.
 
     Raises:
         InputError: If a path holds no run, protocols differ, or a sample is missing or predicted
@@ -57,7 +66,7 @@ def write_report(
         tables["pretraining"] = brought
     if thresholds is not None:
         tables["threshold"] = thresholds
-    page = write_page(summary, published)
+    page = write_page(summary, published, Sheets(sheets, _link_sheets(results, out, sheets)))
 
     _write_raw(summary, out)
     write_text(out / "table.md", "\n".join(map(write_markdown, tables.values())))
@@ -73,6 +82,15 @@ def write_report(
     # Unwrapped, so that it can be copied or clicked.
     console.print(out / "report.html", soft_wrap=True)
     return results
+
+
+def _link_sheets(results: Sequence[Result], out: Path, sheets: Path) -> dict[str, str]:
+    """Where the sheet of each sample lies, seen from the page."""
+    found = find_sheets(results[0].predictions, sheets)
+    return {
+        sample_id: quote(Path(os.path.relpath(sheet, out)).as_posix())
+        for sample_id, sheet in found.items()
+    }
 
 
 def _write_raw(summary: Summary, out: Path) -> None:

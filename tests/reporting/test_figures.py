@@ -1,6 +1,7 @@
 """Figures are XML, the same each time, and take any name."""
 
 import re
+from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.reporting.curves import read_curves
-from merec.reporting.drawing import to_svg
+from merec.reporting.drawing import _THEME, follow_theme, to_svg
 from merec.reporting.figures import (
     draw_bars,
     draw_confusion,
@@ -57,6 +58,28 @@ def test_figures_are_xml_without_metadata_and_with_ids_of_their_own(
 
 def test_a_figure_is_the_same_text_each_time(summary: Summary) -> None:
     assert to_svg(draw_optimism(summary.optimism)) == to_svg(draw_optimism(summary.optimism))
+
+
+def test_on_a_page_black_and_white_follow_its_theme_and_cells_keep_their_colours(
+    drawn: dict[str, Figure],
+) -> None:
+    for name, figure in drawn.items():
+        before = to_svg(figure, name)
+        after = follow_theme(before)
+        ElementTree.fromstring(after)
+        assert "#ffffff" in before
+        assert not re.search(r'style="[^"]*#(000000|ffffff)', after)
+        fixed = [c for c in re.findall(r"#[0-9a-f]{6}", before) if c not in _THEME]
+        assert re.findall(r"#[0-9a-f]{6}", after) == fixed
+        assert {use for use in re.findall(r"var\((--\w+)\)", after)} <= defined_variables()
+
+
+def defined_variables() -> set[str]:
+    style = files("merec.reporting").joinpath("page.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{ ?(?:color-scheme: light dark; )?(--ink[^}]*)\}", style)
+    names = re.findall(r"(--\w+):", light)
+    assert names == re.findall(r"(--\w+):", dark)
+    return set(names)
 
 
 def test_confusion_shows_the_pooled_counts_and_percent_of_the_true_class(summary: Summary) -> None:

@@ -18,6 +18,7 @@ from merec.reporting.inspect import (
     inspect_sample,
 )
 from merec.reporting.inspect_html import REGION_COLOURS, make_cloud, write_cloud
+from merec.reporting.sheets import find_sheets
 from merec.types import ActionUnit, Camera, Corpus, Protocol
 
 SIZE = 32
@@ -59,6 +60,7 @@ def corpus() -> Corpus:
     index = pd.DataFrame(
         {
             "sample_id": ["spNO.1/a$1", "spNO.1/<b>", "spNO.2/c"],
+            "corpus": ["small"] * 3,
             "label": [0, 1, 0],
             "onset": [3, 4, 5],
             "apex": [9, 9, 9],
@@ -111,6 +113,7 @@ def test_files_are_whole_and_need_no_network(arrays, corpus, tmp_path):
     png, html = inspect_sample(corpus, 1, Shelf(arrays), tmp_path / "new")
     assert sorted((tmp_path / "new").iterdir()) == sorted([png, html])
     assert png.read_bytes().startswith(b"\x89PNG")
+    assert find_sheets(corpus.index, tmp_path / "new") == {"spNO.1/<b>": png}
     page = html.read_text(encoding="utf-8")
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=.http", page)
     assert "<title>spNO.1/&lt;b&gt; · happy · no action unit" in page

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.reporting.curves import read_curves
-from merec.reporting.notation import format_difference, format_number, make_slugs
+from merec.reporting.notation import format_difference, format_number, make_slugs, measure_cell
 from merec.reporting.summary import Summary, summarize
 from merec.reporting.tables import (
     lay_out_classes,
@@ -126,6 +126,27 @@ def test_numbers_are_written_as_the_field_writes_them() -> None:
     written = [format_number(x) for x in (0.74123, 1.0, 0.0, -0.0123, -0.00001, float("nan"))]
     assert written == [".7412", "1.0000", ".0000", "−.0123", ".0000", "–"]
     assert [format_difference(x) for x in (0.05, -0.05, 0.0)] == ["+.0500", "−.0500", ".0000"]
+
+
+def test_cells_are_sorted_by_the_number_they_start_with() -> None:
+    cells = {
+        ".7412 [.690, .788]": 0.7412,
+        "0.73 [0.67, 0.80]": 0.73,
+        "−.0123 [−.100, +.050]": -0.0123,
+        "+.0500": 0.05,
+        "≤ .0001": 0.0001,
+        ".6733/.7002": 0.6733,
+        "1.0000": 1.0,
+        "006": 6,
+        "12 s": 12,
+        "4 min": 240,
+        "1 h 23 min": 4980,
+        "3dcnn": None,
+        "6053bd953c31": None,
+        "0e5a": None,
+        "": None,
+    }
+    assert {cell: measure_cell(cell) for cell in cells} == cells
 
 
 def test_slugs_are_plain_and_unique() -> None:
