@@ -45,7 +45,7 @@ def name_anchors(results: Sequence[Result]) -> dict[tuple[str, str], str]:
 
 def write_samples(results: Sequence[Result], sheets: Sheets) -> str:
     """Every subject's samples folded away, each linked with its sheet, or the command that makes it."""
-    samples = results[0].predictions.drop_duplicates("sample_id")
+    samples = results[0].predictions.drop_duplicates("sample_id").sort_values("sample_id")
     said = {result.name: _say_predictions(result) for result in results}
     classes = results[0].protocol.classes
     about = f"{describe_results(results)} {_describe(results[0], sheets)}"

@@ -71,7 +71,7 @@ def test_on_a_page_black_and_white_follow_its_theme_and_cells_keep_their_colours
         assert not re.search(r'style="[^"]*#(000000|ffffff)', after)
         fixed = [c for c in re.findall(r"#[0-9a-f]{6}", before) if c not in _THEME]
         assert re.findall(r"#[0-9a-f]{6}", after) == fixed
-        assert {use for use in re.findall(r"var\((--\w+)\)", after)} <= defined_variables()
+        assert set(re.findall(r"var\((--\w+)\)", after)) <= defined_variables()
 
 
 def defined_variables() -> set[str]:
