@@ -15,10 +15,11 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a corpus needs none
     import torch
     from torch import Tensor
 
-    # Flow maps (batch, channels, height, width), points (batch, regions, k, features), or two views, each
-    # (batch, its channels, height, width).
+    # Flow maps (batch, channels, height, width), points (batch, regions, k, features), clips (batch,
+    # channels, frames, height, width), or two views, each (batch, its channels, height, width).
     Inputs = (
         Float[Tensor, "batch _ _ _"]
+        | Float[Tensor, "batch _ _ _ _"]
         | tuple[Float[Tensor, "batch _ _ _"], Float[Tensor, "batch _ _ _"]]
     )
 

@@ -333,3 +333,26 @@ def test_debug_runs_stay_apart_from_real_ones_in_a_multirun_too(merec, tmp_path,
     overrides = [text for text in small if not text.startswith("trainer.max_epochs")]
     assert merec("train", "-m", *overrides, "debug=fast", "seed=0").returncode == 0
     assert only_run(tmp_path).relative_to(tmp_path).parts[:2] == ("runs", "debug")
+
+
+def test_clips_go_from_frames_to_a_report(merec, rendered, find_local, tmp_path):
+    find_local("face_landmarker")
+    choice = ["corpus=synthetic", f"corpus.root={rendered}", f"features.root={tmp_path / 'store'}"]
+    quick = ["features.clip.frames=3", "features.clip.size=16", "trainer.max_epochs=1"]
+    done = merec(
+        *("train", *choice, *quick, "backbone=r3d_18", "datamodule=fused"),
+        *("trainer=cpu", "logger=none", "task.engine=loop", "hydra.run.dir=run"),
+    )
+    assert done.returncode == 0, done.stderr
+    table = read(tmp_path / "run")
+    assert sorted(table["subject"].unique()) == ["spNO.1", "spNO.2"]
+    assert len(table) == 4
+    assert merec("report", "run", "out=report").returncode == 0
+    assert "r3d_18" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_clips_of_a_corpus_without_frames_are_refused(merec, small):
+    done = merec("train", *small, "backbone=r3d_18", "datamodule.scaling=standard", "logger=none")
+    assert done.returncode == 2
+    assert "datamodule=rgb with representation clip does not go with small" in done.stderr
+    assert "has flow maps only" in done.stderr

@@ -94,9 +94,9 @@ def augment(
     """A batch as a training epoch shows it.
 
     Args:
-        views: One tensor of flow maps (0..255) or points, or two of images; before any scaling.
+        views: One tensor of flow maps (0..255), points or clips, or two of images; before any scaling.
         channels: Names of each view's channels.
-        representation: `flow_map`, `points` or `views`.
+        representation: `flow_map`, `points`, `views` or `clip`.
         settings: What may happen.
         generators: One per sample.
     """
@@ -145,7 +145,9 @@ def _augment_images(
         flipped = drawn[:, 0] < settings.flip
         top = 255 if representation == "flow_map" else 0
         views = tuple(
-            torch.where(flipped[:, None, None, None], flip_images(view, names, top), view)
+            torch.where(
+                flipped.view(-1, *[1] * (view.ndim - 1)), flip_images(view, names, top), view
+            )
             for view, names in zip(views, channels, strict=True)
         )
     if settings.crop != 1:
@@ -170,12 +172,12 @@ def _augment_images(
 
 
 def flip_images(
-    images: Float[Tensor, "batch channels height width"], channels: Sequence[str], top: int
-) -> Float[Tensor, "batch channels height width"]:
+    images: Float[Tensor, "batch channels *frames height width"], channels: Sequence[str], top: int
+) -> Float[Tensor, "batch channels *frames height width"]:
     """The mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
 
     Args:
-        images: Of one view.
+        images: Of one view, or of a clip.
         channels: Names of its channels.
         top: What a horizontal component becomes the distance to: 255 for maps stretched to 0..255, 0 for
             those in their own units.

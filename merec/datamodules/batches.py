@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, Sampler
 
 from merec.datamodules.augment import Augmentation, augment
 from merec.datamodules.ranks import count_ranks, deal
+from merec.features.clip import MASKS
 from merec.seeding import derive_seed
 from merec.types import Batch
 
@@ -134,12 +135,22 @@ def sum_up(view: Float[Tensor, "samples *shape"], channel: int) -> Sums:
     return Sums(torch.cat(total), torch.cat(squares), values, shape)
 
 
-def measure_scale(sums: Sums, rows: Rows) -> Scale:
-    """Mean and standard deviation of each channel over some samples."""
+def measure_scale(sums: Sums, rows: Rows, channels: Sequence[str] = ()) -> Scale:
+    """Mean and standard deviation of each channel over some samples.
+
+    Args:
+        sums: Of all samples.
+        rows: Those that have a say.
+        channels: Names, where some may be masks. Those stay as they are: one that is 1 all over in training
+            would be blown up where the held-out one is not.
+    """
     count = len(rows) * sums.values
     mean = sums.total[rows].sum(0) / count
     variance = (sums.squares[rows].sum(0) - count * mean**2).clamp_min(0) / (count - 1)
     one = variance.sqrt().clamp_min(1e-6)
+    for at, name in enumerate(channels):
+        if name in MASKS:
+            mean[at], one[at] = 0, 1
     return Scale(mean.float().view(sums.shape), one.float().view(sums.shape))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from merec.corpora.megc2019_flow import CHANNELS
 from merec.datamodules.augment import COLORS, Augmentation
+from merec.features import clip
 from merec.features.pair import MODALITIES
 from merec.features.points import FEATURES
 from merec.types import Corpus, InputError
@@ -24,6 +25,7 @@ SHOWN: Mapping[str, Mapping[str, Channels]] = {
         "depth": (("dz", "dz_x", "dz_y"),),
         "fused": (("u", "v", "dz"),),
     },
+    "clip": {modality: (names,) for modality, names in clip.CHANNELS.items()},
 }
 
 
@@ -35,7 +37,7 @@ def choose_channels(
     Args:
         corpus: Whose faces.
         modality: `rgb`, `depth` or `fused`.
-        representation: `points`, `views` or `flow_map`.
+        representation: `points`, `views`, `flow_map` or `clip`.
         channels: Those of the flow maps to keep, in this order; `None` for all.
 
     Raises:
@@ -99,8 +101,8 @@ def check_augmentation(settings: Augmentation | None, representation: str) -> No
         )
     if settings.light and representation != "views":
         raise InputError(
-            f"datamodule.augment.jitter and grey change colours, of which {representation} has none; set "
-            "them to 0"
+            f"datamodule.augment.jitter and grey change the colours of views, which {representation} is not; "
+            "set them to 0"
         )
     if settings.geometry and representation != "points":
         raise InputError(

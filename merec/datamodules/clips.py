@@ -48,7 +48,7 @@ class ClipDataModule(pl.LightningDataModule):
     Args:
         corpus: Whose faces.
         modality: `rgb`, `depth` or `fused`.
-        representation: What the backbone reads: `points`, `views` or `flow_map`.
+        representation: What the backbone reads: `points`, `views`, `flow_map` or `clip`.
         channels: Which channels of the flow maps, in which order; `None` for all.
         scaling: `raw` as they are, `unit` flow maps over 255, or `standard`: zero mean and unit variance per
             channel, by the statistics of the fold's training subjects.
@@ -153,7 +153,7 @@ class ClipDataModule(pl.LightningDataModule):
 
     @property
     def in_channels(self) -> int | tuple[int, int]:
-        """Channels of a map, features of a point; of two views both numbers of channels."""
+        """Channels of a map or clip, features of a point; of two views both numbers of channels."""
         if len(self.names) == 1:
             return len(self.names[0])
         first, second = self.names
@@ -208,7 +208,8 @@ class ClipDataModule(pl.LightningDataModule):
         fold, train = copy.copy(self), train[~self.still[train]]
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
-            fold.scales = tuple(measure_scale(sums, train) for sums in self.sums)
+            named = zip(self.sums, self.names, strict=True)
+            fold.scales = tuple(measure_scale(sums, train, names) for sums, names in named)
         return fold
 
     def _load(self, batches: Sampler, augmenter: Augmenter | None) -> DataLoader:

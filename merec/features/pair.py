@@ -10,7 +10,7 @@ from merec.features.alignment import Alignment, align_face
 from merec.features.difference import subtract_colors, subtract_depths
 from merec.features.faces import FaceFinder
 from merec.features.flow_map import compute_strain, shrink, stretch
-from merec.features.frames import decode_color, decode_depth, describe_size, read_bytes
+from merec.features.frames import decode_color, decode_depth, describe_size
 from merec.features.landmarks import BLENDSHAPES
 from merec.features.motion import (
     estimate_head_motion,
@@ -26,10 +26,10 @@ from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
 # Raise a stage's number when its code gives other arrays.
-SCHEMA = {"crops": 2, "motion": 1, "points": 3, "flow_map": 1, "views": 1}
+SCHEMA = {"crops": 2, "motion": 1, "points": 3, "flow_map": 1, "views": 1, "clip": 1}
 MODALITIES = ("rgb", "depth", "fused")
 _RELIEF = 150  # mm before and behind the face's median depth; further off is no face
-_WIDE = 4  # times the largest believed depth change, before the head's is taken off
+WIDE = 4  # times the largest believed depth change, before the head's is taken off
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,24 @@ class Pair:
         color: Onset and apex.
         depth: The same in depth, or `None`.
         camera: Of the frames, or `None`.
+        clip: Colour of each frame of the clip, and depth if there is any; empty where no clip is asked for.
     """
 
     sample_id: str
     color: tuple[Path, Path]
     depth: tuple[Path, Path] | None
     camera: Camera | None
+    clip: tuple[tuple[Path, ...], ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of them, each once."""
+        """Those of onset and apex, each once."""
         return tuple(dict.fromkeys((*self.color, *(self.depth or ()))))
 
-    def read(self) -> dict[Path, bytes]:
-        """Their contents.
-
-        Raises:
-            InputError: If one cannot be read.
-        """
-        return {file: read_bytes(file) for file in self.files}
+    @property
+    def clip_files(self) -> tuple[Path, ...]:
+        """Those of the clip, each once."""
+        return tuple(dict.fromkeys(file for frame in self.clip for file in frame))
 
 
 def make_crops(
@@ -154,7 +153,7 @@ def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> di
     }
     if "depth" in crops:
         # A head that comes closer takes all skin with it, which is no measuring error.
-        most = settings.most_depth * (_WIDE if settings.head else 1)
+        most = settings.most_depth * (WIDE if settings.head else 1)
         change, valid = measure_depth_change(before, after, known, flow, most)
         if settings.head:
             change = remove_head_depth(change, valid, masks.rigid)

@@ -3,8 +3,8 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +13,14 @@ import pandas as pd
 from jaxtyping import Int
 
 from merec.assets import cache_folder
+from merec.features.clip import choose_frames
 from merec.features.faces import FaceFinder, identify_tools
 from merec.features.pair import MODALITIES, SCHEMA, Pair
 from merec.features.parallel import map_chunks
 from merec.features.pool import describe_pool, list_clips, pair_up_clips, tabulate_pairs
 from merec.features.sample import CROPS, MOTION, Outcome, Sample, Stage, prepare_samples
 from merec.features.settings import (
+    ClipSettings,
     CropSettings,
     MotionSettings,
     PointSettings,
@@ -31,8 +33,14 @@ from merec.types import Corpus, Frames, InputError
 
 log = logging.getLogger(__name__)
 
-REPRESENTATIONS = ("points", "flow_map", "views")
-_ARRAYS = {"points": {"points": "points"}, "flow_map": {"maps": "map"}}
+REPRESENTATIONS = ("points", "flow_map", "views", "clip")
+# Names of what is loaded, and of the same in the store.
+_ARRAYS = {
+    "points": {"points": "points"},
+    "flow_map": {"maps": "map"},
+    "views": {"first": "first", "second": "second"},
+    "clip": {"clips": "clip"},
+}
 _SCHEMA = 1  # of the tables
 _FEW = 16  # samples that are done before other processes would have started
 
@@ -43,7 +51,8 @@ class Loaded(NamedTuple):
     Attributes:
         rows: Of the corpus's index, those that can be used; the arrays follow them.
         arrays: `points`: `points` (n, 8, k, 6) float32; `flow_map`: `maps` (n, 3, 28, 28) uint8; `views`:
-            `first` and `second` (n, channels, size, size) float32.
+            `first` and `second` (n, channels, size, size) float32; `clip`: `clips` (n, channels, frames,
+            size, size) float32.
         reason: Why the first of those that cannot be used cannot; "" if all can.
     """
 
@@ -63,6 +72,7 @@ class FeatureStore:
         motion: See `MotionSettings`.
         points: See `PointSettings`.
         difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        clip: See `ClipSettings`.
         pool: See `PoolSettings`.
 
     Raises:
@@ -77,6 +87,7 @@ class FeatureStore:
         motion: Mapping[str, Any],
         points: Mapping[str, Any],
         difference: str,
+        clip: Mapping[str, Any],
         pool: Mapping[str, Any],
     ):
         self.store = Store(Path(root).expanduser() if root else cache_folder() / "features")
@@ -86,6 +97,7 @@ class FeatureStore:
             read_settings(MotionSettings, motion, "motion"),
             read_settings(PointSettings, points, "points"),
             difference,
+            read_settings(ClipSettings, clip, "clip"),
         )
         self.pool = read_settings(PoolSettings, pool, "pool")
 
@@ -109,7 +121,7 @@ class FeatureStore:
                 cannot be had. A sample that cannot be used is none: it has a row.
         """
         stages = [MOTION, *(_name_stage(*names) for names in representations)]
-        pairs = self._pair_up(corpus)
+        pairs = self._pair_up(corpus, any(stage.name == "clip" for stage in stages))
         outcomes = self._run(pairs, stages, jobs)
         for stage in stages[1:]:
             self._keep_index(stage, pairs, outcomes)
@@ -129,7 +141,7 @@ class FeatureStore:
                 used.
         """
         stage = _name_stage(representation, modality)
-        pairs = self._pair_up(corpus)
+        pairs = self._pair_up(corpus, representation == "clip")
         known = self.store.read_table(self._name_index(stage, pairs))
         found = None if known is None else self._collect(stage, known)
         if found is None:
@@ -145,9 +157,9 @@ class FeatureStore:
                 f"{reason or 'the store changed meanwhile'}; merec prepare lists all reasons"
             )
         rows = np.flatnonzero(known["key"].to_numpy() != "")
-        names = _ARRAYS.get(representation, {"first": "first", "second": "second"})
-        arrays = {name: np.stack([sample[own] for sample in found]) for name, own in names.items()}
-        if representation == "views":  # kept in half the room
+        names = _ARRAYS[representation].items()
+        arrays = {name: np.stack([sample[own] for sample in found]) for name, own in names}
+        if representation in ("views", "clip"):  # kept in half the room
             arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
         return Loaded(rows, arrays, reason)
 
@@ -199,8 +211,8 @@ class FeatureStore:
                 self._write_table(name, table)
         return describe_pool(corpus, table)
 
-    def _pair_up(self, corpus: Corpus) -> list[Pair]:
-        """The files of each row of the index."""
+    def _pair_up(self, corpus: Corpus, with_clips: bool = False) -> list[Pair]:
+        """The files of each row of the index; those of its clip only where they are asked for."""
         if "onset" not in corpus.index:
             raise InputError(
                 f"{corpus.protocol.name} has flow maps and no frames, so nothing is to be prepared; use "
@@ -213,7 +225,21 @@ class FeatureStore:
             has_depth = self.depth and isinstance(depth, Frames)
             maps = _locate(depth, numbers) if has_depth else None
             pairs.append(Pair(sample_id, _locate(color, numbers), maps, corpus.camera))
-        return pairs
+        return self._add_clips(pairs, corpus.index) if with_clips else pairs
+
+    def _add_clips(self, pairs: Sequence[Pair], index: pd.DataFrame) -> list[Pair]:
+        """Pairs with the frames of their clips, from onset to offset, or to the apex if that is unknown."""
+        offsets = index["offset"] if "offset" in index else pd.Series(pd.NA, index.index)
+        ends = offsets.fillna(index["apex"])
+        list_numbers = cache(Frames.numbers)  # clips share folders
+        added = []
+        for pair, row, end in zip(pairs, index.itertuples(), ends, strict=True):
+            there = list_numbers(row.color) or [row.onset]  # reading it will say what is wrong
+            chosen = choose_frames(there, row.onset, int(end), self.settings.clip.frames)
+            kinds = [row.color, *([row.depth] if pair.depth else [])]
+            clip = tuple(tuple(frames.path(number) for frames in kinds) for number in chosen)
+            added.append(replace(pair, clip=clip))
+        return added
 
     def _run(self, pairs: Sequence[Pair], stages: Sequence[Stage], jobs: int) -> list[Outcome]:
         """Make stages of every sample; outcomes in the order of `pairs`."""
@@ -230,9 +256,10 @@ class FeatureStore:
         """Of the table that says which samples have a stage."""
         cameras = list({pair.camera for pair in pairs})
         facts = {"samples": [pair.sample_id for pair in pairs], "cameras": cameras}
-        return self._name_table(
-            stage.folder, [file for pair in pairs for file in pair.files], facts
-        )
+        files = [file for pair in pairs for file in pair.files]
+        if stage.name == "clip":
+            files += [file for pair in pairs for file in pair.clip_files]
+        return self._name_table(stage.folder, files, facts)
 
     def _keep_index(
         self, stage: Stage, pairs: Sequence[Pair], outcomes: Sequence[Outcome]

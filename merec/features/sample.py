@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
+from merec.features.frames import read_bytes
 from merec.features.pair import (
     SCHEMA,
+    WIDE,
     Pair,
     make_crops,
     make_flow_map,
@@ -29,7 +32,7 @@ class Stage(NamedTuple):
     """A step on the way, or a representation in one modality at its end.
 
     Attributes:
-        name: `crops`, `motion`, or `points`, `flow_map`, `views`.
+        name: `crops`, `motion`, or `points`, `flow_map`, `views`, `clip`.
         modality: `rgb`, `depth` or `fused`; "" for `crops` and `motion`, which know none.
     """
 
@@ -67,7 +70,8 @@ class Sample:
     """One sample and its stages.
 
     Args:
-        pair: Its files, which are read at once, for their content is part of every key.
+        pair: Its files, which are read at once, for their content is part of every key; but for those of the
+            clip, which are read when one is asked for.
         settings: Of all stages.
         faces: Finds the face, if crops are missing; its store keeps the stages too.
 
@@ -78,9 +82,9 @@ class Sample:
     def __init__(self, pair: Pair, settings: Settings, faces: FaceFinder):
         self.pair, self.settings, self.store = pair, settings, faces.store
         self._faces = faces
-        self._contents: dict[Path, bytes] = pair.read()
-        hashes = {file: hash_content(content) for file, content in self._contents.items()}
-        self._sources = [hashes[file] for file in (*pair.color, *(pair.depth or ()))]
+        self._contents: dict[Path, bytes] = {}
+        self._hashes: dict[Path, str] = {}
+        self._sources = self._identify((*pair.color, *(pair.depth or ())))
         self._made: dict[Stage, dict[str, np.ndarray]] = {}
 
     def key(self, stage: Stage) -> str:
@@ -88,11 +92,22 @@ class Sample:
         settings, sources = _choose_settings(self.settings, stage), self._sources
         if stage == MOTION:
             sources = [self.key(CROPS)]
+        elif stage.name == "clip":
+            files = [file for frame in self.pair.clip for file in frame]
+            sources = [self.key(CROPS), *self._identify(files)]
         elif stage != CROPS:
             sources = [self.key(CROPS), self.key(MOTION)]
         if stage.name == "points":
             settings |= {"seed": self.pair.sample_id, "camera": self.pair.camera}
         return make_key(stage.folder, SCHEMA[stage.name], settings, sources)
+
+    def _identify(self, files: Collection[Path]) -> list[str]:
+        """Hashes of files; those not read before are read, and kept for the stage that needs them."""
+        for file in files:
+            if file not in self._hashes:
+                self._contents[file] = read_bytes(file)
+                self._hashes[file] = hash_content(self._contents[file])
+        return [self._hashes[file] for file in files]
 
     def get(self, stage: Stage, names: Collection[str] = ()) -> dict[str, np.ndarray]:
         """The arrays of a stage, or only those of some names.
@@ -118,6 +133,10 @@ class Sample:
             return make_crops(self.pair, settings.crops, self._faces, self._contents)
         if stage == MOTION:
             return make_motion(self.get(CROPS), settings.motion)
+        if stage.name == "clip":
+            most = _believe(settings)
+            frames, made = self.pair.clip, (self._contents, self.get(CROPS))
+            return make_clip(frames, *made, settings.clip, most, stage.modality)
         pair, crops, motion, modality = (
             self.pair,
             self.get(CROPS),
@@ -187,4 +206,11 @@ def _choose_settings(settings: Settings, stage: Stage) -> dict[str, Any]:
         return asdict(settings.points)
     if stage.name == "views":
         return {"difference": settings.difference, "most_depth": settings.motion.most_depth}
+    if stage.name == "clip":
+        return asdict(settings.clip) | {"most_depth": _believe(settings)}
     return {}
+
+
+def _believe(settings: Settings) -> float | int:
+    """Largest change of depth in a clip, mm: the head's is still in it."""
+    return WIDE * settings.motion.most_depth

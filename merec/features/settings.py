@@ -69,6 +69,23 @@ class PointSettings:
 
 
 @dataclass(frozen=True)
+class ClipSettings:
+    """How a clip is shown.
+
+    Attributes:
+        frames: How many, evenly from onset to offset.
+        size: Of each, px.
+    """
+
+    frames: int
+    size: int
+
+    def __post_init__(self) -> None:
+        _require(self.frames >= 2, "clip.frames", self.frames, "2 or more frames")
+        _require(self.size >= 16, "clip.size", self.size, "16 px or more")
+
+
+@dataclass(frozen=True)
 class Settings:
     """Of all stages.
 
@@ -77,14 +94,18 @@ class Settings:
         motion: Of the second.
         points: Of the points of regions.
         difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        clip: Of clips.
     """
 
     crops: CropSettings
     motion: MotionSettings
     points: PointSettings
     difference: str
+    clip: ClipSettings
 
     def __post_init__(self) -> None:
+        most = f"up to the {self.crops.size} px of features.crops.size"
+        _require(self.clip.size <= self.crops.size, "clip.size", self.clip.size, most)
         _require(self.difference in MODES, "difference", self.difference, ", ".join(MODES))
 
 

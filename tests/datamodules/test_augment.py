@@ -41,8 +41,9 @@ def draw(kind: str, modality: str, batch: int = 5) -> tuple[torch.Tensor, ...]:
     luck = torch.Generator().manual_seed(0)
     if kind == "points":
         return (torch.randn(batch, 8, 16, 6, generator=luck),)
+    shape = (3, 6, 7) if kind == "clip" else (6, 7)
     views = [
-        torch.randn(batch, len(names), 6, 7, generator=luck) for names in SHOWN[kind][modality]
+        torch.randn(batch, len(names), *shape, generator=luck) for names in SHOWN[kind][modality]
     ]
     if kind == "flow_map":
         views = [view.mul(40).add(128).round().clamp(0, 255) for view in views]

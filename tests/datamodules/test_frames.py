@@ -19,6 +19,7 @@ from merec.datamodules.choices import SHOWN
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
+from merec.features.clip import MASKS
 from merec.features.prepare import FeatureStore, Loaded
 from merec.provenance import describe_environment
 from merec.tasks import Baseline, Contrastive, Finetune, LeaveOneSubjectOut
@@ -34,6 +35,7 @@ ON = {
     "flow_map": {"flip": 0.5},
     "views": {"flip": 0.5, "crop": 0.2, "jitter": 0.4, "grey": 0.2},
     "points": {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1},
+    "clip": {"flip": 0.5},
 }
 
 
@@ -51,6 +53,11 @@ class StandIn(FeatureStore):
             arrays = {"points": rng.normal(size=(count, 8, 16, 6)).astype(np.float32)}
         elif representation == "flow_map":
             arrays = {"maps": rng.integers(0, 256, (count, 3, 28, 28), dtype=np.uint8)}
+        elif representation == "clip":
+            clips = rng.normal(3, 2, (count, len(names[0]), 4, 16, 16))
+            for mask in (at for at, name in enumerate(names[0]) if name in MASKS):
+                clips[:, mask] = clips[:, mask] > 2
+            arrays = {"clips": clips.astype(np.float32)}
         else:
             shapes = [(count, len(of_view), 32, 32) for of_view in names]
             first, second = (rng.normal(at, 2, shape) for at, shape in enumerate(shapes))
@@ -140,8 +147,10 @@ def test_every_pair_reaches_a_batch_of_the_right_shapes(corpus, kind, modality, 
         "points": [(4, 8, 16, 6)],
         "flow_map": [(4, 3, 28, 28)],
         "views": [(4, count, 32, 32) for count in counts],
+        "clip": [(4, len(data.channels), 4, 16, 16)],
     }[kind]
-    assert data.in_channels == {"points": 6, "flow_map": 3, "views": counts}[kind]
+    expected = {"points": 6, "flow_map": 3, "views": counts, "clip": len(data.channels)}
+    assert data.in_channels == expected[kind]
     for batch in (draw(data)[0], next(iter(data.predict_dataloader()))):
         assert isinstance(batch.inputs, tuple) == (kind == "views")
         assert [tuple(view.shape) for view in split(batch.inputs)] == shapes
@@ -226,8 +235,23 @@ def test_each_channel_of_each_view_is_standard_over_the_training_subjects(corpus
         axis = view.ndim - 1 if kind == "points" else 1
         channels = view[data.train_rows].movedim(axis, 0).flatten(1)
         assert len(channels) == len(names)
-        assert channels.mean(1).abs().max() < 1e-4
-        assert (channels.std(1) - 1).abs().max() < 1e-3
+        masks = torch.tensor([name in MASKS for name in names])
+        assert set(channels[masks].unique().tolist()) <= {0, 1}  # as it was
+        assert channels[~masks].mean(1).abs().max() < 1e-4
+        assert (channels[~masks].std(1) - 1).abs().max() < 1e-3
+
+
+def test_depth_known_all_over_in_training_does_not_blow_up_what_is_unknown_of_the_held_out(corpus):
+    class Whole(StandIn):
+        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+            loaded = super().load(corpus, representation, modality)
+            held_out = (corpus.index["subject"] == "spNO.2").to_numpy()
+            loaded.arrays["clips"][~held_out, 1] = 1
+            return loaded
+
+    data = hold_out(corpus, "clip", "depth", scaling="standard", features=Whole())
+    assert set(data.inputs[data.test_rows, 1].unique().tolist()) == {0, 1}
+    assert data.inputs.abs().max() < 10
 
 
 def test_a_sample_is_mirrored_before_it_is_scaled(corpus):
@@ -238,6 +262,15 @@ def test_a_sample_is_mirrored_before_it_is_scaled(corpus):
     for name, (shown,) in by_sample(draw(data)).items():
         u = 255 - raw[position[name], 0].flip(-1)
         torch.testing.assert_close(shown[0], (u - scale.zero[0, 0]) / scale.one[0, 0])
+
+
+def test_a_mirrored_clip_is_the_mirrored_face_in_every_frame(corpus):
+    for modality, (names,) in SHOWN["clip"].items():
+        data = hold_out(corpus, "clip", modality, augment=Augmentation(**OFF | {"flip": 1.0}))
+        position = {name: row for row, name in enumerate(data.sample_id)}
+        for name, (shown,) in by_sample(draw(data)).items():
+            assert len(shown) == len(names)
+            assert torch.equal(shown, data.views[0][position[name]].flip(-1))
 
 
 # Another corpus
@@ -272,7 +305,7 @@ def test_another_corpus_is_shown_alike(corpus, kind, modality):
 # Draws
 
 
-@pytest.mark.parametrize("kind", ["flow_map", "views", "points"])
+@pytest.mark.parametrize("kind", SHOWN)
 def test_what_happens_depends_on_seed_subject_epoch_and_sample_only(corpus, kind):
     augment = Augmentation(**OFF | ON[kind])
     data = hold_out(corpus, kind, "rgb", augment=augment)
@@ -297,7 +330,7 @@ def test_what_happens_depends_on_seed_subject_epoch_and_sample_only(corpus, kind
         assert not same(changed, shown)
 
 
-@pytest.mark.parametrize("kind", ["flow_map", "views", "points"])
+@pytest.mark.parametrize("kind", SHOWN)
 def test_nothing_happens_to_held_out_samples(corpus, kind):
     augmented = hold_out(corpus, kind, "rgb", augment=Augmentation(**OFF | ON[kind]))
     plain = hold_out(corpus, kind, "rgb")
@@ -331,10 +364,17 @@ def test_balanced_draws_show_every_class_as_often(corpus):
 @pytest.mark.parametrize(
     ("change", "kind", "modality", "said"),
     [
-        ({}, "clip", "rgb", "choose a modality of rgb, depth, fused .* points, views, flow_map"),
+        (
+            {},
+            "video",
+            "rgb",
+            "choose a modality of rgb, depth, fused .* points, views, flow_map, clip",
+        ),
         ({}, "points", "thermal", "datamodule=thermal .* choose a modality of rgb, depth, fused"),
         ({"depth": None}, "views", "fused", "has no depth; use datamodule=rgb"),
         ({"depth": None}, "flow_map", "depth", "has no depth; use datamodule=rgb"),
+        ({"depth": None}, "clip", "fused", "has no depth; use datamodule=rgb"),
+        ({"flow_maps": 0}, "clip", "rgb", "has flow maps only; use datamodule=rgb and a backbone"),
         ({"camera": None}, "points", "depth", "camera .* corpus.intrinsics, or use datamodule=rgb"),
     ],
 )
@@ -345,6 +385,8 @@ def test_a_pair_without_sense_is_refused_before_anything_is_built(
         corpus = replace(corpus, index=corpus.index.assign(depth=None))
     if "camera" in change:
         corpus = replace(corpus, camera=None)
+    if "flow_maps" in change:
+        corpus = replace(corpus, flow_maps=np.zeros((18, 3, 28, 28), np.uint8))
     store = StandIn()
     with pytest.raises(InputError, match=said):
         make(corpus, kind, modality, features=store)
@@ -363,6 +405,10 @@ def test_colour_needs_neither_depth_nor_camera(corpus):
         ({"channels": ["strain"]}, "datamodule.channels has strain; made has u, v, dz"),
         ({"scaling": "minmax"}, "choose raw, unit or standard"),
         ({"augment": Augmentation(**OFF | {"dropout": 0.5})}, "change points"),
+        (
+            {"augment": Augmentation(**OFF | {"jitter": 0.4})},
+            "the colours of views, which flow_map",
+        ),
     ],
 )
 def test_no_feature_is_computed_for_what_is_refused(corpus, changes, said):

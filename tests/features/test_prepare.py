@@ -25,8 +25,8 @@ from merec.features.sample import Sample
 from merec.features.store import Store
 from merec.types import Camera, Corpus
 
-POINTS, MAPS, VIEWS = ("points", "fused"), ("flow_map", "fused"), ("views", "fused")
-ALL = [POINTS, MAPS, VIEWS]
+POINTS, MAPS, VIEWS, CLIP = ((kind, "fused") for kind in ("points", "flow_map", "views", "clip"))
+ALL = [POINTS, MAPS, VIEWS, CLIP]
 
 
 @cache  # composing takes longer than preparing a sample
@@ -108,6 +108,10 @@ def test_every_representation_has_the_promised_shape(corpus, root, modality):
     channels = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}[modality]
     assert tuple(view.shape for view in views.values()) == tuple((n, c, 224, 224) for c in channels)
     assert all(np.isfinite(view).all() for view in views.values())
+    clips = store.load(corpus, "clip", modality).arrays["clips"]
+    assert clips.shape == (n, {"rgb": 3, "depth": 2, "fused": 5}[modality], 8, 48, 48)
+    assert clips.dtype == np.float32
+    assert np.isfinite(clips).all()
 
 
 def test_a_modality_shows_nothing_of_the_other(corpus, root):
@@ -127,7 +131,7 @@ def test_a_sample_is_given_with_crops_and_motion(corpus, root):
 
 def test_processes_make_the_same_as_one_does(corpus, root, tmp_path, read_bytes):
     make(tmp_path / "other").prepare(corpus, 2, ALL)
-    for stage in ("crops", "motion", "points-fused", "flow_map-fused", "views-fused"):
+    for stage in ("crops", "motion", "points-fused", "flow_map-fused", "views-fused", "clip-fused"):
         assert read_bytes(root / stage) == read_bytes(tmp_path / "other" / stage), stage
 
 
@@ -143,10 +147,11 @@ def test_what_is_there_is_not_made_again(corpus, root, count):
 @pytest.mark.parametrize(
     ("override", "again"),
     [
-        ("features.crops.size=112", {"crops", "motion", "points", "flow_map", "views"}),
+        ("features.crops.size=112", {"crops", "motion", "points", "flow_map", "views", "clip"}),
         ("features.motion.flow=farneback", {"motion", "points", "flow_map", "views"}),
         ("features.points.k=32", {"points"}),
         ("features.difference=abs", {"views"}),
+        ("features.clip.frames=4", {"clip"}),
     ],
 )
 def test_a_changed_parameter_makes_anew_only_what_depends_on_it(
@@ -163,6 +168,39 @@ def test_a_changed_frame_makes_anew_its_own_sample_only(copied, root, count):
     before = make(root).prepare(copied, 1, [POINTS])
     assert dict(count) == {"crops": 1, "motion": 1, "points": 1}
     assert before["status"].eq("ready").all()
+
+
+def test_a_changed_frame_between_onset_and_apex_makes_the_clip_anew_only(copied, root, count):
+    row = copied.index.iloc[0]
+    between = next(n for n in row["color"].numbers() if row["onset"] < n < row["apex"])
+    before = make(root).load(copied, *CLIP).arrays["clips"]
+    file = row["color"].path(between)
+    assert cv2.imwrite(str(file), cv2.add(cv2.imread(str(file)), 9))
+    after = make(root).load(copied, *CLIP).arrays["clips"]
+    assert dict(count) == {"clip": 1}
+    changed = (after != before).any(axis=(1, 3, 4))
+    assert changed[0].any()
+    assert not changed[0].all()
+    assert not changed[1:].any()
+
+
+def test_clips_are_made_only_when_they_are_asked_for(corpus, tmp_path, count):
+    make(tmp_path).prepare(corpus, 1, [MAPS])
+    assert set(count) == {"crops", "motion", "flow_map"}
+    make(tmp_path).load(corpus, *CLIP)
+    assert count["clip"] == len(corpus.index)
+
+
+def test_a_clip_goes_to_the_offset_or_to_the_apex_if_that_is_unknown(corpus, root):
+    index = corpus.index
+    unknown = replace(corpus, index=index.assign(offset=pd.array([pd.NA] * len(index), "Int64")))
+    at_apex = replace(corpus, index=index.assign(offset=index["apex"].astype("Int64")))
+    whole, short, same = (
+        make(root).load(each, "clip", "rgb").arrays["clips"] for each in (corpus, unknown, at_apex)
+    )
+    np.testing.assert_array_equal(short, same)
+    np.testing.assert_array_equal(whole[:, :, 0], short[:, :, 0])
+    assert (whole[:, :, -1] != short[:, :, -1]).any(axis=(1, 2, 3)).all()
 
 
 def test_a_damaged_file_of_the_store_is_made_anew(corpus, root, count):
@@ -291,6 +329,8 @@ def test_an_error_of_the_code_fails_its_sample_and_is_not_remembered(corpus, roo
         ("features.points.k=0", r"features\.points\.k=0; expected 1 or more"),
         ("features.points.powers=[2,2]", r"features\.points\.powers=\[2, 2\]; expected three"),
         ("features.crops.size=big", r"features\.crops"),
+        ("features.clip.frames=1", r"features\.clip\.frames=1; expected 2 or more"),
+        ("features.clip.size=300", r"features\.clip\.size=300; expected up to the 224 px"),
         ("features.difference=plus", r"features\.difference=plus; expected signed"),
         ("+features.crops.sise=3", r"features\.crops has size, margin, sise; expected all of"),
     ],
@@ -302,7 +342,7 @@ def test_a_setting_that_makes_no_sense_is_refused(tmp_path, override, said):
 
 def test_what_there_is_not_is_refused_with_what_there_is(corpus, root):
     with pytest.raises(InputError, match=r"representations are points, flow_map, views"):
-        make(root).load(corpus, "clip", "rgb")
+        make(root).load(corpus, "video", "rgb")
 
 
 def test_flow_maps_need_no_preparing(small_root, tmp_path):

@@ -1,0 +1,132 @@
+"""A clip as a few aligned crops of the face, evenly in time: in colour, in depth, or both."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8, UInt16
+
+from merec.features.alignment import Alignment
+from merec.features.frames import decode_color, decode_depth, describe_size
+from merec.features.settings import ClipSettings
+from merec.types import InputError
+
+CHANNELS = {
+    "rgb": ("red", "green", "blue"),
+    "depth": ("dz", "known"),
+    "fused": ("red", "green", "blue", "dz", "known"),
+}
+MASKS = ("known",)  # channels that say where others are known
+_MOST = 0.5  # of a pixel's depth may be unknown
+
+
+def choose_frames(numbers: Sequence[int], first: int, last: int, count: int) -> list[int]:
+    """Frames evenly in time: of each moment the nearest that is on disk, the earlier of two.
+
+    Where few frames are on disk some stand for several moments.
+
+    Args:
+        numbers: Frames on disk, rising.
+        first: Where the clip begins.
+        last: Where it ends.
+        count: Frames to choose.
+    """
+    there = np.array(numbers)
+    moments = np.linspace(first, last, count)
+    return there[np.abs(there - moments[:, None]).argmin(axis=1)].tolist()
+
+
+def make_clip(
+    frames: Sequence[tuple[Path, ...]],
+    contents: Mapping[Path, bytes],
+    crops: Mapping[str, np.ndarray],
+    settings: ClipSettings,
+    most_depth: float | int,
+    modality: str,
+) -> dict[str, np.ndarray]:
+    """The frames of a clip as the onset's face crops them.
+
+    Depth that is broken is refused in all modalities, so that all have the same samples.
+
+    Args:
+        frames: Colour of each frame, and depth if there is any.
+        contents: Of their files.
+        crops: Of onset and apex, see `make_crops`.
+        settings: Size; how many frames there are was settled with their choice.
+        most_depth: Largest change of depth that is believed, mm.
+        modality: `rgb`, `depth` or `fused`.
+
+    Returns:
+        `clip` (channels, frames, size, size) float16, channels as in `CHANNELS`: colours 0..255; `dz`, depth
+        less the onset's in mm, 0 where unknown; `known`, 1 where both were measured, else 0.
+
+    Raises:
+        InputError: If a frame is damaged, black or of another size than the onset, if depth is not 16-bit or
+            empty, or the modality needs depth that is not there.
+    """
+    alignment = Alignment(crops["matrix"], crops["onset"].shape[0])
+    height, width = crops["frame"].tolist()
+    color: dict[Path, np.ndarray] = {}
+    depth: dict[Path, np.ndarray] = {}
+    for file, *maps in dict.fromkeys(frames):
+        frame = decode_color(contents[file], file)
+        if frame.shape[:2] != (height, width):
+            raise InputError(
+                f"{file} is {describe_size(frame)}, but its onset {width}×{height} px; copy the clip again "
+                "from its source"
+            )
+        color[file] = shrink_color(alignment.crop_color(frame), settings.size)
+        for each in maps:
+            after, _ = alignment.crop_depth(decode_depth(contents[each], each, (height, width)))
+            change, known = measure_change(crops["depth"][0], after, most_depth)
+            depth[file] = shrink_depth(change, known, settings.size)
+    if modality != "rgb" and not depth:
+        raise InputError(
+            f"{frames[0][0]} has no depth beside it, which modality {modality} needs; take datamodule=rgb, "
+            "or features.depth=true where depth maps lie beside the frames"
+        )
+    parts = {"rgb": (color,), "depth": (depth,), "fused": (color, depth)}[modality]
+    made = [np.concatenate([part[file] for part in parts]) for file, *_ in frames]
+    return {"clip": np.stack(made, axis=1).astype(np.float16)}
+
+
+def shrink_color(crop: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarray, "3 size size"]:
+    """A crop at another size by area averages, channels first."""
+    import cv2
+
+    return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
+
+
+def measure_change(
+    before: UInt16[np.ndarray, "side side"],
+    after: Float[np.ndarray, "side side"],
+    most: float | int,
+) -> tuple[Float[np.ndarray, "side side"], Bool[np.ndarray, "side side"]]:
+    """Change of depth where both frames have any and it is believed.
+
+    Args:
+        before: mm, 0 = invalid.
+        after: The same.
+        most: Largest change that is believed, mm; a larger one is the edge of something.
+
+    Returns:
+        The change in mm, 0 where unknown, and where it is known.
+    """
+    change = after - before.astype(np.float32)
+    known = (before > 0) & (after > 0) & (np.abs(change) <= most)
+    return np.where(known, change, 0), known
+
+
+def shrink_depth(
+    change: Float[np.ndarray, "side side"], known: Bool[np.ndarray, "side side"], size: int
+) -> Float[np.ndarray, "2 size size"]:
+    """The mean change of what is known of a pixel, and whether enough of it is."""
+    import cv2
+
+    whole, share = (
+        cv2.resize(part.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+        for part in (change, known)
+    )
+    enough = share > 1 - _MOST
+    mean = np.where(enough, whole / np.maximum(share, 1e-3), 0)
+    return np.stack([mean, enough]).astype(np.float32)
