@@ -112,6 +112,8 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         contrastive=Contrastive,
         legacy={},
         folds="0",
+        hold_out="subject",
+        train_on=None,
         engine="loop",
         workers=None,
         chunk=None,
@@ -120,7 +122,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         inner_parts=5,
     )
     fold = loso.chosen[0]
-    view = data.hold_out(fold.train, fold.test, fold.subject)
+    view = data.hold_out(fold.train, fold.test, fold.held_out)
 
     def bare() -> None:
         network = backbone(in_channels=3, num_classes=3)

@@ -82,7 +82,10 @@ def _has_results(folder: Path) -> bool:
 
 
 def describe_environment(
-    config: dict[str, Any], data: Sequence[ClipDataModule], command: Sequence[str]
+    config: dict[str, Any],
+    data: Sequence[ClipDataModule],
+    command: Sequence[str],
+    protocol: Protocol,
 ) -> dict[str, Any]:
     """Name, hashes, protocol, command, commit, versions and machine of a run.
 
@@ -90,12 +93,13 @@ def describe_environment(
         config: The resolved config.
         data: The samples, then those that are pretrained on, if any.
         command: The command line.
+        protocol: Of what is predicted.
     """
     return {
         "name": config["name"],
         "configuration": configuration_hash(config),
         "content": _hash_content(data, config["task"].get("weights")),
-        "protocol": data[0].corpus.protocol.to_dict(),
+        "protocol": protocol.to_dict(),
         "command": shlex.join(command),
         "commit": _read_commit(),
         "transductive": bool(config["task"].get("transductive", False)),

@@ -58,7 +58,8 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
         return None
     pretraining = getattr(task, "pretraining", None)
     data = [task.datamodule, *([pretraining] if pretraining else [])]
-    environment = describe_environment(config, data, command)
+    protocol = getattr(task, "protocol", task.datamodule.corpus.protocol)
+    environment = describe_environment(config, data, command, protocol)
     assert_same_data(folder, environment)
 
     if not (folder / "metrics.json").exists():  # a whole run keeps the record of what made it

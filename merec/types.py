@@ -61,8 +61,11 @@ class Protocol:
         name: Short name, e.g. `megc2019-cd`.
         classes: Class names in the order of their label.
         samples: Number of samples.
-        subjects: Number of subjects, which is the number of leave-one-subject-out folds.
+        subjects: Number of subjects.
         hash: First 16 hex digits of the SHA-256 over the sorted (sample id, subject, label) rows.
+        held_out: Data sets that are held out whole, by number of their fold; none if every subject is held
+            out once.
+        train_on: Data sets that alone are trained on; none for all but the held-out one.
     """
 
     name: str
@@ -70,15 +73,36 @@ class Protocol:
     samples: int
     subjects: int
     hash: str
+    held_out: tuple[str, ...] = ()
+    train_on: tuple[str, ...] = ()
+
+    @property
+    def folds(self) -> int:
+        """Number of folds."""
+        return len(self.held_out) or self.subjects
+
+    @property
+    def unit(self) -> str:
+        """What a fold holds out, in words."""
+        return "data set" if self.held_out else "subject"
+
+    @property
+    def split(self) -> str:
+        """Who is trained on and who is held out, in words."""
+        if self.train_on:
+            return f"trained on {', '.join(self.train_on)}, tested on {', '.join(self.held_out)}"
+        return f"leave-one-{self.unit.replace(' ', '-')}-out"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists and numbers, for JSON."""
-        return asdict(self) | {"classes": list(self.classes)}
+        fields = asdict(self).items()
+        return {key: [*value] if isinstance(value, tuple) else value for key, value in fields}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Protocol":
         """The inverse of `to_dict`."""
-        return cls(**{**fields, "classes": tuple(fields["classes"])})
+        tuples = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        return cls(**(fields | tuples))
 
 
 class ActionUnit(NamedTuple):

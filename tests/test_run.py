@@ -201,6 +201,24 @@ def test_protocols_that_differ_are_not_compared(merec, tmp_path, small, small_ro
     assert "different protocols" in done.stderr
 
 
+def test_data_sets_are_held_out_whole_and_such_a_run_is_never_compared_with_subjects_held_out(
+    merec, tmp_path, small
+):
+    small = [*small, "logger=none", "task=baseline", "task.estimator=logistic"]
+    done = merec("train", *small, "task.hold_out=corpus", f"hydra.run.dir={tmp_path / 'a'}")
+    assert done.returncode == 0, done.stderr
+    assert "leave-one-data-set-out" in " ".join(done.stdout.split())
+    held_out = read(tmp_path / "a").groupby("fold")["corpus"].unique().map(list).tolist()
+    assert held_out == [["casme2"], ["samm"], ["smic"]]
+    merec("train", *small, f"hydra.run.dir={tmp_path / 'b'}")
+    done = merec("compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert done.returncode == 2
+    assert "leave-one-data-set-out) and small" in done.stderr
+    merec("report", str(tmp_path / "a"), f"out={tmp_path / 'report'}")
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert ", leave-one-data-set-out</h1>" in page
+
+
 def test_finetune_holds_one_subject_out_or_nobody(merec, tmp_path, small):
     small = [*small, "task=finetune", "logger=none"]
     merec("train", *small, "fold=2", f"hydra.run.dir={tmp_path / 'one'}")

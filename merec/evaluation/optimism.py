@@ -22,7 +22,7 @@ class Optimism:
 
     Attributes:
         honest: Last epoch of every fold, which is what merec reports: (UF1, UAR).
-        best_epoch: Best epoch of each held-out subject, chosen on it, as released code does.
+        best_epoch: Best epoch of each fold, chosen on whom it holds out, as released code does.
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
         random_guess: Guesses drawn in the frequencies of the true labels, given the same choice of
             epochs: mean of repeats, nothing is learnt.
@@ -36,16 +36,16 @@ class Optimism:
     epochs: int
 
 
-def choose_best_epoch_per_subject(
-    predicted: ByEpoch, label: Int[np.ndarray, " samples"], subject: np.ndarray
+def choose_best_epoch_per_fold(
+    predicted: ByEpoch, label: Int[np.ndarray, " samples"], fold: np.ndarray
 ) -> Int[np.ndarray, " samples"]:
-    """What is predicted if each held-out subject picks the epoch that is right most often.
+    """What is predicted if each fold picks the epoch that is right most often on whom it holds out.
 
     The earliest such epoch is taken. This is the leak, measured; it is no way to choose an epoch.
     """
     chosen = np.empty(len(label), dtype=predicted.dtype)
-    for name in np.unique(subject):
-        rows = np.flatnonzero(subject == name)
+    for number in np.unique(fold):
+        rows = np.flatnonzero(fold == number)
         hits = (predicted[rows] == label[rows, None]).sum(0)
         chosen[rows] = predicted[rows, hits.argmax()]
     return chosen
@@ -54,7 +54,7 @@ def choose_best_epoch_per_subject(
 def measure_optimism(
     predicted: Sequence[np.ndarray] | np.ndarray,
     label: Int[np.ndarray, " samples"],
-    subject: np.ndarray,
+    fold: np.ndarray,
     num_classes: int,
 ) -> Optimism:
     """Compare the last epoch with what best-epoch-on-test would have claimed.
@@ -63,7 +63,7 @@ def measure_optimism(
         predicted: Class of each held-out sample after each epoch, folds pooled. Folds may have trained
             for unlike numbers of epochs; one that has ended stands by its last.
         label: True class of each sample.
-        subject: Subject of each sample.
+        fold: Fold of each sample.
         num_classes: Number of classes.
     """
 
@@ -80,11 +80,11 @@ def measure_optimism(
     guesses = []
     for _ in range(CONTROL_REPEATS):
         guess = np.take_along_axis(rng.permutation(deck).reshape(by_epoch.shape), lasting, axis=1)
-        guesses.append(score(choose_best_epoch_per_subject(guess, label, subject)))
+        guesses.append(score(choose_best_epoch_per_fold(guess, label, fold)))
     uf1_guess, uar_guess = np.mean(guesses, axis=0)
     return Optimism(
         honest=score(by_epoch[:, -1]),
-        best_epoch=score(choose_best_epoch_per_subject(by_epoch, label, subject)),
+        best_epoch=score(choose_best_epoch_per_fold(by_epoch, label, fold)),
         best_common_epoch=_score_best_column(by_epoch, label, num_classes),
         random_guess=(float(uf1_guess), float(uar_guess)),
         epochs=epochs,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,14 +127,14 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
         )
     for seed, rows in predictions.groupby("seed"):
         if len(rows) < protocol.samples:
-            folds = set(range(protocol.subjects)) - set(rows["fold"])
+            folds = set(range(protocol.folds)) - set(rows["fold"])
             raise InputError(
                 f"{source}: seed {seed} has {len(rows)} of {protocol.samples} samples; missing "
-                f"{len(folds)} of {protocol.subjects} folds ({_shorten(sorted(folds))}); "
+                f"{len(folds)} of {protocol.folds} folds ({_shorten(sorted(folds))}); "
                 "run the same command again to train them"
             )
         found = describe_protocol(protocol.name, rows, protocol.classes)
-        if found != protocol:
+        if replace(found, held_out=protocol.held_out, train_on=protocol.train_on) != protocol:
             raise InputError(
                 f"{source}: the {found.samples} samples of seed {seed} are not the "
                 f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "

@@ -51,7 +51,7 @@ def describe_pretraining(result: Result) -> str:
         return "before, without the held-out subjects"
     if groups := settings.get("pretrain_groups"):
         return f"for each of {groups} groups of held-out subjects"
-    return f"inside each of {result.protocol.subjects} folds"
+    return f"inside each of {result.protocol.folds} folds"
 
 
 def compare_starts(results: Sequence[Result]) -> pd.DataFrame:

@@ -68,6 +68,7 @@ def assert_same_protocol(a: Protocol, b: Protocol, name_a: str, name_b: str) -> 
         raise InputError(
             f"{name_a} and {name_b} follow different protocols and cannot be compared: "
             f"{a.name} ({a.samples} samples, {a.subjects} subjects, {len(a.classes)} classes, "
-            f"{a.hash}) and {b.name} ({b.samples} samples, {b.subjects} subjects, "
-            f"{len(b.classes)} classes, {b.hash}); run both on one corpus with one class map"
+            f"{a.hash}, {a.split}) and {b.name} ({b.samples} samples, {b.subjects} subjects, "
+            f"{len(b.classes)} classes, {b.hash}, {b.split}); run both on one corpus with one class "
+            "map and one split"
         )

@@ -121,14 +121,14 @@ class Result:
             for run in self.runs:
                 if seed in run.predictions["seed"].to_numpy():
                     folds |= run.read_epochs()
-            if len(folds) == self.protocol.subjects:
+            if len(folds) == self.protocol.folds:
                 known = self.predictions[self.predictions["seed"] == seed].set_index("sample_id")
                 ids = np.concatenate([fold.sample_id for fold in folds.values()])
                 readings.append(
                     measure_optimism(
                         [row for fold in folds.values() for row in fold.predicted],
                         known.loc[ids, "label"].to_numpy(),
-                        known.loc[ids, "subject"].to_numpy(str),
+                        known.loc[ids, "fold"].to_numpy(),
                         len(self.protocol.classes),
                     )
                 )

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int, Shaped
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
-from merec.types import InputError
+from merec.evaluation.leakage import assert_subjects_disjoint
+from merec.evaluation.protocol import describe_protocol
+from merec.types import Corpus, InputError, Protocol
 
 Names = Sequence[str] | Shaped[np.ndarray, " samples"]
 Labels = Sequence[int] | Int[np.ndarray, " samples"]
@@ -16,17 +18,17 @@ Labels = Sequence[int] | Int[np.ndarray, " samples"]
 
 @dataclass(frozen=True)
 class Fold:
-    """One subject held out, everyone else trained on.
+    """One subject or one data set held out, others trained on.
 
     Attributes:
-        number: Position of the held-out subject among the sorted subjects, from 0.
-        subject: Name of the held-out subject.
-        train: Rows of all other subjects.
-        test: Rows of the held-out subject.
+        number: Position of what is held out among all that is, sorted by name, from 0.
+        held_out: Name of the held-out subject or data set.
+        train: Rows to train on.
+        test: Rows of the held-out subject or data set.
     """
 
     number: int
-    subject: str
+    held_out: str
     train: Int[np.ndarray, " train"]
     test: Int[np.ndarray, " test"]
 
@@ -50,6 +52,74 @@ def leave_one_subject_out(subjects: Names) -> list[Fold]:
         Fold(number, str(names[test[0]]), train, test)
         for number, (train, test) in enumerate(splits)
     ]
+
+
+def leave_one_corpus_out(
+    subjects: Names, corpora: Names, train_on: Sequence[str] | None = None
+) -> list[Fold]:
+    """Hold every data set out once, whole, in the order of their sorted names.
+
+    Args:
+        subjects: The subject of each sample.
+        corpora: The data set of each sample.
+        train_on: Data sets to train on, always these alone: the others are held out. `None` holds each out
+            and trains on all others.
+
+    Raises:
+        InputError: If there are fewer than two data sets, `train_on` leaves none to hold out or names one
+            that there is not, or a subject is in two.
+    """
+    names = np.asarray(corpora, dtype=str)
+    there = np.unique(names).tolist()
+    if len(there) < 2:
+        raise InputError(
+            f"{len(there)} data set in the corpus; to leave one out takes at least 2, as in "
+            "corpus=megc2019_flow; or set task.hold_out=subject"
+        )
+    alone = sorted(set(train_on or ()))
+    held_out = [name for name in there if name not in alone]
+    if not held_out or not set(alone) <= set(there):
+        raise InputError(
+            f"task.train_on=[{','.join(alone)}], but the data sets are {', '.join(there)}; name some of "
+            "them, not all"
+        )
+    folds = []
+    for number, name in enumerate(held_out):
+        train = np.isin(names, alone) if alone else names != name
+        fold = Fold(number, name, np.flatnonzero(train), np.flatnonzero(names == name))
+        assert_subjects_disjoint(subjects, train=fold.train, test=fold.test)
+        folds.append(fold)
+    return folds
+
+
+def split(
+    corpus: Corpus, hold_out: str, train_on: Sequence[str] | None
+) -> tuple[list[Fold], Protocol]:
+    """All folds of a corpus, and the protocol of what they predict.
+
+    Args:
+        corpus: Whose subjects or data sets are held out.
+        hold_out: `subject` or `corpus`.
+        train_on: See `leave_one_corpus_out`.
+
+    Raises:
+        InputError: If these do not go together, or with the corpus.
+    """
+    index = corpus.index
+    if hold_out == "subject" and not train_on:
+        return leave_one_subject_out(index["subject"].to_numpy(str)), corpus.protocol
+    if hold_out != "corpus":
+        raise InputError(
+            f"task.hold_out={hold_out} with task.train_on={train_on}; choose task.hold_out=subject, which "
+            "trains on all other subjects, or task.hold_out=corpus"
+        )
+    folds = leave_one_corpus_out(
+        index["subject"].to_numpy(str), index["corpus"].to_numpy(str), train_on
+    )
+    tested = index.iloc[np.concatenate([fold.test for fold in folds])]
+    protocol = describe_protocol(corpus.protocol.name, tested, corpus.protocol.classes)
+    held_out = tuple(fold.held_out for fold in folds)
+    return folds, replace(protocol, held_out=held_out, train_on=tuple(sorted(set(train_on or ()))))
 
 
 def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
@@ -77,24 +147,24 @@ def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
             )
         if last >= len(folds):
             raise InputError(
-                f"fold {wanted} is out of range: the corpus has {len(folds)} subjects, "
+                f"fold {wanted} is out of range: there are {len(folds)} to hold out, "
                 f"so folds are 0 to {len(folds) - 1}"
             )
         numbers |= set(range(first, last + 1))
     return [folds[number] for number in sorted(numbers)]
 
 
-def _deal(share: int, shares: int, subjects: int) -> range:
+def _deal(share: int, shares: int, folds: int) -> range:
     """Numbers of the folds in one of so many shares, counted from 1."""
-    if not 1 <= shares <= subjects:
+    if not 1 <= shares <= folds:
         raise InputError(
-            f"folds={share}/{shares}, but the corpus has {subjects} subjects; take 1 to {subjects} shares"
+            f"folds={share}/{shares}, but there are {folds} folds; take 1 to {folds} shares"
         )
     if not 1 <= share <= shares:
         raise InputError(
             f"folds={share}/{shares} is no share; there are 1/{shares} to {shares}/{shares}"
         )
-    return range(share - 1, subjects, shares)
+    return range(share - 1, folds, shares)
 
 
 def split_inner_subjects(
@@ -102,7 +172,7 @@ def split_inner_subjects(
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " inner"]]:
     """Set one of `parts` groups of *training* subjects aside to choose by.
 
-    The held-out subject has no say in it.
+    What is held out has no say in it.
 
     Returns:
         Rows to train on and rows to choose by: disjoint in subjects, together `fold.train`.

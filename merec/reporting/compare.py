@@ -91,10 +91,10 @@ def quote_comparison(table: pd.DataFrame, a: Result, b: Result) -> str:
     remarks = describe_remarks([a, b])
     warning += f"; {remarks}" if remarks else ""
     return (
-        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, all folds "
-        f"pooled), {b.name} (seeds {format_list(b.seeds)}) beside {a.name} (seeds "
-        f"{format_list(a.seeds)}) has {scores}; 95 % paired subject-bootstrap intervals, paired "
-        f"subject-permutation tests, {DRAWS:,} draws each{warning}."
+        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, "
+        f"{protocol.split}, all folds pooled), {b.name} (seeds {format_list(b.seeds)}) beside "
+        f"{a.name} (seeds {format_list(a.seeds)}) has {scores}; 95 % paired subject-bootstrap "
+        f"intervals, paired subject-permutation tests, {DRAWS:,} draws each{warning}."
     )
 
 

@@ -64,7 +64,7 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
         "What was run": _write_runs(summary.results),
     }
     return write_document(
-        f"Leave-one-subject-out on {summary.results[0].protocol.name}",
+        f"{summary.results[0].protocol.name}, {summary.results[0].protocol.split}",
         describe_remarks(summary.results),
         describe_results(summary.results),
         sections,
@@ -128,9 +128,10 @@ def _write_optimism(summary: Summary) -> str:
     """Two sentences, a picture and a table; nothing where no epochs were recorded."""
     if summary.optimism.empty:
         return ""
+    unit = summary.results[0].protocol.unit
     text = (
-        "<p>Our numbers are those of the last epoch, which the held-out subject had no part in "
-        "choosing. Much released code instead keeps the epoch that is best on the held-out subject "
+        f"<p>Our numbers are those of the last epoch, which the held-out {unit} had no part in "
+        f"choosing. Much released code instead keeps the epoch that is best on the held-out {unit} "
         "itself; what that would have claimed here, and what random guessing reaches by the same "
         "choice, is measured and never used.</p>"
     )

@@ -113,6 +113,6 @@ def describe_results(results: Sequence[Result]) -> str:
     remarks = describe_remarks(results)
     return (
         f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
-        f"{protocol.subjects} subjects, {len(protocol.classes)} classes); {seeds}; "
+        f"{protocol.subjects} subjects, {len(protocol.classes)} classes), {protocol.split}; {seeds}; "
         f"transductive pretraining: {pretraining}." + (f" Remark: {remarks}." if remarks else "")
     )

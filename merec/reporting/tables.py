@@ -76,7 +76,8 @@ def lay_out_scores(summary: Summary) -> Table:
     table = pd.DataFrame(rows)
     if summary.optimism.empty:
         return Table("Scores", caption, table.drop(columns="Claimed"))
-    claimed = "Claimed: UF1/UAR if each held-out subject chose its best epoch; never used."
+    unit = summary.results[0].protocol.unit
+    claimed = f"Claimed: UF1/UAR if each held-out {unit} chose its best epoch; never used."
     return Table("Scores", f"{caption} {claimed}", table)
 
 
@@ -107,9 +108,10 @@ def lay_out_optimism(summary: Summary) -> Table:
             uf1, uar = mean[f"{reading}_uf1"], mean[f"{reading}_uar"]
             cells[title] = f"{format_number(uf1)}/{format_number(uar)}"
         rows.append(cells)
+    unit = summary.results[0].protocol.unit
     caption = (
         f"{describe_results(summary.results)} UF1/UAR, mean over seeds. Honest: the last epoch. "
-        "Best epoch on test: chosen by each held-out subject. Random guessing: guesses in the "
+        f"Best epoch on test: chosen by each held-out {unit}. Random guessing: guesses in the "
         "classes' frequencies in place of predictions, with the same choice."
     )
     return Table("Honest and best epoch on test", caption, pd.DataFrame(rows))
@@ -151,13 +153,13 @@ def lay_out_subjects(summary: Summary) -> Table:
 
 
 def lay_out_published(summary: Summary) -> Table | None:
-    """Published rows and ours below them; `None` where nothing is published on the protocol.
+    """Published rows and ours below them; `None` where nothing is published on the protocol and its split.
 
     Published numbers are printed word for word, with as many digits as were given.
     """
     protocol = summary.results[0].protocol
     published = load_published(protocol.name)
-    if not published.rows:
+    if not published.rows or protocol.held_out:  # they all leave one subject out
         return None
     subsets = list(summary.results[0].subsets)
     rows = []

@@ -58,7 +58,7 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
 
     run: Any = logger.experiment
     protocol = result.protocol
-    known = {"protocol": protocol.name, "protocol_hash": protocol.hash}
+    known = {"protocol": protocol.name, "protocol_hash": protocol.hash, "split": protocol.split}
     run.summary.update(flat | known | {"transductive": result.transductive})
     shown: dict[str, Any] = {}
     curves = read_curves(result)

@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import Logger
 from sklearn.base import BaseEstimator
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.splits import Fold, leave_one_subject_out, select_folds
+from merec.evaluation.splits import Fold, select_folds, split
 from merec.tasks.estimators import fit_and_score
 from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import OnEpoch
@@ -19,7 +19,7 @@ from merec.types import InputError
 
 @dataclass
 class Baseline:
-    """A scikit-learn estimator on described flow maps, every subject held out once.
+    """A scikit-learn estimator on described flow maps, every subject or data set held out once.
 
     Attributes:
         datamodule: The samples; their maps are read as they are, in the channels it names.
@@ -30,6 +30,8 @@ class Baseline:
             or for all `others`.
         seed: Written beside the predictions; the estimators draw no random numbers.
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
+        hold_out: What each fold holds out: a `subject`, or all of a data set (`corpus`).
+        train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
     """
 
     datamodule: ClipDataModule
@@ -39,6 +41,8 @@ class Baseline:
     describe: Mapping[str, Callable[..., np.ndarray]]
     seed: int
     folds: str | int | None
+    hold_out: str
+    train_on: Sequence[str] | None
 
     def __post_init__(self) -> None:
         if self.datamodule.representation != "flow_map":
@@ -50,7 +54,8 @@ class Baseline:
             raise InputError(
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
             )
-        self.chosen = select_folds(leave_one_subject_out(self.datamodule.subject), self.folds)
+        folds, self.protocol = split(self.datamodule.corpus, self.hold_out, self.train_on)
+        self.chosen = select_folds(folds, self.folds)
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""

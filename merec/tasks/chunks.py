@@ -100,7 +100,7 @@ def check_trainer(trainer: FoldTrainer) -> None:
 
 def _hold(trainer: FoldTrainer, folds: Sequence[Fold]) -> list[Held]:
     data = trainer.datamodule
-    return [Held(fold, data.hold_out(fold.train, fold.test, fold.subject)) for fold in folds]
+    return [Held(fold, data.hold_out(fold.train, fold.test, fold.held_out)) for fold in folds]
 
 
 def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Trained]:
@@ -165,7 +165,7 @@ class _Trainer:
                 check_loss(loss, number)
             return self.trainer.conclude(*gave, held.view, self.writer.folder)
 
-        report = self.progress.start_fold(held.fold.subject)
+        report = self.progress.start_fold(held.fold.held_out)
         return try_fold(held.fold, self.writer, conclude, report, spent)
 
     def train_alone(self, held: Held) -> Trained:
@@ -174,7 +174,7 @@ class _Trainer:
         def train(_: Fold, on_epoch: OnEpoch) -> Outcome:
             return self.trainer.train_fold(held.view, self.writer.folder, on_epoch)
 
-        report = self.progress.start_fold(held.fold.subject)
+        report = self.progress.start_fold(held.fold.held_out)
         return try_fold(held.fold, self.writer, train, report)
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training on everyone but one subject gave.
+    """What training with somebody held out gave.
 
     Attributes:
         sample_id: Held-out samples.
@@ -51,7 +51,7 @@ class FoldWriter:
     """Where the folds of one run are written, each to `folds/NNN/`.
 
     Attributes:
-        corpus: Whose subjects are held out.
+        corpus: Whose samples are predicted.
         seed: Of the run.
         folder: The run folder.
     """
@@ -85,7 +85,7 @@ class FoldWriter:
         for name, small in outcome.tables.items():
             with atomic(file.with_name(f"{name}.csv")) as part:
                 small.to_csv(part, index=False)
-        notes = {"fold": fold.number, "subject": fold.subject, "seconds": round(seconds, 3)}
+        notes = {"fold": fold.number, "held_out": fold.held_out, "seconds": round(seconds, 3)}
         write_json(file.with_name("fold.json"), notes | outcome.notes)
         write_predictions(file, table)
 
@@ -110,7 +110,7 @@ Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Iterator[Trained]]
 
 def name_folds(folds: Sequence[Fold]) -> str:
     """Folds that are trained together, in few words."""
-    first, *others = (fold.subject for fold in folds)
+    first, *others = (fold.held_out for fold in folds)
     return f"{first} and {len(others)} others" if others else first
 
 
@@ -126,7 +126,7 @@ def _one_by_one(
     progress: Progress,
 ) -> Iterator[Trained]:
     for fold in folds:
-        yield try_fold(fold, writer, train, progress.start_fold(fold.subject))
+        yield try_fold(fold, writer, train, progress.start_fold(fold.held_out))
 
 
 def try_fold(
@@ -173,18 +173,18 @@ def run_folds(
     with FoldProgress(title, len(folds), len(done)) as progress:
         for trained in engine(todo, writer, progress):
             fold = trained.fold
-            progress.stop_fold(fold.subject)
+            progress.stop_fold(fold.held_out)
             if trained.failure is not None:
-                log.error("fold %d (%s) failed: %s", fold.number, fold.subject, trained.failure)
+                log.error("fold %d (%s) failed: %s", fold.number, fold.held_out, trained.failure)
                 failed.append(trained)
                 continue
-            progress.finish_fold(fold.subject, trained.seconds)
+            progress.finish_fold(fold.held_out, trained.seconds)
             tables.append(read_predictions(writer.locate(fold)))
             if logger:
                 _log_progress(logger, tables, len(writer.corpus.protocol.classes))
     if failed:
         failed.sort(key=lambda trained: trained.fold.number)
-        names = ", ".join(f"{each.fold.number} {each.fold.subject}" for each in failed)
+        names = ", ".join(f"{each.fold.number} {each.fold.held_out}" for each in failed)
         raise InputError(
             f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: {failed[0].failure}. "
             "The others are kept; the same command runs only these again"

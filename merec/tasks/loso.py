@@ -1,6 +1,7 @@
-"""Leave one subject out: a fresh network for every subject, who chooses nothing."""
+"""Leave one subject or data set out: a fresh network for each, which chooses nothing."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from merec.evaluation.splits import (
     Fold,
     leave_one_subject_out,
     select_folds,
+    split,
     split_inner_subjects,
 )
 from merec.files import atomic
@@ -33,10 +35,12 @@ ENGINES = ("loop", "processes", "stacked", "auto")
 
 @dataclass
 class LeaveOneSubjectOut(FoldTrainer):
-    """Hold every subject out once.
+    """Hold every subject out once, or every data set.
 
     Attributes:
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
+        hold_out: What each fold holds out: a `subject`, or all of a data set (`corpus`).
+        train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
         engine: `loop` trains one fold after the other, `processes` several at once, each in a process with
             one thread, `stacked` several at once as one network with stacked weights, `auto` as is fastest
             for device and backbone. All give the same predictions.
@@ -50,6 +54,8 @@ class LeaveOneSubjectOut(FoldTrainer):
     """
 
     folds: str | int | None
+    hold_out: str
+    train_on: Sequence[str] | None
     engine: str
     workers: int | None
     chunk: int | None
@@ -76,13 +82,14 @@ class LeaveOneSubjectOut(FoldTrainer):
             )
         if self.selection not in ("last", "inner"):
             raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
-        self.chosen = select_folds(leave_one_subject_out(self.datamodule.subject), self.folds)
+        folds, self.protocol = split(self.datamodule.corpus, self.hold_out, self.train_on)
+        self.chosen = select_folds(folds, self.folds)
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train the folds that are not finished and write them to `folder`."""
         self.write_pairs(folder)
         writer = FoldWriter(self.datamodule.corpus, self.seed, folder)
-        run_folds(self.chosen, writer, "leave one subject out", self._open_engine(writer), logger)
+        run_folds(self.chosen, writer, self.protocol.split, self._open_engine(writer), logger)
 
     def _open_engine(self, writer: FoldWriter) -> Engine:
         workers, engine = self.workers or torch.get_num_threads(), self.engine
@@ -114,7 +121,7 @@ class LeaveOneSubjectOut(FoldTrainer):
         return in_workers(alone, cut_each, workers)
 
     def _train_alone(self, folder: Path, fold: Fold, on_epoch: OnEpoch) -> Outcome:
-        data = self.datamodule.hold_out(fold.train, fold.test, fold.subject)
+        data = self.datamodule.hold_out(fold.train, fold.test, fold.held_out)
         if self.selection == "last":
             return self.train_fold(data, folder, on_epoch)
         best = self._choose_epochs(fold, on_epoch)
@@ -126,9 +133,9 @@ class LeaveOneSubjectOut(FoldTrainer):
         """The number of epochs of highest pooled UF1 on inner subjects; the fewest if several are."""
         every = self.datamodule
         labels = every.label.numpy()
-        seed = derive_seed(self.seed, fold.subject, "inner") % 2**32
+        seed = derive_seed(self.seed, fold.held_out, "inner") % 2**32
         train, inner = split_inner_subjects(fold, every.subject, labels, self.inner_parts, seed)
-        data = every.hold_out(train, inner, f"{fold.subject}, inner")
+        data = every.hold_out(train, inner, f"{fold.held_out}, inner")
         # Starting weights may have seen the inner subjects, but never the held-out one.
         _, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
@@ -179,7 +186,7 @@ class FinetuneOnce(FoldTrainer):
         if not self.chosen:  # as a fold without a held-out subject: `standard` scales by it
             return every.hold_out(every.train_rows, every.test_rows, every.held_out)
         (fold,) = self.chosen
-        return every.hold_out(fold.train, fold.test, fold.subject)
+        return every.hold_out(fold.train, fold.test, fold.held_out)
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train, and write the held-out predictions, or the checkpoint if nobody is held out."""

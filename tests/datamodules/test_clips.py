@@ -50,12 +50,12 @@ def make(corpus: Corpus, **changes) -> ClipDataModule:
 
 def fold_of(corpus: Corpus, subject: str = "s01") -> Fold:
     folds = leave_one_subject_out(corpus.index["subject"].tolist())
-    return next(fold for fold in folds if fold.subject == subject)
+    return next(fold for fold in folds if fold.held_out == subject)
 
 
 def hold_out(corpus: Corpus, subject: str = "s01", **changes) -> ClipDataModule:
     fold = fold_of(corpus, subject)
-    return make(corpus, **changes).hold_out(fold.train, fold.test, fold.subject)
+    return make(corpus, **changes).hold_out(fold.train, fold.test, fold.held_out)
 
 
 def draw(data: ClipDataModule, epoch: int) -> list[Batch]:
@@ -125,8 +125,8 @@ def test_the_order_differs_between_epochs_seeds_and_held_out_subjects(corpus):
     # The same rows under another name: only the name differs.
     renamed = data.hold_out(fold.train, fold.test, "somebody else")
     orders = [
-        order(data.hold_out(fold.train, fold.test, fold.subject), epoch=0),
-        order(data.hold_out(fold.train, fold.test, fold.subject), epoch=1),
+        order(data.hold_out(fold.train, fold.test, fold.held_out), epoch=0),
+        order(data.hold_out(fold.train, fold.test, fold.held_out), epoch=1),
         order(hold_out(corpus, seed=1), epoch=0),
         order(renamed, epoch=0),
         sorted(order(renamed, epoch=0)),
@@ -150,7 +150,7 @@ def test_the_order_of_an_epoch_does_not_depend_on_the_epochs_drawn_before(corpus
 def test_the_order_does_not_depend_on_other_folds_drawn_in_between(corpus):
     data = make(corpus)
     folds = [fold_of(corpus, subject) for subject in SUBJECTS]
-    views = [data.hold_out(fold.train, fold.test, fold.subject) for fold in folds]
+    views = [data.hold_out(fold.train, fold.test, fold.held_out) for fold in folds]
     together = [order(view) for view in views]
     alone = [order(hold_out(corpus, subject)) for subject in SUBJECTS]
     assert together == alone
@@ -241,7 +241,7 @@ def test_folds_share_memory(corpus, scaling):
     data = make(corpus, scaling=scaling)
     for subject in SUBJECTS:
         fold = fold_of(corpus, subject)
-        view = data.hold_out(fold.train, fold.test, fold.subject)
+        view = data.hold_out(fold.train, fold.test, fold.held_out)
         assert view.views[0].data_ptr() == data.views[0].data_ptr()
         assert view.label.data_ptr() == data.label.data_ptr()
 
@@ -251,7 +251,7 @@ def test_a_view_leaves_the_data_module_as_it_was(corpus, scaling):
     data = make(corpus, scaling=scaling)
     before, rows = data.inputs.clone(), data.train_rows.copy()
     fold = fold_of(corpus)
-    view = data.hold_out(fold.train, fold.test, fold.subject)
+    view = data.hold_out(fold.train, fold.test, fold.held_out)
     assert (view.held_out, data.held_out) == ("s01", "nobody")
     np.testing.assert_array_equal(data.train_rows, rows)
     assert len(data.test_rows) == 0

@@ -99,13 +99,13 @@ def make(corpus: Corpus, kind: str, modality: str, **changes: Any) -> ClipDataMo
 
 
 def fold_of(data: ClipDataModule, subject: str = "spNO.2") -> Fold:
-    return next(f for f in leave_one_subject_out(data.subject) if f.subject == subject)
+    return next(f for f in leave_one_subject_out(data.subject) if f.held_out == subject)
 
 
 def hold_out(*arguments: Any, **changes: Any) -> ClipDataModule:
     data = make(*arguments, **changes)
     fold = fold_of(data)
-    return data.hold_out(fold.train, fold.test, fold.subject)
+    return data.hold_out(fold.train, fold.test, fold.held_out)
 
 
 def draw(data: ClipDataModule, epoch: int = 0) -> list[Batch]:
@@ -432,7 +432,9 @@ def test_frames_without_a_store_are_refused(corpus):
 
 
 def hash_content(data: ClipDataModule) -> str:
-    return describe_environment({"name": "made", "task": {}}, [data], [])["content"]
+    return describe_environment({"name": "made", "task": {}}, [data], [], data.corpus.protocol)[
+        "content"
+    ]
 
 
 @pytest.mark.parametrize(("kind", "modality"), PAIRS)
@@ -504,6 +506,8 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         contrastive=Contrastive,
         legacy={},
         folds=0,
+        hold_out="subject",
+        train_on=None,
         engine="loop",
         workers=None,
         chunk=None,
@@ -528,4 +532,4 @@ def test_a_backbone_that_reads_something_else_is_refused(corpus):
 
 def test_baselines_read_flow_maps_only(corpus):
     with pytest.raises(InputError, match="task=baseline reads flow_map, not views"):
-        Baseline(make(corpus, "views", "rgb"), "any", {}, {}, {}, 0, None)
+        Baseline(make(corpus, "views", "rgb"), "any", {}, {}, {}, 0, None, "subject", None)

@@ -48,7 +48,7 @@ def _predict(
     probability[rows, best], probability[rows, true] = other, highest
     table = tabulate(index, index["sample_id"].tolist(), probability, classes, 0, seed)
     folds = leave_one_subject_out(index["subject"].tolist())
-    number = {fold.subject: fold.number for fold in folds}
+    number = {fold.held_out: fold.number for fold in folds}
     return table.assign(fold=table["subject"].map(number)).sort_values("fold", ignore_index=True)
 
 

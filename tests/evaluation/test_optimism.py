@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from merec.evaluation.optimism import choose_best_epoch_per_subject, measure_optimism
+from merec.evaluation.optimism import choose_best_epoch_per_fold, measure_optimism
 
 
 def score(label: np.ndarray, said: np.ndarray) -> tuple[float, float]:
@@ -34,9 +34,7 @@ def test_each_subject_takes_the_first_epoch_that_names_most_of_its_samples(train
             if found > best_score:
                 best, best_score = epoch, found
         expected[subject == name] = predicted[subject == name, best]
-    np.testing.assert_array_equal(
-        choose_best_epoch_per_subject(predicted, label, subject), expected
-    )
+    np.testing.assert_array_equal(choose_best_epoch_per_fold(predicted, label, subject), expected)
     assert not np.array_equal(expected, predicted[:, -1])
 
 
@@ -44,7 +42,7 @@ def test_the_three_readings_equal_naive_loops(training):
     predicted, label, subject = training
     found = measure_optimism(predicted, label, subject, 3)
     by_epoch = [score(label, predicted[:, epoch]) for epoch in range(predicted.shape[1])]
-    chosen = choose_best_epoch_per_subject(predicted, label, subject)
+    chosen = choose_best_epoch_per_fold(predicted, label, subject)
     assert found.epochs == 12
     assert found.honest == pytest.approx(by_epoch[-1])
     assert found.best_common_epoch == pytest.approx(max(by_epoch, key=lambda reading: reading[0]))

@@ -1,5 +1,8 @@
 """A protocol tells lists of samples apart, and says what does not match."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +69,15 @@ def test_names_with_commas_do_not_hash_alike(classes):
 def test_a_protocol_survives_json(index, classes):
     protocol = describe_protocol("a", index, classes)
     assert Protocol.from_dict(protocol.to_dict()) == protocol
+    apart = replace(protocol, held_out=("casme2", "samm"), train_on=("smic",))
+    assert Protocol.from_dict(json.loads(json.dumps(apart.to_dict()))) == apart
+
+
+def test_runs_from_before_data_sets_could_be_held_out_left_one_subject_out(index, classes):
+    fields = describe_protocol("a", index, classes).to_dict()
+    before = {key: fields[key] for key in ("name", "classes", "samples", "subjects", "hash")}
+    assert Protocol.from_dict(before).split == "leave-one-subject-out"
+    assert Protocol.from_dict(before).folds == fields["subjects"]
 
 
 def counts_of(index: pd.DataFrame, classes: tuple[str, ...]) -> dict:
@@ -132,6 +144,7 @@ def test_protocols_that_differ_in_anything_are_refused_by_name(index, classes):
         describe_protocol("casme3-4@v2", relabelled, classes),
         describe_protocol("casme3-4@v2", index, (*classes, "other")),
         describe_protocol("casme3-4@v2", index, classes[::-1]),
+        replace(protocol, held_out=("casme2", "samm")),
     ]
     for other in others:
         with pytest.raises(

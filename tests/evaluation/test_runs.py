@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
+from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, fold_folder, read_run
 from merec.settings import flatten
@@ -140,6 +143,41 @@ def test_a_missing_fold_is_an_error_that_numbers_it(tmp_path, write_run, index, 
     with pytest.raises(InputError, match=r"missing 1 of 7 folds \(3\)") as error:
         pool_runs(find_runs([folder]))
     assert str(folder) in str(error.value)
+
+
+@pytest.fixture
+def apart(tmp_path, write_run, index, table, classes) -> Path:
+    """A run that held out its two data sets."""
+    rows = table.assign(fold=(table["corpus"] == "samm").astype(int))
+    protocol = replace(describe_protocol("fake", index, classes), held_out=("casme2", "samm"))
+    return write_run(tmp_path / "apart", rows, index, epochs=6, protocol=protocol.to_dict())
+
+
+def test_of_a_missing_data_set_the_fold_is_numbered(apart):
+    shutil.rmtree(fold_folder(apart, 1))
+    with pytest.raises(InputError, match=r"missing 1 of 2 folds \(1\)"):
+        pool_runs(find_runs([apart]))
+
+
+def test_leaving_subjects_out_and_leaving_data_sets_out_are_never_pooled_or_compared(
+    apart, tmp_path, write_run, index, table
+):
+    write_run(tmp_path / "subjects", table, index)
+    with pytest.raises(InputError, match=r"leave-one-data-set-out\) and .*leave-one-subject-out\)"):
+        pool_runs(find_runs([tmp_path]))
+
+
+def test_best_epoch_on_test_is_that_of_each_held_out_data_set(apart):
+    (result,) = pool_runs(find_runs([apart]))
+    (reading,) = result.read_optimism()
+    known = result.predictions.set_index("sample_id")
+    label, said = [], []
+    for fold in result.runs[0].read_epochs().values():
+        truth = known.loc[fold.sample_id, "label"].to_numpy()
+        best = (fold.predicted == truth[:, None]).sum(0).argmax()
+        label, said = [*label, *truth], [*said, *fold.predicted[:, best]]
+    expected = f1_score(label, said, average="macro", labels=range(3), zero_division=0)
+    assert reading.best_epoch[0] == pytest.approx(expected)
 
 
 def test_a_fold_that_was_being_written_counts_as_missing(tmp_path, write_run, index, table):

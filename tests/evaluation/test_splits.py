@@ -5,7 +5,15 @@ import pytest
 from sklearn.model_selection import LeaveOneGroupOut
 
 from merec.errors import InputError
-from merec.evaluation.splits import leave_one_subject_out, select_folds, split_inner_subjects
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.splits import (
+    leave_one_corpus_out,
+    leave_one_subject_out,
+    select_folds,
+    split,
+    split_inner_subjects,
+)
+from merec.types import Corpus
 
 
 @pytest.fixture
@@ -24,11 +32,11 @@ def test_every_sample_is_held_out_once_and_never_trained_on_then(subjects):
 
 def test_a_fold_holds_out_all_of_one_subject(subjects):
     folds = leave_one_subject_out(subjects.tolist())
-    assert [fold.subject for fold in folds] == sorted(set(subjects))
+    assert [fold.held_out for fold in folds] == sorted(set(subjects))
     assert [fold.number for fold in folds] == list(range(11))
     for fold in folds:
-        assert set(subjects[fold.test]) == {fold.subject}
-        assert fold.subject not in subjects[fold.train]
+        assert set(subjects[fold.test]) == {fold.held_out}
+        assert fold.held_out not in subjects[fold.train]
 
 
 def test_folds_equal_scikit_learns_leave_one_group_out(subjects):
@@ -44,7 +52,7 @@ def test_a_folds_number_does_not_depend_on_the_order_of_rows(subjects):
     shuffled = np.random.default_rng(0).permutation(subjects)
     pairs = zip(leave_one_subject_out(subjects), leave_one_subject_out(shuffled), strict=True)
     for fold, other in pairs:
-        assert (fold.number, fold.subject) == (other.number, other.subject)
+        assert (fold.number, fold.held_out) == (other.number, other.held_out)
         assert len(fold.test) == len(other.test)
 
 
@@ -59,6 +67,100 @@ def test_real_megc2019_has_68_folds_of_442_samples(megc2019):
 def test_fewer_than_two_subjects_are_an_error(subjects):
     with pytest.raises(InputError, match=f"{len(set(subjects))} subject .* at least 2"):
         leave_one_subject_out(subjects)
+
+
+@pytest.fixture
+def three(make_index, classes) -> Corpus:
+    """Eleven subjects of three data sets, rows in random order."""
+    index = make_index(subjects=11)
+    smic = index["subject"].isin(sorted(set(index["subject"]))[3:7])
+    index = index.assign(corpus=index["corpus"].mask(smic, "smic"))
+    return Corpus(describe_protocol("three", index, classes), index, None, ())
+
+
+def test_a_data_set_is_held_out_whole_as_scikit_learns_leave_one_group_out_does(three):
+    subjects, corpora = (three.index[name].to_numpy(str) for name in ("subject", "corpus"))
+    folds = leave_one_corpus_out(subjects, corpora)
+    assert [fold.held_out for fold in folds] == ["casme2", "samm", "smic"]
+    assert [fold.number for fold in folds] == [0, 1, 2]
+    reference = LeaveOneGroupOut().split(corpora, groups=corpora)
+    for fold, (train, test) in zip(folds, reference, strict=True):
+        np.testing.assert_array_equal(fold.train, train)
+        np.testing.assert_array_equal(fold.test, test)
+        assert not set(subjects[train]) & set(subjects[test])
+
+
+@pytest.mark.parametrize(
+    ("train_on", "held_out"),
+    [
+        (None, ["casme2", "samm", "smic"]),
+        (["smic"], ["casme2", "samm"]),
+        (["smic", "casme2"], ["samm"]),
+    ],
+)
+def test_what_is_trained_on_is_named_and_every_other_sample_is_tested_once(
+    three, train_on, held_out
+):
+    corpora = three.index["corpus"].to_numpy(str)
+    folds, protocol = split(three, "corpus", train_on)
+    assert [fold.held_out for fold in folds] == held_out == list(protocol.held_out)
+    for fold in folds:
+        assert set(corpora[fold.test]) == {fold.held_out}
+        assert set(corpora[fold.train]) == set(train_on or {*held_out} - {fold.held_out})
+    tested = np.concatenate([fold.test for fold in folds])
+    np.testing.assert_array_equal(np.sort(tested), np.flatnonzero(np.isin(corpora, held_out)))
+    scored = three.index[np.isin(corpora, held_out)]
+    assert (protocol.samples, protocol.subjects) == (len(scored), scored["subject"].nunique())
+    assert protocol.hash == describe_protocol("three", scored, protocol.classes).hash
+    assert protocol.folds == len(folds)
+
+
+def test_a_protocol_says_how_it_was_split(three):
+    said = [
+        split(three, hold_out, train_on)[1].split
+        for hold_out, train_on in [
+            ("subject", None),
+            ("corpus", None),
+            ("corpus", ["samm", "casme2"]),
+        ]
+    ]
+    assert said == [
+        "leave-one-subject-out",
+        "leave-one-data-set-out",
+        "trained on casme2, samm, tested on smic",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hold_out", "train_on", "said"),
+    [
+        ("session", None, r"task\.hold_out=session .* choose"),
+        ("subject", ["samm"], r"task\.hold_out=subject with task\.train_on=\['samm'\]; choose"),
+        ("corpus", ["sam"], r"task\.train_on=\[sam\], but the data sets are casme2, samm, smic"),
+        ("corpus", ["casme2", "samm", "smic"], "name some of them, not all"),
+    ],
+)
+def test_splits_that_make_no_sense_are_refused(three, hold_out, train_on, said):
+    with pytest.raises(InputError, match=said):
+        split(three, hold_out, train_on)
+
+
+def test_one_data_set_cannot_be_left_out():
+    with pytest.raises(InputError, match=r"1 data set .* at least 2.*task\.hold_out=subject"):
+        leave_one_corpus_out(["a", "b"], ["samm", "samm"])
+
+
+def test_a_subject_in_two_data_sets_is_refused_by_name():
+    with pytest.raises(InputError, match="subject b is both in train and in test"):
+        leave_one_corpus_out(["a", "b", "b"], ["samm", "samm", "smic"])
+
+
+def test_with_a_data_set_held_out_inner_subjects_are_of_the_others(three):
+    subjects, labels = three.index["subject"].to_numpy(str), three.index["label"].to_numpy()
+    for fold in split(three, "corpus", None)[0]:
+        train, inner = split_inner_subjects(fold, subjects, labels, 2, seed=0)
+        assert sorted([*train, *inner]) == sorted(fold.train)
+        assert not set(subjects[train]) & set(subjects[inner])
 
 
 @pytest.mark.parametrize(
@@ -90,7 +192,7 @@ def test_folds_are_selected_by_number_and_range(subjects, wanted, numbers):
 
 @pytest.mark.parametrize("wanted", [11, "11", "0-11", "0,99", "5-999999999999999"])
 def test_a_fold_out_of_range_is_an_error_that_names_the_range(subjects, wanted):
-    with pytest.raises(InputError, match=rf"fold {wanted} .* 11 subjects, so folds are 0 to 10"):
+    with pytest.raises(InputError, match=rf"fold {wanted} .* 11 to hold out, so folds are 0 to 10"):
         select_folds(leave_one_subject_out(subjects), wanted)
 
 
@@ -108,8 +210,8 @@ def test_shares_hold_every_subject_once_and_about_as_many_each(subjects, shares)
         ("0/4", "folds=0/4 is no share; there are 1/4 to 4/4"),
         ("5/4", "folds=5/4 is no share; there are 1/4 to 4/4"),
         ("0-3,5/4", "folds=5/4 is no share"),
-        ("1/0", "folds=1/0, but the corpus has 11 subjects; take 1 to 11 shares"),
-        ("1/12", "folds=1/12, but the corpus has 11 subjects; take 1 to 11 shares"),
+        ("1/0", "folds=1/0, but there are 11 folds; take 1 to 11 shares"),
+        ("1/12", "folds=1/12, but there are 11 folds; take 1 to 11 shares"),
     ],
 )
 def test_a_share_that_there_is_not_is_an_error_that_names_those_there_are(subjects, wanted, said):
@@ -149,7 +251,7 @@ def test_inner_subjects_are_training_subjects_in_one_part_only(make_index, parts
     for fold in leave_one_subject_out(subjects):
         train, inner = split_inner_subjects(fold, subjects, labels, parts, seed=0)
         assert not set(subjects[train]) & set(subjects[inner])
-        assert fold.subject not in set(subjects[train]) | set(subjects[inner])
+        assert fold.held_out not in set(subjects[train]) | set(subjects[inner])
         assert sorted([*train, *inner]) == sorted(fold.train)
         assert len(train) > len(inner) > 0 or parts == 2
 

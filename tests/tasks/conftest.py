@@ -122,7 +122,7 @@ def make_data(made: Corpus) -> Callable[..., ClipDataModule]:
 @pytest.fixture(scope="session")
 def fold_of(made: Corpus) -> Callable[[str], Fold]:
     """The fold that holds a subject out."""
-    folds = {fold.subject: fold for fold in leave_one_subject_out(made.index["subject"].tolist())}
+    folds = {fold.held_out: fold for fold in leave_one_subject_out(made.index["subject"].tolist())}
     return folds.__getitem__
 
 
@@ -133,6 +133,8 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
     def make(data=None, kind=LeaveOneSubjectOut, **changes: Any) -> LeaveOneSubjectOut:
         own: dict[str, Any] = {
             "folds": None,
+            "hold_out": "subject",
+            "train_on": None,
             "engine": "loop",
             "workers": 2,
             "chunk": None,

@@ -1,6 +1,7 @@
 """Estimators go through the folds as they are."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from merec.errors import InputError
 from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.predictions import assert_complete, read_predictions
 from merec.evaluation.runs import fold_folder
-from merec.evaluation.splits import leave_one_subject_out
+from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.flow_map import describe
 from merec.tasks import Baseline
 from merec.tasks.estimators import NestedChoice, fit_and_score
+from merec.types import Corpus
 
 KEEP = {"rgb": ["u", "v"]}
 DESCRIBE = partial(describe, cells=7)
@@ -37,8 +39,9 @@ ESTIMATORS = {
 }
 
 
-def make(data, estimator="logistic", folds=None) -> Baseline:
-    return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, 0, folds)
+def make(data, estimator="logistic", folds=None, hold_out="subject", train_on=None) -> Baseline:
+    describe = {"others": DESCRIBE}
+    return Baseline(data, estimator, ESTIMATORS, KEEP, describe, 0, folds, hold_out, train_on)
 
 
 def read(folder: Path, number: int):
@@ -79,6 +82,41 @@ def test_it_learns_and_every_sample_is_predicted_once(made, make_data, new_folde
     assert uf1(counts) > 0.8
 
 
+def of_three(made: Corpus) -> Corpus:
+    """The same samples, two subjects to a data set."""
+    corpus = made.index["subject"].str[:1].map({"0": "samm", "s": "smic"})
+    whole = corpus.mask(made.index["subject"].str.startswith("sub"), "casme2")
+    return replace(made, index=made.index.assign(corpus=whole))
+
+
+@pytest.mark.parametrize("train_on", [None, ["samm"]])
+def test_a_held_out_data_set_is_predicted_from_the_others_alone(
+    made, make_data, new_folder, train_on
+):
+    corpus, folder = of_three(made), new_folder()
+    task = make(make_data(corpus), "nested", None, "corpus", train_on)
+    task.run(folder, None)
+    tables = []
+    for fold in split(corpus, "corpus", train_on)[0]:
+        subject, label = (corpus.index[name].to_numpy() for name in ("subject", "label"))
+        scores, _ = fit_and_score(
+            ESTIMATORS["nested"],
+            partial(DESCRIBE, keep=["u", "v"]),
+            corpus.flow_maps[fold.train],
+            label[fold.train],
+            subject[fold.train].astype(str),
+            corpus.flow_maps[fold.test],
+            corpus.channels,
+            3,
+        )
+        table = read(folder, fold.number)
+        assert set(table["corpus"]) == {fold.held_out}
+        found = table.set_index("sample_id").loc[corpus.index["sample_id"].iloc[fold.test]]
+        np.testing.assert_array_equal(found.filter(regex="^p_").to_numpy(), scores)
+        tables.append(table)
+    assert_complete(pd.concat(tables), task.protocol, "test")
+
+
 def test_maps_are_read_as_they_are_whatever_scale_and_order_networks_are_given(
     make_data, new_folder
 ):
@@ -111,5 +149,5 @@ def test_an_unknown_estimator_is_refused_with_those_there_are(make_data):
 
 
 def test_a_fold_out_of_range_is_refused_with_the_range(make_data):
-    with pytest.raises(InputError, match=r"6 subjects, so folds are 0 to 5"):
+    with pytest.raises(InputError, match=r"6 to hold out, so folds are 0 to 5"):
         make(make_data(), folds=6)

@@ -57,7 +57,7 @@ def loso(corpus, make_data, make_loso) -> LeaveOneSubjectOut:
 def hold_out(loso: LeaveOneSubjectOut) -> list[Held]:
     data = loso.datamodule
     return [
-        Held(fold, data.hold_out(fold.train, fold.test, fold.subject))
+        Held(fold, data.hold_out(fold.train, fold.test, fold.held_out))
         for fold in leave_one_subject_out(data.subject)
     ]
 
@@ -102,7 +102,7 @@ def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> li
 )
 def test_chunks_have_as_many_steps_and_neighbours_train_on_as_many(loso, most, chunks):
     cut = cut_chunks(hold_out(loso), most)
-    assert ["".join(each.fold.subject for each in some) for some in cut] == chunks
+    assert ["".join(each.fold.held_out for each in some) for some in cut] == chunks
 
 
 def test_a_larger_batch_takes_more_memory(loso):

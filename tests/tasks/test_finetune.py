@@ -140,7 +140,7 @@ def test_without_a_schedule_the_rate_stays(make_data, watch):
 
 def test_the_trainer_draws_each_epoch_in_its_own_order(make_data, fold_of, watch):
     fold = fold_of("s01")
-    data = make_data().hold_out(fold.train, fold.test, fold.subject)
+    data = make_data().hold_out(fold.train, fold.test, fold.held_out)
     expected = []
     for epoch in range(4):
         loader = data.train_dataloader()

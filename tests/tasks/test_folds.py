@@ -68,8 +68,8 @@ def files_of(folder: Path) -> dict[Path, tuple[int, bytes]]:
 
 def fail_on(guess: TrainFold, *subjects: str, error: Exception | None = None) -> TrainFold:
     def train(fold: Fold, on_epoch: OnEpoch) -> Outcome:
-        if fold.subject in subjects:
-            raise error or RuntimeError(f"no face found in {fold.subject}")
+        if fold.held_out in subjects:
+            raise error or RuntimeError(f"no face found in {fold.held_out}")
         return guess(fold, on_epoch)
 
     return train
@@ -81,7 +81,7 @@ def test_what_a_fold_gave_is_written_and_joined_by_sample_id(made, folds, guess,
         said = guess(fold, None)
         table = read_predictions(fold_folder(folder, fold.number) / "predictions.csv")
         assert sorted(table["sample_id"]) == sorted(said.sample_id)
-        assert set(table["subject"]) == {fold.subject}
+        assert set(table["subject"]) == {fold.held_out}
         assert set(table["fold"]) == {fold.number}
         assert set(table["seed"]) == {7}
         by_id = table.set_index("sample_id").loc[list(said.sample_id)]
@@ -100,7 +100,7 @@ def test_epochs_checkpoint_and_notes_can_be_read_back(folds, guess, run, read_fo
             np.testing.assert_array_equal(found.epochs[name], getattr(said.epochs, name))
         assert found.checkpoint["state_dict"]["weight"].tolist() == [fold.number] * 2
         assert found.notes["chosen"] == fold.number
-        assert found.notes["subject"] == fold.subject
+        assert found.notes["held_out"] == fold.held_out
         assert found.notes["seconds"] >= 0
 
 
@@ -139,8 +139,8 @@ def test_a_failing_fold_does_not_stop_the_others_and_is_named(folds, guess, run,
     assert f"the first said: no face found in {bad[0]}" in message
     assert "the same command runs only these again" in message
     for fold in folds:
-        failed = fold.subject in bad
-        assert (f"{fold.number} {fold.subject}" in message) == failed
+        failed = fold.held_out in bad
+        assert (f"{fold.number} {fold.held_out}" in message) == failed
         assert fold_folder(tmp_path, fold.number).exists() != failed
 
 
@@ -234,7 +234,7 @@ def test_a_damaged_finished_fold_is_named_before_anything_is_trained(folds, gues
     file.write_text(file.read_text(encoding="utf-8")[:-60], encoding="utf-8")
 
     def never(fold: Fold, _: OnEpoch) -> Outcome:
-        raise AssertionError(f"{fold.subject} was trained")
+        raise AssertionError(f"{fold.held_out} was trained")
 
     with pytest.raises(InputError, match=r"000/predictions\.csv is damaged"):
         run(never)

@@ -90,7 +90,7 @@ def test_checkpoints_load_without_pickle_and_say_whom_they_never_saw(swept):
 
 def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of, read_fold):
     fold = fold_of("s02")
-    data = make_data().hold_out(fold.train, fold.test, fold.subject)
+    data = make_data().hold_out(fold.train, fold.test, fold.held_out)
     found = read_fold(swept, fold.number)
     task = Finetune(
         STSTNet(3, 3, [3, 5, 8], 0.5, 28, True),
@@ -390,6 +390,57 @@ def test_weights_that_saw_the_held_out_subject_are_refused_by_name(swept, make_l
     assert sorted(fold.name for fold in folder.glob("folds/*")) == ["000"]
 
 
+@pytest.fixture
+def apart(made, make_data):
+    """The same samples as three data sets of two subjects."""
+    names = dict(zip(SUBJECTS, ("samm", "samm", "smic", "smic", "casme2", "casme2"), strict=True))
+    index = made.index.assign(corpus=made.index["subject"].map(names))
+    return make_data(replace(made, index=index))
+
+
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
+def test_with_a_data_set_held_out_nobody_of_it_was_seen_and_each_sample_is_predicted_once(
+    apart, make_loso, new_folder, read_fold, engine
+):
+    folder = new_folder()
+    loso = make_loso(data=apart, hold_out="corpus", epochs=1, engine=engine)
+    loso.run(folder, None)
+    files = [read_fold(folder, number) for number in range(3)]
+    whom = [("sub01", "sub02"), ("006", "007"), ("s01", "s02")]
+    assert [tuple(each.checkpoint["merec"]["never_saw"]) for each in files] == whom
+    assert [tuple(sorted(set(each.predictions["subject"]))) for each in files] == whom
+    assert_complete(pd.concat([each.predictions for each in files]), loso.protocol, "test")
+
+
+def test_inner_selection_with_a_data_set_held_out_is_by_subjects_of_the_others(
+    apart, make_loso, new_folder, read_fold
+):
+    folder, few = new_folder(), {"folds": 1, "epochs": 2, "inner_parts": 2}
+    make_loso(data=apart, hold_out="corpus", selection="inner", **few).run(folder, None)
+    found = read_fold(folder, 1)
+    assert found.checkpoint["merec"]["never_saw"] == ["006", "007"]
+    assert found.notes["epochs"] in (1, 2)
+
+
+def test_only_what_is_trained_on_is_seen(apart, make_loso, new_folder, read_fold):
+    folder = new_folder()
+    loso = make_loso(data=apart, hold_out="corpus", train_on=["smic"], epochs=1)
+    loso.run(folder, None)
+    assert [read_fold(folder, n).checkpoint["merec"]["saw"] for n in range(2)] == [
+        ["s01", "s02"]
+    ] * 2
+    assert loso.protocol.samples == 20
+
+
+def test_weights_that_saw_one_subject_of_the_held_out_data_set_are_refused(
+    swept, apart, make_loso, new_folder
+):
+    # They never saw 006, but they saw 007 of the same data set.
+    loso = make_loso(data=apart, hold_out="corpus", folds=1, epochs=1, weights=weights(swept, 0))
+    with pytest.raises(InputError, match=r"was trained on subject 007, which this fold holds out"):
+        loso.run(new_folder(), None)
+
+
 def test_transductive_allows_them_and_the_checkpoint_owns_up(swept, train, read_fold):
     folder = train(folds=1, epochs=1, weights=weights(swept, 0), transductive=True)
     merec = read_fold(folder, 1).checkpoint["merec"]
@@ -458,7 +509,7 @@ def test_missing_and_damaged_weights_are_named(swept, make_loso, new_folder, tmp
             r"task\.engine=stack is unknown; there are loop, processes, stacked, auto",
         ),
         ({"selection": "best"}, r"task\.selection=best is unknown; choose last or inner"),
-        ({"folds": "0-6"}, r"6 subjects, so folds are 0 to 5"),
+        ({"folds": "0-6"}, r"6 to hold out, so folds are 0 to 5"),
         ({"workers": 0}, r"task\.workers=0; give 1 or more, or null"),
         ({"chunk": -1}, r"task\.chunk=-1; give 1 or more, or null"),
         ({"engine": "stacked", "selection": "inner"}, r"set task\.engine=auto"),

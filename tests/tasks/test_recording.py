@@ -22,7 +22,7 @@ ADAM = partial(torch.optim.Adam, lr=1e-2)
 @pytest.fixture
 def data(make_data, fold_of) -> ClipDataModule:
     fold = fold_of("s01")
-    return make_data().hold_out(fold.train, fold.test, fold.subject)
+    return make_data().hold_out(fold.train, fold.test, fold.held_out)
 
 
 @pytest.fixture

@@ -179,9 +179,9 @@ def ignore(epoch: int, epochs: int) -> None:
 
 
 def hold_out(loso: LeaveOneSubjectOut, *subjects: str) -> list[ClipDataModule]:
-    folds = {fold.subject: fold for fold in leave_one_subject_out(loso.datamodule.subject)}
+    folds = {fold.held_out: fold for fold in leave_one_subject_out(loso.datamodule.subject)}
     chosen = [folds[subject] for subject in subjects]
-    return [loso.datamodule.hold_out(fold.train, fold.test, fold.subject) for fold in chosen]
+    return [loso.datamodule.hold_out(fold.train, fold.test, fold.held_out) for fold in chosen]
 
 
 def predict(task: Finetune, trainer: pl.Trainer, view: ClipDataModule) -> torch.Tensor:
