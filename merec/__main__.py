@@ -24,8 +24,10 @@ usage: merec VERB …
   report    pool run folders into tables, figures and one HTML page
               merec report runs/megc2019_flow [out=runs/report] [published=false]
               sheets=FOLDER: where merec inspect wrote, runs/inspect by default; samples lead there
-  compare   test two runs against each other, subject by subject
-              merec compare RUN_A RUN_B
+  compare   test runs against each other, subject by subject; of several, every pair
+              merec compare RUN_A RUN_B [RUN_C …] [reference=A] [out=FOLDER]
+              reference=A: the others against that side only; out=FOLDER gets tables, a picture
+              of what is not told apart, and every number
   synthesize  render faces in the layout of CAS(ME)^3, with depth and the truth about both
               merec synthesize [root=FOLDER] [subjects=12] [samples=8] [unlabelled=N] [macro=N]
               annotation=FILE renders the twin of a real table; frames=key|all; width=1280
@@ -76,15 +78,18 @@ def report(arguments: list[str]) -> None:
 
 
 def compare(arguments: list[str]) -> None:
-    """Test B against A: `merec compare RUN_A RUN_B`."""
-    paths, _ = split_paths(arguments, {}, "compare")
-    if len(paths) != 2:
+    """Test sides against each other: `merec compare RUN_A RUN_B… [reference=A] [out=FOLDER]`."""
+    paths, options = split_paths(arguments, {"reference": "", "out": ""}, "compare")
+    if len(paths) < 2:
         raise InputError(
-            f"merec compare needs two runs, not {len(paths)}: merec compare RUN_A RUN_B"
+            f"merec compare needs two runs or more, not {len(paths)}: merec compare RUN_A RUN_B"
         )
+    out = Path(options["out"]) if options["out"] else None
+    if out:
+        _make_folder(out)
     from merec.reporting.compare import compare_runs
 
-    compare_runs(paths[0], paths[1])
+    compare_runs(paths, reference=options["reference"] or None, out=out)
 
 
 def synthesize(arguments: list[str]) -> None:

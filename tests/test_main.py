@@ -239,8 +239,9 @@ def test_a_corpus_of_other_counts_is_named(merec, small_root):
 def test_report_and_compare_refuse_what_is_no_run(merec, tmp_path):
     assert "no folder" in one_line_error(merec("report", str(tmp_path / "absent")))
     assert "needs run folders" in one_line_error(merec("report"))
-    assert "needs two runs, not 1" in one_line_error(merec("compare", "x"))
+    assert "needs two runs or more, not 1" in one_line_error(merec("compare", "x"))
     assert "does not know ouf=x" in one_line_error(merec("report", "ouf=x"))
+    assert "it takes reference=, out=" in one_line_error(merec("compare", "a", "b", "refrence=A"))
 
 
 def test_the_console_script_and_the_module_are_the_same(tmp_path: Path):

@@ -1,12 +1,20 @@
-"""Two configurations on the same subjects: by how much they differ, and how sure one may be of it."""
+"""Configurations on the same subjects: by how much they differ, and how sure one may be of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from merec.evaluation.metrics import uar, uf1
+from merec.evaluation.metrics import f1_per_class, uar, uf1
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import compare_paired, pooled
+from merec.evaluation.statistics import (
+    align_seeds,
+    compare_paired,
+    correct_holm,
+    paired_intervals,
+    pooled,
+)
 from merec.types import InputError
 
 _METRICS = {"uf1": uf1, "uar": uar}
@@ -25,23 +33,9 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     """
     rows = []
     for subset, predictions in a.subsets.items():
-        subjects_a, counts_a = a.confusions(subset)
-        subjects_b, counts_b = b.confusions(subset)
-        if subjects_a != subjects_b:
-            unlike = sorted(set(subjects_a) ^ set(subjects_b))
-            raise InputError(
-                f"{a.name} and {b.name} were not tested on the same subjects: "
-                f"{_list(unlike[:8])} in one only; run both on one corpus"
-            )
+        counts_a, counts_b = _pair_counts(a, b, subset)
         for name, metric in _METRICS.items():
-            try:
-                found = compare_paired(metric, counts_a, counts_b)
-            except ValueError as error:
-                raise InputError(
-                    f"seeds {_list(a.seeds)} of {a.name} cannot be paired with seeds "
-                    f"{_list(b.seeds)} of {b.name}; run both with equally many seeds, or one "
-                    "of them with a single one"
-                ) from error
+            found = compare_paired(metric, counts_a, counts_b)
             rows.append(
                 {
                     "subset": subset,
@@ -53,10 +47,96 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
                     "high": found.high,
                     "p": found.p,
                     "samples": predictions["sample_id"].nunique(),
-                    "subjects": len(subjects_a),
+                    "subjects": predictions["subject"].nunique(),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
+    """Test every pair of sides, or every side against one of them.
+
+    Args:
+        sides: Two or more results of one protocol, of unlike names.
+        reference: Which side the others are set against; `None` for all pairs.
+
+    Returns:
+        What `compare_results` says of each pair, in the order of the sides: `result_a`, `result_b`, its
+        columns, and `p_holm`: p corrected over the pairs, for each subset and metric by itself.
+    """
+    tables = [
+        compare_results(a, b).assign(result_a=a.name, result_b=b.name)
+        for a, b in pair_sides(sides, reference)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    families = table.groupby(["subset", "metric"])["p"]
+    table["p_holm"] = families.transform(lambda p: correct_holm(p.to_numpy()))
+    return table[["result_a", "result_b", *table.columns.drop(["result_a", "result_b"])]]
+
+
+def compare_classes(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
+    """Differences in the F1 of each class, of the same pairs as `compare_sides`, Full and by data set.
+
+    Returns:
+        One row per pair, subset and class: `result_a`, `result_b`, `subset`, `class`, the F1 `a` and `b`,
+        `difference` with `low` and `high` (95 % paired subject bootstrap), and the class' `samples`.
+    """
+    rows = []
+    for a, b in pair_sides(sides, reference):
+        for subset in a.subsets:
+            found = paired_intervals(f1_per_class, *_pair_counts(a, b, subset))
+            scores_a, scores_b = a.score_classes(subset), b.score_classes(subset)
+            for name, (difference, low, high) in zip(a.protocol.classes, found.T, strict=True):
+                rows.append(
+                    {
+                        "result_a": a.name,
+                        "result_b": b.name,
+                        "subset": subset,
+                        "class": name,
+                        "a": scores_a[name]["f1"],
+                        "b": scores_b[name]["f1"],
+                        "difference": difference,
+                        "low": low,
+                        "high": high,
+                        "samples": scores_a[name]["samples"],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def pair_sides(
+    sides: Sequence[Result], reference: int | None = None
+) -> Iterator[tuple[Result, Result]]:
+    """All pairs in order, or the reference with every other side."""
+    if reference is None:
+        yield from combinations(sides, 2)
+    else:
+        yield from ((sides[reference], side) for n, side in enumerate(sides) if n != reference)
+
+
+def _pair_counts(a: Result, b: Result, subset: str) -> tuple[np.ndarray, np.ndarray]:
+    """The confusion matrices of both by seed and subject.
+
+    Raises:
+        InputError: If the subjects differ, or the seeds cannot be paired.
+    """
+    subjects_a, counts_a = a.confusions(subset)
+    subjects_b, counts_b = b.confusions(subset)
+    if subjects_a != subjects_b:
+        unlike = sorted(set(subjects_a) ^ set(subjects_b))
+        raise InputError(
+            f"{a.name} and {b.name} were not tested on the same subjects: "
+            f"{_list(unlike[:8])} in one only; run both on one corpus"
+        )
+    try:
+        align_seeds(counts_a, counts_b)
+    except InputError as error:
+        raise InputError(
+            f"seeds {_list(a.seeds)} of {a.name} cannot be paired with seeds "
+            f"{_list(b.seeds)} of {b.name}; run both with equally many seeds, or one "
+            "of them with a single one"
+        ) from error
+    return counts_a, counts_b
 
 
 def _list(items: Sequence[object]) -> str:

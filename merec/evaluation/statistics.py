@@ -37,7 +37,7 @@ def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "
 
 def _score_draws(
     metric: Metric, counts: np.ndarray, times: np.ndarray
-) -> Float[np.ndarray, " draws"]:
+) -> Float[np.ndarray, "draws *scores"]:
     """The seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
     classes = counts.shape[-1]
     scores = [
@@ -126,6 +126,40 @@ def compare_paired(
     # A hair of tolerance: sums of ratios in another order must still count as equal.
     extreme = int(np.sum(np.abs(from_b - from_a) >= abs(observed) - 1e-12))
     return Difference(observed, low, high, (1 + extreme) / (1 + draws))
+
+
+def paired_intervals(
+    metrics: Metric, a: BySubjectA, b: BySubjectB, draws: int = DRAWS, seed: int = 0
+) -> Float[np.ndarray, "3 scores"]:
+    """Differences B - A of several scores at once, of each class say, with their 95 % intervals.
+
+    Args:
+        metrics: Several scores of each matrix, along a last axis.
+        a: One side.
+        b: The other; the same subjects are drawn for both, and for all scores.
+        draws: How many sets of subjects to draw.
+        seed: Of the draws.
+
+    Returns:
+        Value, lower and upper end.
+    """
+    a, b = align_seeds(a, b)
+    value = metrics(b.sum(1)).mean(0) - metrics(a.sum(1)).mean(0)
+    times = draw_subjects(a.shape[1], draws, seed)
+    drawn = _score_draws(metrics, b, times) - _score_draws(metrics, a, times)
+    return np.stack([value, *np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)])
+
+
+def correct_holm(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
+    """Raise the p of a family of tests so that at most alpha of such families hold a false alarm.
+
+    The k-th smallest of m is multiplied by m - k + 1 and is no less than those before it (Holm 1979).
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
 
 
 def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.ndarray:

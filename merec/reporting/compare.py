@@ -1,18 +1,23 @@
-"""Test one configuration against another, subject by subject."""
+"""Test configurations against each other, subject by subject."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_uppercase
 
 import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from merec.evaluation.comparison import compare_results
+from merec.evaluation.comparison import compare_classes, compare_sides
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.formats import print_table
+from merec.files import atomic, write_text
+from merec.reporting.drawing import to_svg
+from merec.reporting.formats import escape_markdown, print_table, write_markdown
+from merec.reporting.groups import describe_groups, draw_groups, explain_groups
 from merec.reporting.notation import (
     describe_remarks,
     describe_results,
@@ -22,37 +27,75 @@ from merec.reporting.notation import (
     format_p,
     name_subset,
 )
+from merec.reporting.pairs import Comparison, lay_out_many, quote_pairs
 from merec.reporting.tables import Table
 from merec.types import InputError
 
 
-def compare_runs(a: Path, b: Path, console: Console | None = None) -> pd.DataFrame:
-    """Pool two sides, test B against A, and print a table and a sentence to quote.
+def compare_runs(
+    paths: list[Path],
+    console: Console | None = None,
+    reference: str | None = None,
+    out: Path | None = None,
+) -> pd.DataFrame:
+    """Pool each side, test every pair, and print tables and a sentence to quote.
 
     Args:
-        a: A run folder, or a folder of runs that differ in seed and folds only.
-        b: The same of the other side.
+        paths: For each side a run folder, or a folder of runs that differ in seed and folds only.
         console: Where to print; the terminal by default.
+        reference: The letter of the side that the others are set against; `None` for all pairs.
+        out: Where to write `pairs.csv`, `classes.csv`, `comparison.md` and `groups.svg`; `None` for nowhere.
 
     Returns:
-        See `compare_results`.
+        See `compare_sides`.
 
     Raises:
-        InputError: If a side is not exactly one configuration or is incomplete, or if the two
+        InputError: If a side is not exactly one configuration or is incomplete, or if two of them
             follow different protocols or have seeds that cannot be paired.
     """
-    one, other = _read_side(a), _read_side(b)
-    assert_same_protocol(one.protocol, other.protocol, str(a), str(b))
-    table = compare_results(one, other)
-    if one.name == other.name:
-        one, other = (
-            replace(one, name=f"{one.name} ({a})"),
-            replace(other, name=f"{one.name} ({b})"),
-        )
+    chosen = _read_letter(reference, len(paths))
+    sides = [_read_side(path) for path in paths]
+    for side, path in zip(sides[1:], paths[1:], strict=True):
+        assert_same_protocol(sides[0].protocol, side.protocol, str(paths[0]), str(path))
+    many = len(sides) > 2 or chosen is not None
+    for path in paths if many else ():
+        if paths.count(path) > 1:
+            raise InputError(f"{path} is given twice; each side is another configuration")
+    sides = _name_apart(sides, paths)
+    who = None if chosen is None else sides[chosen].name
+    comparison = Comparison(
+        sides, who, compare_sides(sides, chosen), compare_classes(sides, chosen)
+    )
+    brief = lay_out_many(comparison) if many else [lay_out_comparison(comparison.pairs, *sides)]
+    quote = quote_pairs(comparison) if many else quote_comparison(comparison.pairs, *sides)
+    if out:
+        _write(comparison, quote, out)
     console = console or Console()
-    print_table(console, lay_out_comparison(table, one, other))
-    console.print(Text(quote_comparison(table, one, other)))
-    return table
+    for table in brief:
+        print_table(console, table)
+    console.print(Text(quote))
+    if out:
+        console.print(out / "comparison.md", soft_wrap=True)
+    return comparison.pairs
+
+
+def _write(comparison: Comparison, quote: str, out: Path) -> None:
+    """Raw numbers, the picture, and a page of Markdown with tables, picture and sentence."""
+    about = comparison.sides[0].identity
+    for name, frame in (("pairs", comparison.pairs), ("classes", comparison.classes)):
+        with atomic(out / f"{name}.csv") as part:
+            frame.assign(protocol=about["protocol"], protocol_hash=about["protocol_hash"]).to_csv(
+                part, index=False
+            )
+    write_text(out / "groups.svg", to_svg(draw_groups(comparison)) + "\n")
+    alt = escape_markdown(describe_groups(comparison))
+    page = [
+        *map(write_markdown, lay_out_many(comparison)),
+        f"## What is told apart\n\n![{alt}](groups.svg)\n",
+        f"{escape_markdown(explain_groups(comparison))}\n",
+        f"## To quote\n\n{escape_markdown(quote)}\n",
+    ]
+    write_text(out / "comparison.md", "\n".join(page))
 
 
 def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result) -> Table:
@@ -96,6 +139,30 @@ def quote_comparison(table: pd.DataFrame, a: Result, b: Result) -> str:
         f"{a.name} (seeds {format_list(a.seeds)}) has {scores}; 95 % paired subject-bootstrap "
         f"intervals, paired subject-permutation tests, {DRAWS:,} draws each{warning}."
     )
+
+
+def _read_letter(reference: str | None, sides: int) -> int | None:
+    """Which side a letter names."""
+    if sides > len(ascii_uppercase):
+        raise InputError(f"{sides} sides are more than there are letters; compare up to 26 at once")
+    if reference is None:
+        return None
+    letters = ascii_uppercase[:sides]
+    if len(reference) != 1 or reference.upper() not in letters:
+        raise InputError(
+            f"reference={reference} is no side; name one by its letter in the order given, A to "
+            f"{letters[-1]}"
+        )
+    return letters.index(reference.upper())
+
+
+def _name_apart(sides: Sequence[Result], paths: Sequence[Path]) -> list[Result]:
+    """The sides, namesakes with their folders."""
+    names = [side.name for side in sides]
+    return [
+        replace(side, name=f"{side.name} ({path})") if names.count(side.name) > 1 else side
+        for side, path in zip(sides, paths, strict=True)
+    ]
 
 
 def _read_side(path: Path) -> Result:

@@ -8,15 +8,18 @@ import pytest
 import sklearn
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, recall_score
+from statsmodels.stats.multitest import multipletests
 
 from merec.errors import InputError
-from merec.evaluation.metrics import METRICS, confusion_by_subject, uar, uf1
+from merec.evaluation.metrics import METRICS, accuracy, confusion_by_subject, f1_per_class, uar, uf1
 from merec.evaluation.statistics import (
     align_seeds,
     bootstrap,
     bootstrap_mean,
     compare_paired,
+    correct_holm,
     draw_subjects,
+    paired_intervals,
     percentile_interval,
     pooled,
 )
@@ -302,3 +305,65 @@ def test_a_mean_of_drawn_subjects_is_the_mean_of_their_samples() -> None:
         for times in draw_subjects(4, 50, 3)
     ]
     np.testing.assert_allclose(bootstrap_mean(value, subject, draws=50, seed=3), expected)
+
+
+def test_holm_equals_statsmodels():
+    rng = np.random.default_rng(0)
+    families = [rng.random(n) ** 3 for n in (1, 2, 6, 45)] + [np.array([0.02, 0.01, 0.02, 0.9])]
+    for p in families:
+        np.testing.assert_allclose(correct_holm(p), multipletests(p, method="holm")[1])
+
+
+@pytest.mark.parametrize("metric", [uf1, uar])
+def test_p_approaches_scipys_exact_test_of_paired_subjects(metric):
+    # scipy permutes numbers of subjects; those below 9 are of A, the others of B.
+    both = np.concatenate(simulate(np.random.default_rng(12), 9, [0.3, 0.55], spread=0.2))
+
+    def differ(a, b):
+        return float(metric(both[b.astype(int)].sum(0)) - metric(both[a.astype(int)].sum(0)))
+
+    exact = stats.permutation_test(
+        (np.arange(9), np.arange(9, 18)),
+        differ,
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=False,
+    )
+    found = compare_paired(metric, both[None, :9], both[None, 9:], draws=20_000)
+    assert found.value == pytest.approx(exact.statistic)
+    assert 0.01 < exact.pvalue < 0.8
+    error = np.sqrt(exact.pvalue * (1 - exact.pvalue) / 20_000)
+    assert found.p == pytest.approx(exact.pvalue, abs=5 * error)
+
+
+def test_the_paired_interval_approaches_scipys_of_paired_subjects():
+    a, b = simulate(np.random.default_rng(13), 40, [0.3, 0.5], spread=0.2)
+    hits_a, hits_b = (np.trace(side, axis1=1, axis2=2) for side in (a, b))
+
+    def differ(before, after, samples, axis):
+        return (after.sum(axis) - before.sum(axis)) / samples.sum(axis)
+
+    reference = stats.bootstrap(
+        (hits_a, hits_b, a.sum((1, 2))),
+        differ,
+        paired=True,
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(0),
+    )
+    found = compare_paired(accuracy, a[None], b[None], draws=20_000)
+    tolerance = 0.03 * (found.high - found.low)
+    assert (found.low, found.high) == pytest.approx(
+        tuple(reference.confidence_interval), abs=tolerance
+    )
+
+
+def test_intervals_of_several_scores_are_those_of_each(two_runs):
+    counts = [confusion_by_subject(rows, 3)[1] for rows in two_runs]
+    value, low, high = paired_intervals(f1_per_class, *counts, draws=300, seed=2)
+    for name in range(3):
+        alone = compare_paired(
+            lambda c, name=name: f1_per_class(c)[..., name], *counts, draws=300, seed=2
+        )
+        found = (value[name], low[name], high[name])
+        assert found == pytest.approx((alone.value, alone.low, alone.high))

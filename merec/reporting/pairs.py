@@ -1,0 +1,193 @@
+"""Many sides, pair by pair, for people: tables, and a sentence to quote."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+import pandas as pd
+
+from merec.evaluation.results import Result
+from merec.evaluation.statistics import DRAWS
+from merec.reporting.notation import (
+    describe_remarks,
+    describe_results,
+    format_change,
+    format_interval,
+    format_list,
+    format_number,
+    format_p,
+    name_subset,
+)
+from merec.reporting.tables import Table
+
+ALPHA = 0.05  # told apart: a corrected p no greater
+_WIDE = 4  # columns of differences that fit a terminal
+_INTERVAL = f"[95 % interval of {DRAWS:,} paired draws of whole subjects]"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sides and what was found of their pairs.
+
+    Attributes:
+        sides: Two or more results of unlike names.
+        reference: The name of the side that the others are set against; `None` for all pairs.
+        pairs: See `compare_sides`.
+        classes: See `compare_classes`.
+    """
+
+    sides: list[Result]
+    reference: str | None
+    pairs: pd.DataFrame
+    classes: pd.DataFrame
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """A letter for each side, by its name."""
+        names = [side.name for side in self.sides]
+        return dict(zip(names, ascii_uppercase, strict=False))
+
+    @property
+    def full(self) -> pd.DataFrame:
+        """The pairs on all samples by UF1, which decide what is told apart."""
+        return self.pairs[(self.pairs["subset"] == "Full") & (self.pairs["metric"] == "uf1")]
+
+
+def lay_out_many(comparison: Comparison) -> list[Table]:
+    """All tables: sides, pairs, data sets, classes."""
+    return [
+        lay_out_sides(comparison),
+        lay_out_pairs(comparison),
+        *lay_out_subsets(comparison),
+        *lay_out_class_pairs(comparison),
+    ]
+
+
+def lay_out_sides(comparison: Comparison) -> Table:
+    """Every side with its letter and its scores."""
+    sides, letters = comparison.sides, comparison.letters
+    rows = []
+    for side in sides:
+        scores = side.score()
+        cells = {"Side": letters[side.name], "Method": side.name, "Seeds": format_list(side.seeds)}
+        for metric in ("uf1", "uar"):
+            score = scores[metric]
+            cells[metric.upper()] = format_interval(score.value, score.low, score.high)
+        rows.append(cells)
+    caption = (
+        f"{describe_results(sides)} Mean over seeds of all folds pooled [95 % interval of {DRAWS:,} draws of "
+        "whole subjects]."
+    )
+    return Table("Sides", caption, pd.DataFrame(rows))
+
+
+def lay_out_pairs(comparison: Comparison) -> Table:
+    """Differences of every pair on all samples, with p as it is and corrected."""
+    sides, letters, pairs = comparison.sides, comparison.letters, comparison.pairs
+    full = pairs[pairs["subset"] == "Full"]
+    rows = []
+    for (a, b), own in full.groupby(["result_a", "result_b"], sort=False):
+        cells = {"Pair": f"{letters[b]} − {letters[a]}"}
+        for _, row in own.iterrows():
+            metric = row["metric"].upper()
+            cells[f"{metric} difference"] = format_change(row)
+            cells[f"p {metric}"] = format_p(row["p"], DRAWS).removeprefix("= ")
+            cells[f"Holm {metric}"] = format_holm(row).removeprefix("= ")
+        rows.append(cells)
+    caption = (
+        f"{describe_results(sides)} {_INTERVAL}; p: paired permutation of subjects, {DRAWS:,} draws, "
+        f"two-sided; Holm: the same, corrected over {len(rows)} pairs, of each metric by itself."
+    )
+    return Table("Pairs", caption, pd.DataFrame(rows))
+
+
+def lay_out_subsets(comparison: Comparison) -> Iterator[Table]:
+    """Differences in UF1 by data set; nothing where there is but one."""
+    pairs = comparison.pairs
+    rows = pairs[(pairs["subset"] != "Full") & (pairs["metric"] == "uf1")]
+    columns = {
+        str(subset): f"{name_subset(str(subset))} (n = {own['samples'].iloc[0]})"
+        for subset, own in rows.groupby("subset", sort=False)
+    }
+    caption = (
+        f"{describe_results(comparison.sides)} UF1 of subsets of the same predictions {_INTERVAL}."
+    )
+    yield from _spread(rows, "subset", columns, comparison.letters, "Pairs by data set", caption)
+
+
+def lay_out_class_pairs(comparison: Comparison) -> Iterator[Table]:
+    """Differences in the F1 of each class, on all samples."""
+    rows = comparison.classes[comparison.classes["subset"] == "Full"]
+    columns = {
+        str(name): f"{name} (n = {own['samples'].iloc[0]})"
+        for name, own in rows.groupby("class", sort=False)
+    }
+    caption = f"{describe_results(comparison.sides)} F1 of each class {_INTERVAL}."
+    yield from _spread(rows, "class", columns, comparison.letters, "Pairs by class", caption)
+
+
+def _spread(
+    rows: pd.DataFrame,
+    by: str,
+    columns: Mapping[str, str],
+    letters: Mapping[str, str],
+    title: str,
+    caption: str,
+) -> Iterator[Table]:
+    """A row for each pair, a column for each of what `by` holds; a few columns at a time."""
+    names = list(columns)
+    for first in range(0, len(names), _WIDE):
+        shown = names[first : first + _WIDE]
+        table = []
+        for (a, b), own in rows.groupby(["result_a", "result_b"], sort=False):
+            changes = {str(row[by]): format_change(row) for _, row in own.iterrows()}
+            cells = {columns[name]: changes[name] for name in shown}
+            table.append({"Pair": f"{letters[str(b)]} − {letters[str(a)]}"} | cells)
+        part = f", {shown[0]} to {shown[-1]}" if len(names) > _WIDE else ""
+        yield Table(f"{title}{part}", caption, pd.DataFrame(table))
+
+
+def format_holm(row: pd.Series) -> str:
+    """Write a corrected p: a bound where p itself is one."""
+    smallest = row["p"] <= 1 / (1 + DRAWS)
+    return f"{'≤' if smallest else '='} {format_number(row['p_holm'])}"
+
+
+def quote_pairs(comparison: Comparison) -> str:
+    """One sentence: the best side, or the reference, and how each other compares with it by UF1."""
+    sides, reference = comparison.sides, comparison.reference
+    protocol, full = sides[0].protocol, comparison.full
+    uf1 = {side.name: side.score()["uf1"].value for side in sides}
+    first = reference or max(uf1, key=lambda name: uf1[name])
+    seeds = {side.name: format_list(side.seeds) for side in sides}
+    apart: list[str] = []
+    alike: list[str] = []
+    for _, row in full.iterrows():
+        if first not in (row["result_a"], row["result_b"]):
+            continue
+        other = row["result_b"] if row["result_a"] == first else row["result_a"]
+        # A reference is taken from the others, and the others are taken from the best.
+        change = row if (row["result_b"] == first) != bool(reference) else _turn_round(row)
+        words = f"{format_change(change)}, p {format_holm(row)}"
+        told = apart if row["p_holm"] <= ALPHA else alike
+        told.append(f"{other} (seeds {seeds[other]}; UF1 {format_number(uf1[other])}, {words})")
+    parts = [f"told apart from it: {'; '.join(apart)}"] if apart else []
+    parts += [f"not told apart from it: {'; '.join(alike)}"] if alike else []
+    guilty = [side.name for side in sides if side.transductive]
+    notes = [f"transductive pretraining: {' and '.join(guilty)}"] if guilty else []
+    notes += [remarks] if (remarks := describe_remarks(sides)) else []
+    return (
+        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, all folds "
+        f"pooled), of {len(sides)} configurations {first} (seeds {seeds[first]}) "
+        f"{'is the reference' if reference else 'has the highest UF1'}, {format_number(uf1[first])}; "
+        f"{'; '.join(parts)}; {'the other less it' if reference else 'it less the other'} with 95 % "
+        f"paired subject-bootstrap intervals, paired subject-permutation tests, {DRAWS:,} draws each, "
+        f"Holm-corrected over {len(full)} pairs, alpha {format_number(ALPHA, 2)}"
+        f"{''.join(f'; {note}' for note in notes)}."
+    )
+
+
+def _turn_round(row: pd.Series) -> pd.Series:
+    """The difference A - B instead of B - A."""
+    turned = {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+    return pd.Series({**row, **turned})
