@@ -1,0 +1,43 @@
+"""What networks share that read flow maps of one size and end in a linear layer."""
+
+from abc import abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from merec.types import InputError
+
+
+class FlowMapNetwork(nn.Module):
+    """Describes a flow map by features, of which a linear layer, `classify`, makes logits.
+
+    Args:
+        size: Height and width of the maps, px.
+    """
+
+    fresh = ("classify",)
+    reads = "flow_map"
+    classify: nn.Linear
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+
+    @abstractmethod
+    def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
+        """What the last layer reads."""
+
+    def forward(
+        self, inputs: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of each class.
+
+        Raises:
+            InputError: If the maps are of another size.
+        """
+        height, width = inputs.shape[2:]
+        if (height, width) != (self.size, self.size):
+            raise InputError(
+                f"flow maps of {height}×{width} px; set backbone.size to what they have"
+            )
+        return self.classify(self.describe(inputs))

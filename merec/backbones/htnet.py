@@ -1,0 +1,133 @@
+"""HTNet (Wang et al., Neurocomputing 602, 2024, "HTNet for micro-expression recognition")."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from merec.backbones.attention import TransformerBlock
+from merec.backbones.flow_maps import FlowMapNetwork
+from merec.types import InputError
+
+
+class HTNet(FlowMapNetwork):
+    """Patches attend to each other inside square areas, which are joined four by four, level by level.
+
+    As published (28 px, patches of 7, width 256, 3 heads, depths 2, 2, 10) it has 139,582,982 parameters over
+    three channels at three classes, and **each area holds one token at every level**: 4×4 patches in 4×4
+    areas, then 2×2 in 2×2, then one. Nothing attends to anything, so queries and keys get no gradient, and
+    the network is a stack of layers on each patch, joined by convolutions. Its positions are one number per
+    token, added to all features, which every norm takes away again: the last level's gets no gradient either.
+
+    The light variant, two levels with a vector for each position, has areas of 2×2 patches: all of it learns.
+
+    The authors cut four areas out of the flow at eyes and lips, 14 px each, and put them together to 28 px;
+    here they are the quarters of the face's map.
+
+    Args:
+        in_channels: Channels of the flow map.
+        num_classes: Number of classes.
+        size: Height and width of the flow map, px.
+        patch: Height and width of a patch, px.
+        width: Features of a patch; twice as many at each further level.
+        heads: Of the attention; likewise.
+        depths: Blocks of each level.
+        vector_positions: Whether a position is told by a vector, not by one number.
+
+    Raises:
+        InputError: If the maps cannot be cut into such patches and areas.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        size: int,
+        patch: int,
+        width: int,
+        heads: int,
+        depths: Sequence[int],
+        vector_positions: bool,
+    ):
+        super().__init__(size)
+        areas = 2 ** (len(depths) - 1)
+        if size % (patch * areas):
+            raise InputError(
+                f"flow maps of {size} px cannot be cut into {areas}×{areas} areas of whole patches of "
+                f"{patch} px; set backbone.patch, or fewer backbone.depths"
+            )
+        side = size // patch // areas
+        self.embed = nn.Conv2d(in_channels, width, patch, stride=patch)
+        levels: list[nn.Module] = []
+        for number, depth in enumerate(depths):
+            if number:
+                levels.append(Join(width, 2 * width))
+                width, heads = 2 * width, 2 * heads
+            levels.append(
+                Level(side, areas >> number, width, heads, depth, width if vector_positions else 1)
+            )
+        self.levels = nn.Sequential(*levels)
+        self.norm = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, num_classes)
+
+    def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
+        """The mean of all patches that are left."""
+        patches = self.embed(maps).permute(0, 2, 3, 1)
+        return self.norm(self.levels(patches)).mean((1, 2))
+
+
+class Level(nn.Module):
+    """Transformer blocks inside each area.
+
+    Args:
+        side: Patches along an area.
+        areas: Along the map.
+        width: Features of a patch.
+        heads: Of the attention.
+        depth: Blocks.
+        position: Numbers that tell a position: the width, or 1.
+    """
+
+    def __init__(self, side: int, areas: int, width: int, heads: int, depth: int, position: int):
+        super().__init__()
+        self.side, self.areas = side, areas
+        self.position = nn.Parameter(torch.randn(side**2, position))
+        self.blocks = nn.Sequential(
+            *(TransformerBlock(width, heads, 4 * width, 0.0) for _ in range(depth))
+        )
+
+    def forward(
+        self, patches: Float[Tensor, "batch height width features"]
+    ) -> Float[Tensor, "batch height width features"]:
+        """The patches, each changed by its area."""
+        side, areas = self.side, self.areas
+        batch, *_, features = patches.shape
+        grid = patches.reshape(batch, areas, side, areas, side, features).transpose(2, 3)
+        tokens = grid.reshape(batch * areas**2, side**2, features)
+        grid = self.blocks(tokens + self.position).reshape(
+            batch, areas, areas, side, side, features
+        )
+        return grid.transpose(2, 3).reshape(patches.shape)
+
+
+class Join(nn.Module):
+    """A 3×3 convolution, a norm and the largest of 3×3 at every second patch (NesT; Zhang et al., AAAI 2022).
+
+    Args:
+        before: Features that come in.
+        after: Features that go out.
+    """
+
+    def __init__(self, before: int, after: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, 3, padding=1)
+        self.norm = nn.LayerNorm(after)
+        self.largest = nn.MaxPool2d(3, stride=2, padding=1)
+
+    def forward(
+        self, patches: Float[Tensor, "batch height width features"]
+    ) -> Float[Tensor, "batch high wide more"]:
+        """Half as many along each axis."""
+        seen = self.convolution(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.largest(self.norm(seen).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

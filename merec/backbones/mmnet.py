@@ -1,0 +1,156 @@
+"""MMNet (Li et al., IJCAI 2022, "MMNet: Muscle motion-guided network…"), scaled to flow maps."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from merec.backbones.attention import TransformerBlock
+from merec.backbones.flow_maps import FlowMapNetwork
+
+
+class MMNet(FlowMapNetwork):
+    """Where motion is (a branch whose attention goes on from block to block) and where on the face that is.
+
+    What is as published: the main branch, four residual blocks of continuous attention, each of which hands
+    its map on to the next; the branch for position calibration, three transformer blocks whose tokens are
+    added to the main branch's last map; one linear layer on all of that.
+
+    **What is not**: the paper reads two images of 224 px, the main branch their difference (apex less onset)
+    and the other one the onset's face. We have flow maps of 28 px and no face. So the main branch reads the
+    flow, through filters an eighth as many, and its last block does not halve the map, which leaves 4×4 cells
+    (14×14 there); and the other branch sees, instead of the face, the mean flow of each cell, with a learnt
+    position: it knows where on the aligned face a cell is, but not how this face is built.
+
+    145,355 parameters over three channels at three classes.
+
+    Args:
+        in_channels: Channels of the flow map.
+        num_classes: Number of classes.
+        stem: Filters of the first layer (180 in the paper).
+        widths: Filters of the blocks (128, 128, 256, 512 there); the last is the width of a token.
+        strides: 2 for each block that halves the map (1, 2, 2, 2 there).
+        depth: Transformer blocks.
+        heads: Of their attention.
+        drop_path: Share of samples in which the last of them adds nothing while training, rising from 0.
+        size: Height and width of the flow map, px.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        stem: int,
+        widths: Sequence[int],
+        strides: Sequence[int],
+        depth: int,
+        heads: int,
+        drop_path: float,
+        size: int,
+    ):
+        super().__init__(size)
+        first, width = widths[0], widths[-1]
+        self.see = nn.Sequential(
+            *(nn.Conv2d(in_channels, stem, 3, 2, padding=1, bias=False), nn.BatchNorm2d(stem)),
+            *(nn.ReLU(), nn.Conv2d(stem, first, 3, padding=1, bias=False), nn.BatchNorm2d(first)),
+            nn.ReLU(),
+        )
+        self.blocks = nn.ModuleList(
+            ContinuousAttention(before, after, stride)
+            for before, after, stride in zip([first, *widths[:-1]], widths, strides, strict=True)
+        )
+        side = size
+        for stride in (2, *strides):
+            side = -(-side // stride)
+        self.calibrate = Calibration(in_channels, size, side, width, depth, heads, drop_path)
+        self.classify = nn.Linear(width * side**2, num_classes)
+        for module in [*self.see, *self.blocks.modules()]:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
+        """The last map, each cell with its position."""
+        seen, attention = self.see(maps), None
+        for block in self.blocks:
+            seen, attention = block(seen, attention)
+        return (seen + self.calibrate(maps)).flatten(1)
+
+
+class ContinuousAttention(nn.Module):
+    """A residual block whose attention is multiplied by that of the block before.
+
+    Args:
+        before: Filters that come in.
+        after: Filters that go out.
+        stride: 2 halves the map.
+    """
+
+    def __init__(self, before: int, after: int, stride: int):
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
+            *(nn.BatchNorm2d(after), nn.ReLU()),
+            *(nn.Conv2d(after, after, 1, bias=False), nn.BatchNorm2d(after)),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or before != after:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+            )
+        self.look = nn.Sequential(nn.Conv2d(2, 1, 1, bias=False), nn.BatchNorm2d(1), nn.Sigmoid())
+        self.largest = nn.MaxPool2d(3, stride=stride, padding=1)
+
+    def forward(
+        self, maps: Tensor, attention: Tensor | None
+    ) -> tuple[Float[Tensor, "batch after high wide"], Float[Tensor, "batch 1 high wide"]]:
+        """What is seen, and how much each place matters, 0 to 1."""
+        seen = torch.relu(self.residual(maps) + self.shortcut(maps))
+        summary = torch.cat([seen.mean(1, keepdim=True), seen.amax(1, keepdim=True)], dim=1)
+        matters = self.look(summary)
+        if attention is not None:
+            matters = matters * self.largest(attention)
+        return seen * matters, matters
+
+
+class Calibration(nn.Module):
+    """The mean flow of each cell and its place, through transformer blocks.
+
+    Args:
+        in_channels: Channels of the flow map.
+        size: Height and width of the flow map, px.
+        side: Cells along it.
+        width: Features of a cell.
+        depth: Blocks.
+        heads: Of their attention.
+        drop_path: Of the last block.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        size: int,
+        side: int,
+        width: int,
+        depth: int,
+        heads: int,
+        drop_path: float,
+    ):
+        super().__init__()
+        self.side = side
+        self.average = nn.AvgPool2d(-(-size // side), ceil_mode=True, count_include_pad=False)
+        self.embed = nn.Linear(in_channels, width)
+        self.position = nn.Parameter(nn.init.trunc_normal_(torch.empty(side**2, width), std=0.02))
+        shares = torch.linspace(0, drop_path, depth).tolist()
+        self.blocks = nn.Sequential(
+            *(TransformerBlock(width, heads, 2 * width, share) for share in shares)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features high wide"]:
+        """What is added to each cell."""
+        cells = self.average(inputs).flatten(2).transpose(1, 2)
+        tokens = self.norm(self.blocks(self.embed(cells) + self.position))
+        return tokens.transpose(1, 2).unflatten(2, (self.side, self.side))
