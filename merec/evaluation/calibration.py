@@ -19,7 +19,7 @@ from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.statistics import bootstrap_mean, draw_subjects, percentile_interval
 
 BINS = 10
-_DRAWS = 2_000  # of a second number beside the scores; its interval is read to two digits
+DRAWS = 2_000  # of a second number beside the scores; its interval is read to two digits
 _COOLEST, _HOTTEST = 0.02, 50.0
 # Classifiers without probabilities, of which scores are the softmax of their decision values.
 _DECIDING = ("SVC", "LinearSVC", "NuSVC", "RidgeClassifier", "MirrorRidge")
@@ -110,7 +110,7 @@ def score_calibration(results: Sequence[Result]) -> pd.DataFrame:
         probability, label = read_probability(result.predictions, classes)
         brier = brier_of_samples(probability, label)
         ece_low, ece_high = percentile_interval(np.mean(gaps, axis=0))
-        brier_low, brier_high = percentile_interval(bootstrap_mean(brier, subjects, _DRAWS))
+        brier_low, brier_high = percentile_interval(bootstrap_mean(brier, subjects, DRAWS))
         rows.append(
             {
                 **result.identity,
@@ -134,7 +134,7 @@ def _draw_errors(
     _, number = np.unique(subject, return_inverse=True)
     gap = np.zeros((number.max() + 1, BINS))
     np.add.at(gap, (number, where), right - confidence)
-    times = draw_subjects(len(gap), _DRAWS, 0)
+    times = draw_subjects(len(gap), DRAWS, 0)
     return np.abs(times @ gap).sum(1) / (times @ np.bincount(number))
 
 

@@ -53,6 +53,18 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def compare_with_base(base: Result, result: Result) -> pd.DataFrame:
+    """What `compare_results` says of a result set beside another, and the interval of its own score.
+
+    Returns:
+        The columns of `compare_results` (`a` is the base, `b` the result), with `b_low` and `b_high`.
+    """
+    found = compare_results(base, result)
+    scores = {subset: result.score(subset) for subset in result.subsets}
+    own = [scores[s][m] for s, m in zip(found["subset"], found["metric"], strict=True)]
+    return found.assign(b_low=[score.low for score in own], b_high=[score.high for score in own])
+
+
 def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
     """Test every pair of sides, or every side against one of them.
 

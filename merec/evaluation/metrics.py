@@ -63,6 +63,16 @@ def uf1(counts: Confusion) -> Float[np.ndarray, "*draws"]:
     return np.asarray(f1_per_class(counts).mean(-1))
 
 
+def uf1_without_each(counts: Confusion) -> Float[np.ndarray, "*draws classes"]:
+    """UF1 of the other classes, the samples of one left out; to take another's for it stays a mistake."""
+    classes = counts.shape[-1]
+    kept = np.repeat(counts[..., None, :, :], classes, axis=-3)
+    here = np.arange(classes)
+    kept[..., here, here, :] = 0
+    # What is left out has no samples that could be found: its own F1 is 0 and adds nothing.
+    return f1_per_class(kept).sum(-1) / (classes - 1)
+
+
 def uar(counts: Confusion) -> Float[np.ndarray, "*draws"]:
     """Unweighted average recall: the mean recall of the classes."""
     return np.asarray(recall_per_class(counts).mean(-1))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from merec.evaluation.comparison import compare_results
+from merec.evaluation.comparison import compare_with_base
 from merec.evaluation.results import IDENTITY, Result
 from merec.settings import configuration_hash, shared_settings
 from merec.types import InputError
@@ -67,13 +67,10 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
     for scratch, *others in _find_families(results):
         for result in (scratch, *others):
             try:
-                found = compare_results(scratch, result)
+                found = compare_with_base(scratch, result)
             except InputError as error:  # the other rows are no worse for it
                 log.warning("%s is not set beside %s: %s", result.name, scratch.name, error)
                 continue
-            scores = {subset: result.score(subset) for subset in result.subsets}
-            keys = zip(found["subset"], found["metric"], strict=True)
-            own = [scores[subset][metric] for subset, metric in keys]
             found = found.assign(
                 **result.identity,
                 start=name_start(result),
@@ -81,8 +78,6 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
                 transductive=result.transductive,
                 seeds=" ".join(map(str, result.seeds)),
                 scratch=scratch.name,
-                b_low=[score.low for score in own],
-                b_high=[score.high for score in own],
             )
             rows.append(found[_COLUMNS])
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=_COLUMNS)

@@ -21,6 +21,7 @@ BySubjectB = Int[np.ndarray, "seeds_b subjects classes classes"]
 
 DRAWS = 10_000
 LEVEL = 0.95
+_ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 def pooled(metric: Metric, counts: BySubject) -> float:
@@ -147,7 +148,15 @@ def paired_intervals(
     value = metrics(b.sum(1)).mean(0) - metrics(a.sum(1)).mean(0)
     times = draw_subjects(a.shape[1], draws, seed)
     drawn = _score_draws(metrics, b, times) - _score_draws(metrics, a, times)
-    return np.stack([value, *np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)])
+    return np.stack([value, *np.quantile(drawn, _ENDS, axis=0)])
+
+
+def score_intervals(
+    metrics: Metric, counts: BySubject, draws: int = DRAWS, seed: int = 0
+) -> Float[np.ndarray, "3 scores"]:
+    """Several scores at once, along a last axis: value, lower and upper end of their 95 % intervals."""
+    drawn = _score_draws(metrics, counts, draw_subjects(counts.shape[1], draws, seed))
+    return np.stack([metrics(counts.sum(1)).mean(0), *np.quantile(drawn, _ENDS, axis=0)])
 
 
 def correct_holm(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:

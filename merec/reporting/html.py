@@ -8,7 +8,8 @@ import pandas as pd
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
 from merec.evaluation.runs import list_sessions
-from merec.reporting import figures
+from merec.reporting import calibration, figures
+from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.curves import read_curves
 from merec.reporting.elements import write_document, write_figure, write_table
 from merec.reporting.notation import (
@@ -53,9 +54,11 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
         "Honest and best epoch on test": _write_optimism(summary),
         "What pretraining brings": _write_pretraining(summary),
         "Threshold of intensity": _write_thresholds(summary),
+        "Modalities": _write_modalities(summary),
         "Data sets": _write_bars(summary),
         "Confusion matrices": "".join(map(_write_confusion, summary.results)),
-        "Classes": write_table(lay_out_classes(summary)),
+        "Classes": write_table(lay_out_classes(summary)) + write_table(lay_out_ablation(summary)),
+        "Calibration": _write_calibration(summary),
         "Subjects": _write_subjects(summary),
         "Samples": write_samples(summary.results, sheets),
         "Learning curves": _write_curves(summary.results),
@@ -163,6 +166,18 @@ def _write_thresholds(summary: Summary) -> str:
     drawn = [*draw_studies(summary), *draw_pools(summary)]
     pictures = [write_figure(*each, f"threshold-{number}") for number, each in enumerate(drawn)]
     return "".join([*pictures, write_table(table)])
+
+
+def _write_modalities(summary: Summary) -> str:
+    table = lay_out_modalities(summary)
+    return "" if table is None else write_table(table)
+
+
+def _write_calibration(summary: Summary) -> str:
+    alt = calibration.describe_reliability(summary.results)
+    figure = calibration.draw_reliability(summary)
+    picture = write_figure(figure, alt, calibration.CAPTION, "reliability")
+    return picture + write_table(calibration.lay_out_calibration(summary))
 
 
 def _write_bars(summary: Summary) -> str:

@@ -12,6 +12,8 @@ from merec.evaluation.predictions import export_megc2019_log
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.files import atomic, write_text
+from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
+from merec.reporting.calibration import lay_out_calibration
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
 from merec.reporting.notation import make_slugs
@@ -44,7 +46,8 @@ def write_report(
         paths: Run folders, or folders that hold some; all of one protocol.
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
             (scores), `classes.csv`, `subjects.csv`, `optimism.csv`, `pretraining.csv`,
-            `threshold.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
+            `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes), `calibration.csv` and
+            `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
         sheets: Where `merec inspect` wrote sheets of samples, which the page refers to from `out`.
@@ -61,11 +64,14 @@ def write_report(
     beside = lay_out_published(summary) if published else None
     if beside is not None:
         tables["published"] = beside
-    brought, thresholds = lay_out_pretraining(summary), lay_out_thresholds(summary)
-    if brought is not None:
-        tables["pretraining"] = brought
-    if thresholds is not None:
-        tables["threshold"] = thresholds
+    studies = {
+        "pretraining": lay_out_pretraining(summary),
+        "threshold": lay_out_thresholds(summary),
+        "modalities": lay_out_modalities(summary),
+    }
+    tables |= {name: table for name, table in studies.items() if table is not None}
+    tables["ablation"] = lay_out_ablation(summary)
+    tables["calibration"] = lay_out_calibration(summary)
     page = write_page(summary, published, Sheets(sheets, _link_sheets(results, out, sheets)))
 
     _write_raw(summary, out)
@@ -77,7 +83,10 @@ def write_report(
 
     console = console or Console()
     for name, table in (tables | {"scores": brief}).items():
-        if name != "classes":  # the page has these; beside a score its optimism is always shown
+        if name not in (
+            "classes",
+            "ablation",
+        ):  # the page has these; beside a score its optimism is always shown
             print_table(console, table)
     # Unwrapped, so that it can be copied or clicked.
     console.print(out / "report.html", soft_wrap=True)
@@ -104,6 +113,9 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "optimism": summary.optimism,
         "pretraining": summary.pretraining,
         "threshold": summary.thresholds,
+        "modalities": summary.modalities,
+        "ablation": summary.ablation,
+        "calibration": summary.calibration,
     }
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:

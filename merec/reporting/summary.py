@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from merec.evaluation.ablation import ablate_classes, compare_modalities
+from merec.evaluation.calibration import score_calibration
 from merec.evaluation.pretraining import compare_starts
 from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.threshold import read_thresholds
@@ -25,6 +27,9 @@ class Summary:
         optimism: See `read_optimism`.
         pretraining: See `compare_starts`.
         thresholds: See `read_thresholds`.
+        modalities: See `compare_modalities`.
+        ablation: See `ablate_classes`.
+        calibration: See `score_calibration`.
     """
 
     results: list[Result]
@@ -34,6 +39,9 @@ class Summary:
     optimism: pd.DataFrame
     pretraining: pd.DataFrame
     thresholds: pd.DataFrame
+    modalities: pd.DataFrame
+    ablation: pd.DataFrame
+    calibration: pd.DataFrame
 
 
 def summarize(results: Sequence[Result]) -> Summary:
@@ -47,6 +55,9 @@ def summarize(results: Sequence[Result]) -> Summary:
         optimism,
         compare_starts(results),
         read_thresholds(results),
+        compare_modalities(results),
+        ablate_classes(results),
+        score_calibration(results),
     )
 
 

@@ -84,7 +84,7 @@ def test_one_who_is_sure_and_right_has_no_error() -> None:
 def test_intervals_equal_concatenating_the_rows_of_drawn_subjects(
     result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("merec.evaluation.calibration._DRAWS", 40)
+    monkeypatch.setattr("merec.evaluation.calibration.DRAWS", 40)
     row = score_calibration([result]).iloc[0]
     columns = [f"p_{name}" for name in result.protocol.classes]
     tables = [rows for _, rows in result.predictions.groupby("seed")]

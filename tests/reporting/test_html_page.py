@@ -62,7 +62,9 @@ def test_nothing_comes_from_elsewhere(page: Page) -> None:
 
 def test_every_picture_says_what_it_shows(page: Page) -> None:
     pictures = [attrs for tag, attrs in page.tags if tag == "svg"]
-    assert len(pictures) == 1 + 1 + 2 + 1 + 1  # optimism, bars, confusions, subjects, curves
+    assert (
+        len(pictures) == 1 + 1 + 2 + 1 + 1 + 1
+    )  # optimism, bars, confusions, reliability, subjects, curves
     assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
 
 
@@ -88,7 +90,7 @@ def test_provenance_is_shown(page: Page) -> None:
 def test_links_of_the_contents_lead_somewhere(page: Page) -> None:
     ids = {attrs.get("id") for _, attrs in page.tags}
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
-    assert len(links) == 10 + 7  # sections, and every subject's samples
+    assert len(links) == 11 + 7  # sections, and every subject's samples
     assert {link[1:] for link in links} <= ids
 
 
@@ -98,4 +100,4 @@ def test_a_report_of_baselines_alone_has_no_curves_and_no_optimism(plain) -> Non
     absent = {"learning-curves", "honest-and-best-epoch-on-test", "published-numbers"}
     assert sections <= {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"}
     assert sections.isdisjoint(absent)
-    assert len(sections) == 7
+    assert len(sections) == 8

@@ -1,0 +1,60 @@
+"""The page says how far probabilities can be believed."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
+from merec.reporting.calibration import (
+    describe_reliability,
+    draw_reliability,
+    lay_out_calibration,
+    read_reliability,
+)
+from merec.reporting.summary import Summary, summarize
+
+
+@pytest.fixture(scope="module")
+def summary(runs: Path) -> Summary:
+    return summarize(pool_runs(find_runs([runs])))
+
+
+def test_every_result_has_a_row_and_a_panel_whose_dots_are_its_curve(summary: Summary) -> None:
+    table = lay_out_calibration(summary)
+    assert table.rows["Method"].tolist() == [result.name for result in summary.results]
+    figure = draw_reliability(summary)
+    shown = [axes for axes in figure.axes if axes.axison]
+    for axes, result in zip(shown, summary.results, strict=True):
+        curve = read_reliability(result)
+        full = curve.samples > 0
+        dots = next(line for line in axes.lines if line.get_marker() == "o")
+        np.testing.assert_array_equal(dots.get_xdata(), curve.confidence[full])
+        np.testing.assert_array_equal(dots.get_ydata(), curve.accuracy[full])
+        assert [text.get_text() for text in axes.texts] == list(map(str, curve.samples[full]))
+        assert curve.samples.sum() == len(result.predictions)
+    assert "rbf_svm & <b>friends</b> 100% confidence" in describe_reliability(summary.results)
+
+
+def test_the_row_is_the_mean_gap_of_the_curve_of_one_seed(summary: Summary) -> None:
+    curve = read_reliability(summary.results[1])
+    full = curve.samples > 0
+    gap = np.abs(curve.accuracy - curve.confidence)[full] @ curve.samples[full]
+    cell = lay_out_calibration(summary).rows["ECE"][1]
+    assert float(re.match(r"\.\d+", cell)[0]) == pytest.approx(gap / curve.samples.sum(), abs=5e-5)
+
+
+def test_decision_values_are_marked_in_table_and_picture(runs: Path) -> None:
+    results = pool_runs(find_runs([runs / "svm"]))
+    svm = {"_target_": "sklearn.svm.SVC"}
+    results[0].runs[0].config["task"] = {"estimator": "svm", "estimators": {"svm": svm}}
+    marked = summarize(results)
+    assert lay_out_calibration(marked).rows["Scores"].tolist() == ["not calibrated"]
+    title = draw_reliability(marked).axes[0].get_title(loc="left")
+    assert "(decision values)" in title.replace("\n", " ")
+
+
+def test_probabilities_are_not_marked(summary: Summary) -> None:
+    assert set(lay_out_calibration(summary).rows["Scores"]) == {"probabilities"}
