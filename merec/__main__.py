@@ -28,6 +28,10 @@ usage: merec VERB …
               merec compare RUN_A RUN_B [RUN_C …] [reference=A] [out=FOLDER]
               reference=A: the others against that side only; out=FOLDER gets tables, a picture
               of what is not told apart, and every number
+  dashboard  make a W&B workspace and report over runs that were logged to W&B
+              merec dashboard RUN… [out=runs/dashboard] [online=true]
+              writes workspace.json and report.json; saves them in W&B only with online=true,
+              or if the runs were trained with logger.mode=online and online=false is not given
   synthesize  render faces in the layout of CAS(ME)^3, with depth and the truth about both
               merec synthesize [root=FOLDER] [subjects=12] [samples=8] [unlabelled=N] [macro=N]
               annotation=FILE renders the twin of a real table; frames=key|all; width=1280
@@ -90,6 +94,18 @@ def compare(arguments: list[str]) -> None:
     from merec.reporting.compare import compare_runs
 
     compare_runs(paths, reference=options["reference"] or None, out=out)
+
+
+def dashboard(arguments: list[str]) -> None:
+    """Show runs in W&B: `merec dashboard RUN… [out=FOLDER] [online=true]`."""
+    paths, options = split_paths(arguments, {"out": "runs/dashboard", "online": ""}, "dashboard")
+    if not paths:
+        raise InputError("merec dashboard needs run folders, e.g. merec dashboard runs/synthetic")
+    given = options["online"]
+    online = read_flag("dashboard", "online", given) if given else None
+    from merec.reporting.dashboard import write_dashboard
+
+    write_dashboard(paths, Path(options["out"]), online)
 
 
 def synthesize(arguments: list[str]) -> None:
@@ -293,6 +309,7 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
     "train": train,
     "report": report,
     "compare": compare,
+    "dashboard": dashboard,
     "synthesize": synthesize,
     "doctor": doctor,
     "inspect": inspect,

@@ -26,6 +26,7 @@ from merec.provenance import (
     describe_environment,
     write_environment,
 )
+from merec.reporting.tracked import read_tracked, write_tracked
 from merec.reporting.tracking import finish_tracking, hide_paths, track_result
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import InputError
@@ -67,16 +68,14 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
             folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         )
         write_environment(folder, environment)
-    tracked = folder / "tracked"  # what a whole run told its logger is not told again
-    logger = _build_logger(cfg, config, folder) if cfg.logger and not tracked.exists() else None
+    logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
         started = time.perf_counter()
         task.run(folder, logger)
         log.info("trained in %.1f s; %s", time.perf_counter() - started, folder)
         result = _pool(folder)
         if result and logger:
-            track_result(logger, result, folder)
-            write_text(tracked, f"{type(logger).__name__}\n")
+            write_tracked(folder, track_result(logger, result, folder))
         return result
     finally:
         if logger is not None:
@@ -100,8 +99,10 @@ def _pool(folder: Path) -> Result | None:
         return None
     if (folder / "metrics.json").exists():
         return pool_runs([run_])[0]
-    seconds = [json.loads(file.read_text())["seconds"] for file in folder.glob("folds/*/fold.json")]
-    environment = run_.environment | {"seconds": round(sum(seconds), 1)}
+    notes = [json.loads(file.read_text()) for file in folder.glob("folds/*/fold.json")]
+    environment = run_.environment | {"seconds": round(sum(note["seconds"] for note in notes), 1)}
+    parameters = [note["parameters"] for note in notes if "parameters" in note]
+    environment |= {"parameters": max(parameters)} if parameters else {}
     write_json(folder / "environment.json", environment)
     result = pool_runs([replace(run_, environment=environment)])[0]
     write_json(folder / "metrics.json", collect_scores(result))
@@ -124,12 +125,22 @@ def collect_scores(result: Result) -> dict[str, Any]:
     }
 
 
+def _has_news(cfg: DictConfig, folder: Path) -> bool:
+    """Whether there is a logger; what a whole run told one, that one is not told again."""
+    if not cfg.logger:
+        return False
+    told = read_tracked(folder)
+    return told is None or told.logger != cfg.logger["_target_"].rpartition(".")[2]
+
+
 def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logger:
     """The logger of the config; a resumed W&B run goes on under its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
         return build(cfg.logger)
     # Before wandb's first word; merec says itself where the run lies.
     os.environ.setdefault("WANDB_SILENT", "true")
+    # wandb would tell its maker of each run's start and errors, of an offline run's too.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     file = folder / "wandb_id"
     identity = file.read_text().strip() if file.exists() else secrets.token_hex(4)
     write_text(file, identity + "\n")

@@ -1,12 +1,17 @@
 """Fixtures of all tests: conf/ composed as the command line does, and a small corpus on disk."""
 
 import csv
+import json
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,6 +93,197 @@ def small(small_root: Path) -> list[str]:
         "recipe.optimizer.lr=1e-2",
         "datamodule.scaling=unit",
     ]
+
+
+_BLOCK = 32768
+
+
+class OfflineRun:
+    """One offline W&B run, read back from its log file."""
+
+    def __init__(self, file: Path) -> None:
+        """Everything in it, the last value of each key."""
+        from wandb.proto.wandb_internal_pb2 import Record
+
+        # 7 bytes, then LevelDB log chunks (checksum, length, type), in blocks of 32 KiB.
+        data, position, pending = file.read_bytes(), 7, b""
+        self.folder = file.parents[2]
+        self.records = []
+        while position + 7 <= len(data):
+            left = _BLOCK - position % _BLOCK
+            if left < 7:
+                position += left
+                continue
+            length = int.from_bytes(data[position + 4 : position + 6], "little")
+            kind = data[position + 6]  # 1 whole, 2 first, 3 middle, 4 last
+            pending += data[position + 7 : position + 7 + length]
+            position += 7 + length
+            if kind in (1, 4):
+                self.records.append(Record.FromString(pending))
+                pending = b""
+        (begun,) = [record.run for record in self.records if record.HasField("run")]
+        self.id, self.group, self.job_type = begun.run_id, begun.run_group, begun.job_type
+        self.tags = list(begun.tags)
+        self.config, self.summary, self.history = {}, {}, {}
+        for record in self.records:
+            changed = record.run.config if record.HasField("run") else record.config
+            for kept, items in (
+                (self.config, changed.update),
+                (self.summary, record.summary.update),
+                (self.history, record.history.item),
+            ):
+                for item in items:
+                    kept[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+        self.artifacts = [r.artifact.name for r in self.records if r.HasField("artifact")]
+        self.finished = any(r.HasField("exit") and r.exit.exit_code == 0 for r in self.records)
+
+    def list_types(self) -> dict[str, str]:
+        """The type of each table and picture, which are logged by their parts."""
+        end = "/_type"
+        return {
+            key.removesuffix(end): kind for key, kind in self.history.items() if key.endswith(end)
+        }
+
+    def has_setting(self, name: str) -> bool:
+        """Whether its config holds a dotted name."""
+        node = self.config
+        for part in name.split("."):
+            if not isinstance(node, dict) or part not in node:
+                return False
+            node = node[part]
+        return True
+
+
+class StandIn(ThreadingHTTPServer):
+    """What stands where W&B's server would be, on this machine; it keeps what it is told.
+
+    Attributes:
+        told: Path and body of each request.
+        refuses: Whether it takes no view.
+    """
+
+    refuses = False
+
+    def __init__(self) -> None:
+        """Listens on a free port."""
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.told: list[tuple[str, bytes]] = []
+
+    @property
+    def account(self) -> dict[str, str]:
+        """The environment of somebody who has an account there."""
+        address = f"http://127.0.0.1:{self.server_address[1]}"
+        return {"WANDB_BASE_URL": address, "WANDB_API_KEY": KEY}
+
+    def list_saved(self) -> list[dict[str, Any]]:
+        """The variables of each request to save a view: a workspace or a report."""
+        asked = [json.loads(body) for path, body in self.told if path == "/graphql"]
+        return [each["variables"] for each in asked if "upsertView" in each["query"]]
+
+
+class _Answer(BaseHTTPRequestHandler):
+    """Knows one user, no project, and takes every view."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.told.append((self.path, body))
+        saved = {"id": f"view-{len(self.server.list_saved())}", "name": "nw-a-v", "spec": "{}"}
+        nobody = {"edges": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+        user = {"id": "1", "entity": "lab", "username": "me", "email": "", "flags": "{}"}
+        answers = {
+            "viewer": {**user, "teams": nobody},
+            "models": nobody,
+            "upsertView": {"view": saved, "inserted": True},
+            "result": {"project": None, "model": None, "inserted": True},
+        }
+        answer: dict[str, Any] = {"data": answers}
+        if self.server.refuses and b"upsertView" in body:
+            answer = {"errors": [{"message": "project not found"}]}
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+KEY = "0123456789abcdef0123456789abcdef01234567"  # of an account that does not exist
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    """A `StandIn` that listens."""
+    with serve() as server:
+        yield server
+
+
+@contextmanager
+def serve() -> Iterator[StandIn]:
+    """Let a `StandIn` answer."""
+    with StandIn() as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+class OfflineRuns(NamedTuple):
+    """Runs that were logged offline beside an account, as a user leaves them.
+
+    Attributes:
+        root: Where the command was given; the runs are below it.
+        corpus: Where their corpus lies.
+        key: The key of the account.
+        printed: What the commands said.
+        told: The requests that reached the account's server meanwhile.
+    """
+
+    root: Path
+    corpus: Path
+    key: str
+    printed: str
+    told: list[str]
+
+    def read(self) -> list[OfflineRun]:
+        """The W&B runs."""
+        return [OfflineRun(file) for file in sorted(self.root.rglob("*.wandb"))]
+
+
+@pytest.fixture(scope="session")
+def offline_runs(shared_folder: Path, small_root: Path, read_bytes: Any) -> Iterator[OfflineRuns]:
+    """A network of two seeds and a baseline, logged offline; to be read only."""
+    root, note = shared_folder / "offline", shared_folder / "offline.json"
+    common = f"corpus=megc2019_flow corpus.root={small_root} corpus.name=small corpus.expected=null"
+    common += " trainer=cpu trainer.max_epochs=2"
+    environment = {name: value for name, value in os.environ.items() if "WANDB" not in name}
+    with FileLock(shared_folder / "offline.lock"), serve() as server:
+        if not note.exists():
+            root.mkdir()
+            printed = ""
+            for choice in ("-m seed=0,1", "task=baseline task.estimator=logistic"):
+                command = [sys.executable, "-m", "merec", "train", *choice.split(), *common.split()]
+                done = subprocess.run(
+                    command,
+                    cwd=root,
+                    env={**environment, **server.account, "COLUMNS": "120"},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                assert done.returncode == 0, done.stderr
+                printed += done.stdout + done.stderr
+            told = [path for path, _ in server.told]
+            facts = {"corpus": str(small_root), "printed": printed, "told": told}
+            note.write_text(json.dumps(facts))
+    facts = json.loads(note.read_text())
+    before = read_bytes(root)
+    yield OfflineRuns(root, Path(facts["corpus"]), KEY, facts["printed"], facts["told"])
+    assert read_bytes(root) == before, "a test changed what all tests read"
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for verb in ("train", "report", "compare", "doctor"):
+    for verb in ("train", "report", "compare", "dashboard", "doctor"):
         assert f"  {verb} " in done.stdout
 
 

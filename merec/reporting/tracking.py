@@ -1,19 +1,31 @@
 """What a finished run tells its logger, so that a dashboard over a sweep can sort by it and show it."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from merec.evaluation.calibration import score_calibration
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
 from merec.evaluation.threshold import count_pairs, read_pairs
 from merec.reporting.curves import read_curves
-from merec.reporting.figures import draw_confusion, draw_learning_curves
+from merec.reporting.figures import (
+    draw_bars,
+    draw_learning_curves,
+    draw_optimism,
+    plot_confusion,
+)
 from merec.reporting.regions import draw_adjacency, draw_importance
-from merec.reporting.summary import read_optimism, score_subjects
+from merec.reporting.summary import read_optimism, score_results, score_subjects
 from merec.reporting.threshold import draw_intensities
+from merec.reporting.tracked import Keys, Tracked
+from merec.settings import flatten
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +33,23 @@ MOST_POINTS = 200  # of a learning curve; more would drown the page
 
 
 def flatten_scores(result: Result) -> dict[str, float]:
-    """One flat row: scores with intervals, Full and by data set, the optimism gap, and pairs kept."""
+    """One flat row: scores with intervals, Full and by data set, by class; calibration, optimism, cost."""
     flat: dict[str, float] = {}
     for subset in result.subsets:
         prefix = "" if subset == "Full" else f"{subset}/"
         for name, score in result.score(subset).items():
             flat[f"{prefix}{name}"] = score.value
             flat[f"{prefix}{name}_low"], flat[f"{prefix}{name}_high"] = score.low, score.high
+    for name, scores in result.score_classes().items():
+        flat |= {f"class/{name}_{metric}": scores[metric] for metric in ("f1", "recall")}
+    calibration = score_calibration([result]).to_dict("records")[0]
+    flat |= {
+        f"calibration/{name}": calibration[name] for name in ("ece", "ece_low", "ece_high", "brier")
+    }
+    for name in ("seconds", "parameters"):
+        found = [run.environment[name] for run in result.runs if name in run.environment]
+        if found:
+            flat[f"cost/{name}"] = float(np.mean(found))
     readings = read_optimism([result])
     if len(readings):
         for name in ("best_epoch_uf1", "best_common_epoch_uf1", "random_guess_uf1"):
@@ -39,8 +61,8 @@ def flatten_scores(result: Result) -> dict[str, float]:
     return flat
 
 
-def track_result(logger: Logger, result: Result, folder: Path) -> None:
-    """Log scores, confusion matrix, subjects, learning curves, regions and predictions of a finished run.
+def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
+    """Log scores, tables, pictures and learning curves of a finished run.
 
     Learning curves are quantiles over folds: sixty-eight lines each would say less.
 
@@ -48,48 +70,97 @@ def track_result(logger: Logger, result: Result, folder: Path) -> None:
         logger: A W&B logger takes all of it; any other the scores.
         result: The pooled run.
         folder: The run folder, whose tables become a W&B artifact.
+
+    Returns:
+        What was logged, to be kept on record.
     """
     flat = flatten_scores(result)
+    name = type(logger).__name__
     if not isinstance(logger, WandbLogger):
         logger.log_metrics(flat)
         logger.save()
-        return
+        return Tracked(name)
     import wandb
 
     run: Any = logger.experiment
-    protocol = result.protocol
-    known = {"protocol": protocol.name, "protocol_hash": protocol.hash, "split": protocol.split}
-    run.summary.update(flat | known | {"transductive": result.transductive})
-    shown: dict[str, Any] = {}
     curves = read_curves(result)
+    curve_keys: list[str] = []
     if curves is not None:
         run.define_metric("curves/*", step_metric="curves/epoch")
         for row in curves.iloc[:: -(-len(curves) // MOST_POINTS)].to_dict("records"):
             run.log({f"curves/{key}": value for key, value in row.items()})
-        shown["learning_curves"] = wandb.Image(draw_learning_curves(curves, result.name))
-    counts = result.confusions()[1].sum(1)
-    names = list(protocol.classes)
-    pooled = counts.sum(0).tolist()
-    shown["confusion"] = wandb.Image(draw_confusion({"Full": counts}, names, result.name))
-    shown["confusion_counts"] = wandb.Table(
-        columns=["true", *names],
-        data=[[name, *row] for name, row in zip(names, pooled, strict=True)],
+        curve_keys = [f"curves/{key}" for key in curves]
+    words = describe_run(result)
+    tables, pictures = collect_tables(result), draw_pictures(result, curves)
+    shown: dict[str, Any] = {key: wandb.Table(dataframe=table) for key, table in tables.items()}
+    shown |= {key: wandb.Image(picture) for key, picture in pictures.items()}
+    run.log(flat | shown)  # numbers too: W&B's bar charts offer only what has a history
+    run.summary.update(flat | words)
+    artifact = wandb.Artifact(f"predictions-{run.id}", type="predictions")
+    for file in ("predictions.csv", "metrics.json"):  # the others name folders of this machine
+        artifact.add_file(str(folder / file))
+    run.log_artifact(artifact)
+    if run.disabled:
+        return Tracked(name)
+    keys = Keys(
+        config=list(flatten(dict(run.config))),
+        scores=[*flat, *words],
+        curves=curve_keys,
+        tables=list(tables),
+        pictures=list(pictures),
     )
+    local = os.path.relpath(Path(run.dir).parent, folder) if run.offline else None
+    return Tracked(name, run.project, run.entity or None, run.group, local, keys)
+
+
+def describe_run(result: Result) -> dict[str, Any]:
+    """What is said of a run in words: protocol, code, whether pretraining saw held-out subjects."""
+    protocol = result.protocol
+    return {
+        "protocol": protocol.name,
+        "protocol_hash": protocol.hash,
+        "split": protocol.split,
+        "transductive": result.transductive,
+        "commit": result.runs[0].environment.get("commit"),
+    }
+
+
+def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
+    """Predictions, subjects and the pooled confusion matrix, one row per sample, subject and cell."""
+    names = list(result.protocol.classes)
+    pooled = result.confusions()[1].sum((0, 1))
+    cells = [
+        {"true": true, "predicted": said, "samples": int(pooled[row, column])}
+        for row, true in enumerate(names)
+        for column, said in enumerate(names)
+    ]
+    return {
+        "confusion_counts": pd.DataFrame(cells),
+        "subjects": score_subjects([result]),
+        "predictions": result.predictions,
+    }
+
+
+def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figure]:
+    """The report's figures of one run: those for which it recorded enough."""
+    optimism = read_optimism([result])
+    pictures = {
+        "scores": draw_bars(score_results([result], optimism)),
+        "confusion": plot_confusion(result),
+    }
+    if curves is not None:
+        pictures["learning_curves"] = draw_learning_curves(curves, result.name)
+    if len(optimism):
+        pictures["optimism_meter"] = draw_optimism(optimism)
     explanation = read_explanation(result)
     if explanation is not None:
-        shown["region_importance"] = wandb.Image(draw_importance(explanation, result.name))
+        pictures["region_importance"] = draw_importance(explanation, result.name)
         strength = explanation.average_adjacency()
         if strength is not None:
-            shown["region_adjacency"] = wandb.Image(draw_adjacency(strength, result.name))
-    if "pairs/kept" in flat:
-        shown["pair_intensities"] = wandb.Image(draw_intensities(result))
-    shown["subjects"] = wandb.Table(dataframe=score_subjects([result]))
-    shown["predictions"] = wandb.Table(dataframe=result.predictions)
-    run.log(shown)
-    artifact = wandb.Artifact(f"predictions-{run.id}", type="predictions")
-    for name in ("predictions.csv", "metrics.json"):  # the others name folders of this machine
-        artifact.add_file(str(folder / name))
-    run.log_artifact(artifact)
+            pictures["region_adjacency"] = draw_adjacency(strength, result.name)
+    if read_pairs(result) is not None:
+        pictures["pair_intensities"] = draw_intensities(result)
+    return pictures
 
 
 _PATHS = ("root", "roots", "weights", "save_dir", "default_root_dir")

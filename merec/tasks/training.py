@@ -392,6 +392,7 @@ class FoldTrainer:
             probability=torch.cat([probability for _, probability in said]).double().numpy(),
             epochs=epochs,
             checkpoint=self.pack(task, data, folder),
+            notes={"parameters": sum(value.numel() for value in task.backbone.parameters())},
             tables=explain(task.backbone, trainer, data) if data.representation == "points" else {},
         )
 

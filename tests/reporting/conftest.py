@@ -126,7 +126,9 @@ class Board(WandbLogger):
         """Nothing is started."""
         self.shown: dict[str, object] = {}
         nothing = lambda *_, **__: None  # noqa: E731
-        self.run = SimpleNamespace(id="x", summary={}, log=self.shown.update)
+        self.run = SimpleNamespace(id="x", summary={}, config={}, log=self.shown.update)
+        self.run.project, self.run.entity, self.run.group = "merec", "", "small/loso"
+        self.run.offline, self.run.disabled = False, False
         self.run.define_metric = self.run.log_artifact = nothing
 
     @property

@@ -1,0 +1,75 @@
+"""What a run told its logger, on record in the run's folder; a dashboard names nothing else."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from merec.files import write_json
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names under which something was logged.
+
+    Attributes:
+        config: Dotted names of settings, such as `task.freeze`.
+        scores: One number or word a run, such as `smic/uf1`.
+        curves: One number an epoch, such as `curves/train_loss_50`.
+        tables: Tables, such as `predictions`.
+        pictures: Pictures, such as `confusion`.
+    """
+
+    config: list[str] = field(default_factory=list)
+    scores: list[str] = field(default_factory=list)
+    curves: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Who was told, where it lies, and what it holds.
+
+    Attributes:
+        logger: Class of the logger.
+        project: W&B project; `None` for other loggers.
+        entity: Who owns the project, if that is known.
+        group: W&B group.
+        local: Folder that `wandb sync` would upload, seen from the run folder; `None` if it was online.
+        keys: What can be shown of it.
+    """
+
+    logger: str
+    project: str | None = None
+    entity: str | None = None
+    group: str | None = None
+    local: str | None = None
+    keys: Keys = field(default_factory=Keys)
+
+
+def write_tracked(folder: Path, tracked: Tracked) -> None:
+    """Put on record what a run told its logger."""
+    write_json(folder / "tracked", asdict(tracked))
+
+
+def read_tracked(folder: Path) -> Tracked | None:
+    """What a run told its logger; of runs of an earlier merec the logger alone, `None` if nothing."""
+    file = folder / "tracked"
+    if not file.exists():
+        return None
+    text = file.read_text(encoding="utf-8")
+    try:
+        record = json.loads(text)
+        return Tracked(**record | {"keys": Keys(**record["keys"])})
+    except (ValueError, TypeError, KeyError):
+        return Tracked(text.strip())
+
+
+def join_keys(records: Iterable[Keys]) -> Keys:
+    """Every name that any run logged, in the order of the first that did."""
+    joined: dict[str, dict[str, None]] = {name: {} for name in asdict(Keys())}
+    for record in records:
+        for name, keys in asdict(record).items():
+            joined[name] |= dict.fromkeys(keys)
+    return Keys(**{name: list(keys) for name, keys in joined.items()})
