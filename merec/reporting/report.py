@@ -16,6 +16,7 @@ from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.calibration import lay_out_calibration
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
+from merec.reporting.jitter import lay_out_jitter
 from merec.reporting.notation import make_slugs
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.samples import Sheets
@@ -46,8 +47,8 @@ def write_report(
         paths: Run folders, or folders that hold some; all of one protocol.
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
             (scores), `classes.csv`, `subjects.csv`, `optimism.csv`, `pretraining.csv`,
-            `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes), `calibration.csv` and
-            `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
+            `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes), `calibration.csv`, `jitter.csv`
+            and `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
         sheets: Where `merec inspect` wrote sheets of samples, which the page refers to from `out`.
@@ -68,6 +69,7 @@ def write_report(
         "pretraining": lay_out_pretraining(summary),
         "threshold": lay_out_thresholds(summary),
         "modalities": lay_out_modalities(summary),
+        "jitter": lay_out_jitter(summary),
     }
     tables |= {name: table for name, table in studies.items() if table is not None}
     tables["ablation"] = lay_out_ablation(summary)
@@ -116,6 +118,7 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "modalities": summary.modalities,
         "ablation": summary.ablation,
         "calibration": summary.calibration,
+        "jitter": summary.jitters,
     }
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:

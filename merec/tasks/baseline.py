@@ -62,7 +62,8 @@ class Baseline:
         corpus = self.datamodule.corpus
         describe = self.describe.get(self.estimator, self.describe["others"])
         describe = partial(describe, keep=self.keep[self.datamodule.modality])
-        maps, label = self.datamodule.maps, self.datamodule.label.numpy()
+        maps, tested = self.datamodule.maps, self.datamodule.tested_maps
+        label = self.datamodule.label.numpy()
 
         def train(fold: Fold, _: OnEpoch) -> Outcome:
             scores, chosen = fit_and_score(
@@ -71,7 +72,7 @@ class Baseline:
                 maps[fold.train],
                 label[fold.train],
                 self.datamodule.subject[fold.train],
-                maps[fold.test],
+                tested[fold.test],
                 self.datamodule.channels,
                 len(corpus.protocol.classes),
             )

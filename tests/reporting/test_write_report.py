@@ -24,7 +24,7 @@ def test_files_are_there_and_scores_can_be_computed_again_from_the_predictions(r
     results, folder, printed = report
     raw = ["classes.csv", "optimism.csv", "predictions.csv", "pretraining.csv"]
     raw += ["subjects.csv", "table.csv", "threshold.csv"]
-    raw += ["ablation.csv", "calibration.csv", "modalities.csv"]
+    raw += ["ablation.csv", "calibration.csv", "jitter.csv", "modalities.csv"]
     logs = "megc2019-log"
     names = sorted([*raw, logs, "report.html", "table.md", "table.tex"])
     assert sorted(path.name for path in folder.iterdir()) == names
