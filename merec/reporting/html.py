@@ -13,6 +13,7 @@ from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.curves import read_curves
 from merec.reporting.elements import write_document, write_figure, write_table
 from merec.reporting.jitter import draw_jitters, lay_out_jitter
+from merec.reporting.leaderboard import lay_out_leaderboard
 from merec.reporting.notation import (
     NOTHING,
     describe_remarks,
@@ -50,7 +51,9 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
         A page that needs no network: style, pictures and script are inside.
     """
     shown = lay_out_published(summary) if published else None
+    ranking = lay_out_leaderboard(summary) if published else None
     sections = {
+        "Leaderboard": write_table(ranking) if ranking else "",
         "Scores": write_table(lay_out_scores(summary)),
         "Honest and best epoch on test": _write_optimism(summary),
         "What pretraining brings": _write_pretraining(summary),

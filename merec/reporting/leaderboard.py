@@ -37,7 +37,9 @@ def rank_results(summary: Summary) -> pd.DataFrame:
         for subset in result.subsets:
             scores = by_subset.loc[(result.name, subset)]
             if subset != "Full":
-                ends = [f"{metric}{end}" for metric in ("uf1", "uar") for end in ("", "_low", "_high")]
+                ends = [
+                    f"{metric}{end}" for metric in ("uf1", "uar") for end in ("", "_low", "_high")
+                ]
                 row |= {f"{name}_{subset}": scores[name] for name in ends}
         published = known.get(_name_backbone(result))
         rows.append(row | _cite(published) | _cost(result))
@@ -71,8 +73,8 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
     caption = (
         f"{describe_results(summary.results)} Mean over seeds of all folds pooled [95 % interval of draws of "
         "whole subjects]; data sets, UF1/UAR, are subsets of the same predictions. Best epoch on test: what "
-        "would have been claimed if each held-out subject had chosen its epoch; never used. Published: UF1/UAR "
-        "of the method's own paper or of a table (C: authors' repository or challenge paper, T: a third "
+        "would have been claimed if each held-out subject had chosen its epoch; never used. Published: "
+        "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, T: a third "
         "party's table; LEAK: the code chooses the best epoch on the held-out subject). Seconds: one seed, "
         "all folds, summed over workers. Tried: configurations among which each fold chose, without the "
         "held-out subject."

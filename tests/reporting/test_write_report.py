@@ -22,7 +22,7 @@ def console() -> Console:
 
 def test_files_are_there_and_scores_can_be_computed_again_from_the_predictions(report) -> None:
     results, folder, printed = report
-    raw = ["classes.csv", "optimism.csv", "predictions.csv", "pretraining.csv"]
+    raw = ["classes.csv", "leaderboard.csv", "optimism.csv", "predictions.csv", "pretraining.csv"]
     raw += ["subjects.csv", "table.csv", "threshold.csv"]
     raw += ["ablation.csv", "calibration.csv", "jitter.csv", "modalities.csv"]
     logs = "megc2019-log"
