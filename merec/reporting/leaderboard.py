@@ -74,10 +74,10 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
         f"{describe_results(summary.results)} Mean over seeds of all folds pooled [95 % interval of draws of "
         "whole subjects]; data sets, UF1/UAR, are subsets of the same predictions. Best epoch on test: what "
         "would have been claimed if each held-out subject had chosen its epoch; never used. Published: "
-        "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, T: a third "
-        "party's table; LEAK: the code chooses the best epoch on the held-out subject). Seconds: one seed, "
-        "all folds, summed over workers. Tried: configurations among which each fold chose, without the "
-        "held-out subject."
+        "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, "
+        "T: a third party's table; LEAK: the code chooses the best epoch on the held-out subject). "
+        "Seconds: one seed, all folds, summed over workers. Tried: configurations among which each fold "
+        "chose, without the held-out subject."
     )
     return Table("Leaderboard", caption, pd.DataFrame(rows))
 
