@@ -1,8 +1,8 @@
 """A committee of kernel ridge regressions that see a face as two halves.
 
 A micro-expression may show on one side of a face only, and the same one on the other side of another face.
-Single settings of such a regression differ by more than any of them is better, so all are asked and none chosen;
-what is chosen inside the fold is how faces are compared.
+Scores of single settings differ by chance more than by merit, so all are asked and none is chosen; what is
+chosen inside the fold is how faces are compared.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,15 @@ class Choice(NamedTuple):
 
 
 class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
-    """The mean of class-balanced kernel ridge regressions over grids of cells and strengths of regularisation.
+    """The mean of class-balanced kernel ridge regressions over grids of cells and strengths of ridge.
 
-    Two faces are compared by Gaussians of the squared distances of their halves. `halves`: the mean over all
-    four pairs of a half of one and a half of the other, so that a face is a set of two half faces. `whole`: the
-    mean of left with left and right with right at once, and of the mirrored comparison. Both are blind to left
-    and right. Chosen is the comparison whose decision values, each training subject predicted from the
-    others in closed form, have the highest mean area under the curve of one class against the rest: unlike UF1
-    it moves with every value, not only with those at a border between classes. Among equals the first wins.
+    Two faces are compared by Gaussians of the squared distances of their halves. `halves`: the mean over
+    all four pairs of a half of one and a half of the other, so that a face is a set of two half faces.
+    `whole`: the mean of left with left and right with right at once, and of the same with one of the two
+    mirrored. Both are blind to left and right. Chosen is the comparison whose decision values, each training
+    subject predicted from the others in closed form, have the highest mean area under the curve of one
+    class against the rest: unlike UF1 it moves with every value, not only with those at a border between
+    classes. Among equals the first wins.
 
     Args:
         cells: Cells along each axis of each grid of `describe_half_faces`.

@@ -134,7 +134,8 @@ def fit_and_score(
         One score per class, summing to 1, 0 for a class that training lacked: probabilities where
         the estimator gives them, else the softmax of its decision values, which ranks the classes
         but is not calibrated. And the parameters that were chosen with their inner score (`inner_uf1`, or
-        what the estimator's `criterion` names) and how many candidates were `tried`; empty for an estimator that chooses none.
+        what the estimator's `criterion` names) and how many candidates were
+        `tried`; empty for an estimator that chooses none.
 
     Raises:
         InputError: If training holds fewer than two classes, or a label outside the protocol.
