@@ -50,7 +50,7 @@ def describe_half_faces(
     maps: UInt8[np.ndarray, "maps channels height width"],
     channels: Sequence[str],
     keep: Sequence[str],
-    grids: Sequence[Mapping[str, float]],
+    grids: Sequence[Mapping[str, float | int]],
 ) -> Float[np.ndarray, "maps features"]:
     """Deformation of both halves of each face, in cells of several sizes, whatever its strength.
 
@@ -103,7 +103,8 @@ def _differentiate(
             f"{list(channels)}; take datamodule=rgb, or task.keep.rgb=[u,v]"
         )
     flow = maps[:, [list(channels).index(name) for name in keep]] / 255
-    return np.stack(np.gradient(flow, axis=(2, 3)), axis=2)
+    down, across = np.gradient(flow, axis=(2, 3))
+    return np.stack([down, across], axis=2)
 
 
 def _combine(
