@@ -52,7 +52,7 @@ def test_the_same_runs_give_the_same_files(
 ) -> None:
     write_report([runs / "svm"], tmp_path, published=False, console=console)
     files = [path for path in plain.folder.rglob("*") if path.is_file()]
-    assert len(files) == 15
+    assert len(files) == 16
     for file in files:
         assert file.read_bytes() == (tmp_path / file.relative_to(plain.folder)).read_bytes()
 
