@@ -16,11 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from merec.config import build
-from merec.evaluation.jitter import SHIFTS
 from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
-from merec.files import atomic, write_json, write_text
+from merec.files import write_json, write_text
 from merec.provenance import (
     assert_resumable,
     assert_same_data,
@@ -69,9 +68,6 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
             folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         )
         write_environment(folder, environment)
-        if task.datamodule.shifts is not None:
-            with atomic(folder / SHIFTS) as part:
-                task.datamodule.shifts.to_csv(part, index=False)
     logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
         started = time.perf_counter()
@@ -114,15 +110,22 @@ def _pool(folder: Path) -> Result | None:
 
 
 def collect_scores(result: Result) -> dict[str, Any]:
-    """UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter."""
+    """UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter.
+
+    Of action units, the F1 of each.
+    """
+    known = {
+        "protocol": result.protocol.to_dict(),
+        "seeds": result.seeds,
+        "transductive": result.transductive,
+    }
+    if result.protocol.target == "action_units":
+        return known | {"action_units": result.score_units().to_dict("records")}
     scores = {
         subset: {name: vars(score) for name, score in result.score(subset).items()}
         for subset in result.subsets
     }
-    return {
-        "protocol": result.protocol.to_dict(),
-        "seeds": result.seeds,
-        "transductive": result.transductive,
+    return known | {
         "scores": scores,
         "classes": result.score_classes(),
         "optimism": [vars(reading) for reading in result.read_optimism()],

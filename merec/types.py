@@ -66,6 +66,7 @@ class Protocol:
         held_out: Data sets that are held out whole, by number of their fold; none if every subject is held
             out once.
         train_on: Data sets that alone are trained on; none for all but the held-out one.
+        target: What is told of a sample: its `emotion`, one of `classes`, or its `action_units`, any of them.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Protocol:
     hash: str
     held_out: tuple[str, ...] = ()
     train_on: tuple[str, ...] = ()
+    target: str = "emotion"
 
     @property
     def folds(self) -> int:

@@ -1,20 +1,22 @@
 """Tables of predictions: one row per held-out sample and seed, joined by sample id alone."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
+from merec.evaluation.action_units import THRESHOLD, mark_units, spell_units
 from merec.evaluation.protocol import describe_protocol
 from merec.files import atomic, write_text
 from merec.types import InputError, Protocol
 
 COLUMNS = ["sample_id", "corpus", "subject", "clip", "fold", "seed", "label", "predicted"]
 _NUMBERS = ["fold", "seed", "label", "predicted"]
+_UNIT = re.compile(r"p_AU\d+")
 
 
 def tabulate(
@@ -24,16 +26,19 @@ def tabulate(
     classes: Sequence[str],
     fold: int,
     seed: int,
+    target: str = "emotion",
 ) -> pd.DataFrame:
     """Join what a model said to the index, by sample id.
 
     Args:
         rows: The held-out rows of the corpus index.
         sample_id: Which sample each row of `probability` belongs to.
-        probability: Probability of each class; the highest is the prediction.
+        probability: Probability of each class; the highest is the prediction. Of each action unit; those of
+            one half or more are.
         classes: Class names in label order.
         fold: Number of the fold.
         seed: Seed of the run.
+        target: `emotion` or `action_units`.
 
     Raises:
         ValueError: If the model was given other samples than `rows`, or said something not finite.
@@ -54,7 +59,9 @@ def tabulate(
         )
     # As float64, since what is read back is: single precision would return with other bits.
     said = pd.DataFrame(probability.astype(np.float64), columns=[f"p_{name}" for name in classes])
-    said.insert(0, "predicted", probability.argmax(1))
+    several = target == "action_units"
+    named = spell_units(probability >= THRESHOLD, classes) if several else probability.argmax(1)
+    said.insert(0, "predicted", named)
     said.insert(0, "sample_id", list(sample_id))
     known = rows[["sample_id", "corpus", "subject", "clip", "label"]].assign(fold=fold, seed=seed)
     table = known.merge(said, on="sample_id", validate="one_to_one")
@@ -78,9 +85,10 @@ def read_predictions(path: Path) -> pd.DataFrame:
         # as text first: by version, pandas' own parser rounds probabilities, and 1.5 is no class.
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         missing = [column for column in COLUMNS if column not in table]
-        types = dict.fromkeys(table.filter(regex="^p_"), "float64") | dict.fromkeys(
-            _NUMBERS, "int64"
-        )
+        said = list(table.filter(regex="^p_"))
+        # Labels of action units are their names.
+        numbers = _NUMBERS[:2] if said and all(map(_UNIT.fullmatch, said)) else _NUMBERS
+        types = dict.fromkeys(said, "float64") | dict.fromkeys(numbers, "int64")
         table = table.astype({column: kind for column, kind in types.items() if column in table})
     except (ValueError, OverflowError) as error:
         raise InputError(
@@ -109,15 +117,7 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
     """
     if predictions.empty:
         raise InputError(f"{source}: nothing is predicted; run its command again")
-    num_classes = len(protocol.classes)
-    for column in ("label", "predicted"):
-        outside = ~predictions[column].between(0, num_classes - 1)
-        if outside.any():
-            row = predictions[outside].iloc[0]
-            raise InputError(
-                f"{source}: {column} of sample {row['sample_id']} is {row[column]}, but "
-                f"{protocol.name} has classes 0 to {num_classes - 1}"
-            )
+    _assert_classes(predictions, protocol, source)
     twice = predictions.duplicated(["sample_id", "seed"])
     if twice.any():
         row = predictions[twice].iloc[0]
@@ -125,6 +125,7 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
             f"{source}: sample {row['sample_id']} is predicted twice for seed {row['seed']}; "
             "give each fold once"
         )
+    expected = (protocol.samples, protocol.subjects, protocol.hash)
     for seed, rows in predictions.groupby("seed"):
         if len(rows) < protocol.samples:
             folds = set(range(protocol.folds)) - set(rows["fold"])
@@ -134,11 +135,30 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
                 "run the same command again to train them"
             )
         found = describe_protocol(protocol.name, rows, protocol.classes)
-        if replace(found, held_out=protocol.held_out, train_on=protocol.train_on) != protocol:
+        if (found.samples, found.subjects, found.hash) != expected:
             raise InputError(
                 f"{source}: the {found.samples} samples of seed {seed} are not the "
                 f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "
                 "folders hold another corpus or another version of it"
+            )
+
+
+def _assert_classes(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:
+    """Refuse labels that are not the protocol's."""
+    num_classes = len(protocol.classes)
+    for column in ("label", "predicted"):
+        if protocol.target == "action_units":
+            try:
+                mark_units(predictions[column], protocol.classes)
+            except ValueError as error:
+                raise InputError(f"{source}: {column}: {error}") from error
+            continue
+        outside = ~predictions[column].between(0, num_classes - 1)
+        if outside.any():
+            row = predictions[outside].iloc[0]
+            raise InputError(
+                f"{source}: {column} of sample {row['sample_id']} is {row[column]}, but "
+                f"{protocol.name} has classes 0 to {num_classes - 1}"
             )
 
 

@@ -69,6 +69,6 @@ def assert_same_protocol(a: Protocol, b: Protocol, name_a: str, name_b: str) -> 
             f"{name_a} and {name_b} follow different protocols and cannot be compared: "
             f"{a.name} ({a.samples} samples, {a.subjects} subjects, {len(a.classes)} classes, "
             f"{a.hash}, {a.split}) and {b.name} ({b.samples} samples, {b.subjects} subjects, "
-            f"{len(b.classes)} classes, {b.hash}, {b.split}); run both on one corpus with one class "
-            "map and one split"
+            f"{len(b.classes)} classes, {b.hash}, {b.split}); run both on one corpus with one "
+            "class map, one split and one target"
         )

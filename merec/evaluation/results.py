@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from merec.evaluation.action_units import chance_f1, confusion_by_unit, f1_per_unit, mean_f1
 from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
 from merec.evaluation.optimism import Optimism, measure_optimism
 from merec.evaluation.predictions import assert_complete
@@ -109,6 +110,32 @@ class Result:
             for c, name in enumerate(self.protocol.classes)
         }
 
+    def score_units(self) -> pd.DataFrame:
+        """How well each action unit is told, all folds pooled.
+
+        Returns:
+            One row per action `unit` and a last one of their `mean`: `samples` and `subjects` that show it,
+            `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval,
+            and `chance`, the F1 if it were always said to be there.
+        """
+        _, counts = confusion_by_unit(self.predictions, self.protocol.classes)
+        shown = counts[0, :, :, 1].sum(-1)  # by subject and unit
+        drawn = bootstrap(f1_per_unit, counts)
+        drawn = np.column_stack([drawn, drawn.mean(1)])
+        f1, chance = f1_per_unit(counts.sum(1)).mean(0), chance_f1(counts[0].sum(0))
+        low, high = np.array([percentile_interval(line) for line in drawn.T]).T
+        return pd.DataFrame(
+            {
+                "unit": [*self.protocol.classes, "mean"],
+                "samples": [*shown.sum(0), shown.sum()],
+                "subjects": [*(shown > 0).sum(0), int((shown.sum(1) > 0).sum())],
+                "f1": [*f1, pooled(mean_f1, counts)],
+                "low": low,
+                "high": high,
+                "chance": [*chance, chance.mean()],
+            }
+        )
+
     def read_optimism(self) -> list[Optimism]:
         """One reading of the optimism meter per seed; empty where there are no epochs."""
         return self._optimism
@@ -171,6 +198,20 @@ def pool_runs(runs: Sequence[Run]) -> list[Result]:
         Result(name, group[0].protocol, group, table)
         for name, (group, table) in zip(names, whole, strict=True)
     ]
+
+
+def assert_emotions(results: Sequence[Result]) -> None:
+    """Refuse results that tell action units to what scores classes of emotion.
+
+    Raises:
+        InputError: Naming one.
+    """
+    for result in results:
+        if result.protocol.target != "emotion":
+            raise InputError(
+                f"{result.runs[0].folder} tells action units, not emotions; `merec report` scores them and "
+                "puts configurations side by side"
+            )
 
 
 def _warn_of_unlike_code(group: list[Run]) -> None:

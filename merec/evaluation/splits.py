@@ -117,9 +117,13 @@ def split(
         index["subject"].to_numpy(str), index["corpus"].to_numpy(str), train_on
     )
     tested = index.iloc[np.concatenate([fold.test for fold in folds])]
-    protocol = describe_protocol(corpus.protocol.name, tested, corpus.protocol.classes)
-    held_out = tuple(fold.held_out for fold in folds)
-    return folds, replace(protocol, held_out=held_out, train_on=tuple(sorted(set(train_on or ()))))
+    found = describe_protocol(corpus.protocol.name, tested, corpus.protocol.classes)
+    return folds, replace(
+        found,
+        held_out=tuple(fold.held_out for fold in folds),
+        train_on=tuple(sorted(set(train_on or ()))),
+        target=corpus.protocol.target,
+    )
 
 
 def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:

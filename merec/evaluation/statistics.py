@@ -1,8 +1,8 @@
 """How sure one may be: whole subjects are drawn, since samples of one face are not independent.
 
-Confusion matrices have axes (seeds, subjects, classes, classes). A metric is taken of each seed's
-pooled matrix and then averaged over seeds; the subjects of a draw are the same for all seeds and
-both sides of a comparison.
+Confusion matrices have axes (seeds, subjects, classes, classes), or (seeds, subjects, action units, 2,
+2). A metric is taken of each seed's pooled matrix and then averaged over seeds; the subjects of a draw are
+the same for all seeds and both sides of a comparison.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, Shaped
 from merec.types import InputError
 
 Metric = Callable[[np.ndarray], np.ndarray]
-BySubject = Int[np.ndarray, "seeds subjects classes classes"]
+BySubject = Int[np.ndarray, "seeds subjects *units classes classes"]
 BySubjectA = Int[np.ndarray, "seeds_a subjects classes classes"]
 BySubjectB = Int[np.ndarray, "seeds_b subjects classes classes"]
 
@@ -40,16 +40,16 @@ def _score_draws(
     metric: Metric, counts: np.ndarray, times: np.ndarray
 ) -> Float[np.ndarray, "draws *scores"]:
     """The seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
-    classes = counts.shape[-1]
     scores = [
-        metric((times @ one.reshape(len(one), -1)).reshape(-1, classes, classes)) for one in counts
+        metric((times @ one.reshape(len(one), -1)).reshape(len(times), *one.shape[1:]))
+        for one in counts
     ]
     return np.mean(scores, axis=0)
 
 
 def bootstrap(
     metric: Metric, counts: BySubject, draws: int = DRAWS, seed: int = 0
-) -> Float[np.ndarray, " draws"]:
+) -> Float[np.ndarray, "draws *scores"]:
     """The metric of `draws` sets of subjects drawn with replacement."""
     return _score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
 

@@ -111,8 +111,9 @@ def describe_results(results: Sequence[Result]) -> str:
     guilty = [result.name for result in results if result.transductive]
     pretraining = f"YES for {', '.join(guilty)}" if guilty else "no"
     remarks = describe_remarks(results)
+    told = "action units" if protocol.target == "action_units" else "classes"
     return (
         f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
-        f"{protocol.subjects} subjects, {len(protocol.classes)} classes), {protocol.split}; {seeds}; "
+        f"{protocol.subjects} subjects, {len(protocol.classes)} {told}), {protocol.split}; {seeds}; "
         f"transductive pretraining: {pretraining}." + (f" Remark: {remarks}." if remarks else "")
     )

@@ -13,11 +13,10 @@ from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.files import atomic, write_text
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
+from merec.reporting.action_units import write_units_report
 from merec.reporting.calibration import lay_out_calibration
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
-from merec.reporting.jitter import lay_out_jitter
-from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
 from merec.reporting.notation import make_slugs
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.samples import Sheets
@@ -47,10 +46,10 @@ def write_report(
     Args:
         paths: Run folders, or folders that hold some; all of one protocol.
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
-            (scores), `leaderboard.csv`, `classes.csv`, `subjects.csv`, `optimism.csv`,
-            `pretraining.csv`, `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes),
-            `calibration.csv`, `jitter.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in
-            `megc2019-log/`.
+            (scores), `classes.csv`, `subjects.csv`, `optimism.csv`, `pretraining.csv`,
+            `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes), `calibration.csv` and
+            `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`. Of action units see
+            `write_units_report`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
         sheets: Where `merec inspect` wrote sheets of samples, which the page refers to from `out`.
@@ -60,6 +59,9 @@ def write_report(
             twice.
     """
     results = pool_runs(find_runs(paths))
+    if results[0].protocol.target == "action_units":
+        write_units_report(results, out, console or Console())
+        return results
     summary = summarize(results)
     tables = {"scores": lay_out_scores(summary), "classes": lay_out_classes(summary)}
     if not summary.optimism.empty:
@@ -71,8 +73,6 @@ def write_report(
         "pretraining": lay_out_pretraining(summary),
         "threshold": lay_out_thresholds(summary),
         "modalities": lay_out_modalities(summary),
-        "jitter": lay_out_jitter(summary),
-        "leaderboard": lay_out_leaderboard(summary) if published else None,
     }
     tables |= {name: table for name, table in studies.items() if table is not None}
     tables["ablation"] = lay_out_ablation(summary)
@@ -88,8 +88,10 @@ def write_report(
 
     console = console or Console()
     for name, table in (tables | {"scores": brief}).items():
-        # The page has these, which are wide; beside a score its optimism is always shown.
-        if name not in ("classes", "ablation", "leaderboard"):
+        if name not in (
+            "classes",
+            "ablation",
+        ):  # the page has these; beside a score its optimism is always shown
             print_table(console, table)
     # Unwrapped, so that it can be copied or clicked.
     console.print(out / "report.html", soft_wrap=True)
@@ -109,7 +111,6 @@ def _write_raw(summary: Summary, out: Path) -> None:
     """CSV files with every digit, and the logs of the MEGC2019 challenge."""
     frames: dict[str, pd.DataFrame] = {
         "table": summary.scores,
-        "leaderboard": rank_results(summary),
         "classes": summary.classes,
         "subjects": summary.subjects,
         "predictions": pool_predictions(summary.results),
@@ -120,7 +121,6 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "modalities": summary.modalities,
         "ablation": summary.ablation,
         "calibration": summary.calibration,
-        "jitter": summary.jitters,
     }
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:

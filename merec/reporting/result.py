@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from merec.evaluation.results import Result
+from merec.reporting.action_units import lay_out_units
 from merec.reporting.formats import print_table
 from merec.reporting.summary import summarize
 from merec.reporting.tables import (
@@ -12,8 +13,14 @@ from merec.reporting.tables import (
 
 
 def print_result(result: Result, console: Console | None = None) -> None:
-    """Print UF1, UAR and accuracy, Full and by data set, and beside them what leaks would have claimed."""
+    """Print UF1, UAR and accuracy, Full and by data set, and beside them what leaks would have claimed.
+
+    Of action units, the F1 of each.
+    """
     console = console or Console()
+    if result.protocol.target == "action_units":
+        print_table(console, lay_out_units([result]))
+        return
     summary = summarize([result])
     print_table(console, lay_out_scores_briefly(summary))
     if not summary.optimism.empty:

@@ -8,9 +8,8 @@ import pandas as pd
 
 from merec.evaluation.ablation import ablate_classes, compare_modalities
 from merec.evaluation.calibration import score_calibration
-from merec.evaluation.jitter import read_jitters
 from merec.evaluation.pretraining import compare_starts
-from merec.evaluation.results import IDENTITY, Result
+from merec.evaluation.results import IDENTITY, Result, assert_emotions
 from merec.evaluation.threshold import read_thresholds
 
 READINGS = ("honest", "best_common_epoch", "best_epoch", "random_guess")
@@ -31,7 +30,6 @@ class Summary:
         modalities: See `compare_modalities`.
         ablation: See `ablate_classes`.
         calibration: See `score_calibration`.
-        jitters: See `read_jitters`.
     """
 
     results: list[Result]
@@ -44,11 +42,15 @@ class Summary:
     modalities: pd.DataFrame
     ablation: pd.DataFrame
     calibration: pd.DataFrame
-    jitters: pd.DataFrame
 
 
 def summarize(results: Sequence[Result]) -> Summary:
-    """Compute all tables of some results of one protocol."""
+    """Compute all tables of some results of one protocol.
+
+    Raises:
+        InputError: If they tell action units.
+    """
+    assert_emotions(results)
     optimism = read_optimism(results)
     return Summary(
         list(results),
@@ -61,7 +63,6 @@ def summarize(results: Sequence[Result]) -> Summary:
         compare_modalities(results),
         ablate_classes(results),
         score_calibration(results),
-        read_jitters(results),
     )
 
 

@@ -35,6 +35,11 @@ MOST_POINTS = 200  # of a learning curve; more would drown the page
 def flatten_scores(result: Result) -> dict[str, float]:
     """One flat row: scores with intervals, Full and by data set, by class; calibration, optimism, cost."""
     flat: dict[str, float] = {}
+    if result.protocol.target == "action_units":
+        for row in result.score_units().to_dict("records"):
+            prefix = "" if row["unit"] == "mean" else f"{row['unit']}/"
+            flat |= {f"{prefix}{name}": row[name] for name in ("f1", "low", "high", "chance")}
+        return flat
     for subset in result.subsets:
         prefix = "" if subset == "Full" else f"{subset}/"
         for name, score in result.score(subset).items():
@@ -126,7 +131,12 @@ def describe_run(result: Result) -> dict[str, Any]:
 
 
 def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
-    """Predictions, subjects and the pooled confusion matrix, one row per sample, subject and cell."""
+    """Predictions, subjects and the pooled confusion matrix, one row per sample, subject and cell.
+
+    Of action units, predictions and the F1 of each.
+    """
+    if result.protocol.target == "action_units":
+        return {"action_units": result.score_units(), "predictions": result.predictions}
     names = list(result.protocol.classes)
     pooled = result.confusions()[1].sum((0, 1))
     cells = [
@@ -143,6 +153,8 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 
 def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figure]:
     """The report's figures of one run: those for which it recorded enough."""
+    if result.protocol.target == "action_units":
+        return {}
     optimism = read_optimism([result])
     pictures = {
         "scores": draw_bars(score_results([result], optimism)),

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pytorch_lightning.loggers import Logger
 from sklearn.base import BaseEstimator
 
 from merec.datamodules import ClipDataModule
+from merec.evaluation.action_units import mark_units, set_target
 from merec.evaluation.splits import Fold, select_folds, split
-from merec.tasks.estimators import fit_and_score
+from merec.tasks.estimators import Describe, fit_and_score, fit_and_score_units
 from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import OnEpoch
 from merec.types import InputError
@@ -32,6 +34,8 @@ class Baseline:
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
         hold_out: What each fold holds out: a `subject`, or all of a data set (`corpus`).
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
+        target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
+        least_subjects: How many subjects must show an action unit for it to be told.
     """
 
     datamodule: ClipDataModule
@@ -43,6 +47,8 @@ class Baseline:
     folds: str | int | None
     hold_out: str
     train_on: Sequence[str] | None
+    target: str
+    least_subjects: int
 
     def __post_init__(self) -> None:
         if self.datamodule.representation != "flow_map":
@@ -54,30 +60,30 @@ class Baseline:
             raise InputError(
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
             )
-        folds, self.protocol = split(self.datamodule.corpus, self.hold_out, self.train_on)
+        self.corpus = set_target(self.datamodule.corpus, self.target, self.least_subjects)
+        folds, self.protocol = split(self.corpus, self.hold_out, self.train_on)
         self.chosen = select_folds(folds, self.folds)
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""
-        corpus = self.datamodule.corpus
         describe = self.describe.get(self.estimator, self.describe["others"])
         describe = partial(describe, keep=self.keep[self.datamodule.modality])
-        maps, tested = self.datamodule.maps, self.datamodule.tested_maps
-        label = self.datamodule.label.numpy()
+        fit = partial(self._fit, self.estimators[self.estimator], describe)
+        writer = FoldWriter(self.corpus, self.seed, folder)
+        run_folds(self.chosen, writer, self.estimator, one_by_one(fit), logger)
 
-        def train(fold: Fold, _: OnEpoch) -> Outcome:
-            scores, chosen = fit_and_score(
-                self.estimators[self.estimator],
-                describe,
-                maps[fold.train],
-                label[fold.train],
-                self.datamodule.subject[fold.train],
-                tested[fold.test],
-                self.datamodule.channels,
-                len(corpus.protocol.classes),
+    def _fit(self, estimator: BaseEstimator, describe: Describe, fold: Fold, _: OnEpoch) -> Outcome:
+        data, classes = self.datamodule, self.protocol.classes
+        label, subject = self.corpus.index["label"].iloc[fold.train], data.subject[fold.train]
+        train, test = data.maps[fold.train], data.maps[fold.test]
+        notes: dict[str, Any]
+        if self.target == "action_units":
+            marks = mark_units(label, classes)
+            scores, chosen = fit_and_score_units(
+                estimator, describe, train, marks, subject, test, data.channels
             )
-            ids = self.datamodule.sample_id[fold.test].tolist()
-            return Outcome(ids, scores, notes=chosen)
-
-        writer = FoldWriter(corpus, self.seed, folder)
-        run_folds(self.chosen, writer, self.estimator, one_by_one(train), logger)
+            notes = dict(zip(classes, chosen, strict=True))
+        else:
+            given = train, label.to_numpy(np.int64), subject, test, data.channels
+            scores, notes = fit_and_score(estimator, describe, *given, len(classes))
+        return Outcome(data.sample_id[fold.test].tolist(), scores, notes=notes)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import BaseCrossValidator, ParameterGrid, cross_val_predict
@@ -133,9 +133,8 @@ def fit_and_score(
     Returns:
         One score per class, summing to 1, 0 for a class that training lacked: probabilities where
         the estimator gives them, else the softmax of its decision values, which ranks the classes
-        but is not calibrated. And the parameters that were chosen with their inner score (`inner_uf1`, or
-        what the estimator's `criterion` names) and how many candidates were
-        `tried`; empty for an estimator that chooses none.
+        but is not calibrated. And the parameters that were chosen with their pooled `inner_uf1` and how many
+        candidates were `tried`; empty for an estimator that chooses none.
 
     Raises:
         InputError: If training holds fewer than two classes, or a label outside the protocol.
@@ -163,9 +162,48 @@ def fit_and_score(
         scores[:, fitted.classes_] = _score(fitted, views)
     if not hasattr(fitted, "best_params_"):
         return scores, {}
-    criterion = getattr(fitted, "criterion", "inner_uf1")
-    found = {criterion: fitted.best_score_, "tried": fitted.tried_}
+    found = {"inner_uf1": fitted.best_score_, "tried": fitted.tried_}
     return scores, {**fitted.best_params_, **found}
+
+
+def fit_and_score_units(
+    estimator: BaseEstimator,
+    describe: Describe,
+    train_maps: UInt8[np.ndarray, "train channels height width"],
+    train_marks: Bool[np.ndarray, "train units"],
+    train_subject: Shaped[np.ndarray, " train"],
+    test_maps: UInt8[np.ndarray, "test channels height width"],
+    channels: Sequence[str],
+) -> tuple[Float[np.ndarray, "test units"], list[dict[str, Any]]]:
+    """Fit a copy of an estimator to each action unit by itself, there or not, as `fit_and_score` does.
+
+    An action unit that all or none of the training samples show is said to be as there: 1 or 0.
+
+    Args:
+        estimator: As of `fit_and_score`, as are the others.
+        describe: Likewise.
+        train_maps: Likewise.
+        train_marks: Which action units each training sample shows.
+        train_subject: Likewise.
+        test_maps: Likewise.
+        channels: Likewise.
+
+    Returns:
+        One score per action unit, 0 to 1, one half being where the estimator decides; and what was chosen
+        for each.
+    """
+    scores = np.zeros((len(test_maps), train_marks.shape[1]))
+    notes: list[dict[str, Any]] = []
+    for unit, marks in enumerate(train_marks.T):
+        if marks.all() or not marks.any():
+            scores[:, unit] = marks.all()
+            notes.append({})
+            continue
+        given = train_maps, marks.astype(np.int64), train_subject, test_maps, channels
+        said, chosen = fit_and_score(estimator, describe, *given, num_classes=2)
+        scores[:, unit] = said[:, 1]
+        notes.append(chosen)
+    return scores, notes
 
 
 def _score(

@@ -14,13 +14,14 @@ import torch
 from jaxtyping import Float
 from pytorch_lightning.loggers import Logger
 
+from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_predictions, tabulate, write_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, write_json
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
-from merec.types import Corpus, InputError
+from merec.types import Corpus, InputError, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class FoldWriter:
     """Where the folds of one run are written, each to `folds/NNN/`.
 
     Attributes:
-        corpus: Whose samples are predicted.
+        corpus: Whose samples are predicted, with what their labels are.
         seed: Of the run.
         folder: The run folder.
     """
@@ -75,6 +76,7 @@ class FoldWriter:
             self.corpus.protocol.classes,
             fold.number,
             self.seed,
+            self.corpus.protocol.target,
         )
         if outcome.epochs is not None:
             with atomic(file.with_name("epochs.npz")) as part:
@@ -181,7 +183,7 @@ def run_folds(
             progress.finish_fold(fold.held_out, trained.seconds)
             tables.append(read_predictions(writer.locate(fold)))
             if logger:
-                _log_progress(logger, tables, len(writer.corpus.protocol.classes))
+                _log_progress(logger, tables, writer.corpus.protocol)
     if failed:
         failed.sort(key=lambda trained: trained.fold.number)
         names = ", ".join(f"{each.fold.number} {each.fold.held_out}" for each in failed)
@@ -191,9 +193,14 @@ def run_folds(
         )
 
 
-def _log_progress(logger: Logger, tables: list[pd.DataFrame], num_classes: int) -> None:
+def _log_progress(logger: Logger, tables: list[pd.DataFrame], protocol: Protocol) -> None:
     """UF1 and UAR of the folds finished so far, pooled: something to watch while it runs."""
     table = pd.concat(tables)
-    counts = confusion(table["label"].to_numpy(), table["predicted"].to_numpy(), num_classes)
-    scores = {"folds/uf1_so_far": float(uf1(counts)), "folds/uar_so_far": float(uar(counts))}
+    if protocol.target == "action_units":
+        units = confusion_by_unit(table, protocol.classes)[1].sum((0, 1))
+        scores = {"folds/f1_so_far": float(mean_f1(units))}
+    else:
+        label, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
+        counts = confusion(label, predicted, len(protocol.classes))
+        scores = {"folds/uf1_so_far": float(uf1(counts)), "folds/uar_so_far": float(uar(counts))}
     logger.log_metrics({"folds/done": len(tables)} | scores, step=len(tables))

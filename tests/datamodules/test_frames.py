@@ -532,4 +532,6 @@ def test_a_backbone_that_reads_something_else_is_refused(corpus):
 
 def test_baselines_read_flow_maps_only(corpus):
     with pytest.raises(InputError, match="task=baseline reads flow_map, not views"):
-        Baseline(make(corpus, "views", "rgb"), "any", {}, {}, {}, 0, None, "subject", None)
+        Baseline(
+            make(corpus, "views", "rgb"), "any", {}, {}, {}, 0, None, "subject", None, "emotion", 3
+        )

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from merec.errors import InputError
+from merec.evaluation.action_units import mark_units
 from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.predictions import assert_complete, read_predictions
 from merec.evaluation.runs import fold_folder
@@ -21,7 +23,7 @@ from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.flow_map import describe
 from merec.tasks import Baseline
 from merec.tasks.estimators import NestedChoice, fit_and_score
-from merec.types import Corpus
+from merec.types import ActionUnit, Corpus
 
 KEEP = {"rgb": ["u", "v"]}
 DESCRIBE = partial(describe, cells=7)
@@ -39,9 +41,17 @@ ESTIMATORS = {
 }
 
 
-def make(data, estimator="logistic", folds=None, hold_out="subject", train_on=None) -> Baseline:
-    describe = {"others": DESCRIBE}
-    return Baseline(data, estimator, ESTIMATORS, KEEP, describe, 0, folds, hold_out, train_on)
+def make(
+    data,
+    estimator="logistic",
+    folds=None,
+    hold_out="subject",
+    train_on=None,
+    target="emotion",
+    least_subjects=3,
+) -> Baseline:
+    how = (0, folds, hold_out, train_on, target, least_subjects)
+    return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, *how)
 
 
 def read(folder: Path, number: int):
@@ -115,6 +125,70 @@ def test_a_held_out_data_set_is_predicted_from_the_others_alone(
         np.testing.assert_array_equal(found.filter(regex="^p_").to_numpy(), scores)
         tables.append(table)
     assert_complete(pd.concat(tables), task.protocol, "test")
+
+
+def coded(made: Corpus, label: np.ndarray | None = None) -> Corpus:
+    """The same samples; a class shows AU 4, AU 4 and 12, or nothing, and two subjects AU 7 always."""
+    classes = made.index["label"].to_numpy() if label is None else label
+    often = made.index["subject"].isin(["006", "s01"])
+    units = [
+        tuple(ActionUnit(unit) for unit in [*((4,), (4, 12), ())[one], *([7] * seven)])
+        for one, seven in zip(classes, often, strict=True)
+    ]
+    return replace(made, index=made.index.assign(action_units=units))
+
+
+def test_each_action_unit_is_told_by_an_estimator_of_its_own(made, make_data, new_folder):
+    folder, corpus = new_folder(), coded(made)
+    task = make(make_data(corpus), "nested", target="action_units")
+    assert task.protocol.classes == ("AU4", "AU12")  # AU 7 is shown by two subjects only
+    task.run(folder, None)
+    tables = [read(folder, number) for number in range(6)]
+    label = made.index["label"].to_numpy()
+    for fold in leave_one_subject_out(made.index["subject"].to_numpy(str))[:2]:
+        for unit, marks in (("p_AU4", label < 2), ("p_AU12", label == 1)):
+            scores, chosen = fit_and_score(
+                ESTIMATORS["nested"],
+                partial(DESCRIBE, keep=["u", "v"]),
+                made.flow_maps[fold.train],
+                marks[fold.train].astype(int),
+                made.index["subject"].to_numpy(str)[fold.train],
+                made.flow_maps[fold.test],
+                made.channels,
+                2,
+            )
+            found = tables[fold.number].set_index("sample_id")[unit]
+            ids = made.index["sample_id"].iloc[fold.test]
+            np.testing.assert_array_equal(found.loc[ids], scores[:, 1])
+            notes = json.loads((fold_folder(folder, fold.number) / "fold.json").read_text())
+            assert notes[unit.removeprefix("p_")] == chosen
+    table = pd.concat(tables)
+    assert_complete(table, task.protocol, "test")
+    truth, said = (
+        mark_units(table[name], task.protocol.classes) for name in ("label", "predicted")
+    )
+    assert f1_score(truth, said, average="macro") > 0.8
+
+
+def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
+    made, make_data, new_folder
+):
+    said = []
+    for shift in (0, 1):
+        label = made.index["label"].to_numpy(copy=True)
+        own = (made.index["subject"] == "007").to_numpy()
+        label[own] = (label[own] + shift) % 3
+        folder = new_folder()
+        make(make_data(coded(made, label)), folds=1, target="action_units").run(folder, None)
+        said.append(read(folder, 1))
+    columns = ["p_AU4", "p_AU12", "predicted"]
+    pd.testing.assert_frame_equal(said[0][columns], said[1][columns])
+    assert not said[0]["label"].equals(said[1]["label"])
+
+
+def test_flow_maps_without_coded_action_units_are_refused(make_data):
+    with pytest.raises(InputError, match="no coded action units"):
+        make(make_data(), target="action_units")
 
 
 def test_maps_are_read_as_they_are_whatever_scale_and_order_networks_are_given(

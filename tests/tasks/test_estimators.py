@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.splits import leave_one_subject_out
 from merec.features.flow_map import describe, mirror
-from merec.tasks.estimators import NestedChoice, fit_and_score
+from merec.tasks.estimators import NestedChoice, fit_and_score, fit_and_score_units
 from merec.types import InputError
 
 CHANNELS = ("u", "v", "strain")
@@ -232,3 +232,24 @@ def test_leave_one_subject_out_on_megc2019_reaches_its_reference():
     assert counts.sum() == 442
     assert uf1(counts) >= 0.73
     assert uar(counts) >= 0.74
+
+
+def test_an_action_unit_that_all_or_none_of_the_training_samples_show_is_said_to_be_as_there(
+    corpus,
+):
+    maps, label, subject = corpus
+    test = subject == subject[0]
+    marks = np.stack([label == 0, np.zeros_like(test), np.ones_like(test)], axis=1)
+    scores, notes = fit_and_score_units(
+        logistic(),
+        DESCRIBE,
+        maps[~test],
+        marks[~test],
+        subject[~test],
+        maps[test],
+        CHANNELS,
+    )
+    assert (scores[:, 1] == 0).all()
+    assert (scores[:, 2] == 1).all()
+    assert len(set(scores[:, 0])) > 1
+    assert notes == [{}, {}, {}]

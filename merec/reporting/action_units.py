@@ -1,0 +1,81 @@
+"""Action units, for people: how well each is told, beside saying that it is always there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from merec.evaluation.action_units import THRESHOLD
+from merec.evaluation.results import Result
+from merec.evaluation.statistics import DRAWS
+from merec.files import atomic, write_text
+from merec.reporting.elements import write_document, write_table
+from merec.reporting.formats import print_table, write_latex, write_markdown
+from merec.reporting.html import write_runs
+from merec.reporting.notation import (
+    describe_remarks,
+    describe_results,
+    format_interval,
+    format_number,
+)
+from merec.reporting.summary import pool_predictions
+from merec.reporting.tables import Table
+
+
+def lay_out_units(results: Sequence[Result]) -> Table:
+    """F1 of each action unit and their mean, one column per result."""
+    scores = {result.name: result.score_units() for result in results}
+    rows = []
+    for number, (_, unit) in enumerate(next(iter(scores.values())).iterrows()):
+        cells = {
+            "Action unit": unit["unit"],
+            "n": str(unit["samples"]),
+            "Subjects": str(unit["subjects"]),
+            "Always present": format_number(unit["chance"]),
+        }
+        for name, table in scores.items():
+            own = table.iloc[number]
+            title = "F1" if len(scores) == 1 else name
+            cells[title] = format_interval(own["f1"], own["low"], own["high"])
+        rows.append(cells)
+    caption = (
+        f"{describe_results(results)} F1 of being present, all folds pooled, mean over seeds [95 % interval "
+        f"of {DRAWS:,} draws of whole subjects]; present: a probability of {THRESHOLD:g} or more, fixed "
+        "beforehand. n, Subjects: that show it. Always present: F1 of saying so of every sample. mean: of "
+        "all action units alike."
+    )
+    return Table("Action units", caption, pd.DataFrame(rows))
+
+
+def write_units_report(results: Sequence[Result], out: Path, console: Console) -> None:
+    """Write what can be said of results whose target is action units.
+
+    Args:
+        results: Of one protocol.
+        out: Where to: `report.html`, `table.md`, `table.tex`; raw numbers in `action_units.csv` and
+            `predictions.csv`.
+        console: Where to print the table.
+    """
+    table = lay_out_units(results)
+    protocol = results[0].protocol
+    page = write_document(
+        f"Action units of {protocol.name}, {protocol.split}",
+        describe_remarks(results),
+        describe_results(results),
+        {"Action units": write_table(table), "What was run": write_runs(results)},
+    )
+    scores = [result.score_units() for result in results]
+    for result, frame in zip(results, scores, strict=True):
+        for place, (name, value) in enumerate(result.identity.items()):
+            frame.insert(place, name, value)
+    frames = {"action_units": pd.concat(scores), "predictions": pool_predictions(results)}
+    for name, frame in frames.items():
+        with atomic(out / f"{name}.csv") as part:
+            frame.to_csv(part, index=False)
+    latex = write_latex(table, "action-units")
+    write_text(out / "table.md", write_markdown(table))
+    write_text(out / "table.tex", f"% needs \\usepackage{{booktabs}}\n{latex}")
+    write_text(out / "report.html", page)
+    print_table(console, table)
+    console.print(out / "report.html", soft_wrap=True)

@@ -1,0 +1,220 @@
+"""Action units are told each by itself, and scored as scikit-learn scores several labels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score, multilabel_confusion_matrix
+
+from merec.errors import InputError
+from merec.evaluation.action_units import (
+    chance_f1,
+    confusion_by_unit,
+    f1_per_unit,
+    label_action_units,
+    mark_units,
+    mean_f1,
+    set_target,
+    spell_units,
+)
+from merec.evaluation.predictions import (
+    assert_complete,
+    read_predictions,
+    tabulate,
+    write_predictions,
+)
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
+from merec.evaluation.statistics import bootstrap, draw_subjects, percentile_interval
+from merec.types import ActionUnit, Corpus
+
+UNITS = ("AU4", "AU7", "AU12", "AU15")
+# AU 12 and AU 4 in every subject, AU 7 in three of four, AU 15 in two; AU 1 in one.
+CODED = {
+    "a": ["4", "R12", "4 12 1", ""],
+    "b": ["T4 7", "12", "12"],
+    "c": ["4", "L12 7", "15"],
+    "d": ["12 15 7", "4", ""],
+}
+
+
+@pytest.fixture
+def coded() -> Corpus:
+    """Fourteen samples of four subjects, two of them with nothing coded."""
+    rows = []
+    for subject, clips in CODED.items():
+        for number, text in enumerate(clips):
+            units = [
+                ActionUnit(int(word.lstrip("RLTB")), word[0] * (word[0] in "RL"))
+                for word in text.split()
+            ]
+            rows.append(
+                (f"{subject}{number}", "made", subject, f"{number}", number % 2, tuple(units))
+            )
+    columns = ["sample_id", "corpus", "subject", "clip", "label", "action_units"]
+    index = pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=0, ignore_index=True)
+    return Corpus(describe_protocol("made", index, ("a", "b")), index, None, ())
+
+
+def predict(corpus: Corpus, seed: int) -> pd.DataFrame:
+    """Predictions that know the answer half of the time."""
+    rng = np.random.default_rng(seed)
+    classes, index = corpus.protocol.classes, corpus.index
+    truth = mark_units(index["label"], classes)
+    probability = np.where(rng.random(truth.shape) < 0.5, truth, rng.random(truth.shape))
+    ids = index["sample_id"].tolist()
+    table = tabulate(index, ids, probability, classes, 0, seed, "action_units")
+    folds = {name: number for number, name in enumerate(sorted(set(index["subject"])))}
+    return table.assign(fold=table["subject"].map(folds))
+
+
+def marks_of(table: pd.DataFrame, classes) -> tuple[np.ndarray, np.ndarray]:
+    return mark_units(table["label"], classes), mark_units(table["predicted"], classes)
+
+
+@pytest.mark.parametrize(
+    ("least", "kept"),
+    [(2, ("AU4", "AU7", "AU12", "AU15")), (3, ("AU4", "AU7", "AU12")), (4, ("AU4", "AU12"))],
+)
+def test_labels_are_the_units_that_so_many_subjects_show_on_whatever_side(coded, least, kept):
+    corpus = label_action_units(coded, least)
+    assert corpus.protocol.classes == kept
+    assert corpus.protocol.target == "action_units"
+    for _, row in corpus.index.iterrows():
+        named = {f"AU{unit.number}" for unit in row["action_units"]} & set(kept)
+        assert row["label"] == "+".join(sorted(named, key=kept.index)) or not named
+        assert (row["label"] == "none") == (not named)
+    assert corpus.index.drop(columns="label").equals(coded.index.drop(columns="label"))
+
+
+def test_emotions_and_units_of_the_same_samples_are_two_protocols(coded):
+    emotion = set_target(coded, "emotion", 3)
+    assert emotion is coded
+    units = [set_target(coded, "action_units", least).protocol for least in (2, 3)]
+    assert len({each.hash for each in (coded.protocol, *units)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "least", "said"),
+    [
+        ("units", 3, r"task\.target=units is unknown; choose emotion or action_units"),
+        ("action_units", 1, r"task\.least_subjects=1: .* give 2 or more"),
+        ("action_units", 5, r"no action unit of made .* by 5 subjects or more, the most by 4"),
+    ],
+)
+def test_targets_that_cannot_be_are_refused(coded, target, least, said):
+    with pytest.raises(InputError, match=said):
+        set_target(coded, target, least)
+
+
+def test_a_data_set_without_coded_units_is_refused_rather_than_called_unmoved(coded):
+    index = coded.index.copy()
+    quiet = index["subject"] == "d"
+    index["corpus"] = index["corpus"].mask(quiet, "smic")
+    index["action_units"] = [
+        () if still else units for still, units in zip(quiet, index["action_units"], strict=True)
+    ]
+    for given in (index, index.drop(columns="action_units")):
+        corpus = Corpus(coded.protocol, given, None, ())
+        with pytest.raises(InputError, match="of made has no coded action units; take a corpus"):
+            label_action_units(corpus, 2)
+
+
+def test_marking_undoes_spelling():
+    marks = np.random.default_rng(0).random((50, 4)) < 0.3
+    np.testing.assert_array_equal(mark_units(spell_units(marks, UNITS), UNITS), marks)
+    assert spell_units(marks[:0], UNITS) == []
+
+
+@pytest.mark.parametrize("text", ["AU5", "AU4+AU5", "AU4+AU4", "", "4", "AU4+none", "nan"])
+def test_what_is_no_list_of_the_units_is_refused(text):
+    with pytest.raises(ValueError, match="is no list of AU4, AU7, AU12, AU15"):
+        mark_units(["none", text], UNITS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_equal_scikit_learns_of_all_folds_pooled(coded, seed):
+    corpus = label_action_units(coded, 2)
+    table = predict(corpus, seed)
+    truth, said = marks_of(table, UNITS)
+    _, counts = confusion_by_unit(table, UNITS)
+    pooled = counts[0].sum(0)
+    np.testing.assert_array_equal(pooled, multilabel_confusion_matrix(truth, said))
+    known = {"zero_division": 0}
+    np.testing.assert_allclose(f1_per_unit(pooled), f1_score(truth, said, average=None, **known))
+    assert mean_f1(pooled) == pytest.approx(f1_score(truth, said, average="macro", **known))
+    always = f1_score(truth, np.ones_like(truth), average=None)
+    np.testing.assert_allclose(chance_f1(pooled), always)
+
+
+def test_a_unit_that_is_neither_there_nor_said_to_be_counts_as_nothing(coded):
+    corpus = label_action_units(coded, 2)
+    table = predict(corpus, 0)
+    table = table[~(table["label"] + table["predicted"]).str.contains("AU15")]
+    _, counts = confusion_by_unit(table, UNITS)
+    assert f1_per_unit(counts[0].sum(0))[3] == 0
+
+
+def test_the_bootstrap_draws_whole_subjects_for_all_units_at_once(coded):
+    table = predict(label_action_units(coded, 2), 0)
+    subjects, counts = confusion_by_unit(table, UNITS)
+    drawn = bootstrap(f1_per_unit, counts, draws=20, seed=1)
+    for times, found in zip(draw_subjects(len(subjects), 20, 1), drawn, strict=True):
+        names = np.repeat(subjects, times)
+        rows = pd.concat([table[table["subject"] == name] for name in names])
+        expected = f1_score(*marks_of(rows, UNITS), average=None, zero_division=0)
+        np.testing.assert_allclose(found, expected)
+
+
+def test_a_probability_of_one_half_is_enough_and_less_is_not(coded):
+    corpus = label_action_units(coded, 3)
+    index = corpus.index.iloc[:2]
+    probability = np.array([[0.5, 0.4999, 1.0], [0.0, 0.0, 0.0]])
+    classes, ids = corpus.protocol.classes, index["sample_id"].tolist()
+    table = tabulate(index, ids, probability, classes, 0, 0, "action_units")
+    assert table["predicted"].tolist() == ["AU4+AU12", "none"]
+
+
+def test_predictions_read_back_as_they_were_and_foreign_units_are_refused(coded, tmp_path):
+    corpus = label_action_units(coded, 3)
+    table, file = predict(corpus, 0), tmp_path / "predictions.csv"
+    write_predictions(file, table)
+    found = read_predictions(file)
+    pd.testing.assert_frame_equal(found, table)
+    assert_complete(found, corpus.protocol, "test")
+    found.loc[3, "predicted"] = "AU4+AU99"
+    with pytest.raises(InputError, match=r"test: predicted: 'AU4\+AU99' is no list of AU4, AU7"):
+        assert_complete(found, corpus.protocol, "test")
+
+
+def test_another_coding_of_the_same_samples_is_refused(coded):
+    corpus = label_action_units(coded, 3)
+    table = predict(corpus, 0)
+    table.loc[0, "label"] = "none" if table["label"][0] != "none" else "AU4"
+    with pytest.raises(InputError, match=r"are not the 13 of made"):
+        assert_complete(table, corpus.protocol, "test")
+
+
+def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
+    coded, tmp_path, write_run
+):
+    corpus = label_action_units(coded, 2)
+    tables = [predict(corpus, seed) for seed in (0, 1)]
+    for seed, table in enumerate(tables):
+        known = corpus.protocol.to_dict()
+        write_run(tmp_path / f"{seed}", table, corpus.index, UNITS, protocol=known)
+    (result,) = pool_runs(find_runs([tmp_path]))
+    scores = result.score_units().set_index("unit")
+    expected = np.mean(
+        [f1_score(*marks_of(table, UNITS), average=None, zero_division=0) for table in tables], 0
+    )
+    np.testing.assert_allclose(scores.loc[list(UNITS), "f1"], expected)
+    assert scores.loc["mean", "f1"] == pytest.approx(expected.mean())
+    truth = mark_units(corpus.index["label"], UNITS)
+    assert scores.loc[list(UNITS), "samples"].tolist() == truth.sum(0).tolist()
+    assert scores.loc[list(UNITS), "subjects"].tolist() == [4, 3, 4, 2]
+    _, counts = confusion_by_unit(result.predictions, UNITS)
+    low, high = percentile_interval(bootstrap(mean_f1, counts))
+    assert (scores.loc["mean", "low"], scores.loc["mean", "high"]) == pytest.approx((low, high))
+    assert (scores["low"] <= scores["f1"]).all()
+    assert (scores["f1"] <= scores["high"]).all()
