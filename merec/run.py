@@ -16,10 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from merec.config import build
+from merec.evaluation.jitter import SHIFTS
 from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
-from merec.files import write_json, write_text
+from merec.files import atomic, write_json, write_text
 from merec.provenance import (
     assert_resumable,
     assert_same_data,
@@ -68,6 +69,9 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
             folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         )
         write_environment(folder, environment)
+        if task.datamodule.shifts is not None:
+            with atomic(folder / SHIFTS) as part:
+                task.datamodule.shifts.to_csv(part, index=False)
     logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
         started = time.perf_counter()

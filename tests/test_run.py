@@ -374,3 +374,19 @@ def test_clips_of_a_corpus_without_frames_are_refused(merec, small):
     assert done.returncode == 2
     assert "datamodule=rgb with representation clip does not go with small" in done.stderr
     assert "has flow maps only" in done.stderr
+
+
+def test_shifted_key_frames_are_tested_kept_and_reported(merec, rendered, find_local, tmp_path):
+    find_local("face_landmarker")
+    choice = ["corpus=synthetic", f"corpus.root={rendered}", f"features.root={tmp_path / 'store'}"]
+    choice += ["task=baseline", "task.estimator=logistic", "logger=none", "hydra.sweep.dir=study"]
+    done = merec("train", "-m", *choice, "datamodule.jitter.apex=0,5")
+    assert done.returncode == 0, done.stderr
+    (table,) = map(pd.read_csv, tmp_path.rglob("jitter.csv"))
+    assert len(table) == 4
+    assert table["apex_shift"].between(0, 5).all()
+    assert table["apex_shift"].any()
+    reported = merec("report", "study", "out=report")
+    assert reported.returncode == 0, reported.stderr
+    assert "Key frames off the annotated ones" in reported.stdout
+    assert len(pd.read_csv(tmp_path / "report" / "jitter.csv")) == 2

@@ -2,6 +2,7 @@
 
 from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
+from merec.datamodules.jitter import Jitter
 from merec.datamodules.pretraining import (
     PairPool,
     choose_pairs,
@@ -13,6 +14,7 @@ from merec.datamodules.pretraining import (
 __all__ = [
     "Augmentation",
     "ClipDataModule",
+    "Jitter",
     "PairPool",
     "choose_pairs",
     "hold_out_others",

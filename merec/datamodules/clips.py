@@ -3,10 +3,10 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Int
@@ -26,14 +26,14 @@ from merec.datamodules.batches import (
     sum_up,
 )
 from merec.datamodules.choices import (
-    SHOWN,
     check_augmentation,
     check_scaling,
     choose_channels,
 )
+from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
+from merec.datamodules.ready import load_ready, load_shifted
 from merec.datamodules.views import find_still, misalign, resize_views
 from merec.evaluation.leakage import assert_subjects_disjoint
-from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore
 from merec.types import Batch, Corpus, InputError
 
@@ -61,6 +61,10 @@ class ClipDataModule(pl.LightningDataModule):
         size: Of views, px; `None` for that of the crops.
         drop_zero_motion: Do not train on samples of which a view shows no change (methods.md A6).
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
+        jitter: By how much onset and apex are off when samples are predicted; `None` for not at all.
+
+    Attributes:
+        shifts: What became of the key frames, see `shift_key_frames`; `None` without jitter.
 
     Raises:
         InputError: If the corpus cannot show what is asked for, or no sample of it is ready.
@@ -82,42 +86,50 @@ class ClipDataModule(pl.LightningDataModule):
         size: int | None = None,
         drop_zero_motion: bool = True,
         legacy: Mapping[str, bool] | None = None,
+        jitter: Jitter | None = None,
     ):
         super().__init__()
         self.names = choose_channels(corpus, modality, representation, channels)
         check_scaling(scaling, representation)
         check_augmentation(augment, representation)
+        if jitter is not None:
+            check_jitter(jitter, corpus)
         self.modality, self.representation = modality, representation
         self.scaling, self.balanced = scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
         self.size, self.drop_zero_motion, self.legacy = size, drop_zero_motion, legacy or {}
+        self.shifts: pd.DataFrame | None = None
+        off: tuple[np.ndarray, ...] = ()  # features of shifted key frames
         if corpus.flow_maps is None:  # last, for it may take minutes
             if features is None:
                 raise InputError(
                     f"{corpus.protocol.name} has frames, whose features need a store; set "
                     "datamodule.features to one, as conf/features does"
                 )
-            corpus, self.arrays = _load(corpus, features, representation, modality)
+            corpus, arrays = load_ready(corpus, features, representation, modality)
+            if jitter is not None and jitter.active:
+                moved, self.shifts = shift_key_frames(corpus, jitter)
+                off = load_shifted(moved, features, representation, modality)
         else:
-            self.arrays = (corpus.flow_maps,)
-        # `arrays` is what a run was made of: all channels, in no scale.
-        self.maps = np.empty((0, 0, 0, 0), np.uint8)  # there are some in one representation only
-        if representation == "flow_map":
-            chosen = [corpus.channels.index(channel) for channel in self.names[0]]
-            self.maps = self.arrays[0][:, chosen]
-            # Channels last is the layout in which CPU convolutions of few channels are fastest.
-            maps = torch.from_numpy(self.maps).float().contiguous(memory_format=torch.channels_last)
-            self.views: tuple[Tensor, ...] = (maps,)
-        else:
-            self.views = tuple(torch.from_numpy(array) for array in self.arrays)
+            arrays = (corpus.flow_maps,)
+        self.arrays = arrays + off  # what a run was made of: all channels, in no scale
         self.corpus = corpus
         self.label = torch.tensor(corpus.index["label"].to_numpy(np.int64, copy=True))
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
+        # Maps as they lie in the store; there are some in one representation only.
+        self.maps = self.tested_maps = np.empty((0, 0, 0, 0), np.uint8)
+        if representation == "flow_map":
+            chosen = [corpus.channels.index(channel) for channel in self.names[0]]
+            self.maps = arrays[0][:, chosen]
+            self.tested_maps = off[0][:, chosen] if off else self.maps
+            arrays, off = (self.maps,), (self.tested_maps,) if off else ()
+        self.views = self._show(arrays)
+        self.shifted = self._show(off) if off else None
         self.still = np.zeros(len(corpus.index), bool)
         if representation == "views":
-            self._arrange_views()
+            self._look_for_change()
         self.scales: tuple[Scale, ...] | None = None
         if scaling == "unit":
             self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
@@ -126,25 +138,48 @@ class ClipDataModule(pl.LightningDataModule):
         everyone = np.arange(len(corpus.index))
         self.train_rows, self.test_rows, self.held_out = everyone, everyone[:0], "nobody"
 
-    def _arrange_views(self) -> None:
-        """Their size, which goes with which, and which show nothing."""
-        name, every = self.corpus.protocol.name, len(self.label)
-        self.views = resize_views(self.views, self.names, self.size or int(self.views[0].shape[-1]))
+    def _show(self, arrays: tuple[np.ndarray, ...]) -> tuple[Tensor, ...]:
+        """Features as views: of two their size, and which goes with which."""
+        views = tuple(torch.from_numpy(array) for array in arrays)
+        if self.representation == "flow_map":
+            # Channels last is the layout in which CPU convolutions of few channels are fastest.
+            (maps,) = views
+            return (maps.float().contiguous(memory_format=torch.channels_last),)
+        if self.representation != "views":
+            return views
+        views = resize_views(views, self.names, self.size or int(views[0].shape[-1]))
         if self.legacy.get("misaligned_pairs", False):
-            first, second = self.views
+            first, second = views
             partner = misalign(self.corpus.index)
-            self.views = (first, second[partner])
-            apart = int((partner != np.arange(every)).sum())
+            views = (first, second[partner])
+            every = len(partner)
             log.warning(
-                "legacy.misaligned_pairs: %d of %d samples of %s show two clips", apart, every, name
+                "legacy.misaligned_pairs: %d of %d samples of %s show two clips",
+                *(int((partner != np.arange(every)).sum()), every, self.corpus.protocol.name),
             )
+        return views
+
+    def _look_for_change(self) -> None:
+        """Leave samples out of training of which a view shows nothing."""
         still = find_still(self.views)
         if still.any() and self.drop_zero_motion:
             log.warning(
                 "%d of %d samples of %s have a view without any change; they are not trained on",
-                *(int(still.sum()), every, name),
+                *(int(still.sum()), len(still), self.corpus.protocol.name),
             )
             self.still = still
+
+    @property
+    def tested(self) -> tuple[Tensor, ...]:
+        """What is seen of samples that are predicted."""
+        return self.views if self.shifted is None else self.shifted
+
+    @property
+    def annotated(self) -> "ClipDataModule":
+        """The same without jitter, for what belongs to training."""
+        plain = copy.copy(self)
+        plain.shifted, plain.tested_maps = None, self.maps
+        return plain
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -162,10 +197,10 @@ class ClipDataModule(pl.LightningDataModule):
     @property
     def inputs(self) -> Tensor | tuple[Tensor, Tensor]:
         """All samples as a backbone sees them when it predicts."""
-        return pack(self.views if self.scales is None else rescale(self.views, self.scales))
+        return pack(self.tested if self.scales is None else rescale(self.tested, self.scales))
 
     def of(self, corpus: Corpus, **changes: Any) -> "ClipDataModule":
-        """The samples of another corpus, shown like these.
+        """The samples of another corpus, shown like these, with its key frames as annotated.
 
         Args:
             corpus: Whose faces.
@@ -212,8 +247,10 @@ class ClipDataModule(pl.LightningDataModule):
             fold.scales = tuple(measure_scale(sums, train, names) for sums, names in named)
         return fold
 
-    def _load(self, batches: Sampler, augmenter: Augmenter | None) -> DataLoader:
-        clips = Clips(self.views, self.label, self.sample_id, self.scales, augmenter)
+    def _load(
+        self, views: tuple[Tensor, ...], batches: Sampler, augmenter: Augmenter | None
+    ) -> DataLoader:
+        clips = Clips(views, self.label, self.sample_id, self.scales, augmenter)
         return DataLoader(
             clips,
             sampler=batches,
@@ -231,11 +268,11 @@ class ClipDataModule(pl.LightningDataModule):
             )
         classes = self.label[self.train_rows].numpy() if self.balanced else None
         batches = SeededBatches(self.train_rows, self.batch_size, self.seed, self.held_out, classes)
-        return self._load(batches, augmenter)
+        return self._load(self.views, batches, augmenter)
 
     def predict_dataloader(self) -> DataLoader:
         """The held-out samples, in the order of the index."""
-        return self._load(OrderedBatches(self.test_rows, self.batch_size), None)
+        return self._load(self.tested, OrderedBatches(self.test_rows, self.batch_size), None)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -247,38 +284,3 @@ class ClipDataModule(pl.LightningDataModule):
 def _keep(batch: Any) -> Any:
     """A batch is fetched whole."""
     return batch
-
-
-def _load(
-    corpus: Corpus, features: FeatureStore, representation: str, modality: str
-) -> tuple[Corpus, tuple[np.ndarray, ...]]:
-    """The part of a corpus whose features are ready, and these.
-
-    Raises:
-        InputError: As `FeatureStore.load`, or if a feature is not finite.
-    """
-    loaded = features.load(corpus, representation, modality)
-    name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
-    if ready < every:
-        log.warning(
-            "%d of %d samples of %s have no %s %s and are left out, the first as %s; `merec prepare` says of "
-            "each why",
-            *(every - ready, every, name, modality, representation, loaded.reason),
-        )
-        index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
-        if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
-            name = f"{name}-subset"
-        protocol = describe_protocol(name, index, corpus.protocol.classes)
-        corpus = replace(corpus, index=index, protocol=protocol)
-    arrays = tuple(loaded.arrays.values())
-    for array in arrays:
-        odd = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
-        if len(odd):
-            raise InputError(
-                f"the {representation} of sample {corpus.index['sample_id'].iloc[odd[0]]} hold numbers that "
-                "are not finite; delete the feature store's folder (merec prepare names it) and prepare again"
-            )
-    if representation == "flow_map":  # it is a corpus of flow maps from here on
-        (channels,) = SHOWN[representation][modality]
-        corpus = replace(corpus, flow_maps=arrays[0], channels=channels)
-    return corpus, arrays

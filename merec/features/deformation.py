@@ -1,6 +1,6 @@
 """How the skin is deformed in the cells of a flow map, whatever the head does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -9,6 +9,8 @@ from merec.features.flow_map import check_names, mirror
 from merec.types import InputError
 
 FIELDS = ("divergence", "stretch", "shear", "curl")
+SCALES = ("common", "apart")  # see `describe_half_faces`
+_MIRRORED = np.array([1, 1, -1, -1])[:, None, None]  # what a mirror does to each field's sign
 
 
 def describe_deformation(
@@ -37,25 +39,88 @@ def describe_deformation(
     Raises:
         InputError: If `keep` is not two of the channels.
     """
+    both = [
+        _pool(_combine(_differentiate(shown, channels, keep)), cells, spread).reshape(len(maps), -1)
+        for shown in (maps, mirror(maps, channels))
+    ]
+    return np.concatenate(both, axis=1)
+
+
+def describe_half_faces(
+    maps: UInt8[np.ndarray, "maps channels height width"],
+    channels: Sequence[str],
+    keep: Sequence[str],
+    grids: Sequence[Mapping[str, float | int]],
+) -> Float[np.ndarray, "maps features"]:
+    """Deformation of both halves of each face, in cells of several sizes, whatever its strength.
+
+    The right half is mirrored, so that both are seen as left ones. In each grid the whole face has norm 1, so
+    that a weak movement is described as a strong one is, and so is one whose map was stretched by an outlier.
+
+    Args:
+        maps: Motion of each sample, 0..255.
+        channels: Names of the maps' channels.
+        keep: The two channels that are the flow's components: along the rows, along the columns.
+        grids: `cells` along each axis, an even number, and `spread` as in `describe_deformation`.
+
+    Returns:
+        Features by scale (`SCALES`: slopes of both components as they are in the map, or each over its own
+        root mean square, since each was stretched to 0..255 by itself), grid, half, field, row and column.
+
+    Raises:
+        InputError: If `keep` is not two of the channels, or a grid cannot be halved.
+    """
+    odd = [grid["cells"] for grid in grids if grid["cells"] % 2]
+    if odd:
+        raise InputError(
+            f"a grid of {odd[0]} cells has no halves; take even numbers of cells in describe.grids"
+        )
+    slopes = _differentiate(maps, channels, keep)
+    strength = np.sqrt((slopes**2).mean(axis=(2, 3, 4), keepdims=True))
+    parts = []
+    for scaled in (slopes, slopes / np.where(strength > 0, strength, 1)):
+        fields = _combine(scaled)
+        for grid in grids:
+            face = _pool(fields, int(grid["cells"]), grid["spread"])
+            norm = np.sqrt((face**2).sum(axis=(1, 2, 3), keepdims=True))
+            face = face / np.where(norm > 0, norm, 1)
+            half = face.shape[-1] // 2
+            for side in (face, _MIRRORED * face[..., ::-1]):
+                parts.append(side[..., :half].reshape(len(maps), -1))
+    return np.concatenate(parts, axis=1)
+
+
+def _differentiate(
+    maps: UInt8[np.ndarray, "maps channels height width"],
+    channels: Sequence[str],
+    keep: Sequence[str],
+) -> Float[np.ndarray, "maps component axis height width"]:
+    """Slopes of both components of the flow, down and across, in ranges of the map per px."""
     check_names(maps, channels)
     if len(keep) != 2 or set(keep) - set(channels):
         raise InputError(
             f"deformation is that of two components, but keep={list(keep)} of the channels "
             f"{list(channels)}; take datamodule=rgb, or task.keep.rgb=[u,v]"
         )
-    flow = [list(channels).index(name) for name in keep]
-    both = [_measure(shown[:, flow], cells, spread) for shown in (maps, mirror(maps, channels))]
-    return np.concatenate(both, axis=1)
+    flow = maps[:, [list(channels).index(name) for name in keep]] / 255
+    down, across = np.gradient(flow, axis=(2, 3))
+    return np.stack([down, across], axis=2)
 
 
-def _measure(
-    flow: UInt8[np.ndarray, "maps 2 height width"], cells: int, spread: float
-) -> Float[np.ndarray, "maps features"]:
-    across, down = np.moveaxis(flow / 255, 1, 0)
-    (u_y, u_x), (v_y, v_x) = (np.gradient(part, axis=(1, 2)) for part in (across, down))
-    fields = np.stack([u_x + v_y, u_x - v_y, u_y + v_x, v_x - u_y], axis=1)
-    rows, columns = (_weigh(size, cells, spread) for size in flow.shape[2:])
-    return (rows @ fields @ columns.T).reshape(len(flow), -1)
+def _combine(
+    slopes: Float[np.ndarray, "maps component axis height width"],
+) -> Float[np.ndarray, "maps fields height width"]:
+    """The four `FIELDS`."""
+    (u_y, u_x), (v_y, v_x) = slopes.transpose(1, 2, 0, 3, 4)
+    return np.stack([u_x + v_y, u_x - v_y, u_y + v_x, v_x - u_y], axis=1)
+
+
+def _pool(
+    fields: Float[np.ndarray, "maps fields height width"], cells: int, spread: float
+) -> Float[np.ndarray, "maps fields rows columns"]:
+    """Means of the fields in soft cells."""
+    rows, columns = (_weigh(size, cells, spread) for size in fields.shape[2:])
+    return rows @ fields @ columns.T
 
 
 def _weigh(size: int, cells: int, spread: float) -> Float[np.ndarray, "cells size"]:

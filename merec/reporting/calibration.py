@@ -20,8 +20,6 @@ from merec.reporting.notation import describe_results, format_interval, format_n
 from merec.reporting.summary import Summary
 from merec.reporting.tables import Table
 
-_ACROSS = 3  # panels
-
 
 def lay_out_calibration(summary: Summary) -> Table:
     """Calibration error and Brier score of every result."""
@@ -51,7 +49,7 @@ def lay_out_calibration(summary: Summary) -> Table:
 def draw_reliability(summary: Summary) -> Figure:
     """A reliability diagram for each result: accuracy against confidence, and how many samples there are."""
     results = summary.results
-    across = min(_ACROSS, len(results))
+    across = len(results) if len(results) < 4 else 2 if len(results) == 4 else 3
     down = -(-len(results) // across)
     figure = Figure(figsize=(3.5 * across + 0.3, 3.6 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).ravel()
@@ -76,14 +74,14 @@ def _draw_panel(axes: Axes, curve: Reliability) -> None:
     for x, y, n in zip(
         curve.confidence[full], curve.accuracy[full], curve.samples[full], strict=True
     ):
-        below = y > 0.12
-        axes.annotate(
+        number = axes.annotate(
             str(n),
             (x, y),
-            xytext=(4, -9 if below else 5),
+            xytext=(4, -9 if y > 0.12 else 5),
             textcoords="offset points",
             fontsize=SMALL - 1,
         )
+        number.set_in_layout(False)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("confidence", fontsize=MEDIUM)

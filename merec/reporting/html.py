@@ -12,6 +12,8 @@ from merec.reporting import calibration, figures
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.curves import read_curves
 from merec.reporting.elements import write_document, write_figure, write_table
+from merec.reporting.jitter import draw_jitters, lay_out_jitter
+from merec.reporting.leaderboard import lay_out_leaderboard
 from merec.reporting.notation import (
     NOTHING,
     describe_remarks,
@@ -49,12 +51,15 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
         A page that needs no network: style, pictures and script are inside.
     """
     shown = lay_out_published(summary) if published else None
+    ranking = lay_out_leaderboard(summary) if published else None
     sections = {
+        "Leaderboard": write_table(ranking) if ranking else "",
         "Scores": write_table(lay_out_scores(summary)),
         "Honest and best epoch on test": _write_optimism(summary),
         "What pretraining brings": _write_pretraining(summary),
         "Threshold of intensity": _write_thresholds(summary),
         "Modalities": _write_modalities(summary),
+        "Key frames off the annotated ones": _write_jitter(summary),
         "Data sets": _write_bars(summary),
         "Confusion matrices": "".join(map(_write_confusion, summary.results)),
         "Classes": write_table(lay_out_classes(summary)) + write_table(lay_out_ablation(summary)),
@@ -178,6 +183,15 @@ def _write_calibration(summary: Summary) -> str:
     figure = calibration.draw_reliability(summary)
     picture = write_figure(figure, alt, calibration.CAPTION, "reliability")
     return picture + write_table(calibration.lay_out_calibration(summary))
+
+
+def _write_jitter(summary: Summary) -> str:
+    """Score against the shift of key frames, and a table; nothing where none are shifted."""
+    table = lay_out_jitter(summary)
+    if table is None:
+        return ""
+    drawn = enumerate(draw_jitters(summary))
+    return "".join([*(write_figure(*each, f"jitter-{n}") for n, each in drawn), write_table(table)])
 
 
 def _write_bars(summary: Summary) -> str:

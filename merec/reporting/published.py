@@ -27,6 +27,7 @@ class Published:
         modality: What the method looks at, where known.
         leak: Whether the code chooses the epoch on the held-out subject.
         note: What else one must know.
+        backbone: Name of the class in `merec.backbones` that is this method; empty if there is none.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Published:
     modality: str = ""
     leak: bool = False
     note: str = ""
+    backbone: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from merec.reporting.action_units import write_units_report
 from merec.reporting.calibration import lay_out_calibration
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_page
+from merec.reporting.jitter import lay_out_jitter
+from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
 from merec.reporting.notation import make_slugs
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.samples import Sheets
@@ -46,10 +48,10 @@ def write_report(
     Args:
         paths: Run folders, or folders that hold some; all of one protocol.
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
-            (scores), `classes.csv`, `subjects.csv`, `optimism.csv`, `pretraining.csv`,
-            `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes), `calibration.csv` and
-            `predictions.csv`; on MEGC2019 the challenge's logs in `megc2019-log/`. Of action units see
-            `write_units_report`.
+            (scores), `leaderboard.csv`, `classes.csv`, `subjects.csv`, `optimism.csv`,
+            `pretraining.csv`, `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes),
+            `calibration.csv`, `jitter.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in
+            `megc2019-log/`. Of action units see `write_units_report`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.
         sheets: Where `merec inspect` wrote sheets of samples, which the page refers to from `out`.
@@ -73,6 +75,8 @@ def write_report(
         "pretraining": lay_out_pretraining(summary),
         "threshold": lay_out_thresholds(summary),
         "modalities": lay_out_modalities(summary),
+        "jitter": lay_out_jitter(summary),
+        "leaderboard": lay_out_leaderboard(summary) if published else None,
     }
     tables |= {name: table for name, table in studies.items() if table is not None}
     tables["ablation"] = lay_out_ablation(summary)
@@ -88,10 +92,8 @@ def write_report(
 
     console = console or Console()
     for name, table in (tables | {"scores": brief}).items():
-        if name not in (
-            "classes",
-            "ablation",
-        ):  # the page has these; beside a score its optimism is always shown
+        # The page has these, which are wide; beside a score its optimism is always shown.
+        if name not in ("classes", "ablation", "leaderboard"):
             print_table(console, table)
     # Unwrapped, so that it can be copied or clicked.
     console.print(out / "report.html", soft_wrap=True)
@@ -111,6 +113,7 @@ def _write_raw(summary: Summary, out: Path) -> None:
     """CSV files with every digit, and the logs of the MEGC2019 challenge."""
     frames: dict[str, pd.DataFrame] = {
         "table": summary.scores,
+        "leaderboard": rank_results(summary),
         "classes": summary.classes,
         "subjects": summary.subjects,
         "predictions": pool_predictions(summary.results),
@@ -121,6 +124,7 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "modalities": summary.modalities,
         "ablation": summary.ablation,
         "calibration": summary.calibration,
+        "jitter": summary.jitters,
     }
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:

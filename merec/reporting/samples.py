@@ -49,7 +49,7 @@ def write_samples(results: Sequence[Result], sheets: Sheets) -> str:
     said = {result.name: _say_predictions(result) for result in results}
     classes = results[0].protocol.classes
     about = f"{describe_results(results)} {_describe(results[0], sheets)}"
-    parts = [f'<p class="caption" id="{_ABOUT}">{escape(about)}</p>']
+    parts = [f'<p class="caption" id="{_ABOUT}">{escape(about)}</p>', '<div class="folded">']
     anchors = name_anchors(results)
     for (corpus, subject), rows in samples.groupby(["corpus", "subject"]):
         ids = [str(sample_id) for sample_id in rows["sample_id"]]
@@ -74,7 +74,7 @@ def write_samples(results: Sequence[Result], sheets: Sheets) -> str:
             f"<details><summary>{escape(title)} (n = {len(ids)})</summary>"
             f'<div id="{anchors[str(corpus), str(subject)]}">{table}{todo}</div></details>'
         )
-    return "\n".join(parts)
+    return "\n".join([*parts, "</div>"])
 
 
 def _describe(result: Result, sheets: Sheets) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from merec.evaluation.ablation import ablate_classes, compare_modalities
 from merec.evaluation.calibration import score_calibration
+from merec.evaluation.jitter import read_jitters
 from merec.evaluation.pretraining import compare_starts
 from merec.evaluation.results import IDENTITY, Result, assert_emotions
 from merec.evaluation.threshold import read_thresholds
@@ -30,6 +31,7 @@ class Summary:
         modalities: See `compare_modalities`.
         ablation: See `ablate_classes`.
         calibration: See `score_calibration`.
+        jitters: See `read_jitters`.
     """
 
     results: list[Result]
@@ -42,6 +44,7 @@ class Summary:
     modalities: pd.DataFrame
     ablation: pd.DataFrame
     calibration: pd.DataFrame
+    jitters: pd.DataFrame
 
 
 def summarize(results: Sequence[Result]) -> Summary:
@@ -63,6 +66,7 @@ def summarize(results: Sequence[Result]) -> Summary:
         compare_modalities(results),
         ablate_classes(results),
         score_calibration(results),
+        read_jitters(results),
     )
 
 

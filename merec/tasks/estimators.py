@@ -133,8 +133,9 @@ def fit_and_score(
     Returns:
         One score per class, summing to 1, 0 for a class that training lacked: probabilities where
         the estimator gives them, else the softmax of its decision values, which ranks the classes
-        but is not calibrated. And the parameters that were chosen with their pooled `inner_uf1` and how many
-        candidates were `tried`; empty for an estimator that chooses none.
+        but is not calibrated. And the parameters that were chosen with their inner score (`inner_uf1`, or
+        what the estimator's `criterion` names) and how many candidates were
+        `tried`; empty for an estimator that chooses none.
 
     Raises:
         InputError: If training holds fewer than two classes, or a label outside the protocol.
@@ -162,7 +163,8 @@ def fit_and_score(
         scores[:, fitted.classes_] = _score(fitted, views)
     if not hasattr(fitted, "best_params_"):
         return scores, {}
-    found = {"inner_uf1": fitted.best_score_, "tried": fitted.tried_}
+    criterion = getattr(fitted, "criterion", "inner_uf1")
+    found = {criterion: fitted.best_score_, "tried": fitted.tried_}
     return scores, {**fitted.best_params_, **found}
 
 

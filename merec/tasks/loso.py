@@ -131,7 +131,7 @@ class LeaveOneSubjectOut(FoldTrainer):
 
     def _choose_epochs(self, fold: Fold, on_epoch: OnEpoch) -> int:
         """The number of epochs of highest pooled UF1 on inner subjects; the fewest if several are."""
-        every = self.datamodule
+        every = self.datamodule.annotated
         labels = every.label.numpy()
         seed = derive_seed(self.seed, fold.held_out, "inner") % 2**32
         train, inner = split_inner_subjects(fold, every.subject, labels, self.inner_parts, seed)

@@ -69,8 +69,7 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
         """Choose and fit; `groups` are the subjects."""
         self.classes_, label = np.unique(y, return_inverse=True)
         number = len(self.classes_)
-        root = np.sqrt(len(label) / (number * np.bincount(label)[label]))
-        target = np.eye(number)[label] - 1 / number
+        root, target = balance_classes(label)
         subjects = [np.flatnonzero(groups == name) for name in np.unique(groups)]
         self.tried_ = len(self.families) * len(self.widths) * len(self.ridges)
         best = -1.0
@@ -117,6 +116,15 @@ def _compare(
         for shown in (one, mirrored)
     ]
     return (kernels[0] + kernels[1]) / 2
+
+
+def balance_classes(
+    label: Int[np.ndarray, " rows"],
+) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "rows classes"]]:
+    """Roots of the samples' weights, the inverse of their class' frequency, and targets that sum to 0."""
+    number = int(label.max()) + 1
+    root = np.sqrt(len(label) / (number * np.bincount(label)[label]))
+    return root, np.eye(number)[label] - 1 / number
 
 
 def leave_out(

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from merec.errors import InputError
-from merec.features.deformation import FIELDS, describe_deformation
+from merec.features.deformation import (
+    FIELDS,
+    SCALES,
+    describe_deformation,
+    describe_half_faces,
+)
 from merec.features.flow_map import mirror
 
 CHANNELS = ("u", "v", "strain")
@@ -59,3 +64,51 @@ def test_a_sample_is_described_on_its_own(maps):
 def test_only_two_components_have_a_deformation(maps, keep):
     with pytest.raises(InputError, match="two components"):
         measure(maps, keep)
+
+
+GRIDS = [{"cells": 4, "spread": 0.5}, {"cells": 6, "spread": 0.8}]
+
+
+def halve(maps: np.ndarray) -> list[np.ndarray]:
+    """By scale and grid: samples, halves, and what is known of each half."""
+    found = describe_half_faces(maps, CHANNELS, ("u", "v"), GRIDS)
+    sizes = [4 * grid["cells"] ** 2 for grid in GRIDS] * len(SCALES)
+    parts = np.split(found, np.cumsum(sizes)[:-1], axis=1)
+    return [part.reshape(len(maps), 2, -1) for part in parts]
+
+
+def test_a_mirrored_face_has_the_same_halves_the_other_way_round(maps):
+    for once, turned in zip(halve(maps), halve(mirror(maps, CHANNELS)), strict=True):
+        np.testing.assert_allclose(turned, once[:, ::-1], atol=1e-12)
+
+
+def test_a_symmetric_face_has_equal_halves(maps):
+    both = np.concatenate([maps[..., :14], mirror(maps, CHANNELS)[..., 14:]], axis=-1)
+    for halves in halve(both):
+        np.testing.assert_allclose(halves[:, 0], halves[:, 1], atol=1e-12)
+
+
+def test_the_halves_are_those_of_the_whole_face_at_norm_one(maps):
+    whole = measure(maps)[:, 0]
+    norm = np.sqrt((whole**2).sum((1, 2, 3), keepdims=True))
+    left = halve(maps)[0][:, 0].reshape(len(maps), len(FIELDS), CELLS, CELLS // 2)
+    np.testing.assert_allclose(left, (whole / norm)[..., : CELLS // 2], atol=1e-12)
+
+
+def test_the_strength_of_one_component_does_not_show_where_they_are_apart(maps):
+    even = maps // 2 * 2  # so that halving is exact
+    weak = even.copy()
+    weak[:, 1] //= 2
+    common, apart = (slice(0, 2), slice(2, 4))
+    for one, other in zip(halve(even)[apart], halve(weak)[apart], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+    assert not np.allclose(halve(even)[common][0], halve(weak)[common][0], atol=1e-3)
+
+
+def test_a_face_at_rest_is_described_by_zeros(maps):
+    assert all((halves == 0).all() for halves in halve(np.full_like(maps, 128)))
+
+
+def test_a_grid_without_halves_is_refused(maps):
+    with pytest.raises(InputError, match="5 cells"):
+        describe_half_faces(maps, CHANNELS, ("u", "v"), [{"cells": 5, "spread": 0.5}])

@@ -18,8 +18,10 @@ from rich.console import Console
 from wandb_workspaces.reports.v2 import internal as report_models
 from wandb_workspaces.workspaces import internal as workspace_models
 
-from merec.reporting.dashboard import find_varied, write_dashboard
+from merec.evaluation.runs import find_runs
+from merec.reporting.dashboard import write_dashboard
 from merec.reporting.notation import format_number
+from merec.reporting.sweep import find_varied
 from merec.reporting.tracked import Keys, Tracked, read_tracked, write_tracked
 from merec.types import InputError
 
@@ -258,8 +260,6 @@ def test_what_was_swept_besides_the_choices_gets_an_axis(
         keys = replace(KEYS, config=["name", "task.freeze", "task.optimizer.lr"])
         write_tracked(folder, Tracked("WandbLogger", "merec", None, "g", None, keys))
         runs.append(folder)
-    from merec.evaluation.runs import find_runs
-
     assert find_varied(find_runs(runs)) == ["task.freeze", "task.optimizer.lr"]
     write(runs, tmp_path / "out", online=False)
     spec = json.loads((tmp_path / "out" / "workspace.json").read_text())
@@ -433,9 +433,12 @@ def test_with_an_account_it_is_saved_only_if_asked_for_and_brought_up_to_date(
     assert len(stand_in.list_saved()) == 2
     assert call(run, "online=true", account=account).returncode == 0
     assert [sent["id"] for sent in stand_in.list_saved()[2:]] == ["view-1", "view-2"]
+    other = tracked_run("other", group="small/baseline")
+    assert call(other, "online=true", account=account).returncode == 0
+    assert [sent.get("id") for sent in stand_in.list_saved()[4:]] == [None, None]
     # Of an online run the dashboard is online, too.
     assert call(tracked_run("asked", local=None), account=account).returncode == 0
-    assert len(stand_in.list_saved()) == 6
+    assert len(stand_in.list_saved()) == 8
     assert {path for path, _ in stand_in.told} == {"/graphql"}
     for name, content in read_bytes(tmp_path).items():
         assert account["WANDB_API_KEY"].encode() not in content, name

@@ -22,9 +22,9 @@ def console() -> Console:
 
 def test_files_are_there_and_scores_can_be_computed_again_from_the_predictions(report) -> None:
     results, folder, printed = report
-    raw = ["classes.csv", "optimism.csv", "predictions.csv", "pretraining.csv"]
+    raw = ["classes.csv", "leaderboard.csv", "optimism.csv", "predictions.csv", "pretraining.csv"]
     raw += ["subjects.csv", "table.csv", "threshold.csv"]
-    raw += ["ablation.csv", "calibration.csv", "modalities.csv"]
+    raw += ["ablation.csv", "calibration.csv", "jitter.csv", "modalities.csv"]
     logs = "megc2019-log"
     names = sorted([*raw, logs, "report.html", "table.md", "table.tex"])
     assert sorted(path.name for path in folder.iterdir()) == names
@@ -52,7 +52,7 @@ def test_the_same_runs_give_the_same_files(
 ) -> None:
     write_report([runs / "svm"], tmp_path, published=False, console=console)
     files = [path for path in plain.folder.rglob("*") if path.is_file()]
-    assert len(files) == 14
+    assert len(files) == 16
     for file in files:
         assert file.read_bytes() == (tmp_path / file.relative_to(plain.folder)).read_bytes()
 

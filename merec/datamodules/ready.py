@@ -1,0 +1,80 @@
+"""The samples of a corpus whose features are ready, and the features."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from merec.datamodules.choices import SHOWN
+from merec.evaluation.protocol import describe_protocol
+from merec.features.prepare import FeatureStore
+from merec.types import Corpus, InputError
+
+log = logging.getLogger(__name__)
+_SHOWN = 3  # samples that a message names
+
+Arrays = tuple[np.ndarray, ...]
+
+
+def load_ready(
+    corpus: Corpus, features: FeatureStore, representation: str, modality: str
+) -> tuple[Corpus, Arrays]:
+    """The part of a corpus whose features are ready, and these.
+
+    Raises:
+        InputError: As `FeatureStore.load`, or if a feature is not finite.
+    """
+    loaded = features.load(corpus, representation, modality)
+    name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
+    if ready < every:
+        log.warning(
+            "%d of %d samples of %s have no %s %s and are left out, the first as %s; `merec prepare` says of "
+            "each why",
+            *(every - ready, every, name, modality, representation, loaded.reason),
+        )
+        index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
+        if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
+            name = f"{name}-subset"
+        protocol = describe_protocol(name, index, corpus.protocol.classes)
+        corpus = replace(corpus, index=index, protocol=protocol)
+    arrays = tuple(loaded.arrays.values())
+    _assert_finite(arrays, corpus.index["sample_id"].tolist(), representation)
+    if representation == "flow_map":  # it is a corpus of flow maps from here on
+        (channels,) = SHOWN[representation][modality]
+        corpus = replace(corpus, flow_maps=arrays[0], channels=channels)
+    return corpus, arrays
+
+
+def load_shifted(
+    corpus: Corpus, features: FeatureStore, representation: str, modality: str
+) -> Arrays:
+    """Features of all samples of a corpus, whose key frames were shifted.
+
+    Raises:
+        InputError: As `FeatureStore.load`, if a feature is not finite, or those of some samples cannot be
+            made: left out, they would make an easier test.
+    """
+    loaded = features.load(corpus, representation, modality)
+    ids = corpus.index["sample_id"]
+    lost = ids.drop(ids.index[loaded.rows]).tolist()
+    if lost:
+        more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+        raise InputError(
+            f"{len(lost)} of {len(ids)} samples have no {modality} {representation} of shifted key frames "
+            f"({', '.join(lost[:_SHOWN])}{more}), the first as {loaded.reason}; leave them out of all runs "
+            "of the study: corpus.exclude"
+        )
+    arrays = tuple(loaded.arrays.values())
+    _assert_finite(arrays, ids.tolist(), representation)
+    return arrays
+
+
+def _assert_finite(arrays: Arrays, sample_id: Sequence[str], representation: str) -> None:
+    for array in arrays:
+        odd = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if len(odd):
+            raise InputError(
+                f"the {representation} of sample {sample_id[odd[0]]} hold numbers that are not finite; "
+                "delete the feature store's folder (merec prepare names it) and prepare again"
+            )

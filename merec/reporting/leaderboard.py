@@ -1,0 +1,128 @@
+"""All methods that ran on a protocol in one table: honest, claimed, published, and what they cost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from merec.evaluation.results import Result
+from merec.reporting.notation import (
+    NOTHING,
+    describe_results,
+    format_interval,
+    format_list,
+    format_number,
+    name_subset,
+)
+from merec.reporting.published import Published, load_published
+from merec.reporting.summary import Summary
+from merec.reporting.tables import Table
+
+
+def rank_results(summary: Summary) -> pd.DataFrame:
+    """Results by UF1, best first, each with what it cost and what was published of the same method.
+
+    Returns:
+        One row per result: the columns of `score_results` on Full; `uf1_CORPUS`, `uar_CORPUS` and the ends of
+        their intervals for each data set; `published_method`, `published` ("UF1/UAR" of Full, word for word),
+        `source`, `leak`; `seconds` (of one seed, all folds, summed over workers), `parameters` (of the
+        network, NaN for estimators) and `tried` (configurations that each fold chose among).
+    """
+    protocol = summary.results[0].protocol
+    known = {row.backbone: row for row in load_published(protocol.name).rows if row.backbone}
+    by_subset = summary.scores.set_index(["result", "subset"])
+    rows = []
+    for result in summary.results:
+        row = summary.scores.query("result == @result.name and subset == 'Full'").iloc[0].to_dict()
+        for subset in result.subsets:
+            scores = by_subset.loc[(result.name, subset)]
+            if subset != "Full":
+                ends = [
+                    f"{metric}{end}" for metric in ("uf1", "uar") for end in ("", "_low", "_high")
+                ]
+                row |= {f"{name}_{subset}": scores[name] for name in ends}
+        published = known.get(_name_backbone(result))
+        rows.append(row | _cite(published) | _cost(result))
+    return pd.DataFrame(rows).sort_values("uf1", ascending=False, ignore_index=True)
+
+
+def lay_out_leaderboard(summary: Summary) -> Table | None:
+    """The ranking as a table for people; `None` for a single result, or where nothing was published."""
+    protocol = summary.results[0].protocol
+    if len(summary.results) < 2 or protocol.held_out or not load_published(protocol.name).rows:
+        return None
+    subsets = [name for name in summary.results[0].subsets if name != "Full"]
+    rows = []
+    for _, row in rank_results(summary).iterrows():
+        cells = {
+            "Method": row["result"],
+            "UF1": format_interval(row["uf1"], row["uf1_low"], row["uf1_high"]),
+            "UAR": format_interval(row["uar"], row["uar_low"], row["uar_high"]),
+        }
+        for subset in subsets:
+            cells[name_subset(subset)] = _pair(row[f"uf1_{subset}"], row[f"uar_{subset}"])
+        cells |= {
+            "Best epoch on test": _pair(row["claimed_uf1"], row["claimed_uar"]),
+            "Published": _spell_published(row),
+            "Seeds": format_list(row["seeds"].split()),
+            "Seconds": _count(row["seconds"]),
+            "Parameters": _count(row["parameters"]),
+            "Tried": _count(row["tried"]),
+        }
+        rows.append(cells)
+    caption = (
+        f"{describe_results(summary.results)} Mean over seeds of all folds pooled [95 % interval of draws of "
+        "whole subjects]; data sets, UF1/UAR, are subsets of the same predictions. Best epoch on test: what "
+        "would have been claimed if each held-out subject had chosen its epoch; never used. Published: "
+        "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, "
+        "T: a third party's table; LEAK: the code chooses the best epoch on the held-out subject). "
+        "Seconds: one seed, all folds, summed over workers. Tried: configurations among which each fold "
+        "chose, without the held-out subject."
+    )
+    return Table("Leaderboard", caption, pd.DataFrame(rows))
+
+
+def _name_backbone(result: Result) -> str:
+    """The class of the network, as the config names it; empty for an estimator."""
+    backbone = (result.runs[0].config.get("task") or {}).get("backbone") or {}
+    return str(backbone.get("_target_", "")).rpartition(".")[2]
+
+
+def _cite(published: Published | None) -> dict[str, object]:
+    if published is None:
+        return {"published_method": "", "published": "", "source": "", "leak": False}
+    return {
+        "published_method": published.method,
+        "published": published.scores["Full"],
+        "source": published.source,
+        "leak": published.leak,
+    }
+
+
+def _cost(result: Result) -> dict[str, float]:
+    """Mean seconds of a seed, and the largest of the rest: of runs, and of folds within them."""
+    known = [run.environment for run in result.runs]
+    seconds = _find(known, "seconds")
+    found = {"seconds": sum(seconds) / len(result.seeds) if seconds else np.nan}
+    return found | {
+        name: max(_find(known, name), default=np.nan) for name in ("parameters", "tried")
+    }
+
+
+def _find(environments: Sequence[dict], key: str) -> list[float]:
+    return [float(each[key]) for each in environments if each.get(key) is not None]
+
+
+def _spell_published(row: pd.Series) -> str:
+    if not row["published"]:
+        return NOTHING
+    mark = f"{row['source']}, LEAK" if row["leak"] else row["source"]
+    return f"{row['published']} ({row['published_method']}; {mark})"
+
+
+def _pair(uf1: float, uar: float) -> str:
+    return NOTHING if np.isnan(uf1) else f"{format_number(uf1)}/{format_number(uar)}"
+
+
+def _count(number: float) -> str:
+    return NOTHING if np.isnan(number) else f"{number:,.0f}"

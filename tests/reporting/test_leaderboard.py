@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
+from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
+from merec.reporting.summary import Summary, summarize
+
+STSTNET = {"backbone": {"_target_": "merec.backbones.STSTNet"}}
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory, index: pd.DataFrame, write_run) -> Summary:
+    root = tmp_path_factory.mktemp("board")
+    for seed in (0, 1):
+        cost = {"seconds": 100.0 + 20 * seed, "parameters": 1683}
+        write_run(
+            root / f"net-{seed}",
+            index,
+            "ststnet-rgb",
+            seed,
+            0.3,
+            4,
+            None,
+            environment=cost,
+            task=STSTNET,
+        )
+    cost = {"seconds": 7.0, "tried": 48}
+    write_run(
+        root / "ridge", index, "ridge-rgb", skill=3.0, environment=cost, task={"estimator": "ridge"}
+    )
+    return summarize(pool_runs(find_runs([root])))
+
+
+def test_the_best_honest_number_comes_first(summary: Summary) -> None:
+    board = rank_results(summary)
+    assert board["result"].tolist() == ["ridge-rgb", "ststnet-rgb"]
+    assert board["uf1"].is_monotonic_decreasing
+
+
+def test_scores_are_those_of_the_main_table(summary: Summary) -> None:
+    board = rank_results(summary).set_index("result")
+    scores = summary.scores.set_index(["result", "subset"])
+    for name in board.index:
+        for column in ("uf1", "uar", "uf1_low", "uar_high"):
+            assert board.loc[name, column] == scores.loc[(name, "Full"), column]
+            assert board.loc[name, f"{column}_smic"] == scores.loc[(name, "smic"), column]
+
+
+def test_what_was_published_of_a_network_stands_beside_it_with_source_and_mark(
+    summary: Summary,
+) -> None:
+    board = rank_results(summary).set_index("result")
+    assert board.loc["ststnet-rgb", "published"] == ".7353/.7605"
+    assert board.loc["ridge-rgb", "published"] == ""
+    cells = lay_out_leaderboard(summary).rows.set_index("Method")
+    assert cells.loc["ststnet-rgb", "Published"] == ".7353/.7605 (STSTNet; C)"
+    assert cells.loc["ridge-rgb", "Published"] == "–"
+
+
+def test_cost_is_that_of_one_seed(summary: Summary) -> None:
+    board = rank_results(summary).set_index("result")
+    assert board.loc["ststnet-rgb", "seconds"] == 110.0
+    assert board.loc["ststnet-rgb", "parameters"] == 1683
+    assert board.loc["ridge-rgb", "tried"] == 48
+    cells = lay_out_leaderboard(summary).rows.set_index("Method")
+    assert cells.loc["ridge-rgb", ["Seconds", "Parameters", "Tried"]].tolist() == ["7", "–", "48"]
+
+
+def test_leaking_methods_are_marked(summary: Summary, index, write_run, tmp_path: Path) -> None:
+    task = {"backbone": {"_target_": "merec.backbones.HTNet"}}
+    write_run(tmp_path / "a", index, "htnet-rgb", epochs=3, task=task)
+    write_run(tmp_path / "b", index, "svm", task={"estimator": "svm"})
+    cells = lay_out_leaderboard(summarize(pool_runs(find_runs([tmp_path])))).rows.set_index(
+        "Method"
+    )
+    assert cells.loc["htnet-rgb", "Published"].endswith("(HTNet; C, LEAK)")
+
+
+def test_one_result_alone_is_no_leaderboard(summary: Summary) -> None:
+    assert lay_out_leaderboard(summarize(summary.results[:1])) is None
