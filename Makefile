@@ -9,7 +9,7 @@ SETUP := .venv/.done
 BIN := .venv/bin
 
 help:     ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## Install merec and its tools into .venv
 $(SETUP): pyproject.toml constraints.txt
@@ -38,6 +38,12 @@ sweep: $(SETUP)    ## Faces, features, both networks on rgb, depth and fused ove
 	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
 	$(BIN)/merec report $(RUN)
 
+leaderboard: $(SETUP) ## Networks and estimators on the MEGC2019 maps, three seeds, one table (goes on if interrupted)
+	$(BIN)/merec train -m experiments=megc2019_baselines hydra.sweep.dir=runs/leaderboard $(ARGS)
+	$(BIN)/merec train -m experiments=megc2019_committee hydra.sweep.dir=runs/leaderboard $(ARGS)
+	$(BIN)/merec train -m experiments=megc2019_leaderboard hydra.sweep.dir=runs/leaderboard $(ARGS)
+	$(BIN)/merec report runs/leaderboard
+
 report: $(SETUP)   ## Pool finished runs again: make report RUN=runs/...
 	$(BIN)/merec report $(RUN)
 
@@ -48,4 +54,4 @@ clean:    ## Remove caches and the environment; runs and data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup test test-all lint sweep report bench clean
+.PHONY: help setup test test-all lint sweep leaderboard report bench clean

@@ -105,8 +105,9 @@ def _pool(folder: Path) -> Result | None:
         return pool_runs([run_])[0]
     notes = [json.loads(file.read_text()) for file in folder.glob("folds/*/fold.json")]
     environment = run_.environment | {"seconds": round(sum(note["seconds"] for note in notes), 1)}
-    parameters = [note["parameters"] for note in notes if "parameters" in note]
-    environment |= {"parameters": max(parameters)} if parameters else {}
+    for name in ("parameters", "tried"):  # of the network; how many candidates a fold chose among
+        found = [note[name] for note in notes if name in note]
+        environment |= {name: max(found)} if found else {}
     write_json(folder / "environment.json", environment)
     result = pool_runs([replace(run_, environment=environment)])[0]
     write_json(folder / "metrics.json", collect_scores(result))
