@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, UInt8, UInt16
 
 from merec.features.alignment import Alignment
 from merec.features.frames import decode_color, decode_depth, describe_size
+from merec.features.pair import RELIEF
 from merec.features.settings import ClipSettings
 from merec.types import InputError
 
@@ -58,7 +59,7 @@ def make_clip(
 
     Returns:
         `clip` (channels, frames, size, size) float16, channels as in `CHANNELS`: colours 0..255; `dz`, depth
-        less the onset's in mm, 0 where unknown; `known`, 1 where both were measured, else 0.
+        less the onset's in mm, 0 where unknown; `known`, 1 where both were measured on the face, else 0.
 
     Raises:
         InputError: If a frame is damaged, black or of another size than the onset, if depth is not 16-bit or
@@ -102,7 +103,9 @@ def measure_change(
     after: Float[np.ndarray, "side side"],
     most: float | int,
 ) -> tuple[Float[np.ndarray, "side side"], Bool[np.ndarray, "side side"]]:
-    """Change of depth where both frames have any and it is believed.
+    """Change of depth where both frames have any, it is believed, and the face is.
+
+    A sensor's noise grows with the distance: what the wall seems to do would drown what the face does.
 
     Args:
         before: mm, 0 = invalid.
@@ -114,6 +117,8 @@ def measure_change(
     """
     change = after - before.astype(np.float32)
     known = (before > 0) & (after > 0) & (np.abs(change) <= most)
+    usual = np.median(before[before > 0]) if (before > 0).any() else 0.0
+    known &= np.abs(before - usual) < RELIEF
     return np.where(known, change, 0), known
 
 

@@ -26,9 +26,9 @@ from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
 # Raise a stage's number when its code gives other arrays.
-SCHEMA = {"crops": 2, "motion": 1, "points": 3, "flow_map": 1, "views": 1, "clip": 1}
+SCHEMA = {"crops": 2, "motion": 1, "points": 3, "flow_map": 1, "views": 1, "clip": 2}
 MODALITIES = ("rgb", "depth", "fused")
-_RELIEF = 150  # mm before and behind the face's median depth; further off is no face
+RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 WIDE = 4  # times the largest believed depth change, before the head's is taken off
 
 
@@ -142,7 +142,7 @@ def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> di
         before, after = crops["depth"].astype(np.float32)
         known = before > 0
         usual = np.median(before[masks.face & known]) if (masks.face & known).any() else 0.0
-        relief = np.where(known & (np.abs(before - usual) < _RELIEF), before, usual)
+        relief = np.where(known & (np.abs(before - usual) < RELIEF), before, usual)
     head = estimate_head_motion(flow, masks.rigid, relief)
     made = {
         "flow": (flow - head.flow if settings.head else flow).astype(np.float16),

@@ -105,6 +105,17 @@ def test_depth_is_that_less_the_onsets_where_both_are_known(pictures, crops):
     assert (dz[2] == 0).all()
 
 
+def test_what_lies_behind_the_face_is_unknown(pictures, crops):
+    for _, depth in FRAMES:
+        pictures[depth][:16] = 1500
+    pictures[FRAMES[1][1]] += 4
+    crops["depth"][:, :16] = 1500
+    dz, known = show(pictures, crops, "depth")
+    for channel, there in ((known, 1), (dz[1], 4)):
+        assert (channel[..., :4, :] == 0).all()
+        assert (channel[..., 4:, :] == there).all()
+
+
 def test_a_hole_does_not_pull_its_surroundings_towards_zero():
     before, after = np.full((2, SIDE, SIDE), 800, np.uint16)
     after = after + np.float32(5)
