@@ -22,7 +22,14 @@ BINS = 10
 DRAWS = 2_000  # of a second number beside the scores; its interval is read to two digits
 _COOLEST, _HOTTEST = 0.02, 50.0
 # Classifiers without probabilities, of which scores are the softmax of their decision values.
-_DECIDING = ("SVC", "LinearSVC", "NuSVC", "RidgeClassifier", "MirrorRidge")
+_DECIDING = (
+    "SVC",
+    "LinearSVC",
+    "NuSVC",
+    "RidgeClassifier",
+    "MirrorRidge",
+    "HalfFaceCommittee",
+)
 
 
 @dataclass(frozen=True)

@@ -177,8 +177,8 @@ def quote_pairs(comparison: Comparison) -> str:
     notes = [f"transductive pretraining: {' and '.join(guilty)}"] if guilty else []
     notes += [remarks] if (remarks := describe_remarks(sides)) else []
     return (
-        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, all folds "
-        f"pooled), of {len(sides)} configurations {first} (seeds {seeds[first]}) "
+        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, "
+        f"{protocol.split}, all folds pooled), of {len(sides)} configurations {first} (seeds {seeds[first]}) "
         f"{'is the reference' if reference else 'has the highest UF1'}, {format_number(uf1[first])}; "
         f"{'; '.join(parts)}; {'the other less it' if reference else 'it less the other'} with 95 % "
         f"paired subject-bootstrap intervals, paired subject-permutation tests, {DRAWS:,} draws each, "
