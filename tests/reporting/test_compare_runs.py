@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,8 +17,9 @@ from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import compare_paired
 from merec.reporting.compare import compare_runs
+from merec.reporting.formats import print_table
 from merec.reporting.groups import describe_groups, draw_groups, explain_groups, find_groups
-from merec.reporting.pairs import Comparison, quote_pairs
+from merec.reporting.pairs import Comparison, lay_out_class_pairs, quote_pairs
 from merec.types import InputError
 
 
@@ -236,3 +238,20 @@ def test_the_quote_takes_a_reference_from_the_others_and_others_from_the_best(
     less = quote_pairs(make_comparison(four, [], reference="strong"))
     assert less.count("−.1000 [−.200, .000]") == 3
     assert "the other less it" in less
+
+
+def test_many_classes_stand_in_tables_of_a_few_columns(four: list[Path]) -> None:
+    comparison = make_comparison(four, [])
+    emotions = ["anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"]
+    pairs = comparison.full[["result_a", "result_b", "subset", "difference", "low", "high"]]
+    classes = pd.concat([pairs.assign(**{"class": name, "samples": 9}) for name in emotions])
+    tables = list(lay_out_class_pairs(replace(comparison, classes=classes)))
+    columns = [column for table in tables for column in table.columns if column != "Pair"]
+    assert columns == [f"{name} (n = 9)" for name in emotions]
+    assert [len(table.columns) for table in tables] == [5, 4]
+    assert tables[0].title != tables[1].title
+    for table in tables:
+        assert table.rows["Pair"].tolist() == ["B − A", "C − A", "D − A", "C − B", "D − B", "D − C"]
+        printed = Console(file=io.StringIO(), width=100)
+        print_table(printed, table)
+        assert max(map(len, printed.file.getvalue().splitlines())) <= 100
