@@ -253,3 +253,14 @@ def test_an_action_unit_that_all_or_none_of_the_training_samples_show_is_said_to
     assert (scores[:, 2] == 1).all()
     assert len(set(scores[:, 0])) > 1
     assert notes == [{}, {}, {}]
+
+
+def test_a_class_that_one_training_subject_alone_shows_can_still_be_chosen_for(corpus):
+    # The part that holds this subject leaves one class to train on, which an SVM refuses to.
+    maps, _, subject = corpus
+    rare = (subject == "s3") & (np.arange(len(subject)) % 3 == 0)
+    search = NestedChoice(svm(), {"svc__C": [0.1, 10.0]}, StratifiedGroupKFold(5))
+    search.fit(DESCRIBE(maps, CHANNELS), rare.astype(int), groups=subject)
+    assert search.tried_ == 2
+    assert search.best_score_ <= 0.5  # nothing can be known of the class in that part: its F1 is 0
+    assert search.predict(DESCRIBE(maps, CHANNELS)).any()  # but whoever is fitted to all knows it
