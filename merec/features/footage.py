@@ -1,0 +1,281 @@
+"""A clip as somebody has it, decoded as a stream: a video file, or a folder of frames with depth beside."""
+
+import logging
+import math
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from merec.corpora.folders import Disk
+from merec.features.frames import decode_color, describe_size, read_bytes
+from merec.features.pair import Pair
+from merec.files import atomic
+from merec.types import Camera, InputError
+
+log = logging.getLogger(__name__)
+
+ASSUMED = 30.0  # frames/s, of folders that do not say
+_FASTEST = 10_000.0  # frames/s; a header that says more is wrong
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class Footage(ABC):
+    """A clip; positions count its frames from 0, numbers are what its files are called by.
+
+    Attributes:
+        path: As it was named.
+        name: For files that are written about it.
+        fps: Frames/s; numbers count in it, also where frames are missing.
+        numbers: Of its frames, rising.
+        notes: What its user should know.
+    """
+
+    path: Path
+    name: str
+    fps: float
+    numbers: Sequence[int]
+    notes: list[str] = field(default_factory=list)
+
+    def second(self, position: int) -> float:
+        """When a frame was taken, s after the first."""
+        return (self.numbers[position] - self.numbers[0]) / self.fps
+
+    @property
+    def duration(self) -> float:
+        """From the first frame to the last, s."""
+        return self.second(len(self.numbers) - 1)
+
+    @abstractmethod
+    def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """Some frames in RGB, each with its position; one at a time is in memory.
+
+        Args:
+            positions: Rising. What cannot be decoded is left out.
+        """
+
+    @abstractmethod
+    def pair(self, onset: int, apex: int, folder: Path, camera: Camera | None) -> Pair:
+        """Two frames, by position, as the files of a sample; those of a video are written to `folder`."""
+
+
+@dataclass(frozen=True)
+class FrameFolder(Footage):
+    """Numbered images.
+
+    Attributes:
+        color: By number.
+        depth: By number, as far as there are any.
+    """
+
+    color: dict[int, Path] = field(default_factory=dict)
+    depth: dict[int, Path] = field(default_factory=dict)
+
+    def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """See `Footage.read`."""
+        size: tuple[int, ...] | None = None
+        failed: list[str] = []
+        for position in positions:
+            file = self.color[self.numbers[position]]
+            try:
+                frame = decode_color(read_bytes(file), file)
+            except InputError as error:
+                failed.append(str(error).partition(";")[0])
+                continue
+            size = size or frame.shape
+            if frame.shape != size:
+                raise InputError(
+                    f"{file} is {describe_size(frame)}, but the frames before it {size[1]}×{size[0]} px; "
+                    "give the frames of one clip"
+                )
+            yield position, frame
+        if failed:
+            _note(self, f"{len(failed)} of {len(positions)} frames are left out: {failed[0]}")
+
+    def pair(self, onset: int, apex: int, folder: Path, camera: Camera | None) -> Pair:
+        """See `Footage.pair`; with depth where both frames have it."""
+        numbers = (self.numbers[onset], self.numbers[apex])
+        color = (self.color[numbers[0]], self.color[numbers[1]])
+        depth = None
+        if self.depth:
+            missing = [number for number in numbers if number not in self.depth]
+            if missing:
+                _note(self, f"frame {missing[0]} has no depth, so that none is used")
+            else:
+                depth = (self.depth[numbers[0]], self.depth[numbers[1]])
+        return Pair(self.name, color, depth, camera)
+
+
+@dataclass(frozen=True)
+class VideoFile(Footage):
+    """A video, whose frames are numbered from 0."""
+
+    def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """See `Footage.read`; frames between are passed over without their colours being worked out."""
+        import cv2
+
+        capture, at, last = _open_capture(self.path), -1, 0
+        try:
+            for position in positions:
+                while at < position and capture.grab():
+                    at += 1
+                if at < position:
+                    _note(
+                        self,
+                        f"the video ends after {at + 1} frames, though its header says {len(self.numbers)}",
+                    )
+                    return
+                whole, frame = capture.retrieve()
+                if whole and frame is not None:
+                    last = position
+                    yield position, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
+            log.debug("%s: read up to frame %d", self.path, last)
+
+    def pair(self, onset: int, apex: int, folder: Path, camera: Camera | None) -> Pair:
+        """See `Footage.pair`."""
+        import cv2
+
+        files = (folder / f"{onset}.png", folder / f"{apex}.png")
+        for position, frame in self.read(sorted({onset, apex})):
+            with atomic(folder / f"{position}.png") as part:
+                part.write_bytes(cv2.imencode(".png", frame[..., ::-1])[1].tobytes())
+        return Pair(self.name, files, None, camera)
+
+
+def open_footage(path: Path, fps: float | None) -> Footage:
+    """A clip by its path.
+
+    Args:
+        path: Of a video that OpenCV decodes, of a folder of numbered images (`1.jpg`, `img0001.png`), or of a
+            folder with such a folder `color`. Depth lies in a folder `depth` beside `color`, or where the clip
+            layout of CAS(ME)^3 has it.
+        fps: Frames/s; `None` for what the video says, and for 30 where nothing does.
+
+    Raises:
+        InputError: If there is no such clip, it cannot be opened, or it has one frame only.
+    """
+    if fps is not None and not 0 < fps <= _FASTEST:
+        raise InputError(f"fps={fps:g}; expected frames/s, above 0, e.g. fps=200")
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a video file or a folder of frames")
+    footage = _open_folder(path, fps) if path.is_dir() else _open_video(path, fps)
+    if len(footage.numbers) < 2:
+        raise InputError(
+            f"{path} has one frame only, in which nothing moves; give the frames from before the expression "
+            "to after it"
+        )
+    return footage
+
+
+def _open_folder(path: Path, fps: float | None) -> FrameFolder:
+    disk = Disk()
+    place = disk.find(path, "color") or path
+    color = _list_images(place)
+    if not color:
+        inside = sorted(each.name for each in place.iterdir() if each.is_dir())
+        hint = f"; it has folders {', '.join(inside[:3])}: give one of them" if inside else ""
+        raise InputError(
+            f"{place} holds no numbered images ({', '.join(_SUFFIXES[:3])}, e.g. 1.jpg){hint}"
+        )
+    beside = disk.find(path, "depth")
+    if place.name.casefold() == "color":
+        beside = disk.find(place.parent, "depth")
+    elif place.parent.name.casefold() == "frame":  # of the clip layout
+        beside = disk.find(place.parent.parent, "depth", place.name)
+    depth = _list_images(beside) if beside else {}
+    named = place.parent if place.name.casefold() == "color" else place
+    name = f"{named.absolute().parent.name}-{named.absolute().name}".strip("-")
+    notes = [] if fps else [f"{ASSUMED:g} frames/s are assumed; fps= says how many there are"]
+    numbers = sorted(color)
+    steps = np.diff(numbers)
+    usual = int(np.median(steps)) if len(steps) else 1
+    gaps = np.flatnonzero(steps > usual)
+    if len(gaps):
+        widest = gaps[steps[gaps].argmax()]
+        notes.append(
+            f"frame numbers have {len(gaps)} gap{'s' * (len(gaps) > 1)}, the widest from {numbers[widest]} to "
+            f"{numbers[widest + 1]}; what happened there is not known"
+        )
+    return FrameFolder(path, name, fps or ASSUMED, numbers, notes, color, depth)
+
+
+def _list_images(folder: Path) -> dict[int, Path]:
+    """The images of a folder by the last number in their names.
+
+    Raises:
+        InputError: If two have the same.
+    """
+    found: dict[int, Path] = {}
+    for file in sorted(folder.iterdir()):
+        number = re.search(r"(\d+)\D*$", file.stem)
+        if file.suffix.casefold() not in _SUFFIXES or file.name[0] == "." or not number:
+            continue
+        if int(number[1]) in found:
+            raise InputError(
+                f"{found[int(number[1])]} and {file.name} have one number; give a folder with the frames of "
+                "one clip"
+            )
+        found[int(number[1])] = file
+    return found
+
+
+def _open_video(path: Path, fps: float | None) -> VideoFile:
+    import cv2
+
+    if not path.is_file():
+        raise InputError(f"{path} is no file; give a video file or a folder of frames")
+    capture = _open_capture(path)
+    try:
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if not capture.grab():
+            raise InputError(
+                f"no frame of {path} can be decoded; copy it again, or write its frames to a folder as images"
+            )
+        if count < 1:  # a header without it
+            count = 1
+            while capture.grab():
+                count += 1
+    finally:
+        capture.release()
+    notes = []
+    if fps is None:
+        fps = rate
+        if not (math.isfinite(rate) and 1 <= rate <= _FASTEST):
+            fps = ASSUMED
+            notes.append(f"{ASSUMED:g} frames/s are assumed; fps= says how many there are")
+    return VideoFile(path, path.stem, fps, range(count), notes)
+
+
+def _open_capture(path: Path):  # noqa: ANN202  (cv2 is not imported here)
+    """OpenCV's decoder.
+
+    Raises:
+        InputError: If the file is no video.
+    """
+    # FFmpeg writes to the standard error what is said here in one line.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    import cv2
+
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise InputError(
+            f"{path} cannot be opened as a video; copy it again, or give a folder with its frames as images"
+        )
+    return capture
+
+
+def _note(footage: Footage, text: str) -> None:
+    """Tell once, however often the frames are read."""
+    if text not in footage.notes:
+        footage.notes.append(text)

@@ -1,0 +1,252 @@
+"""Where in a clip a face moves and moves back: onset and apex by the peak of the flow, coarse to fine.
+
+A micro-expression is over within half a second, more or less. At its apex the skin is away both from where it
+was shortly before and from where it will be shortly after; a head that sways, a light that changes and a smile
+that stays are not (after the feature difference of Moilanen et al. 2014 and the optical flow of MDMD, Wang et
+al. 2017). All lengths are in seconds, so that 30 and 200 frames/s are treated alike.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from merec.features.follow import Course, follow_face
+from merec.features.footage import Footage
+from merec.features.landmarks import FaceLandmarker
+from merec.types import InputError
+
+SMOOTH = 0.065  # s: standard deviation of the window that the course is smoothed in
+REACH = 0.4  # s: how long before and after its apex an expression is compared with
+_BACK = 1.0  # s before the apex in which the face was at rest
+_NEAR = 0.27  # s around the largest difference in which the movement itself peaks
+_ROUNDS = 3  # of peak and pattern; they settle within two
+_QUIET = 0.1  # of the movement, which has not begun below it
+_PEAK = 90  # percentile of the cells whose movement is told: expressions move a part of the face
+WHOLE = 3.0  # s: up to so long a clip is looked at frame by frame at once
+_COARSE, _FINE = 0.1, 0.01  # s between the frames that are looked at
+_MOST = 4000  # frames that are looked at first
+_AROUND = 1.2  # s before and after what is found first, looked at frame by frame then
+
+Frames = Iterable[tuple[int, np.ndarray]]
+
+
+class Curve(NamedTuple):
+    """How far the face moves in the course of a clip.
+
+    Attributes:
+        positions: Frames of the clip.
+        seconds: After the clip's first frame.
+        movement: Of skin as at the apex, in hundredths of the distance between the eyes: how far the tenth of
+            the face goes that moves most then; 0 at the onset.
+        transience: How far the skin is both from before and from after, in the same unit (root mean square).
+        seen: Whether the face is.
+    """
+
+    positions: np.ndarray
+    seconds: Float[np.ndarray, " frames"]
+    movement: Float[np.ndarray, " frames"]
+    transience: Float[np.ndarray, " frames"]
+    seen: Bool[np.ndarray, " frames"]
+
+
+class Spotted(NamedTuple):
+    """What was found.
+
+    Attributes:
+        onset: Position of the last quiet frame before the rise.
+        apex: Position of the frame of largest movement.
+        movement: From one to the other, hundredths of the distance between the eyes.
+        noise: Standard deviation of the movement from frame to frame, in the same unit.
+        curve: Around the apex, frame by frame.
+        overview: Of the whole clip, if it is long.
+        face: Extent of the face, px of the frame.
+    """
+
+    onset: int
+    apex: int
+    movement: float
+    noise: float
+    curve: Curve
+    overview: Curve | None
+    face: float
+
+
+def spot_apex(
+    footage: Footage, landmarker: FaceLandmarker, watch: Callable[[Frames, int], Frames]
+) -> Spotted:
+    """Find onset and apex of the clearest short movement of a clip.
+
+    Clips of more than three seconds are first looked at ten times a second (or less, of hours), then around
+    what was found there up to a hundred times a second.
+
+    Args:
+        footage: The clip.
+        landmarker: Finds the face.
+        watch: Passes frames on and is told how many come, e.g. to show a bar.
+
+    Raises:
+        InputError: If no face is found, it is too small, or is never seen for long enough.
+    """
+
+    def follow(positions: Sequence[int]) -> Course:
+        frames = watch(footage.read(positions), len(positions))
+        lasts = footage.second(positions[-1]) - footage.second(positions[0])
+        return follow_face(frames, footage.second, lasts, landmarker)
+
+    every = range(len(footage.numbers))
+    if footage.duration <= WHOLE:
+        return spot(follow(_choose(footage, every, _FINE)))
+    step = max(_COARSE, footage.duration / _MOST)
+    if step > _COARSE:
+        footage.notes.append(f"the clip is long, so one frame in {step:.1f} s is looked at first")
+    course = follow(_choose(footage, every, step))
+    first = spot(course)
+    middle = footage.second(first.apex)
+    around = [each for each in every if abs(footage.second(each) - middle) <= _AROUND]
+    near = spot(follow(_choose(footage, around, _FINE)), middle)
+    return near._replace(overview=first.curve, face=min(first.face, near.face))
+
+
+def _choose(footage: Footage, positions: Sequence[int], step: float) -> list[int]:
+    """The first frame, and on from each the first that is `step` seconds later."""
+    chosen, due = [], -np.inf
+    for position in positions:
+        now = footage.second(position)
+        if now >= due - 1e-6:
+            chosen.append(position)
+            # From the due time on, lest the steps grow; but a gap is not made up for.
+            due = max(due, now - step) + step if np.isfinite(due) else now + step
+    return chosen
+
+
+def spot(course: Course, middle: float | None = None) -> Spotted:
+    """Onset and apex of the clearest short movement in a course.
+
+    Args:
+        course: Of the skin.
+        middle: Look for it within half a second of this time only.
+
+    Raises:
+        InputError: If the face is never seen before, at and after a frame.
+    """
+    seconds, cells = course.seconds, course.cells
+    seen, weights = course.seen, course.weights
+    if seen.sum() < 2:
+        raise InputError(
+            "the face is seen in one frame only; give a clip in which it is seen from the front throughout"
+        )
+    width = max(SMOOTH, 0.7 * float(np.median(np.diff(seconds))))
+
+    def at(times: np.ndarray) -> np.ndarray:
+        return smooth(seconds[seen], cells[seen], times, width)
+
+    first, last = seconds[0], seconds[-1]
+    now = at(seconds)
+    before, after = at(np.maximum(seconds - REACH, first)), at(np.minimum(seconds + REACH, last))
+    rest = at(np.maximum(seconds - _BACK, first))
+    transience = np.minimum(
+        _measure(now - (before + after) / 2, weights), _measure(now - rest, weights)
+    )
+    transience[~_is_clear(seconds, seen, REACH / 2)] = 0
+    asked = transience
+    if middle is not None:
+        asked = np.where(np.abs(seconds - middle) <= REACH + _COARSE, transience, -1)
+    candidate = int(asked.argmax())
+    pattern = (now - (before + after) / 2)[candidate]
+    close = np.abs(seconds - seconds[candidate]) <= _NEAR + 1e-6
+    apex = onset = candidate
+    along = np.zeros(len(seconds))
+    for _ in range(_ROUNDS):
+        along = _project(now, pattern, weights)
+        apex = int(np.where(close & seen, along, -np.inf).argmax())
+        onset = _find_onset(seconds, along, apex)
+        pattern = now[apex] - now[onset]
+        if not pattern.any():
+            break
+    reach = float(np.percentile(np.linalg.norm(pattern, axis=-1), _PEAK))
+    movement = (along - along[onset]) * reach
+    raw = _project(cells, pattern, weights) * reach
+    noise = float(np.std((raw - along * reach)[seen]))
+    curve = Curve(course.positions, seconds, movement, transience, seen)
+    return Spotted(
+        int(course.positions[onset]),
+        int(course.positions[apex]),
+        float(movement[apex]),
+        noise,
+        curve,
+        None,
+        course.face,
+    )
+
+
+def smooth(
+    seconds: Float[np.ndarray, " frames"],
+    values: Float[np.ndarray, "frames *shape"],
+    at: Float[np.ndarray, " times"],
+    width: float,
+) -> Float[np.ndarray, "times *shape"]:
+    """Values at some times by local parabolas, which keep a peak where and as high as it is.
+
+    Where frames are missing, so that none is near, the line between its neighbours.
+
+    Args:
+        seconds: Of the frames, rising; they need not be evenly spaced.
+        values: Of the frames.
+        at: Times asked for.
+        width: Standard deviation of the window, s.
+    """
+    flat = values.reshape(len(values), -1)
+    smoothed = np.empty((len(at), flat.shape[1]), flat.dtype)
+    for row, time in enumerate(at):
+        low, high = np.searchsorted(seconds, (time - 4 * width, time + 4 * width))
+        x = (seconds[low:high] - time) / width
+        if not len(x) or np.abs(x).min() > 2:
+            right = int(np.searchsorted(seconds, time).clip(1, len(seconds) - 1))
+            span = seconds[right] - seconds[right - 1]
+            share = float(np.clip((time - seconds[right - 1]) / span, 0, 1))
+            smoothed[row] = (1 - share) * flat[right - 1] + share * flat[right]
+            continue
+        terms = np.stack([np.ones_like(x), x, x**2])
+        weighted = terms * np.exp(-(x**2) / 2)
+        # A little of a ridge, for windows of one or two frames.
+        normal = weighted @ terms.T + 1e-4 * np.diag([0, 1, 1]) * weighted[0].sum()
+        smoothed[row] = np.linalg.solve(normal, weighted)[0] @ flat[low:high]
+    return smoothed.reshape(len(at), *values.shape[1:])
+
+
+def _find_onset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
+    """The last frame before the apex at which the movement had hardly begun."""
+    first = int(np.searchsorted(seconds, seconds[apex] - _BACK))
+    before = along[first : apex + 1]
+    low = before.min()
+    quiet = np.flatnonzero(before <= low + _QUIET * (along[apex] - low))
+    return first + int(quiet[-1])
+
+
+def _project(
+    cells: Float[np.ndarray, "frames cells 2"],
+    pattern: Float[np.ndarray, "cells 2"],
+    weights: Float[np.ndarray, " cells"],
+) -> Float[np.ndarray, " frames"]:
+    """How much of a pattern there is in each frame, 1 for the pattern itself."""
+    weighted = pattern * weights[:, None]
+    return np.einsum("fcd,cd->f", cells, weighted) / max(float((pattern * weighted).sum()), 1e-12)
+
+
+def _measure(
+    moved: Float[np.ndarray, "frames cells 2"], weights: Float[np.ndarray, " cells"]
+) -> Float[np.ndarray, " frames"]:
+    """Root mean square over the skin."""
+    return np.sqrt(np.einsum("fcd,fcd,c->f", moved, moved, weights))
+
+
+def _is_clear(
+    seconds: Float[np.ndarray, " frames"], seen: Bool[np.ndarray, " frames"], within: float
+) -> Bool[np.ndarray, " frames"]:
+    """Whether the face is seen in all frames around each."""
+    clear = seen.copy()
+    for time in seconds[~seen]:
+        clear &= np.abs(seconds - time) > within
+    return clear
