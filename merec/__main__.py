@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from merec.arguments import read_flag, read_jobs, split_overrides, split_paths
+from merec.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
 from merec.errors import InputError
 
 _COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
@@ -54,10 +54,42 @@ usage: merec VERB …
               merec inspect SAMPLE corpus=casme3 [out=runs/inspect]
               merec inspect corpus=casme3 [count=9] writes a page of several;
               unlabelled=true: of the pairs for pretraining
+  predict   name the emotion of an unseen clip: a video, or a folder of frames
+              merec predict CLIP checkpoint=FILE [calibration=RUN] [out=runs/predict]
+              finds onset and apex by the peak of the flow and writes a picture of where the
+              motion was, and a JSON file; without checkpoint no more than that. `merec train
+              task=finetune` writes a checkpoint of everyone; `merec predict --help` says more
 
 Runs lie in runs/CORPUS/TASK/…; the same command resumes a run that was interrupted.
 Data is found below MEREC_DATA, or where corpus.root=FOLDER says.
 HYDRA_FULL_ERROR=1 shows the traceback of an error.
+"""
+
+PREDICT = """\
+merec predict: name the emotion of an unseen clip, and show where its motion was
+
+usage: merec predict CLIP [checkpoint=FILE] [KEY=VALUE…]
+
+  CLIP          a video file (mp4, avi, …), or a folder of numbered frames (1.jpg, img0001.png), or of
+                a folder color with them; depth maps (16-bit PNG, mm) lie in a folder depth beside it.
+                One face, seen from the front; the clip begins before the expression and ends after it
+  checkpoint    checkpoint.ckpt of `merec train task=finetune` (trained on everyone) or of a fold.
+                Without it only onset and apex are found
+  calibration   a finished task=loso run of the same network, on whose held-out predictions the
+                temperature of the probabilities is fitted; by default the run that the checkpoint
+                lies in, if it has all folds
+  fps           frames/s, where the clip does not say; of folders 30 are assumed
+  intrinsics    YAML file of the camera (fx, fy, cx, cy, width, height), which networks of points in
+                depth need; by default that of the corpus they were trained on
+  out           folder for NAME.png and NAME.json; runs/predict by default
+
+  merec train task=finetune backbone=ststnet
+  merec predict subject7.mp4 checkpoint=runs/synthetic/finetune/…/checkpoint.ckpt \\
+      calibration=runs/synthetic/loso/ststnet-rgb/seed-0
+
+The apex is the peak of a movement that is over within about half a second; blinks are left out.
+Probabilities are those of a network that knows the faces and classes it was trained on; how good it
+is on new faces `merec report` says of its task=loso run.
 """
 
 
@@ -254,6 +286,31 @@ def inspect(arguments: list[str]) -> None:
             sys.stdout.write(f"{file}\n")
 
 
+def predict(arguments: list[str]) -> None:
+    """Name an unseen clip's emotion: `merec predict CLIP [checkpoint=FILE] [calibration=RUN] [fps=N]`."""
+    keys = ("checkpoint", "calibration", "fps", "intrinsics")
+    defaults = dict.fromkeys(keys, "") | {"out": "runs/predict"}
+    paths, options = split_paths(arguments, defaults, "predict")
+    if len(paths) != 1:
+        raise InputError(
+            f"merec predict needs one clip, not {len(paths)}: merec predict CLIP checkpoint=FILE"
+        )
+    checkpoint, calibration, intrinsics = (
+        Path(options[key]).expanduser() if options[key] else None
+        for key in ("checkpoint", "calibration", "intrinsics")
+    )
+    if calibration and not checkpoint:
+        raise InputError(f"calibration={calibration} is of no use without checkpoint=FILE")
+    fps = read_number("predict", "fps", options["fps"]) if options["fps"] else None
+    out = Path(options["out"] or "runs/predict")
+    _make_folder(out)
+    from merec.predict import predict
+    from merec.reporting.prediction import describe_prediction
+
+    found, files = predict(paths[0], checkpoint, calibration, fps, intrinsics, out)
+    sys.stdout.write(describe_prediction(found, files))
+
+
 def _name_corpus(verb: str, overrides: list[str]) -> str:
     """What `corpus=` says."""
     for key in ("corpus=", f"{_STUDY}="):
@@ -313,6 +370,7 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
     "synthesize": synthesize,
     "doctor": doctor,
     "inspect": inspect,
+    "predict": predict,
     "prepare": prepare,
 }
 
@@ -322,7 +380,7 @@ def main() -> int:
     verb, *arguments = sys.argv[1:] or ["--help"]
     asks_for_help = verb in ("-h", "--help", "help")
     if asks_for_help or (verb in VERBS and verb != "train" and {"-h", "--help"} & {*arguments}):
-        sys.stdout.write(HELP)
+        sys.stdout.write(PREDICT if verb == "predict" else HELP)
         return 0
     show_traceback = "HYDRA_FULL_ERROR" in os.environ
     # Otherwise Hydra would print errors its own way and exit before they reach us.

@@ -43,6 +43,16 @@ def read_jobs(verb: str, value: str) -> int:
     return int(value)
 
 
+def read_number(verb: str, key: str, value: str) -> float:
+    """A number."""
+    try:
+        return float(value)
+    except ValueError as error:
+        raise InputError(
+            f"merec {verb}: {key}={value} is not understood; it is a number"
+        ) from error
+
+
 def split_paths(
     arguments: list[str], defaults: dict[str, str], verb: str
 ) -> tuple[list[Path], dict[str, str]]:

@@ -14,9 +14,8 @@ from jaxtyping import UInt8
 
 from merec.corpora.folders import Disk
 from merec.features.frames import decode_color, describe_size, read_bytes
-from merec.features.pair import Pair
 from merec.files import atomic
-from merec.types import Camera, InputError
+from merec.types import Frames, InputError
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +53,11 @@ class Footage(ABC):
         """From the first frame to the last, s."""
         return self.second(len(self.numbers) - 1)
 
+    @property
+    def has_depth(self) -> bool:
+        """Whether depth lies beside the frames."""
+        return False
+
     @abstractmethod
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """Some frames in RGB, each with its position; one at a time is in memory.
@@ -63,8 +67,8 @@ class Footage(ABC):
         """
 
     @abstractmethod
-    def pair(self, onset: int, apex: int, folder: Path, camera: Camera | None) -> Pair:
-        """Two frames, by position, as the files of a sample; those of a video are written to `folder`."""
+    def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
+        """Some frames as files below `folder`, by number, and their depth if all of them have it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class FrameFolder(Footage):
 
     color: dict[int, Path] = field(default_factory=dict)
     depth: dict[int, Path] = field(default_factory=dict)
+
+    @property
+    def has_depth(self) -> bool:
+        """See `Footage.has_depth`."""
+        return bool(self.depth)
 
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Footage.read`."""
@@ -100,18 +109,14 @@ class FrameFolder(Footage):
         if failed:
             _note(self, f"{len(failed)} of {len(positions)} frames are left out: {failed[0]}")
 
-    def pair(self, onset: int, apex: int, folder: Path, camera: Camera | None) -> Pair:
-        """See `Footage.pair`; with depth where both frames have it."""
-        numbers = (self.numbers[onset], self.numbers[apex])
-        color = (self.color[numbers[0]], self.color[numbers[1]])
-        depth = None
-        if self.depth:
-            missing = [number for number in numbers if number not in self.depth]
-            if missing:
-                _note(self, f"frame {missing[0]} has no depth, so that none is used")
-            else:
-                depth = (self.depth[numbers[0]], self.depth[numbers[1]])
-        return Pair(self.name, color, depth, camera)
+    def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
+        """See `Footage.export`; the files are copied as they are."""
+        numbers = [self.numbers[position] for position in positions]
+        missing = [number for number in numbers if number not in self.depth]
+        if self.depth and missing:
+            _note(self, f"frame {missing[0]} has no depth, so that none is used")
+        color = _copy(self.color, numbers, folder / "color")
+        return color, None if missing else _copy(self.depth, numbers, folder / "depth")
 
 
 @dataclass(frozen=True)
@@ -141,15 +146,16 @@ class VideoFile(Footage):
             capture.release()
             log.debug("%s: read up to frame %d", self.path, last)
 
-    def pair(self, onset: int, apex: int, folder: Path, camera: Camera | None) -> Pair:
-        """See `Footage.pair`."""
+    def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
+        """See `Footage.export`; without loss."""
         import cv2
 
-        files = (folder / f"{onset}.png", folder / f"{apex}.png")
-        for position, frame in self.read(sorted({onset, apex})):
-            with atomic(folder / f"{position}.png") as part:
-                part.write_bytes(cv2.imencode(".png", frame[..., ::-1])[1].tobytes())
-        return Pair(self.name, files, None, camera)
+        color = Frames(folder / "color", "{}.png")
+        for position, frame in self.read(positions):
+            content = cv2.imencode(".png", frame[..., ::-1])[1].tobytes()
+            with atomic(color.path(position)) as part:
+                part.write_bytes(content)
+        return color, None
 
 
 def open_footage(path: Path, fps: float | None) -> Footage:
@@ -207,6 +213,15 @@ def _open_folder(path: Path, fps: float | None) -> FrameFolder:
             f"{numbers[widest + 1]}; what happened there is not known"
         )
     return FrameFolder(path, name, fps or ASSUMED, numbers, notes, color, depth)
+
+
+def _copy(files: dict[int, Path], numbers: Sequence[int], folder: Path) -> Frames:
+    """Files under their numbers alone; what is in them is told by their content."""
+    frames = Frames(folder, "{}" + files[numbers[0]].suffix)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        frames.path(number).write_bytes(read_bytes(files[number]))
+    return frames
 
 
 def _list_images(folder: Path) -> dict[int, Path]:

@@ -29,7 +29,7 @@ _COARSE, _FINE = 0.1, 0.01  # s between the frames that are looked at
 _MOST = 4000  # frames that are looked at first
 _AROUND = 1.2  # s before and after what is found first, looked at frame by frame then
 
-Frames = Iterable[tuple[int, np.ndarray]]
+Stream = Iterable[tuple[int, np.ndarray]]  # of frames with their positions
 
 
 class Curve(NamedTuple):
@@ -57,6 +57,7 @@ class Spotted(NamedTuple):
     Attributes:
         onset: Position of the last quiet frame before the rise.
         apex: Position of the frame of largest movement.
+        offset: Position of the first quiet frame after the fall, or of the quietest within a second.
         movement: From one to the other, hundredths of the distance between the eyes.
         noise: Standard deviation of the movement from frame to frame, in the same unit.
         curve: Around the apex, frame by frame.
@@ -66,6 +67,7 @@ class Spotted(NamedTuple):
 
     onset: int
     apex: int
+    offset: int
     movement: float
     noise: float
     curve: Curve
@@ -74,7 +76,7 @@ class Spotted(NamedTuple):
 
 
 def spot_apex(
-    footage: Footage, landmarker: FaceLandmarker, watch: Callable[[Frames, int], Frames]
+    footage: Footage, landmarker: FaceLandmarker, watch: Callable[[Stream, int], Stream]
 ) -> Spotted:
     """Find onset and apex of the clearest short movement of a clip.
 
@@ -116,8 +118,8 @@ def _choose(footage: Footage, positions: Sequence[int], step: float) -> list[int
         now = footage.second(position)
         if now >= due - 1e-6:
             chosen.append(position)
-            # From the due time on, lest the steps grow; but a gap is not made up for.
-            due = max(due, now - step) + step if np.isfinite(due) else now + step
+            # Steps do not add up to more than they should, but what a gap swallowed is not made up for.
+            due = max(due + step, now + step / 2)
     return chosen
 
 
@@ -173,6 +175,7 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
     return Spotted(
         int(course.positions[onset]),
         int(course.positions[apex]),
+        int(course.positions[_find_offset(seconds, along, apex)]),
         float(movement[apex]),
         noise,
         curve,
@@ -223,6 +226,12 @@ def _find_onset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
     low = before.min()
     quiet = np.flatnonzero(before <= low + _QUIET * (along[apex] - low))
     return first + int(quiet[-1])
+
+
+def _find_offset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
+    """The first frame after the apex at which the movement is nearly over: an onset in reversed time."""
+    last = len(seconds) - 1
+    return last - _find_onset(seconds[-1] - seconds[::-1], along[::-1], last - apex)
 
 
 def _project(

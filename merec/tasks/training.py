@@ -349,6 +349,15 @@ class FoldTrainer:
         """A checkpoint of a network that `fit` trained on `data`, with the resolved config."""
         others = self._hold_out_others(data, data.test_rows)
         packed = self._pack(task, [data] if others is None else [others, data])
+        # What else it takes to show the network a clip of somebody else's.
+        scales = None if data.scales is None else [list(scale) for scale in data.scales]
+        channels = data.in_channels
+        packed["merec"] |= {
+            "in_channels": list(channels) if isinstance(channels, tuple) else channels,
+            "protocol": data.corpus.protocol.name,
+            "classes": list(data.corpus.protocol.classes),
+            "scales": scales,
+        }
         return add_config(packed, folder)
 
     def _pack(self, task: pl.LightningModule, trained: Sequence[ClipDataModule]) -> dict[str, Any]:
