@@ -66,10 +66,9 @@ def predict(
         spotted = spot_apex(footage, landmarker, _show_progress)
     between = time.perf_counter()
     _add_notes(footage, spotted)
-    with TemporaryDirectory() as folder:  # the faces of people who come to be looked at are not kept
-        arrays, log_probability = _look_closely(
-            footage, spotted, network, intrinsics, Path(folder)
-        )
+    # A folder that goes: the faces of people who come to be looked at are not kept.
+    with TemporaryDirectory() as folder:
+        arrays, log_probability = _look_closely(footage, spotted, network, intrinsics, Path(folder))
     seconds = {"spotting": between - started, "network": time.perf_counter() - between}
     said = None
     if network is not None and log_probability is not None:
@@ -237,8 +236,8 @@ def _add_notes(footage: Footage, spotted: Spotted) -> None:
     if spotted.movement < _CLEAR * spotted.noise or spotted.apex <= spotted.onset:
         footage.notes.append(
             f"no short movement stands out: the largest, {spotted.movement:.2f} % of the distance between "
-            f"the eyes, is {spotted.movement / max(spotted.noise, 1e-9):.1f} times the noise; take neither apex "
-            "nor emotion for granted"
+            f"the eyes, is {spotted.movement / max(spotted.noise, 1e-9):.1f} times the noise; take neither "
+            "apex nor emotion for granted"
         )
     if spotted.face < _SMALL:
         footage.notes.append(
@@ -246,7 +245,9 @@ def _add_notes(footage: Footage, spotted: Spotted) -> None:
         )
     unseen = int((~spotted.curve.seen).sum())
     if unseen:
-        footage.notes.append(f"the face is not seen in {unseen} of {len(spotted.curve.seen)} frames")
+        footage.notes.append(
+            f"the face is not seen in {unseen} of {len(spotted.curve.seen)} frames"
+        )
 
 
 def _show_progress(frames: Stream, total: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -87,8 +87,8 @@ def restore(file: Path) -> Network:
     """
     if not file.is_file():
         raise InputError(
-            f"checkpoint={file} does not exist; give a checkpoint.ckpt, which merec train task=finetune writes "
-            "to its run folder, and task=loso to those of its folds"
+            f"checkpoint={file} does not exist; give a checkpoint.ckpt, which merec train task=finetune "
+            "writes to its run folder, and task=loso to those of its folds"
         )
     checkpoint = read_checkpoint(file)
     facts = checkpoint.get("merec") if isinstance(checkpoint, Mapping) else None
@@ -120,10 +120,11 @@ def restore(file: Path) -> Network:
                 f"{file} asks for {target}, which is no backbone of merec; use checkpoints of your own or of "
                 "people you trust"
             )
-    node.pop("_partial_", None)
     # Weights are drawn before they are loaded; nobody else's draws are to change by it.
     with torch.random.fork_rng(devices=[]):
-        backbone = build(OmegaConf.create(node), in_channels=channels, num_classes=len(classes))
+        # A factory first, as the task is given one: Hydra would make lists of pairs.
+        make = build(OmegaConf.create(node | {"_partial_": True}))
+        backbone = make(in_channels=channels, num_classes=len(classes))
     load_weights(backbone, checkpoint["state_dict"], str(file))
     return Network(file, backbone.eval(), config, facts["protocol"], classes, scales)
 

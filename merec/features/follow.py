@@ -13,13 +13,14 @@ from merec.features.regions import draw_regions
 from merec.features.structure import shape_from_landmarks
 from merec.types import InputError
 
-SIZE, GRID = 168, 28  # px of the crop, in which movements of .5 px of 224 still show; cells along each axis
+SIZE = 168  # px of the crop, in which movements of .5 px of 224 still show; of 112 they do not
+GRID = 28  # cells along each axis
 LEAST_FACE = 48  # px in the frame; of a smaller one a hundredth is less than any flow measures
 FEW_PIXELS = 100  # px from which on nothing need be said
 _MARGIN, _RELIEF = 0.05, 42  # as of the features; px at which the face's shape is drawn
 _LASTS = 2.0  # s after which the face is looked for anew, for heads wander
 _LOOKS = 200  # times that a face is looked for in vain
-_ALIKE = 0.6  # correlation with the face it should be; a hand before it, a cut, a blank frame have less
+_ALIKE = 0.6  # correlation with the face it should be; less of a hand, a cut, a blank frame
 _SHARE = 0.3  # of a cell that must be skin of a region
 
 Crop = UInt8[np.ndarray, "size size 3"]

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -40,7 +41,7 @@ class Footage(ABC):
 
     path: Path
     name: str
-    fps: float
+    fps: float | int
     numbers: Sequence[int]
     notes: list[str] = field(default_factory=list)
 
@@ -158,12 +159,12 @@ class VideoFile(Footage):
         return color, None
 
 
-def open_footage(path: Path, fps: float | None) -> Footage:
+def open_footage(path: Path, fps: float | int | None) -> Footage:
     """A clip by its path.
 
     Args:
-        path: Of a video that OpenCV decodes, of a folder of numbered images (`1.jpg`, `img0001.png`), or of a
-            folder with such a folder `color`. Depth lies in a folder `depth` beside `color`, or where the clip
+        path: Of a video that OpenCV decodes, of a folder of numbered images (`1.jpg`, `img0001.png`), or of
+            one with such a folder `color`. Depth lies in a folder `depth` beside `color`, or where the clip
             layout of CAS(ME)^3 has it.
         fps: Frames/s; `None` for what the video says, and for 30 where nothing does.
 
@@ -183,7 +184,7 @@ def open_footage(path: Path, fps: float | None) -> Footage:
     return footage
 
 
-def _open_folder(path: Path, fps: float | None) -> FrameFolder:
+def _open_folder(path: Path, fps: float | int | None) -> FrameFolder:
     disk = Disk()
     place = disk.find(path, "color") or path
     color = _list_images(place)
@@ -209,8 +210,8 @@ def _open_folder(path: Path, fps: float | None) -> FrameFolder:
     if len(gaps):
         widest = gaps[steps[gaps].argmax()]
         notes.append(
-            f"frame numbers have {len(gaps)} gap{'s' * (len(gaps) > 1)}, the widest from {numbers[widest]} to "
-            f"{numbers[widest + 1]}; what happened there is not known"
+            f"frame numbers have {len(gaps)} gap{'s' * (len(gaps) > 1)}, the widest from {numbers[widest]} "
+            f"to {numbers[widest + 1]}; what happened there is not known"
         )
     return FrameFolder(path, name, fps or ASSUMED, numbers, notes, color, depth)
 
@@ -244,7 +245,7 @@ def _list_images(folder: Path) -> dict[int, Path]:
     return found
 
 
-def _open_video(path: Path, fps: float | None) -> VideoFile:
+def _open_video(path: Path, fps: float | int | None) -> VideoFile:
     import cv2
 
     if not path.is_file():
@@ -272,7 +273,7 @@ def _open_video(path: Path, fps: float | None) -> VideoFile:
     return VideoFile(path, path.stem, fps, range(count), notes)
 
 
-def _open_capture(path: Path):  # noqa: ANN202  (cv2 is not imported here)
+def _open_capture(path: Path) -> Any:
     """OpenCV's decoder.
 
     Raises:
@@ -282,7 +283,10 @@ def _open_capture(path: Path):  # noqa: ANN202  (cv2 is not imported here)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 
+    logs = cv2.utils.logging
+    before = logs.setLogLevel(logs.LOG_LEVEL_ERROR)
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    logs.setLogLevel(before)
     if not capture.isOpened():
         raise InputError(
             f"{path} cannot be opened as a video; copy it again, or give a folder with its frames as images"

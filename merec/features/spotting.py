@@ -1,9 +1,10 @@
 """Where in a clip a face moves and moves back: onset and apex by the peak of the flow, coarse to fine.
 
-A micro-expression is over within half a second, more or less. At its apex the skin is away both from where it
-was shortly before and from where it will be shortly after; a head that sways, a light that changes and a smile
-that stays are not (after the feature difference of Moilanen et al. 2014 and the optical flow of MDMD, Wang et
-al. 2017). All lengths are in seconds, so that 30 and 200 frames/s are treated alike.
+A micro-expression is over within half a second, more or less. At its apex the skin is away both from where
+it was shortly before and from where it will be shortly after; with a head that sways and a smile that stays
+it is not (after the feature difference of Moilanen et al. 2014 and MDMD, the main directional maximal
+difference of optical flow, of Wang et al. 2017). All lengths are in seconds, so that 30 and 200 frames/s are
+treated alike.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -214,7 +215,7 @@ def smooth(
         terms = np.stack([np.ones_like(x), x, x**2])
         weighted = terms * np.exp(-(x**2) / 2)
         # A little of a ridge, for windows of one or two frames.
-        normal = weighted @ terms.T + 1e-4 * np.diag([0, 1, 1]) * weighted[0].sum()
+        normal = weighted @ terms.T + 1e-6 * np.diag([0, 1, 1]) * weighted[0].sum()
         smoothed[row] = np.linalg.solve(normal, weighted)[0] @ flat[low:high]
     return smoothed.reshape(len(at), *values.shape[1:])
 

@@ -1,4 +1,4 @@
-"""What was found in an unseen clip: a picture of where the motion was, all facts as JSON, a few lines of text."""
+"""What was found in an unseen clip: a picture of where the motion was, facts as JSON, a few lines of text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -179,7 +179,8 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
     moves = _measure_regions(prediction)
     most = max(moves, key=lambda name: moves[name])
     lines = [
-        f"{footage.path}: {len(footage.numbers)} frames, {footage.duration:.2f} s at {footage.fps:g} frames/s",
+        f"{footage.path}: {len(footage.numbers)} frames, {footage.duration:.2f} s at {footage.fps:g} "
+        "frames/s",
         f"onset frame {onset} ({footage.second(spotted.onset):.2f} s), apex frame {apex} "
         f"({footage.second(spotted.apex):.2f} s); skin moves most in the {most}, {moves[most]:.1f} % of the "
         "distance between the eyes",
@@ -192,8 +193,8 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
         scores = said.calibration.scores if said.calibration else {}
         if scores:
             lines.append(
-                f"such networks reach UF1 {scores['uf1']:.2f}, UAR {scores['uar']:.2f} on held-out subjects of "
-                f"{said.protocol}"
+                f"such networks reach UF1 {scores['uf1']:.2f}, UAR {scores['uar']:.2f} on held-out subjects "
+                f"of {said.protocol}"
             )
     lines += [f"note: {note}" for note in footage.notes]
     took = prediction.seconds
@@ -238,7 +239,8 @@ def draw_prediction(prediction: Prediction) -> Figure:
         _draw_probabilities(figure.add_subplot(grid[1, 2]), said)
     moves = _measure_regions(prediction)
     most = max(moves, key=lambda name: moves[name])
-    title = f"{footage.name}: skin moves most in the {most}, {moves[most]:.1f} % of the distance between the eyes"
+    share = f"{moves[most]:.1f} % of the distance between the eyes"
+    title = f"{footage.name}: skin moves most in the {most}, {share}"
     if said is not None:
         title = f"{said.emotion} · {title}"
     figure.suptitle(plain(title), fontsize=MEDIUM + 2)

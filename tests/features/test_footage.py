@@ -1,0 +1,137 @@
+"""Clips as people have them are read frame by frame; what is wrong with one is said in a line."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from merec.errors import InputError
+from merec.features.footage import open_footage
+
+SIZE = (64, 48)
+GREYS = [20 + 6 * number for number in range(30)]
+
+
+def paint(grey: int) -> np.ndarray:
+    return np.full((SIZE[1], SIZE[0], 3), grey, np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Thirty frames, each brighter than the one before, at 25 frames/s."""
+    file = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 25, SIZE)
+    for grey in GREYS:
+        writer.write(paint(grey))
+    writer.release()
+    return file
+
+
+def write_frames(folder: Path, numbers, name: str = "{}.png") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        cv2.imwrite(str(folder / name.format(number)), paint(GREYS[number % 30]))
+    return folder
+
+
+def test_a_video_gives_the_frames_asked_for_in_their_order(video):
+    footage = open_footage(video, None)
+    assert (footage.fps, len(footage.numbers), footage.notes) == (25, 30, [])
+    assert footage.duration == pytest.approx(29 / 25)
+    read = [(position, int(np.median(frame))) for position, frame in footage.read([0, 3, 4, 29])]
+    assert [position for position, _ in read] == [0, 3, 4, 29]
+    for position, grey in read:
+        assert abs(grey - GREYS[position]) <= 3
+
+
+def test_what_is_exported_of_a_video_is_what_was_read(video, tmp_path):
+    footage = open_footage(video, None)
+    color, depth = footage.export([2, 7], tmp_path / "out")
+    assert depth is None
+    for position, frame in footage.read([2, 7]):
+        written = cv2.imread(str(color.path(position)), cv2.IMREAD_COLOR_RGB)
+        np.testing.assert_array_equal(written, frame)
+
+
+@pytest.mark.parametrize("name", ["{}.jpg", "img{:04d}.png", "006_{:05d}.jpg", "a 2 {}.bmp"])
+def test_frames_are_found_however_they_are_named(tmp_path, name):
+    footage = open_footage(write_frames(tmp_path / "s1" / "clip", range(8, 13), name), 100)
+    assert (footage.numbers, footage.name) == ([8, 9, 10, 11, 12], "s1-clip")
+    assert footage.second(3) == pytest.approx(0.03)
+    shown = [int(np.median(frame)) for _, frame in footage.read([1, 4])]
+    assert np.abs(np.array(shown) - [GREYS[9], GREYS[12]]).max() <= 2
+
+
+def test_gaps_in_the_numbers_are_told_and_take_their_time(tmp_path):
+    footage = open_footage(write_frames(tmp_path / "clip", [1, 2, 3, 9, 10, 12]), 10)
+    assert footage.second(3) == pytest.approx(0.8)
+    assert footage.notes == [
+        "frame numbers have 2 gaps, the widest from 3 to 9; what happened there is not known"
+    ]
+
+
+@pytest.mark.parametrize("layout", ["beside", "within", "clip"])
+def test_depth_is_found_where_the_layouts_have_it(tmp_path, layout):
+    places = {"beside": ("a/color", "a/depth"), "within": ("a", "a/depth")}
+    color, depth = (tmp_path / each for each in places.get(layout, ("frame/s_a_1", "depth/s_a_1")))
+    write_frames(color, [1, 2, 3])
+    depth.mkdir(parents=True)
+    for number in (1, 2):
+        cv2.imwrite(str(depth / f"{number}.png"), np.full(SIZE[::-1], 600 + number, np.uint16))
+    asked = color.parent if layout == "beside" else color
+    footage = open_footage(asked, 30)
+    assert footage.has_depth
+    _, maps = footage.export([0, 1], tmp_path / "out")
+    assert maps is not None
+    assert cv2.imread(str(maps.path(2)), cv2.IMREAD_UNCHANGED)[0, 0] == 602
+    assert footage.export([0, 2], tmp_path / "more")[1] is None
+    assert footage.notes == ["frame 3 has no depth, so that none is used"]
+
+
+def test_a_video_that_ends_early_gives_what_it_has(video, tmp_path):
+    cut = tmp_path / "cut.avi"
+    content = video.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    footage = open_footage(cut, None)
+    read = [position for position, _ in footage.read(footage.numbers)]
+    assert read == list(range(len(read)))
+    assert 0 < len(read) < 30
+
+
+def test_a_frame_that_is_damaged_is_left_out_and_told(tmp_path):
+    folder = write_frames(tmp_path / "clip", range(1, 6))
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:60])
+    footage = open_footage(folder, 30)
+    assert [position for position, _ in footage.read(range(5))] == [0, 1, 3, 4]
+    assert "1 of 5 frames are left out" in footage.notes[0]
+
+
+def test_a_clip_of_unlike_frames_is_refused(tmp_path):
+    folder = write_frames(tmp_path / "clip", range(1, 6))
+    cv2.imwrite(str(folder / "4.png"), np.zeros((9, 9, 3), np.uint8) + 99)
+    with pytest.raises(InputError, match=r"4\.png is 9×9 px, but the frames before it 64×48"):
+        list(open_footage(folder, 30).read(range(5)))
+
+
+def test_what_is_no_clip_is_refused(tmp_path, video):
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "void").mkdir()
+    write_frames(tmp_path / "above" / "below", [1, 2])
+    write_frames(tmp_path / "one", [1])
+    write_frames(write_frames(tmp_path / "twice", [1, 2]), [1], "0{}.png")
+    for name, message in (
+        ("absent.mp4", "does not exist; give a video file or a folder"),
+        ("noise.mp4", "cannot be opened as a video; copy it again"),
+        ("empty.mp4", "cannot be opened as a video; copy it again"),
+        ("void", "holds no numbered images"),
+        ("above", "it has folders below: give one of them"),
+        ("one", "has one frame only"),
+        ("twice", "have one number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            open_footage(tmp_path / name, None)
+    for fps in (0, -1, float("nan"), 1e6):
+        with pytest.raises(InputError, match="expected frames/s"):
+            open_footage(video, fps)
