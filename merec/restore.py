@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 from jaxtyping import Float
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from merec.config import build, compose_node
@@ -104,7 +104,7 @@ def restore(file: Path) -> Network:
         node, classes = dict(config["backbone"]), tuple(facts["classes"])
         saved, channels = facts["scales"], facts["in_channels"]
         channels = tuple(channels) if isinstance(channels, list) else channels
-        scales = None if saved is None else tuple(Scale(*scale) for scale in saved)
+        scales = None if saved is None else tuple(Scale(*map(torch.tensor, scale)) for scale in saved)
         data = config["datamodule"]
         _ = config["features"], data["modality"], data["representation"], data["channels"]
         scaling = data["scaling"]
@@ -134,7 +134,9 @@ def open_store(config: Mapping[str, Any] | None, root: Path) -> FeatureStore:
     default = compose_node("features", [])
     saved = {} if config is None else config["features"]
     known = {key: value for key, value in saved.items() if key != "_target_"}
-    return build(OmegaConf.merge(default, known, {"root": str(root)}))
+    merged = OmegaConf.merge(default, known, {"root": str(root)})
+    assert isinstance(merged, DictConfig)
+    return build(merged)
 
 
 def _list_targets(node: Any) -> Iterator[str]:

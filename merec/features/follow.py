@@ -84,7 +84,8 @@ def follow_face(
     Raises:
         InputError: If no face is found, or it is too small.
     """
-    positions, seconds, found, seen = [], [], [], []
+    positions, seconds, seen = [], [], []
+    found: list[np.ndarray] = []
     reference: _Reference | None = None
     base = np.zeros((GRID, GRID, 2), np.float32)
     share, extent, tried, looked, size = None, np.inf, -np.inf, 0, ""
@@ -147,7 +148,7 @@ def _look(frame: np.ndarray, second: float, landmarker: FaceLandmarker) -> _Refe
         [alignment.to_crop(face.points[:, :2]), alignment.scale * face.points[:, 2]]
     )
     masks = draw_regions(points, SIZE, blinks=True)
-    skin = masks.regions.any(axis=0).astype(np.float32)
+    skin = np.asarray(masks.regions.any(axis=0), np.float32)
     left, right = (points[list(eye), :2].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE))
     return _Reference(
         second,

@@ -350,7 +350,7 @@ class FoldTrainer:
         others = self._hold_out_others(data, data.test_rows)
         packed = self._pack(task, [data] if others is None else [others, data])
         # What else it takes to show the network a clip of somebody else's.
-        scales = None if data.scales is None else [list(scale) for scale in data.scales]
+        scales = data.scales and [[each.tolist() for each in scale] for scale in data.scales]
         channels = data.in_channels
         packed["merec"] |= {
             "in_channels": list(channels) if isinstance(channels, tuple) else channels,
