@@ -104,7 +104,9 @@ def restore(file: Path) -> Network:
         node, classes = dict(config["backbone"]), tuple(facts["classes"])
         saved, channels = facts["scales"], facts["in_channels"]
         channels = tuple(channels) if isinstance(channels, list) else channels
-        scales = None if saved is None else tuple(Scale(*map(torch.tensor, scale)) for scale in saved)
+        scales = (
+            None if saved is None else tuple(Scale(*map(torch.tensor, scale)) for scale in saved)
+        )
         data = config["datamodule"]
         _ = config["features"], data["modality"], data["representation"], data["channels"]
         scaling = data["scaling"]
