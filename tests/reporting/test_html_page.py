@@ -60,6 +60,10 @@ def test_nothing_comes_from_elsewhere(page: Page) -> None:
     assert "@import" not in "".join(page.text)
 
 
+def test_the_title_says_how_was_split(page: Page) -> None:
+    assert "megc2019-cd, leave-one-subject-out" in "".join(page.text)
+
+
 def test_every_picture_says_what_it_shows(page: Page) -> None:
     pictures = [attrs for tag, attrs in page.tags if tag == "svg"]
     assert (

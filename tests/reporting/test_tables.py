@@ -1,5 +1,6 @@
 """Tables say what the predictions say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -101,6 +102,20 @@ def test_transductive_results_are_marked_everywhere(runs: Path) -> None:
     assert "YES for guilty" in lay_out_subjects(summary).caption
     assert lay_out_scores(summary).rows["Transductive"].tolist() == ["YES"] * 3
     assert lay_out_published(summary).rows["Source"].iloc[-1] == "ours, TRANSDUCTIVE"
+
+
+def test_data_sets_held_out_are_named_everywhere_and_no_published_number_stands_beside_them(
+    summary: Summary,
+) -> None:
+    apart = [
+        replace(each, protocol=replace(each.protocol, held_out=("casme2", "smic")))
+        for each in summary.results
+    ]
+    held_out = replace(summary, results=apart)
+    assert lay_out_published(held_out) is None
+    for table in (lay_out_scores(held_out), lay_out_classes(held_out), lay_out_optimism(held_out)):
+        assert ", leave-one-data-set-out; seeds" in table.caption
+    assert "chosen by each held-out data set" in lay_out_optimism(held_out).caption
 
 
 def test_published_rows_stand_above_ours_word_for_word(summary: Summary) -> None:
