@@ -1,7 +1,10 @@
 """R3D-18 is of the published size, takes clips of any length and size, and all of it learns."""
 
+import copy
+
 import pytest
 import torch
+from torch.func import functional_call, stack_module_state
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import R3D18
@@ -57,3 +60,18 @@ def test_the_order_of_frames_matters():
     torch.manual_seed(0)
     network, clip = R3D18(3, 3).eval(), torch.rand(1, 3, 8, 16, 16)
     assert not torch.allclose(network(clip), network(clip.flip(2)))
+
+
+def test_folds_that_are_stacked_see_what_each_sees_alone():
+    torch.manual_seed(0)
+    networks = [R3D18(2, 3) for _ in range(2)]
+    stacked = stack_module_state(networks)
+    skeleton = copy.deepcopy(networks[0]).to("meta")
+    clips = torch.rand(2, 4, 2, 3, 16, 16)
+    said = torch.vmap(lambda *state: functional_call(skeleton, state[:2], state[2]))(
+        *stacked, clips
+    )
+    for number, (network, own) in enumerate(zip(networks, clips, strict=True)):
+        torch.testing.assert_close(said[number], network(own), atol=1e-4, rtol=1e-4)
+        for name, value in network.named_buffers():  # what a norm remembers
+            torch.testing.assert_close(stacked[1][name][number], value, atol=1e-5, rtol=1e-4)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from merec.backbones import R3D18, DualView, LitePointGCN, STSTNet
+from merec.backbones import DualView, LitePointGCN, STSTNet
 from merec.backbones.dropout import Dropout
 from merec.backbones.lite_point_gcn import Graph, Legacy
 from merec.datamodules import Augmentation, ClipDataModule
@@ -46,7 +46,6 @@ class Drawn(FeatureStore):
         self.shapes = {
             "points": {"points": (8, 8, 6)},
             "views": {"first": view, "second": view},
-            "clip": {"clips": (3, 3, side, side)},
         }
 
     def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
@@ -94,16 +93,14 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     ),
     "resnet18": partial(DualView, encoder="resnet18", size=64, embedding=8, attention=True),
     "alexnet": partial(DualView, encoder="alexnet", size=64, embedding=8, attention=False),
-    "r3d_18": R3D18,
 }
-READS = {"ststnet": "flow_map", "lite_point_gcn": "points", "r3d_18": "clip"}
+READS = {"ststnet": "flow_map", "lite_point_gcn": "points"}
 NOTHING = {"flip": 0.0, "crop": 1.0, "jitter": 0.0, "grey": 0.0, "dropout": 0.0, "scale": 1.0}
 NOTHING |= {"shift": 0.0, "apart": False}
 AUGMENT = {
     "flow_map": {"flip": 0.5},
     "points": {"dropout": 0.5, "scale": 1.2, "shift": 0.1},
     "views": {"flip": 0.5, "crop": 0.5},
-    "clip": {"flip": 0.5},
 }
 
 
@@ -164,7 +161,6 @@ each_backbone = pytest.mark.parametrize(
         "lite_point_gcn",
         pytest.param("resnet18", marks=pytest.mark.slow),
         pytest.param("alexnet", marks=pytest.mark.slow),
-        pytest.param("r3d_18", marks=pytest.mark.slow),
     ],
 )
 
