@@ -22,7 +22,8 @@ from merec.restore import Network, open_store, restore
 from merec.settings import flatten, shared_settings
 from merec.types import Camera, Corpus, InputError
 
-_CLEAR = 7.0  # times the noise from frame to frame; less may be anything
+# Times the noise from frame to frame, and the usual transience; less may be anything.
+_CLEAR, _CONTRAST = 7.0, 1.8
 _SMALL = 150  # px of face, below which apexes are found less surely
 
 
@@ -233,11 +234,12 @@ def _describe(config: dict) -> dict:
 
 def _add_notes(footage: Footage, spotted: Spotted) -> None:
     """What should make its user doubt."""
-    if spotted.movement < _CLEAR * spotted.noise or spotted.apex <= spotted.onset:
+    clear = spotted.movement >= _CLEAR * spotted.noise and spotted.contrast >= _CONTRAST
+    if not clear or spotted.apex <= spotted.onset:
         footage.notes.append(
             f"no short movement stands out: the largest, {spotted.movement:.2f} % of the distance between "
-            f"the eyes, is {spotted.movement / max(spotted.noise, 1e-9):.1f} times the noise; take neither "
-            "apex nor emotion for granted"
+            f"the eyes, is {spotted.movement / max(spotted.noise, 1e-9):.1f} times the noise and "
+            f"{spotted.contrast:.1f} times what happens elsewhere; take neither apex nor emotion for granted"
         )
     if spotted.face < _SMALL:
         footage.notes.append(

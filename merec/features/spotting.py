@@ -24,6 +24,7 @@ _BACK = 1.0  # s before the apex in which the face was at rest
 _NEAR = 0.27  # s around the largest difference in which the movement itself peaks
 _ROUNDS = 3  # of peak and pattern; they settle within two
 _QUIET = 0.1  # of the movement, which has not begun below it
+_FEW = 5  # frames too few to tell what is usual
 _PEAK = 90  # percentile of the cells whose movement is told: expressions move a part of the face
 WHOLE = 3.0  # s: up to so long a clip is looked at frame by frame at once
 _COARSE, _FINE = 0.1, 0.01  # s between the frames that are looked at
@@ -61,6 +62,8 @@ class Spotted(NamedTuple):
         offset: Position of the first quiet frame after the fall, or of the quietest within a second.
         movement: From one to the other, hundredths of the distance between the eyes.
         noise: Standard deviation of the movement from frame to frame, in the same unit.
+        contrast: How many times the largest transience is the usual one further away; infinite where the
+            curve ends before that.
         curve: Around the apex, frame by frame.
         overview: Of the whole clip, if it is long.
         face: Extent of the face, px of the frame.
@@ -71,6 +74,7 @@ class Spotted(NamedTuple):
     offset: int
     movement: float
     noise: float
+    contrast: float
     curve: Curve
     overview: Curve | None
     face: float
@@ -172,6 +176,8 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
     movement = (along - along[onset]) * reach
     raw = _project(cells, pattern, weights) * reach
     noise = float(np.std((raw - along * reach)[seen]))
+    far = np.abs(seconds - seconds[candidate]) > REACH
+    usual = float(np.median(transience[far])) if far.sum() > _FEW else 0.0
     curve = Curve(course.positions, seconds, movement, transience, seen)
     return Spotted(
         int(course.positions[onset]),
@@ -179,6 +185,7 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
         int(course.positions[_find_offset(seconds, along, apex)]),
         float(movement[apex]),
         noise,
+        float(transience[candidate] / usual) if usual > 0 else np.inf,
         curve,
         None,
         course.face,
@@ -224,8 +231,13 @@ def _find_onset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
     """The last frame before the apex at which the movement had hardly begun."""
     first = int(np.searchsorted(seconds, seconds[apex] - _BACK))
     before = along[first : apex + 1]
-    low = before.min()
-    quiet = np.flatnonzero(before <= low + _QUIET * (along[apex] - low))
+    # Down to half of the rise, whatever happens on the way, then on as long as it falls.
+    half = (before.min() + before[-1]) / 2
+    rest = int(np.flatnonzero(before <= half)[-1])
+    while rest > 0 and before[rest - 1] < before[rest]:
+        rest -= 1
+    low = before[rest]
+    quiet = np.flatnonzero(before <= low + _QUIET * (before[-1] - low))
     return first + int(quiet[-1])
 
 

@@ -126,6 +126,7 @@ def collect_facts(prediction: Prediction) -> dict[str, Any]:
             "unit": "hundredths of the distance between the eyes",
             "apex": round(spotted.movement, 4),
             "noise": round(spotted.noise, 4),
+            "contrast": round(spotted.contrast, 2) if np.isfinite(spotted.contrast) else None,
             "regions": {
                 name: round(value, 4) for name, value in _measure_regions(prediction).items()
             },

@@ -111,3 +111,17 @@ def test_where_no_frame_is_near_the_line_between_neighbours_is_taken():
     seconds = np.array([0.0, 0.03, 0.06, 1.0, 1.03, 1.06])
     values = np.array([0.0, 0, 0, 1, 1, 1])[:, None]
     assert smooth(seconds, values, np.array([0.53]), 0.05)[0, 0] == pytest.approx(0.5)
+
+
+def test_a_slow_drift_before_the_rise_does_not_pull_the_onset_back():
+    seconds = np.arange(60) / 30
+    sway = 0.06 * np.sin(2 * np.pi * 0.6 * seconds - 2.0)
+    course = make_course(seconds, (rise_and_fall(seconds, 1.0, 1.2, 1.5) + sway, 1.0), noise=0.02)
+    assert abs(seconds[spot(course).onset] - 1.0) <= 0.1
+
+
+def test_what_only_flickers_has_little_contrast():
+    seconds = np.arange(90) / 30
+    still = spot(make_course(seconds))
+    moved = spot(make_course(seconds, (rise_and_fall(seconds, 1.0, 1.2, 1.6), 1.0)))
+    assert still.contrast < 1.8 < moved.contrast
