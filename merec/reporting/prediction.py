@@ -276,20 +276,16 @@ def _draw_course(axes: Axes, prediction: Prediction) -> None:
     curve = spotted.curve
     movement = np.where(curve.seen, curve.movement, np.nan)
     axes.plot(curve.seconds, movement, color=COLOURS[0], marker=".", markersize=3)
-    top = float(np.nanmax(movement))
-    for name, position, colour in (
-        ("onset", spotted.onset, GREY),
-        ("apex", spotted.apex, COLOURS[5]),
+    # One name low, one high, for a rise may take three frames.
+    for name, position, colour, height in (
+        ("onset", spotted.onset, GREY, 0.06),
+        ("apex", spotted.apex, COLOURS[5], 0.95),
     ):
         at = footage.second(position)
         axes.axvline(at, color=colour, linewidth=1.2)
-        axes.annotate(
-            f" {name} {footage.numbers[position]}",
-            (at, top),
-            fontsize=SMALL,
-            color=colour,
-            va="bottom",
-        )
+        text = f" {name} {footage.numbers[position]}"
+        place = axes.get_xaxis_transform()
+        axes.text(at, height, text, transform=place, fontsize=SMALL, color=colour)
     axes.axhspan(-spotted.noise, spotted.noise, color=GREY, alpha=0.15, linewidth=0)
     axes.set_ylabel("movement as at the apex,\n% of eye distance", fontsize=SMALL)
     axes.set_xlabel("s; grey: noise from frame to frame", fontsize=SMALL)
