@@ -1,6 +1,6 @@
 """All methods that ran on a protocol in one table: honest, claimed, published, and what they cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -84,8 +84,9 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
 
 def _name_backbone(result: Result) -> str:
     """The class of the network, as the config names it; empty for an estimator."""
-    backbone = (result.runs[0].config.get("task") or {}).get("backbone") or {}
-    return str(backbone.get("_target_", "")).rpartition(".")[2]
+    backbone = (result.runs[0].config.get("task") or {}).get("backbone")
+    target = backbone.get("_target_", "") if isinstance(backbone, Mapping) else ""
+    return str(target).rpartition(".")[2]
 
 
 def _cite(published: Published | None) -> dict[str, object]:

@@ -125,7 +125,7 @@ def show(corpus: Corpus, kind: str = "flow_map", store: FeatureStore | None = No
 
 def hold_out(data: ClipDataModule) -> ClipDataModule:
     fold = leave_one_subject_out(data.subject)[0]
-    return data.hold_out(fold.train, fold.test, fold.subject)
+    return data.hold_out(fold.train, fold.test, fold.held_out)
 
 
 def collect(batches) -> np.ndarray:
@@ -164,11 +164,10 @@ def test_the_scale_is_that_of_annotated_key_frames(corpus):
 
 
 def test_a_run_notices_other_shifts(corpus):
+    shown = [show(corpus, jitter=jitter) for jitter in (None, Jitter(0, 1), Jitter(0, 2))]
+    config = {"name": "made", "task": {}}
     hashes = {
-        describe_environment({"name": "made", "task": {}}, [show(corpus, jitter=jitter)], [])[
-            "content"
-        ]
-        for jitter in (None, Jitter(0, 1), Jitter(0, 2))
+        describe_environment(config, [data], [], corpus.protocol)["content"] for data in shown
     }
     assert len(hashes) == 3
 
