@@ -147,7 +147,10 @@ def test_a_run_of_another_network_does_not_calibrate(merec, small, on_rendered, 
     for number, (overrides, hint) in enumerate(
         [
             ([*on_rendered, "task=loso", "backbone=off_apexnet"], "is of OffApexNet rgb flow_map,"),
-            ([*on_rendered, "task=baseline"], "is of a baseline rgb flow_map,"),
+            (
+                [*on_rendered, "task=baseline", "task.estimator=logistic"],
+                "is of a baseline rgb flow_map,",
+            ),
             ([*small, "task=loso"], "has classes negative, positive, surprise, but"),
         ]
     ):
