@@ -287,8 +287,8 @@ def _draw_course(axes: Axes, prediction: Prediction) -> None:
         place = axes.get_xaxis_transform()
         axes.text(at, height, text, transform=place, fontsize=SMALL, color=colour)
     axes.axhspan(-spotted.noise, spotted.noise, color=GREY, alpha=0.15, linewidth=0)
-    axes.set_ylabel("movement as at the apex,\n% of eye distance", fontsize=SMALL)
-    axes.set_xlabel("s; grey: noise from frame to frame", fontsize=SMALL)
+    axes.set_ylabel("% of the distance\nbetween the eyes", fontsize=SMALL)
+    axes.set_xlabel("s; movement as at the apex; grey: noise from frame to frame", fontsize=SMALL)
     tidy(axes, "y")
 
 
