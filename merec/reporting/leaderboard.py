@@ -10,7 +10,6 @@ from merec.reporting.notation import (
     NOTHING,
     describe_results,
     format_interval,
-    format_list,
     format_number,
     name_subset,
 )
@@ -62,9 +61,8 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
         for subset in subsets:
             cells[name_subset(subset)] = _pair(row[f"uf1_{subset}"], row[f"uar_{subset}"])
         cells |= {
-            "Best epoch on test": _pair(row["claimed_uf1"], row["claimed_uar"]),
+            "Claimed": _pair(row["claimed_uf1"], row["claimed_uar"]),
             "Published": _spell_published(row),
-            "Seeds": format_list(row["seeds"].split()),
             "Seconds": _count(row["seconds"]),
             "Parameters": _count(row["parameters"]),
             "Tried": _count(row["tried"]),
@@ -72,7 +70,7 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
         rows.append(cells)
     caption = (
         f"{describe_results(summary.results)} Mean over seeds of all folds pooled [95 % interval of draws of "
-        "whole subjects]; data sets, UF1/UAR, are subsets of the same predictions. Best epoch on test: what "
+        "whole subjects]; data sets, UF1/UAR, are subsets of the same predictions. Claimed: what "
         "would have been claimed if each held-out subject had chosen its epoch; never used. Published: "
         "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, "
         "T: a third party's table; LEAK: the code chooses the best epoch on the held-out subject). "
