@@ -22,8 +22,8 @@ def rank_results(summary: Summary) -> pd.DataFrame:
     """Results by UF1, best first, each with what it cost and what was published of the same method.
 
     Returns:
-        One row per result: the columns of `score_results` on Full; `uf1_CORPUS`, `uar_CORPUS` and the ends of
-        their intervals for each data set; `published_method`, `published` ("UF1/UAR" of Full, word for word),
+        One row per result: the columns of `score_results` on Full; `uf1_CORPUS`, `uf1_low_CORPUS`, … of each
+        data set; `published_method`, `published` ("UF1/UAR" of Full, word for word),
         `source`, `leak`; `seconds` (of one seed, all folds, summed over workers), `parameters` (of the
         network, NaN for estimators) and `tried` (configurations that each fold chose among).
     """
