@@ -99,8 +99,9 @@ def test_a_clip_of_frames_is_named_pictured_and_told(
 
 @pytest.mark.parametrize("representation", CHOICES)
 def test_a_sample_is_shown_as_training_showed_it(trained, on_rendered, composed, representation):
+    config = composed(*on_rendered, *CHOICES[representation])  # before training, which resets Hydra
     network = restore(trained(representation))
-    data = build(composed(*on_rendered, *CHOICES[representation]).datamodule)
+    data = build(config.datamodule)
     everyone = data.hold_out(data.train_rows, data.test_rows, "nobody")
     shown = network.show(data.corpus, data.features)
     for ours, theirs in zip(_views(shown), _views(everyone), strict=True):

@@ -10,7 +10,7 @@ from merec.reporting.notation import (
     NOTHING,
     describe_results,
     format_interval,
-    format_number,
+    format_pair,
     name_subset,
 )
 from merec.reporting.published import Published, load_published
@@ -59,9 +59,9 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
             "UAR": format_interval(row["uar"], row["uar_low"], row["uar_high"]),
         }
         for subset in subsets:
-            cells[name_subset(subset)] = _pair(row[f"uf1_{subset}"], row[f"uar_{subset}"])
+            cells[name_subset(subset)] = format_pair(row[f"uf1_{subset}"], row[f"uar_{subset}"])
         cells |= {
-            "Claimed": _pair(row["claimed_uf1"], row["claimed_uar"]),
+            "Claimed": format_pair(row["claimed_uf1"], row["claimed_uar"]),
             "Published": _spell_published(row),
             "Seconds": _count(row["seconds"]),
             "Parameters": _count(row["parameters"]),
@@ -117,10 +117,6 @@ def _spell_published(row: pd.Series) -> str:
         return NOTHING
     mark = f"{row['source']}, LEAK" if row["leak"] else row["source"]
     return f"{row['published']} ({row['published_method']}; {mark})"
-
-
-def _pair(uf1: float, uar: float) -> str:
-    return NOTHING if np.isnan(uf1) else f"{format_number(uf1)}/{format_number(uar)}"
 
 
 def _count(number: float) -> str:

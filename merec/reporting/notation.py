@@ -21,6 +21,11 @@ def format_number(value: float, digits: int = 4) -> str:
     return sign + (text[1:] if text.startswith("0.") else text)
 
 
+def format_pair(uf1: float, uar: float) -> str:
+    """Write UF1/UAR as the field does, `.7412/.7305`; a dash where there are none."""
+    return NOTHING if math.isnan(uf1) else f"{format_number(uf1)}/{format_number(uar)}"
+
+
 def format_interval(value: float, low: float, high: float) -> str:
     """Write a score with its interval: `.7412 [.690, .788]`."""
     return f"{format_number(value)} [{format_number(low, 3)}, {format_number(high, 3)}]"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from merec.evaluation.metrics import METRICS
@@ -13,6 +12,7 @@ from merec.reporting.notation import (
     format_interval,
     format_list,
     format_number,
+    format_pair,
     name_subset,
 )
 from merec.reporting.published import load_published
@@ -58,7 +58,6 @@ def lay_out_scores(summary: Summary) -> Table:
     """The main table: every result, Full and by data set."""
     rows = []
     for _, row in summary.scores.iterrows():
-        claim = f"{format_number(row['claimed_uf1'])}/{format_number(row['claimed_uar'])}"
         cells = {
             "Method": row["result"],
             "Samples of": name_subset(row["subset"]),
@@ -67,7 +66,7 @@ def lay_out_scores(summary: Summary) -> Table:
                 title: format_interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"])
                 for metric, title in zip(METRICS, ("UF1", "UAR", "Accuracy"), strict=True)
             },
-            "Claimed": NOTHING if np.isnan(row["claimed_uf1"]) else claim,
+            "Claimed": format_pair(row["claimed_uf1"], row["claimed_uar"]),
             "Seeds": format_list(row["seeds"].split()),
             "Transductive": "YES" if row["transductive"] else "no",
         }
@@ -105,8 +104,7 @@ def lay_out_optimism(summary: Summary) -> Table:
         mean = readings.mean(numeric_only=True)
         cells = {"Method": str(name), "Epochs": format_list(sorted(readings["epochs"].unique()))}
         for reading, title in zip(READINGS, titles, strict=True):
-            uf1, uar = mean[f"{reading}_uf1"], mean[f"{reading}_uar"]
-            cells[title] = f"{format_number(uf1)}/{format_number(uar)}"
+            cells[title] = format_pair(mean[f"{reading}_uf1"], mean[f"{reading}_uar"])
         rows.append(cells)
     unit = summary.results[0].protocol.unit
     caption = (
@@ -174,8 +172,9 @@ def lay_out_published(summary: Summary) -> Table | None:
         own_scores = own.set_index("subset").to_dict("index")
         cells = {"Method": result.name, "Modality": NOTHING}
         for subset in subsets:
-            uf1, uar = own_scores[subset]["uf1"], own_scores[subset]["uar"]
-            cells[name_subset(subset)] = f"{format_number(uf1)}/{format_number(uar)}"
+            cells[name_subset(subset)] = format_pair(
+                own_scores[subset]["uf1"], own_scores[subset]["uar"]
+            )
         source = "ours, TRANSDUCTIVE" if result.transductive else "ours"
         rows.append(cells | {"Source": source})
     table = pd.DataFrame(rows)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from merec.datamodules import ClipDataModule
 from merec.types import InputError
 
 
@@ -40,3 +41,20 @@ def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A checkpoint with the resolved config of a run folder."""
     config = (folder / "config.yaml").read_text(encoding="utf-8")
     return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}
+
+
+def describe_inputs(data: ClipDataModule) -> dict[str, Any]:
+    """What else it takes to show a network a clip of somebody else's.
+
+    Returns:
+        `in_channels` (of each view where there are several), `protocol` (its name), `classes` in the order
+        of their label, and `scales`: zero and one of each view in the units of its features, `None` where
+        none are scaled.
+    """
+    channels = data.in_channels
+    return {
+        "in_channels": list(channels) if isinstance(channels, tuple) else channels,
+        "protocol": data.corpus.protocol.name,
+        "classes": list(data.corpus.protocol.classes),
+        "scales": data.scales and [[each.tolist() for each in scale] for scale in data.scales],
+    }

@@ -29,7 +29,7 @@ from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.files import atomic
 from merec.seeding import derive_seed
-from merec.tasks.checkpoints import add_config, read_checkpoint, read_weights
+from merec.tasks.checkpoints import add_config, describe_inputs, read_checkpoint, read_weights
 from merec.tasks.contrast import ContrastSettings
 from merec.tasks.contrastive import Contrastive
 from merec.tasks.ddp import EndTogether
@@ -349,15 +349,7 @@ class FoldTrainer:
         """A checkpoint of a network that `fit` trained on `data`, with the resolved config."""
         others = self._hold_out_others(data, data.test_rows)
         packed = self._pack(task, [data] if others is None else [others, data])
-        # What else it takes to show the network a clip of somebody else's.
-        scales = data.scales and [[each.tolist() for each in scale] for scale in data.scales]
-        channels = data.in_channels
-        packed["merec"] |= {
-            "in_channels": list(channels) if isinstance(channels, tuple) else channels,
-            "protocol": data.corpus.protocol.name,
-            "classes": list(data.corpus.protocol.classes),
-            "scales": scales,
-        }
+        packed["merec"] |= describe_inputs(data)
         return add_config(packed, folder)
 
     def _pack(self, task: pl.LightningModule, trained: Sequence[ClipDataModule]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_a_page_leads_to_the_sheets_from_where_it_lies(runs: Path, tmp_path: Pat
 
 
 def test_the_command_names_corpus_and_what_was_set_but_no_folder(results: list[Result]) -> None:
-    command = "merec train -m corpus=casme3 corpus.root=/home/me/x corpus.classes=3"
+    command = "merec train -m corpus=casme3 corpus.root=/data/x corpus.classes=3"
     command += " features.depth=false seed=0,1"
     of_frames = of_corpus(results[0], "merec.corpora.read_casme3", command)
     assert tell_command(of_frames, ["a", "b c"], SHEETS) == (
