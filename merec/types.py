@@ -39,7 +39,9 @@ class Batch(NamedTuple):
     """Some samples, what they show, and which they are."""
 
     inputs: "Inputs"
-    label: "Int[Tensor, ' batch']"
+    label: (
+        "Int[Tensor, ' batch'] | Float[Tensor, 'batch units']"  # 1 for an action unit that is there
+    )
     sample_id: np.ndarray  # of str, one per sample: a prediction is joined by it, never by position
 
     def to(self, device: "torch.device") -> "Batch":
@@ -82,6 +84,11 @@ class Protocol:
     def folds(self) -> int:
         """Number of folds."""
         return len(self.held_out) or self.subjects
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the scores that sum a result up, the first of which decides."""
+        return ("f1",) if self.target == "action_units" else ("uf1", "uar")
 
     @property
     def unit(self) -> str:

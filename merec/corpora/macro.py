@@ -1,16 +1,18 @@
 """The macro-expressions that lie beside the micro-expressions, as a corpus of their own."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 
 from merec.corpora.casme3 import MACRO_FILE
+from merec.evaluation.action_units import spell_coded
 from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError
 
 
 def make_macro_corpus(corpus: Corpus) -> Corpus:
-    """The labelled macro-expressions of a corpus, of the same classes.
+    """The labelled macro-expressions of a corpus, of the same classes or the same action units.
 
     Subjects are spelt as in `corpus.index`, so that whoever holds one out holds both out.
 
@@ -18,7 +20,7 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
         Protocol `…-macro`.
 
     Raises:
-        InputError: If there are none of these classes.
+        InputError: If there are none of these classes, or they have no coded action units.
     """
     name, classes = corpus.protocol.name, corpus.protocol.classes
     if corpus.macro is None or corpus.macro.empty:
@@ -28,7 +30,10 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
             "corpus.root is given"
         )
     index = respell_subjects(corpus.macro, corpus)
-    protocol = describe_protocol(f"{name}-macro", index, classes)
+    target = corpus.protocol.target
+    if target == "action_units":
+        index["label"] = spell_coded(index, classes, f"{name}-macro")
+    protocol = replace(describe_protocol(f"{name}-macro", index, classes), target=target)
     return Corpus(protocol, index, None, (), corpus.camera, key_frames=corpus.key_frames)
 
 

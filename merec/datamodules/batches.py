@@ -58,7 +58,7 @@ class Clips(Dataset):
     def __init__(
         self,
         views: tuple[Tensor, ...],
-        label: Int[Tensor, " samples"],
+        label: Int[Tensor, " samples"] | Float[Tensor, "samples units"],
         sample_id: np.ndarray,
         scales: tuple[Scale, ...] | None,
         augmenter: Augmenter | None,

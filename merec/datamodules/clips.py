@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -33,6 +33,7 @@ from merec.datamodules.choices import (
 from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
 from merec.datamodules.ready import load_ready, load_shifted
 from merec.datamodules.views import find_still, misalign, resize_views
+from merec.evaluation.action_units import mark_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.features.prepare import FeatureStore
 from merec.types import Batch, Corpus, InputError
@@ -115,7 +116,7 @@ class ClipDataModule(pl.LightningDataModule):
             arrays = (corpus.flow_maps,)
         self.arrays = arrays + off  # what a run was made of: all channels, in no scale
         self.corpus = corpus
-        self.label = torch.tensor(corpus.index["label"].to_numpy(np.int64, copy=True))
+        self.label = read_labels(corpus)
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
         # Maps as they lie in the store; there are some in one representation only.
@@ -226,6 +227,24 @@ class ClipDataModule(pl.LightningDataModule):
         }
         return ClipDataModule(corpus, **(settings | changes))
 
+    def relabel(self, corpus: Corpus) -> "ClipDataModule":
+        """The same samples with other labels.
+
+        Args:
+            corpus: `self.corpus` with another target, see `set_target`.
+
+        Raises:
+            InputError: If samples are to be drawn by a class that they no longer have.
+        """
+        if self.balanced and corpus.protocol.target != "emotion":
+            raise InputError(
+                "datamodule.balanced=true draws as many samples of each class, but action units come "
+                "together; set datamodule.balanced=false and recipe.class_balanced=true, which weighs each"
+            )
+        told = copy.copy(self)
+        told.corpus, told.label = corpus, read_labels(corpus)
+        return told
+
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
     ) -> "ClipDataModule":
@@ -279,6 +298,16 @@ class ClipDataModule(pl.LightningDataModule):
     ) -> Batch:
         """Move tensors only; Lightning would look into every sample id."""
         return batch.to(device)
+
+
+def read_labels(
+    corpus: Corpus,
+) -> Int[Tensor, " samples"] | Float[Tensor, "samples units"]:
+    """What is to be told of each sample: its class, or for each action unit 1 if it is there, else 0."""
+    label = corpus.index["label"]
+    if corpus.protocol.target == "action_units":
+        return torch.from_numpy(mark_units(label, corpus.protocol.classes)).float()
+    return torch.tensor(label.to_numpy(np.int64, copy=True))
 
 
 def _keep(batch: Any) -> Any:

@@ -58,15 +58,8 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
             f"task.least_subjects={least_subjects}: whoever shows an action unit alone leaves nobody to "
             "learn it from; give 2 or more"
         )
-    coded = index.get("action_units", pd.Series([()] * len(index)))
-    for source, units in coded.groupby(index["corpus"].to_numpy()):
-        if not units.map(len).any():
-            raise InputError(
-                f"{source} of {name} has no coded action units; take a corpus that has: casme2, casme3, samm "
-                "or synthetic"
-            )
-    numbers = coded.map(lambda units: frozenset(unit.number for unit in units))
-    shown = pd.DataFrame({"unit": numbers, "subject": index["subject"]}).explode("unit").dropna()
+    shown = pd.DataFrame({"unit": _read_numbers(index, name), "subject": index["subject"]})
+    shown = shown.explode("unit").dropna()
     subjects = shown.groupby("unit")["subject"].nunique()
     kept = sorted(int(unit) for unit in subjects.index[subjects >= least_subjects])
     if not kept:
@@ -75,10 +68,37 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
             f"{subjects.max()}; lower task.least_subjects"
         )
     classes = [f"AU{unit}" for unit in kept]
-    marks = np.array([[unit in one for unit in kept] for one in numbers])
-    labelled = index.assign(label=spell_units(marks, classes))
+    labelled = index.assign(label=spell_coded(index, classes, name))
     protocol = replace(describe_protocol(name, labelled, classes), target="action_units")
     return replace(corpus, index=labelled, protocol=protocol)
+
+
+def spell_coded(index: pd.DataFrame, classes: Sequence[str], name: str) -> list[str]:
+    """Which of some action units were coded of each sample: `AU4+AU7`, or `none`.
+
+    Args:
+        index: With coded `action_units`.
+        classes: Names of those that are asked for.
+        name: Of the corpus, for the error.
+
+    Raises:
+        InputError: If a data set has no coded action units.
+    """
+    asked = [int(unit.removeprefix("AU")) for unit in classes]
+    marks = [[unit in coded for unit in asked] for coded in _read_numbers(index, name)]
+    return spell_units(np.array(marks, dtype=bool).reshape(-1, len(asked)), classes)
+
+
+def _read_numbers(index: pd.DataFrame, name: str) -> pd.Series:
+    """The numbers of the action units of each sample."""
+    coded = index.get("action_units", pd.Series([()] * len(index)))
+    for source, units in coded.groupby(index["corpus"].to_numpy()):
+        if not units.map(len).any():
+            raise InputError(
+                f"{source} of {name} has no coded action units; take a corpus that has: casme2, casme3, samm "
+                "or synthetic"
+            )
+    return coded.map(lambda units: frozenset(unit.number for unit in units))
 
 
 def spell_units(marks: Bool[np.ndarray, "samples units"], classes: Sequence[str]) -> list[str]:
@@ -120,6 +140,15 @@ def confusion_by_unit(
     cell = (seed[:, None], subject[:, None], unit, truth.astype(int), said.astype(int))
     np.add.at(counts, cell, 1)
     return subjects.tolist(), counts
+
+
+def confusion_of_marks(
+    truth: Bool[np.ndarray, "samples units"], said: Bool[np.ndarray, "samples units"]
+) -> Int[np.ndarray, "units 2 2"]:
+    """A confusion matrix of absent and present for each action unit."""
+    counts = np.zeros((truth.shape[1], 2, 2), dtype=np.int64)
+    np.add.at(counts, (np.arange(truth.shape[1]), truth.astype(int), said.astype(int)), 1)
+    return counts
 
 
 def f1_per_unit(counts: Int[np.ndarray, "*draws units 2 2"]) -> Float[np.ndarray, "*draws units"]:

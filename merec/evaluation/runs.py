@@ -24,13 +24,15 @@ class Epochs:
 
     Attributes:
         sample_id: Held-out samples.
-        predicted: Their predicted class after each epoch. Recorded, never used to choose.
+        predicted: Their predicted class after each epoch, or for each action unit whether it is said to be
+            there. Recorded, never used to choose.
         train_loss: Mean training loss of each epoch.
-        train_accuracy: Training accuracy of each epoch, as trained (dropout on).
+        train_accuracy: Training accuracy of each epoch, as trained (dropout on); of action units how many are
+            told rightly, there or not.
     """
 
     sample_id: np.ndarray
-    predicted: Int[np.ndarray, "samples epochs"]
+    predicted: Int[np.ndarray, "samples epochs *units"]
     train_loss: Float[np.ndarray, " epochs"]
     train_accuracy: Float[np.ndarray, " epochs"]
 

@@ -1,6 +1,7 @@
 """Who is trained on and who is held out."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError, Protocol
 
 Names = Sequence[str] | Shaped[np.ndarray, " samples"]
-Labels = Sequence[int] | Int[np.ndarray, " samples"]
+Labels = Sequence[int] | Shaped[np.ndarray, " samples"]  # names where several classes come together
 
 
 @dataclass(frozen=True)
@@ -192,5 +193,7 @@ def split_inner_subjects(
             f"take 2 to {len(np.unique(groups))} parts"
         )
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
-    train, inner = next(splitter.split(groups, classes, groups))
+    with warnings.catch_warnings():  # of a class of few samples: some parts lack it, as is known
+        warnings.filterwarnings("ignore", "The least populated class")
+        train, inner = next(splitter.split(groups, classes, groups))
     return fold.train[train], fold.train[inner]

@@ -15,18 +15,20 @@ from merec.datamodules.batches import rescale
 from merec.evaluation.facs import find_moved_regions
 from merec.features.points import FEATURES
 from merec.features.regions import REGIONS
+from merec.tasks.targets import Target
 from merec.types import ActionUnit, Batch
 
 MOTION = slice(FEATURES.index("u"), None)
 
 
 def explain(
-    backbone: nn.Module, trainer: pl.Trainer, data: ClipDataModule
+    backbone: nn.Module, target: Target, trainer: pl.Trainer, data: ClipDataModule
 ) -> dict[str, pd.DataFrame]:
     """Tables of a fold's held-out samples and of its graph.
 
     Args:
         backbone: Reads points; trained.
+        target: What it tells.
         trainer: Its device and precision are used.
         data: The fold.
 
@@ -37,7 +39,7 @@ def explain(
     rest = torch.zeros(1, 1, 1, len(FEATURES))
     if data.scales is not None:
         (rest,) = rescale((rest,), data.scales)
-    said = trainer.predict(Occlusion(backbone, rest), dataloaders=data.predict_dataloader())
+    said = trainer.predict(Occlusion(backbone, target, rest), dataloaders=data.predict_dataloader())
     assert said is not None
     sample_id = np.concatenate([ids for ids, _ in said])
     importance = torch.cat([of_batch for _, of_batch in said]).double().cpu().numpy()
@@ -57,47 +59,52 @@ class Occlusion(pl.LightningModule):
 
     Args:
         backbone: Reads points.
+        target: What it tells.
         rest: A point of a region that does not move; only its motion is used.
     """
 
-    def __init__(self, backbone: nn.Module, rest: Float[Tensor, "1 1 1 features"]):
+    def __init__(self, backbone: nn.Module, target: Target, rest: Float[Tensor, "1 1 1 features"]):
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.target = backbone, target
         self.rest: Tensor
         self.register_buffer("rest", rest)
 
     def predict_step(self, batch: Batch, _: int) -> tuple[Any, Float[Tensor, "batch regions"]]:
         """Sample ids and the importance of each region."""
         assert isinstance(batch.inputs, Tensor)
-        return batch.sample_id, measure_importance(self.backbone, batch.inputs, self.rest)
+        return batch.sample_id, measure_importance(
+            self.backbone, self.target, batch.inputs, self.rest
+        )
 
 
 @torch.no_grad()
 def measure_importance(
     backbone: nn.Module,
+    target: Target,
     points: Float[Tensor, "batch regions k features"],
     rest: Float[Tensor, "1 1 1 features"],
 ) -> Float[Tensor, "batch regions"]:
-    """How much of the predicted class's probability is lost if a region is at rest, its structure kept.
+    """How much of the probability of what is predicted is lost if a region is at rest, its structure kept.
 
-    All occlusions of all samples go through the network at once.
+    Of action units it is the mean over them, said to be there or not. All occlusions of all samples go
+    through the network at once.
 
     Args:
         backbone: From points to logits; in evaluation mode.
+        target: What they tell.
         points: As the backbone reads them, features in the order of `FEATURES`.
         rest: A point of a region that does not move; only its motion is used.
 
     Returns:
-        From -1 to 1; negative where the class becomes likelier without the region.
+        From -1 to 1; negative where what is predicted becomes likelier without the region.
     """
     assert not backbone.training
     regions = points.shape[1]
     occluded = points.repeat(regions + 1, 1, 1, 1, 1)
     for region in range(regions):
         occluded[region + 1, :, region, :, MOTION] = rest[0, 0, :, MOTION]
-    probability = backbone(occluded.flatten(0, 1)).softmax(1).unflatten(0, (regions + 1, -1))
-    predicted = probability[0].argmax(1).expand(regions + 1, -1)[..., None]
-    of_predicted = probability.gather(2, predicted)[..., 0]
+    logits = backbone(occluded.flatten(0, 1)).unflatten(0, (regions + 1, -1))
+    of_predicted = target.trust(logits, target.decide(logits[0]))
     return (of_predicted[:1] - of_predicted[1:]).T
 
 

@@ -1,4 +1,4 @@
-"""Name the emotion: the LightningModule that every fold trains."""
+"""Name the emotion, or the action units: the LightningModule that every fold trains."""
 
 from collections.abc import Callable, Iterable
 from textwrap import shorten
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from merec.datamodules.ranks import gather, name_rank
 from merec.seeding import derive_seed
+from merec.tasks.targets import Target
 from merec.types import Batch, InputError
 
 Optimizer = Callable[..., torch.optim.Optimizer]
@@ -26,8 +27,9 @@ class Finetune(pl.LightningModule):
         optimizer: Takes the parameters.
         scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
         loss: Takes logits, labels and `weight`, one per class; gives the mean over the batch.
-        class_balanced: Weigh each class by the inverse of its frequency among the training samples.
-        class_counts: Training samples of each class.
+        class_balanced: Weigh each class by how rare it is among the training samples.
+        target: What is told.
+        label: Of the training samples, as `ClipDataModule.label`.
         seed: Seed of the run.
         held_out: Name of the held-out subject; with seed and epoch it seeds dropout.
         freeze: `encoder` trains only what the backbone calls `fresh`, its head (a linear probe); `none` all.
@@ -40,7 +42,8 @@ class Finetune(pl.LightningModule):
         scheduler: Scheduler | None,
         loss: Loss,
         class_balanced: bool,
-        class_counts: Tensor,
+        target: Target,
+        label: Tensor,
         seed: int,
         held_out: str,
         freeze: str,
@@ -57,11 +60,8 @@ class Finetune(pl.LightningModule):
         for module in self.frozen:
             module.requires_grad_(False)
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
-        self.loss, self.seed, self.held_out = loss, seed, held_out
-        counts = class_counts.float().clamp_min(1)
-        weight = (
-            counts.sum() / (len(counts) * counts) if class_balanced else torch.ones_like(counts)
-        )
+        self.loss, self.target, self.seed, self.held_out = loss, target, seed, held_out
+        weight = target.weigh(label) if class_balanced else torch.ones(target.classes)
         self.class_weight: Tensor
         self.register_buffer("class_weight", weight, persistent=False)
 
@@ -79,15 +79,14 @@ class Finetune(pl.LightningModule):
         return derive_seed(self.seed, self.held_out, epoch, *name_rank(), "dropout")
 
     def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
-        """The loss of the whole batch, and how many were named rightly; `RecordEpochs` adds both up."""
+        """The loss of the whole batch, and how many were told rightly; `RecordEpochs` adds both up."""
         logits, label = gather(self.backbone(batch.inputs)), gather(batch.label)
         loss = self.loss(logits, label, weight=self.class_weight)
-        hits = (logits.detach().argmax(1) == label).sum()
-        return {"loss": loss, "hits": hits}
+        return {"loss": loss, "hits": self.target.count_hits(logits.detach(), label)}
 
     def predict_step(self, batch: Batch, _: int) -> tuple[Any, Float[Tensor, "batch classes"]]:
         """Sample ids and the probability of each class."""
-        return batch.sample_id, self.backbone(batch.inputs).softmax(1)
+        return batch.sample_id, self.target.to_probability(self.backbone(batch.inputs))
 
     def configure_optimizers(self) -> Any:
         """The optimiser, with its schedule if there is one."""

@@ -11,7 +11,6 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.splits import (
     Fold,
     leave_one_subject_out,
@@ -130,18 +129,20 @@ class LeaveOneSubjectOut(FoldTrainer):
         return outcome
 
     def _choose_epochs(self, fold: Fold, on_epoch: OnEpoch) -> int:
-        """The number of epochs of highest pooled UF1 on inner subjects; the fewest if several are."""
+        """The number of epochs of highest score on inner subjects, pooled; the fewest if several are.
+
+        The score is UF1, of action units their mean F1.
+        """
         every = self.datamodule.annotated
-        labels = every.label.numpy()
+        alike = every.corpus.index["label"].to_numpy()  # of action units all that come together
         seed = derive_seed(self.seed, fold.held_out, "inner") % 2**32
-        train, inner = split_inner_subjects(fold, every.subject, labels, self.inner_parts, seed)
+        train, inner = split_inner_subjects(fold, every.subject, alike, self.inner_parts, seed)
         data = every.hold_out(train, inner, f"{fold.held_out}, inner")
         # Starting weights may have seen the inner subjects, but never the held-out one.
         _, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
-        truth = labels[[position[sample_id] for sample_id in epochs.sample_id]]
-        num_classes = len(every.corpus.protocol.classes)
-        scores = [float(uf1(confusion(truth, said, num_classes))) for said in epochs.predicted.T]
+        truth = every.label.numpy()[[position[sample_id] for sample_id in epochs.sample_id]]
+        scores = [self.told.score(truth, said) for said in epochs.predicted.swapaxes(0, 1)]
         return int(np.argmax(scores)) + 1
 
 

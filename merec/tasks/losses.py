@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import nll_loss, normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, nll_loss, normalize
 
 from merec.types import InputError
 
@@ -45,3 +45,21 @@ def cosine_loss(
     """
     # Without a least length, the slope would have no bound where all logits are near 0.
     return 1 + nll_loss(normalize(logits, eps=1e-3), label, weight=weight)
+
+
+def binary_cross_entropy(
+    logits: Float[Tensor, "batch units"],
+    label: Float[Tensor, "batch units"],
+    weight: Float[Tensor, " units"],
+) -> Float[Tensor, ""]:
+    """Cross entropy of each action unit being there or not, the mean over samples and action units.
+
+    Args:
+        logits: Of being there.
+        label: 1 where it is, else 0.
+        weight: How much a sample with each action unit counts, one without counting 1.
+    """
+    return binary_cross_entropy_with_logits(logits, label, pos_weight=weight)
+
+
+OF_UNITS = (binary_cross_entropy,)  # those that learn which action units there are

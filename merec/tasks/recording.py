@@ -13,7 +13,7 @@ from merec.types import Batch, InputError
 
 
 class RecordEpochs(pl.Callback):
-    """Record loss, accuracy and the watched samples' predicted classes after each epoch.
+    """Record loss, accuracy and what is said of the watched samples after each epoch.
 
     The watched samples are the held-out ones (for the optimism meter) or inner subjects (to choose the
     number of epochs by). Watching draws no random numbers and updates no statistic: a run that is watched
@@ -32,7 +32,7 @@ class RecordEpochs(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the sums anew."""
-        self.sum_loss, self.hits, self.samples = 0.0, 0, 0
+        self.sum_loss, self.hits, self.samples = 0.0, 0.0, 0
 
     def on_train_batch_end(  # type: ignore[override]
         self,
@@ -45,7 +45,7 @@ class RecordEpochs(pl.Callback):
         """Add a batch up."""
         size = len(batch.label) * trainer.world_size  # loss and hits are of the whole batch
         self.sum_loss += float(outputs["loss"]) * size
-        self.hits += int(outputs["hits"])
+        self.hits += float(outputs["hits"])
         self.samples += size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -98,7 +98,9 @@ def predict_classes(trainer: pl.Trainer, task: Any, batches: Sequence[Batch]) ->
     precision = trainer.precision_plugin
     with precision.forward_context():
         said = [
-            task.backbone(precision.convert_input(batch.to(task.device).inputs)).argmax(1).cpu()
+            task.target.decide(
+                task.backbone(precision.convert_input(batch.to(task.device).inputs))
+            ).cpu()
             for batch in batches
         ]
     task.train()

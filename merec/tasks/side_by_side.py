@@ -79,7 +79,7 @@ class SideBySide(Together):
             scheduler.step()
 
     def predict_watched(self) -> list[np.ndarray]:
-        """The class of each watched sample of each fold."""
+        """What is said of each watched sample of each fold."""
         return [
             predict_classes(self.trainer, task, batches)
             for task, batches in zip(self.tasks, self.watched, strict=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.nn.utils.rnn import pad_sequence
@@ -31,11 +31,11 @@ class Stack(NamedTuple):
 
     Attributes:
         inputs: As those of a `Batch`, with an axis of folds before the others.
-        label: Folds × samples.
+        label: Folds × samples, of action units × those.
     """
 
     inputs: Inputs
-    label: Int[Tensor, "folds batch"]
+    label: Int[Tensor, "folds batch"] | Float[Tensor, "folds batch units"]
 
 
 class StackedFinetune(Together):
@@ -114,8 +114,8 @@ class StackedFinetune(Together):
         return self.learn(state, tuple(stack))
 
     @torch.no_grad()
-    def predict_watched(self) -> Int[np.ndarray, "folds samples"]:
-        """The class of each watched sample, a batch at a time; folds that have fewer are padded."""
+    def predict_watched(self) -> Int[np.ndarray, "folds samples *units"]:
+        """What is said of each watched sample, a batch at a time; folds that have fewer are padded."""
         (state,) = self._split([len(self.folds)])
         precision, said = self.trainer.precision_plugin, []
         views = self.watched if isinstance(self.watched, tuple) else (self.watched,)
@@ -148,9 +148,9 @@ class _Fold(nn.Module):
         self.task = task
 
     def forward(self, inputs: Any, label: Tensor | None = None) -> Any:
-        """A step while training, classes while not."""
+        """A step while training, what is said while not."""
         if label is None:
-            return self.task.backbone(inputs).argmax(1)
+            return self.task.target.decide(self.task.backbone(inputs))
         return self.task.training_step(Batch(inputs, label, np.empty(0)), 0)
 
 

@@ -37,7 +37,7 @@ class Together(pl.LightningModule):
 
     @abstractmethod
     def predict_watched(self) -> Sequence[np.ndarray] | np.ndarray:
-        """The class of each watched sample of each fold; there may be more behind them, to be left out."""
+        """What is said of each watched sample of each fold; there may be more behind, to be left out."""
 
     @abstractmethod
     def list_parameters(self) -> Sequence[nn.Parameter]:

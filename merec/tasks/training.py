@@ -25,6 +25,7 @@ from merec.datamodules import (
     hold_out_pairs,
     open_pretraining,
 )
+from merec.evaluation.action_units import set_target
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.files import atomic
@@ -39,6 +40,7 @@ from merec.tasks.finetune import Finetune, check_freeze, load_weights
 from merec.tasks.folds import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
+from merec.tasks.targets import open_target
 from merec.tasks.together import RecordFolds, Together
 from merec.types import InputError
 
@@ -72,6 +74,8 @@ class FoldTrainer:
             published); in units of the pool's estimator.
         pool: How `contrastive` draws pairs.
         contrast: How views are contrasted.
+        target: What is told: the `emotion`, or which `action_units` there are.
+        least_subjects: How many subjects must show an action unit for it to be told.
         legacy: Defects of released code that the other settings refer to.
         contrastive: Factory of the LightningModule that does it.
     """
@@ -90,6 +94,8 @@ class FoldTrainer:
     least_intensity: float | int
     pool: PairPool
     contrast: ContrastSettings
+    target: str
+    least_subjects: int
     legacy: Mapping[str, bool]
     contrastive: Callable[..., Contrastive]
     together: ClassVar[bool] = False  # whether several devices may train one network
@@ -104,9 +110,12 @@ class FoldTrainer:
                 f"{given}; leave that to the backbone's recipe"
             )
         check_freeze(backbone, self.freeze)
+        labelled = set_target(self.datamodule.corpus, self.target, self.least_subjects)
+        self.datamodule = self.datamodule.relabel(labelled)
+        self.told = open_target(labelled.protocol)
+        self.told.check_loss(getattr(self.finetune, "keywords", {}).get("loss"))
         # Once, before anything is written: each fold would say the same.
-        classes = len(self.datamodule.corpus.protocol.classes)
-        self.backbone(in_channels=self.datamodule.in_channels, num_classes=classes)
+        self.backbone(in_channels=self.datamodule.in_channels, num_classes=self.told.classes)
         try:
             trainer = self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:
@@ -272,9 +281,8 @@ class FoldTrainer:
 
     def _start(self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]) -> nn.Module:
         """A fresh backbone, at random or with `weights`."""
-        classes = len(self.datamodule.corpus.protocol.classes)
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
-        backbone = self.backbone(in_channels=data.in_channels, num_classes=classes)
+        backbone = self.backbone(in_channels=data.in_channels, num_classes=self.told.classes)
         if self.weights:
             checkpoint = read_weights(self.weights)
             self._assert_never_saw(checkpoint, unseen, Path(self.weights))
@@ -310,10 +318,10 @@ class FoldTrainer:
         return task, self._fit(task, data, record, logger, max_epochs), record.to_epochs()
 
     def _make_task(self, backbone: nn.Module, data: ClipDataModule, freeze: str) -> Finetune:
-        classes = len(data.corpus.protocol.classes)
         return self.finetune(
             backbone=backbone,
-            class_counts=torch.bincount(data.label[data.train_rows], minlength=classes),
+            target=self.told,
+            label=data.label[data.train_rows],
             seed=self.seed,
             held_out=data.held_out,
             freeze=freeze,
@@ -394,7 +402,9 @@ class FoldTrainer:
             epochs=epochs,
             checkpoint=self.pack(task, data, folder),
             notes={"parameters": sum(value.numel() for value in task.backbone.parameters())},
-            tables=explain(task.backbone, trainer, data) if data.representation == "points" else {},
+            tables=explain(task.backbone, self.told, trainer, data)
+            if data.representation == "points"
+            else {},
         )
 
 

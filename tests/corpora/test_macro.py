@@ -9,7 +9,7 @@ import pytest
 from merec.corpora.macro import make_macro_corpus
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
-from merec.types import Camera, Corpus
+from merec.types import ActionUnit, Camera, Corpus
 
 
 @pytest.fixture
@@ -55,3 +55,20 @@ def test_a_corpus_without_any_says_where_to_get_some(corpus, empty):
     assert "MaE_label" in message
     assert "merec synthesize macro=N" in message
     assert "\n" not in message
+
+
+def test_of_action_units_they_show_those_of_the_corpus(corpus):
+    units = {"m1": ("R12", "4"), "m2": (), "m3": ("12", "7")}
+    spoken = {
+        name: tuple(ActionUnit(int(text.lstrip("R")), text[:1] * (text[0] == "R")) for text in own)
+        for name, own in units.items()
+    }
+    macro = corpus.macro.assign(corpus="made", action_units=corpus.macro["sample_id"].map(spoken))
+    protocol = replace(corpus.protocol, classes=("AU4", "AU12"), target="action_units")
+    made = make_macro_corpus(replace(corpus, protocol=protocol, macro=macro))
+    assert made.index["label"].tolist() == ["AU4+AU12", "none", "AU12"]
+    assert made.protocol.target == "action_units"
+    assert made.protocol.classes == ("AU4", "AU12")
+    bare = macro.assign(action_units=[()] * 3)
+    with pytest.raises(InputError, match="made of made-macro has no coded action units"):
+        make_macro_corpus(replace(corpus, protocol=protocol, macro=bare))

@@ -504,6 +504,8 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         pool=PairPool(batch_size=None, augment=None),
         contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
         contrastive=Contrastive,
+        target="emotion",
+        least_subjects=3,
         legacy={},
         folds=0,
         hold_out="subject",

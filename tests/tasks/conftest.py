@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.tasks import Contrastive, Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.contrast import ContrastSettings
-from merec.types import Corpus
+from merec.types import ActionUnit, Corpus
 
 CLASSES = ("negative", "positive", "surprise")
 SUBJECTS = ("006", "007", "s01", "s02", "sub01", "sub02")
@@ -97,6 +97,8 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
         "pool": PairPool(batch_size=4, augment=None),
         "contrast": ContrastSettings("softmax", "first_batch", 4, 0.1, 0.5, False),
         "contrastive": partial(Contrastive, optimizer=optimizer, scheduler=None),
+        "target": "emotion",
+        "least_subjects": 3,
         "legacy": {},
     } | changes
 
@@ -111,6 +113,22 @@ def quiet_trainer() -> Callable[..., pl.Trainer]:
 def made() -> Corpus:
     """The corpus; nothing may change it in place."""
     return _make_corpus()
+
+
+@pytest.fixture(scope="session")
+def coded(made: Corpus) -> Callable[..., Corpus]:
+    """`made` with action units: a class shows AU 4, AU 4 and 12, or nothing, and two subjects AU 7 always."""
+
+    def make(label: np.ndarray | None = None) -> Corpus:
+        classes = made.index["label"].to_numpy() if label is None else label
+        often = made.index["subject"].isin(["006", "s01"])
+        units = [
+            tuple(ActionUnit(unit) for unit in [*((4,), (4, 12), ())[one], *([7] * seven)])
+            for one, seven in zip(classes, often, strict=True)
+        ]
+        return replace(made, index=made.index.assign(action_units=units))
+
+    return make
 
 
 @pytest.fixture(scope="session")

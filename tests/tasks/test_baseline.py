@@ -23,7 +23,7 @@ from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.flow_map import describe
 from merec.tasks import Baseline
 from merec.tasks.estimators import NestedChoice, fit_and_score
-from merec.types import ActionUnit, Corpus
+from merec.types import Corpus
 
 KEEP = {"rgb": ["u", "v"]}
 DESCRIBE = partial(describe, cells=7)
@@ -127,19 +127,8 @@ def test_a_held_out_data_set_is_predicted_from_the_others_alone(
     assert_complete(pd.concat(tables), task.protocol, "test")
 
 
-def coded(made: Corpus, label: np.ndarray | None = None) -> Corpus:
-    """The same samples; a class shows AU 4, AU 4 and 12, or nothing, and two subjects AU 7 always."""
-    classes = made.index["label"].to_numpy() if label is None else label
-    often = made.index["subject"].isin(["006", "s01"])
-    units = [
-        tuple(ActionUnit(unit) for unit in [*((4,), (4, 12), ())[one], *([7] * seven)])
-        for one, seven in zip(classes, often, strict=True)
-    ]
-    return replace(made, index=made.index.assign(action_units=units))
-
-
-def test_each_action_unit_is_told_by_an_estimator_of_its_own(made, make_data, new_folder):
-    folder, corpus = new_folder(), coded(made)
+def test_each_action_unit_is_told_by_an_estimator_of_its_own(made, coded, make_data, new_folder):
+    folder, corpus = new_folder(), coded()
     task = make(make_data(corpus), "nested", target="action_units")
     assert task.protocol.classes == ("AU4", "AU12")  # AU 7 is shown by two subjects only
     task.run(folder, None)
@@ -171,7 +160,7 @@ def test_each_action_unit_is_told_by_an_estimator_of_its_own(made, make_data, ne
 
 
 def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
-    made, make_data, new_folder
+    made, coded, make_data, new_folder
 ):
     said = []
     for shift in (0, 1):
@@ -179,7 +168,7 @@ def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
         own = (made.index["subject"] == "007").to_numpy()
         label[own] = (label[own] + shift) % 3
         folder = new_folder()
-        make(make_data(coded(made, label)), folds=1, target="action_units").run(folder, None)
+        make(make_data(coded(label)), folds=1, target="action_units").run(folder, None)
         said.append(read(folder, 1))
     columns = ["p_AU4", "p_AU12", "predicted"]
     pd.testing.assert_frame_equal(said[0][columns], said[1][columns])

@@ -25,8 +25,10 @@ from merec.tasks.explain import (
     tabulate_adjacency,
     tabulate_importance,
 )
+from merec.tasks.targets import Emotion
 from merec.types import ActionUnit, Corpus
 
+EMOTION = Emotion(3)
 REST = torch.zeros(1, 1, 1, 6)
 
 
@@ -78,7 +80,7 @@ def test_all_occlusions_at_once_equal_one_after_the_other(make) -> None:
     torch.manual_seed(0)
     network, points = ready(make(6, 3)), draw_points()
     before = points.clone()
-    found = measure_importance(network, points, REST.double())
+    found = measure_importance(network, EMOTION, points, REST.double())
     assert torch.equal(points, before)
     expected = torch.empty(5, 8, dtype=torch.float64)
     for sample, region in product(range(5), range(8)):
@@ -94,7 +96,9 @@ def test_all_occlusions_at_once_equal_one_after_the_other(make) -> None:
 
 def test_only_a_region_that_is_looked_at_matters() -> None:
     torch.manual_seed(1)
-    found = measure_importance(ready(Looker(6, 3, regions=(5,))), draw_points(), REST.double())
+    found = measure_importance(
+        ready(Looker(6, 3, regions=(5,))), EMOTION, draw_points(), REST.double()
+    )
     assert (found[:, 5] != 0).all()
     assert (found[:, [0, 1, 2, 3, 4, 6, 7]] == 0).all()
 
@@ -103,8 +107,8 @@ def test_regions_that_change_places_take_their_importance_along() -> None:
     torch.manual_seed(2)
     network, points = ready(Looker(6, 3)), draw_points()
     order = torch.tensor([3, 7, 0, 1, 6, 2, 5, 4])
-    found = measure_importance(network, points, REST.double())
-    moved = measure_importance(network, points[:, order], REST.double())
+    found = measure_importance(network, EMOTION, points, REST.double())
+    moved = measure_importance(network, EMOTION, points[:, order], REST.double())
     torch.testing.assert_close(moved, found[:, order])
     assert not torch.allclose(moved, found)
 
@@ -197,7 +201,9 @@ def test_a_fold_keeps_its_samples_importance_and_its_graph(made, train_points, r
         regions = read(folder, number, "regions")
         ids = regions["sample_id"].unique()
         assert sorted(ids) == sorted(fold.predictions["sample_id"])
-        expected = measure_importance(network, torch.stack([points[name] for name in ids]), REST)
+        expected = measure_importance(
+            network, EMOTION, torch.stack([points[name] for name in ids]), REST
+        )
         np.testing.assert_allclose(regions["importance"], expected.ravel(), atol=1e-6)
         for name, rows in regions[regions["coded"]].groupby("sample_id"):
             row = int(np.flatnonzero(made.index["sample_id"] == name)[0])
@@ -237,7 +243,7 @@ def test_a_network_without_a_graph_of_regions_has_importance_only(
     for adjacency in (None, torch.ones(2, 1, 1)):  # none, or all points as one region
         del network.adjacency
         network.adjacency = adjacency
-        assert list(explain(network, quiet_trainer(logger=False), data)) == ["regions"]
+        assert list(explain(network, EMOTION, quiet_trainer(logger=False), data)) == ["regions"]
 
 
 def test_rest_is_rest_in_any_scale(make_points, fold_of, quiet_trainer) -> None:
@@ -247,6 +253,7 @@ def test_rest_is_rest_in_any_scale(make_points, fold_of, quiet_trainer) -> None:
     fold = fold_of("s01")
     table = explain(
         Looker(6, 3),
+        EMOTION,
         quiet_trainer(logger=False),
         data.hold_out(fold.train, fold.test, "s01"),
     )["regions"]

@@ -24,6 +24,7 @@ from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold
 from merec.tasks import Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.loso import choose_engine
+from merec.tasks.targets import Emotion
 from merec.types import Corpus
 
 SUBJECTS = ("006", "007", "s01", "s02", "sub01", "sub02")
@@ -98,7 +99,8 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
         None,
         cross_entropy,
         False,
-        torch.ones(3),
+        Emotion(3),
+        data.label,
         0,
         "s02",
         "none",

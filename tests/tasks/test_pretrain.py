@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
 from merec.seeding import derive_seed
-from merec.tasks import Pretrain
-from merec.types import Corpus
+from merec.tasks import Finetune, Pretrain
+from merec.tasks.losses import binary_cross_entropy
+from merec.types import ActionUnit, Corpus
 
 CLASSES = ("negative", "positive", "surprise")
 PEOPLE = ("spNO.1", "spNO.2", "spNO.3")
@@ -262,3 +264,37 @@ def test_a_corpus_without_macro_expressions_is_refused_at_once(make_loso, show, 
     for data in (show(replace(people, macro=None)), show(made)):
         with pytest.raises(InputError, match="has no macro-expressions of the classes negative"):
             make_loso(data=data, pretrain="macro")
+
+
+def test_action_units_are_pretrained_on_as_those_of_the_corpus(people, show, make_loso, new_folder):
+    shown = ((), (4,), (4, 12))  # by class; AU 15 is in macro-expressions alone
+    index, macro = (
+        table.assign(
+            action_units=[
+                tuple(map(ActionUnit, (*shown[label], *more))) for label in table["label"]
+            ]
+        )
+        for table, more in ((people.index, ()), (people.macro, (15,)))
+    )
+    task = make_loso(
+        data=show(replace(people, index=index, macro=macro)),
+        pretrain="macro",
+        target="action_units",
+        least_subjects=3,
+        epochs=EPOCHS,
+        finetune=partial(
+            Finetune,
+            optimizer=partial(torch.optim.Adam, lr=1e-2),
+            scheduler=None,
+            loss=binary_cross_entropy,
+            class_balanced=True,
+        ),
+    )
+    assert task.protocol.classes == ("AU4", "AU12")
+    label = people.macro["label"].to_numpy()
+    np.testing.assert_array_equal(
+        task.pretraining.label, np.stack([label >= 1, label == 2], axis=1)
+    )
+    folder = new_folder()
+    task.run(folder, None)
+    assert len(list(folder.glob("folds/*/predictions.csv"))) == 3

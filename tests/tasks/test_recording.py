@@ -14,6 +14,7 @@ from merec.datamodules import ClipDataModule
 from merec.errors import InputError
 from merec.tasks import Finetune
 from merec.tasks.recording import RecordEpochs
+from merec.tasks.targets import Emotion
 
 EPOCHS = 3
 ADAM = partial(torch.optim.Adam, lr=1e-2)
@@ -38,10 +39,19 @@ def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, Re
         logger: Any = False,
     ) -> tuple[Finetune, RecordEpochs]:
         torch.manual_seed(0)
-        counts = torch.bincount(data.label[data.train_rows], minlength=3)
+        label = data.label[data.train_rows]
         backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28, True)
         task = Finetune(
-            backbone, optimizer, None, cross_entropy, False, counts, 0, data.held_out, "none"
+            backbone,
+            optimizer,
+            None,
+            cross_entropy,
+            False,
+            Emotion(3),
+            label,
+            0,
+            data.held_out,
+            "none",
         )
         record = RecordEpochs(list(data.predict_dataloader()) if watch else [], on_epoch)
         trainer = quiet_trainer(max_epochs=epochs, logger=logger, callbacks=[record])

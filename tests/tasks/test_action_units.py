@@ -1,0 +1,137 @@
+"""Networks are taught action units: in every engine alike, and blind to whom they hold out."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import f1_score
+from torch.nn.functional import cross_entropy
+
+from merec.errors import InputError
+from merec.evaluation.action_units import mark_units
+from merec.evaluation.predictions import assert_complete
+from merec.evaluation.runs import fold_folder
+from merec.tasks import Finetune
+from merec.tasks.losses import binary_cross_entropy
+
+UNITS = ("AU4", "AU12")
+
+
+@pytest.fixture(scope="module")
+def train_units(coded, make_data, make_loso, new_folder) -> Callable[..., Path]:
+    """Train networks to tell action units; options of the task, and `balanced`, `precision`."""
+
+    def train(data: Any = None, folder: Path | None = None, **changes: Any) -> Path:
+        place = folder or new_folder()
+        make_units(data or make_data(coded()), make_loso, **changes).run(place, None)
+        return place
+
+    return train
+
+
+def make_units(data: Any, make_loso: Any, balanced: bool = True, **changes: Any) -> Any:
+    learning = partial(
+        Finetune,
+        optimizer=partial(torch.optim.Adam, lr=1e-2),
+        scheduler=None,
+        loss=binary_cross_entropy,
+        class_balanced=balanced,
+    )
+    return make_loso(data, **{"finetune": learning, "target": "action_units"} | changes)
+
+
+@pytest.fixture(scope="module")
+def told(train_units) -> Path:
+    """The run folder of all six folds; read only."""
+    return train_units(epochs=16)
+
+
+def read_marks(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return mark_units(table["label"], UNITS), mark_units(table["predicted"], UNITS)
+
+
+def test_every_sample_is_predicted_once_and_units_are_learnt(
+    told, coded, make_data, make_loso, read_fold
+):
+    table = pd.concat([read_fold(told, number).predictions for number in range(6)])
+    protocol = make_units(make_data(coded()), make_loso).protocol
+    assert protocol.classes == UNITS
+    assert_complete(table, protocol, "test")
+    truth, said = read_marks(table)
+    always = f1_score(truth, np.ones_like(truth), average="macro")
+    assert f1_score(truth, said, average="macro") > always + 0.15
+    # Each by itself: they need not sum to one.
+    assert (np.abs(table[["p_AU4", "p_AU12"]].sum(axis=1) - 1) > 0.1).any()
+
+
+def test_checkpoints_say_what_they_tell(told, read_fold):
+    merec = read_fold(told, 3).checkpoint["merec"]
+    assert (merec["target"], merec["classes"]) == ("action_units", list(UNITS))
+
+
+def test_epochs_keep_what_is_said_of_each_unit_and_end_with_what_is_written(told, read_fold):
+    for number in range(6):
+        fold = read_fold(told, number)
+        ids, predicted = fold.epochs["sample_id"], fold.epochs["predicted"]
+        assert predicted.shape == (5, 16, 2)
+        _, said = read_marks(fold.predictions.set_index("sample_id").loc[ids])
+        np.testing.assert_array_equal(predicted[:, -1], said)
+        assert ((fold.epochs["train_accuracy"] >= 0) & (fold.epochs["train_accuracy"] <= 1)).all()
+
+
+@pytest.mark.parametrize("engine", ["processes", "stacked"])
+def test_engines_agree(told, train_units, read_fold, engine):
+    folder = train_units(epochs=16, engine=engine, chunk=3, folds="0-2")
+    for number in range(3):
+        one, other = read_fold(told, number), read_fold(folder, number)
+        pd.testing.assert_frame_equal(one.predictions, other.predictions, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(
+            one.epochs["train_loss"], other.epochs["train_loss"], rtol=0, atol=1e-3
+        )
+        assert other.epochs["predicted"].shape == (5, 16, 2)
+
+
+def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
+    made, coded, make_data, train_units, read_fold, same_weights
+):
+    runs = []
+    for shift in (0, 1):
+        label = made.index["label"].to_numpy(copy=True)
+        own = (made.index["subject"] == "007").to_numpy()
+        label[own] = (label[own] + shift) % 3
+        data = make_data(coded(label))
+        runs.append(read_fold(train_units(data, folds=1, selection="inner", epochs=4), 1))
+    columns = ["sample_id", "p_AU4", "p_AU12", "predicted"]
+    pd.testing.assert_frame_equal(runs[0].predictions[columns], runs[1].predictions[columns])
+    assert not runs[0].predictions["label"].equals(runs[1].predictions["label"])
+    assert same_weights(*runs)
+    assert runs[0].notes["epochs"] == runs[1].notes["epochs"]
+
+
+def test_an_interrupted_run_goes_on(told, train_units, read_fold, assert_same_fold):
+    folder = train_units(epochs=16, folds="0-1")
+    kept = (fold_folder(folder, 0) / "predictions.csv").stat().st_mtime_ns
+    train_units(epochs=16, folds="0-2", folder=folder)
+    assert (fold_folder(folder, 0) / "predictions.csv").stat().st_mtime_ns == kept
+    for number in range(3):
+        assert_same_fold(read_fold(folder, number), read_fold(told, number))
+
+
+def test_weights_change_what_is_learnt(told, train_units, read_fold, same_weights):
+    even = read_fold(train_units(epochs=16, folds=0, balanced=False), 0)
+    assert not same_weights(even, read_fold(told, 0))
+
+
+def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_loso):
+    data = make_data(coded())
+    with pytest.raises(InputError, match="loss=cross_entropy .* set loss=binary_cross_entropy"):
+        make_units(data, make_loso, finetune=partial(Finetune, loss=cross_entropy))
+    with pytest.raises(InputError, match="balanced=false and recipe.class_balanced=true"):
+        make_units(make_data(coded(), balanced=True), make_loso)
+    with pytest.raises(InputError, match="no coded action units"):
+        make_units(make_data(), make_loso)
