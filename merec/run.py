@@ -124,8 +124,10 @@ def collect_scores(result: Result) -> dict[str, Any]:
         "seeds": result.seeds,
         "transductive": result.transductive,
     }
-    if result.protocol.target == "action_units":
-        return known | {"action_units": result.score_units().to_dict("records")}
+    optimism = [vars(reading) for reading in result.read_optimism()]
+    if result.tells_units:
+        units = result.score_units().to_dict("records")
+        return known | {"action_units": units, "optimism": optimism}
     scores = {
         subset: {name: vars(score) for name, score in result.score(subset).items()}
         for subset in result.subsets
@@ -133,7 +135,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
     return known | {
         "scores": scores,
         "classes": result.score_classes(),
-        "optimism": [vars(reading) for reading in result.read_optimism()],
+        "optimism": optimism,
     }
 
 
@@ -159,6 +161,8 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
     shown = {key: value for key, value in config.items() if key != "logger"}
     try:
         logger = build(cfg.logger, id=identity)
+        # Lightning passes it in any case, whereupon wandb warns that it is of no use.
+        getattr(logger, "_wandb_init", {}).pop("anonymous", None)
         logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
     except Exception as error:  # wandb has many ways to say that there is no account or no network
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -12,6 +12,7 @@ def test_each_job_of_a_multirun_is_one_finished_run(offline_runs):
     assert len({run.id for run in runs}) == len(runs) == 2
     assert all(run.finished for run in offline_runs.read())
     assert offline_runs.printed.count("wandb sync") == 3
+    assert "anonymous" not in offline_runs.printed
 
 
 def test_a_run_holds_what_a_dashboard_sorts_and_shows(offline_runs):

@@ -6,7 +6,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from merec.evaluation.metrics import f1_per_class, uar, uf1
+from merec.evaluation.action_units import f1_per_unit
+from merec.evaluation.metrics import f1_per_class
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import (
     align_seeds,
@@ -16,8 +17,6 @@ from merec.evaluation.statistics import (
     pooled,
 )
 from merec.types import InputError
-
-_METRICS = {"uf1": uf1, "uar": uar}
 
 
 def compare_results(a: Result, b: Result) -> pd.DataFrame:
@@ -34,7 +33,8 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     rows = []
     for subset, predictions in a.subsets.items():
         counts_a, counts_b = _pair_counts(a, b, subset)
-        for name, metric in _METRICS.items():
+        for name in a.protocol.metrics:
+            metric = a.metrics[name]
             found = compare_paired(metric, counts_a, counts_b)
             rows.append(
                 {
@@ -87,16 +87,17 @@ def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.D
 
 
 def compare_classes(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
-    """Differences in the F1 of each class, of the same pairs as `compare_sides`, Full and by data set.
+    """Differences in the F1 of each class or action unit, of the pairs of `compare_sides`, by data set too.
 
     Returns:
         One row per pair, subset and class: `result_a`, `result_b`, `subset`, `class`, the F1 `a` and `b`,
         `difference` with `low` and `high` (95 % paired subject bootstrap), and the class' `samples`.
     """
     rows = []
+    each = f1_per_unit if sides[0].tells_units else f1_per_class
     for a, b in pair_sides(sides, reference):
         for subset in a.subsets:
-            found = paired_intervals(f1_per_class, *_pair_counts(a, b, subset))
+            found = paired_intervals(each, *_pair_counts(a, b, subset))
             scores_a, scores_b = a.score_classes(subset), b.score_classes(subset)
             for name, (difference, low, high) in zip(a.protocol.classes, found.T, strict=True):
                 rows.append(

@@ -8,7 +8,7 @@ A class that a set of samples neither holds nor is predicted in counts as 0: it 
 dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -83,7 +83,11 @@ def accuracy(counts: Confusion) -> Float[np.ndarray, "*draws"]:
     return _ratio(1.0 * np.trace(counts, axis1=-2, axis2=-1), counts.sum((-2, -1)))
 
 
-METRICS = {"uf1": uf1, "uar": uar, "accuracy": accuracy}
+METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "uf1": uf1,
+    "uar": uar,
+    "accuracy": accuracy,
+}
 
 
 def confusion_by_subject(

@@ -4,21 +4,25 @@ Nothing here is ever used to choose anything. It is printed beside the honest nu
 published numbers of this field were made that way, and beside what random guessing reaches by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int, Shaped
 
+from merec.evaluation.action_units import confusion_of_marks, mean_f1
 from merec.evaluation.metrics import confusion, uar, uf1
 
-ByEpoch = Int[np.ndarray, "samples epochs"]
+ByEpoch = Int[np.ndarray, "samples epochs *units"]
+Reading = tuple[float, ...]
 CONTROL_REPEATS = 20
 
 
 @dataclass(frozen=True)
 class Optimism:
     """Four ways to read one training run, in UF1 and UAR of all folds pooled.
+
+    Of action units it is their mean F1 alone.
 
     Attributes:
         honest: Last epoch of every fold, which is what merec reports: (UF1, UAR).
@@ -29,24 +33,25 @@ class Optimism:
         epochs: How many epochs there were to choose from, at most.
     """
 
-    honest: tuple[float, float]
-    best_epoch: tuple[float, float]
-    best_common_epoch: tuple[float, float]
-    random_guess: tuple[float, float]
+    honest: Reading
+    best_epoch: Reading
+    best_common_epoch: Reading
+    random_guess: Reading
     epochs: int
 
 
 def choose_best_epoch_per_fold(
-    predicted: ByEpoch, label: Int[np.ndarray, " samples"], fold: np.ndarray
-) -> Int[np.ndarray, " samples"]:
+    predicted: ByEpoch, label: Shaped[np.ndarray, "samples *units"], fold: np.ndarray
+) -> Int[np.ndarray, "samples *units"]:
     """What is predicted if each fold picks the epoch that is right most often on whom it holds out.
 
     The earliest such epoch is taken. This is the leak, measured; it is no way to choose an epoch.
     """
-    chosen = np.empty(len(label), dtype=predicted.dtype)
+    chosen = np.empty(label.shape, dtype=predicted.dtype)
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)
         hits = (predicted[rows] == label[rows, None]).sum(0)
+        hits = hits.reshape(len(hits), -1).sum(1)  # of all action units
         chosen[rows] = predicted[rows, hits.argmax()]
     return chosen
 
@@ -67,36 +72,52 @@ def measure_optimism(
         num_classes: Number of classes.
     """
 
-    def score(said: np.ndarray) -> tuple[float, float]:
+    def score(said: np.ndarray) -> Reading:
         counts = confusion(label, said, num_classes)
         return float(uf1(counts)), float(uar(counts))
 
+    return _read_four_ways(predicted, label, fold, score)
+
+
+def measure_optimism_of_units(
+    predicted: Sequence[np.ndarray], marks: Bool[np.ndarray, "samples units"], fold: np.ndarray
+) -> Optimism:
+    """What `measure_optimism` says, of which action units there are.
+
+    Args:
+        predicted: Whether each action unit is said to be there, of each held-out sample after each epoch
+            (epochs × units).
+        marks: Whether it is.
+        fold: Fold of each sample.
+    """
+
+    def score(said: np.ndarray) -> Reading:
+        return (float(mean_f1(confusion_of_marks(marks, said.astype(bool)))),)
+
+    return _read_four_ways(predicted, marks, fold, score)
+
+
+def _read_four_ways(
+    predicted: Sequence[np.ndarray] | np.ndarray,
+    label: Shaped[np.ndarray, "samples *units"],
+    fold: np.ndarray,
+    score: Callable[[np.ndarray], Reading],
+) -> Optimism:
     epochs = max(map(len, predicted))
     lasting = np.minimum(np.arange(epochs), np.array([[len(row)] for row in predicted]) - 1)
     by_epoch = np.stack([row[last] for row, last in zip(predicted, lasting, strict=True)])
     rng = np.random.default_rng(0)
     # A shuffled table of the true labels in their frequencies: all that a guesser knows.
-    deck = np.resize(label, by_epoch.size).astype(np.int8)
+    deck = np.resize(label, (len(label) * epochs, *label.shape[1:])).astype(np.int8)
+    samples = np.arange(len(label))[:, None]
     guesses = []
     for _ in range(CONTROL_REPEATS):
-        guess = np.take_along_axis(rng.permutation(deck).reshape(by_epoch.shape), lasting, axis=1)
+        guess = rng.permutation(deck).reshape(by_epoch.shape)[samples, lasting]
         guesses.append(score(choose_best_epoch_per_fold(guess, label, fold)))
-    uf1_guess, uar_guess = np.mean(guesses, axis=0)
     return Optimism(
         honest=score(by_epoch[:, -1]),
         best_epoch=score(choose_best_epoch_per_fold(by_epoch, label, fold)),
-        best_common_epoch=_score_best_column(by_epoch, label, num_classes),
-        random_guess=(float(uf1_guess), float(uar_guess)),
+        best_common_epoch=max(map(score, by_epoch.swapaxes(0, 1)), key=lambda reading: reading[0]),
+        random_guess=tuple(np.mean(guesses, axis=0).tolist()),
         epochs=epochs,
     )
-
-
-def _score_best_column(
-    predicted: ByEpoch, label: np.ndarray, num_classes: int
-) -> tuple[float, float]:
-    """UF1 and UAR of the epoch of highest pooled UF1, all epochs scored at once."""
-    counts = np.zeros((predicted.shape[1], num_classes, num_classes), dtype=np.int64)
-    epoch = np.arange(predicted.shape[1])
-    np.add.at(counts, (epoch[None, :], label[:, None], predicted), 1)
-    best = uf1(counts).argmax()
-    return float(uf1(counts)[best]), float(uar(counts)[best])

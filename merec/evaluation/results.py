@@ -8,15 +8,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int, Shaped
 
-from merec.evaluation.action_units import chance_f1, confusion_by_unit, f1_per_unit, mean_f1
+from merec.evaluation.action_units import (
+    chance_f1,
+    confusion_by_unit,
+    f1_per_unit,
+    mark_units,
+    mean_f1,
+)
 from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
-from merec.evaluation.optimism import Optimism, measure_optimism
+from merec.evaluation.optimism import (
+    Optimism,
+    measure_optimism,
+    measure_optimism_of_units,
+)
 from merec.evaluation.predictions import assert_complete
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.runs import Epochs, Run
-from merec.evaluation.statistics import bootstrap, percentile_interval, pooled
+from merec.evaluation.statistics import Metric, bootstrap, percentile_interval, pooled
 from merec.settings import flatten, shared_settings
 from merec.types import InputError, Protocol
 
@@ -77,19 +87,32 @@ class Result:
         by_corpus = {str(name): rows for name, rows in self.predictions.groupby("corpus")}
         return {"Full": self.predictions} | (by_corpus if len(by_corpus) > 1 else {})
 
+    @property
+    def tells_units(self) -> bool:
+        """Whether action units are told, and not emotions."""
+        return self.protocol.target == "action_units"
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What its `confusions` are scored by, by name."""
+        of_units: dict[str, Metric] = {"f1": mean_f1}
+        return of_units if self.tells_units else METRICS
+
     def confusions(
         self, subset: str = "Full"
-    ) -> tuple[list[str], Int[np.ndarray, "seeds subjects classes classes"]]:
-        """Subjects of a subset, and a confusion matrix for each seed and subject."""
+    ) -> tuple[list[str], Int[np.ndarray, "seeds subjects *units classes classes"]]:
+        """Subjects of a subset, and a confusion matrix for each seed and subject; of each action unit one."""
+        if self.tells_units:
+            return confusion_by_unit(self.subsets[subset], self.protocol.classes)
         return confusion_by_subject(self.subsets[subset], len(self.protocol.classes))
 
     def score(self, subset: str = "Full") -> dict[str, Score]:
-        """UF1, UAR and accuracy of a subset, each with its interval."""
+        """Each of `metrics` of a subset, with its interval."""
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
                 name: Score(pooled(metric, counts), *percentile_interval(bootstrap(metric, counts)))
-                for name, metric in METRICS.items()
+                for name, metric in self.metrics.items()
             }
         return self._scores[subset]
 
@@ -98,15 +121,14 @@ class Result:
         return {}
 
     def score_classes(self, subset: str = "Full") -> dict[str, dict[str, float]]:
-        """F1, recall and number of samples of each class, averaged over seeds."""
+        """F1, recall and number of samples of each class, or of each action unit, averaged over seeds."""
         counts = self.confusions(subset)[1].sum(1)
         f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
+        samples = counts[0].sum(-1)
+        if self.tells_units:  # of being there
+            f1, recall, samples = f1[:, 1], recall[:, 1], samples[:, 1]
         return {
-            name: {
-                "f1": float(f1[c]),
-                "recall": float(recall[c]),
-                "samples": int(counts[0, c].sum()),
-            }
+            name: {"f1": float(f1[c]), "recall": float(recall[c]), "samples": int(samples[c])}
             for c, name in enumerate(self.protocol.classes)
         }
 
@@ -118,7 +140,7 @@ class Result:
             `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval,
             and `chance`, the F1 if it were always said to be there.
         """
-        _, counts = confusion_by_unit(self.predictions, self.protocol.classes)
+        _, counts = self.confusions()
         shown = counts[0, :, :, 1].sum(-1)  # by subject and unit
         drawn = bootstrap(f1_per_unit, counts)
         drawn = np.column_stack([drawn, drawn.mean(1)])
@@ -151,15 +173,24 @@ class Result:
             if len(folds) == self.protocol.folds:
                 known = self.predictions[self.predictions["seed"] == seed].set_index("sample_id")
                 ids = np.concatenate([fold.sample_id for fold in folds.values()])
-                readings.append(
-                    measure_optimism(
-                        [row for fold in folds.values() for row in fold.predicted],
-                        known.loc[ids, "label"].to_numpy(),
-                        known.loc[ids, "fold"].to_numpy(),
-                        len(self.protocol.classes),
-                    )
-                )
+                by_epoch = [row for fold in folds.values() for row in fold.predicted]
+                truth, number = self.read_truth(ids), known.loc[ids, "fold"].to_numpy()
+                if self.tells_units:
+                    readings.append(measure_optimism_of_units(by_epoch, truth, number))
+                else:
+                    classes = len(self.protocol.classes)
+                    readings.append(measure_optimism(by_epoch, truth, number, classes))
         return readings
+
+    def read_truth(
+        self, sample_id: Shaped[np.ndarray, " samples"]
+    ) -> Int[np.ndarray, " samples"] | Bool[np.ndarray, "samples units"]:
+        """The labels of some samples; of action units whether each is there."""
+        label = self.predictions.drop_duplicates("sample_id").set_index("sample_id")["label"]
+        own = label.loc[sample_id]
+        if self.tells_units:
+            return mark_units(own, self.protocol.classes)
+        return own.to_numpy()
 
 
 def pool_runs(runs: Sequence[Run]) -> list[Result]:
@@ -209,8 +240,8 @@ def assert_emotions(results: Sequence[Result]) -> None:
     for result in results:
         if result.protocol.target != "emotion":
             raise InputError(
-                f"{result.runs[0].folder} tells action units, not emotions; `merec report` scores them and "
-                "puts configurations side by side"
+                f"{result.runs[0].folder} tells action units, not emotions; `merec report` puts "
+                "configurations side by side, `merec compare` tests them"
             )
 
 

@@ -16,8 +16,8 @@ from merec.types import InputError
 
 Metric = Callable[[np.ndarray], np.ndarray]
 BySubject = Int[np.ndarray, "seeds subjects *units classes classes"]
-BySubjectA = Int[np.ndarray, "seeds_a subjects classes classes"]
-BySubjectB = Int[np.ndarray, "seeds_b subjects classes classes"]
+BySubjectA = Int[np.ndarray, "seeds_a subjects *units classes classes"]
+BySubjectB = Int[np.ndarray, "seeds_b subjects *units classes classes"]
 
 DRAWS = 10_000
 LEVEL = 0.95
@@ -173,11 +173,10 @@ def correct_holm(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
 
 def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.ndarray:
     """The metric of each permutation, `swap` taking a subject from `b` instead of `a`."""
-    classes = a.shape[-1]
     scores = [
         metric(
             (one.sum(0).reshape(-1) + swap @ (other - one).reshape(len(one), -1)).reshape(
-                -1, classes, classes
+                -1, *one.shape[1:]
             )
         )
         for one, other in zip(a, b, strict=True)

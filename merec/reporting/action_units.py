@@ -12,15 +12,15 @@ from merec.evaluation.statistics import DRAWS
 from merec.files import atomic, write_text
 from merec.reporting.elements import write_document, write_table
 from merec.reporting.formats import print_table, write_latex, write_markdown
-from merec.reporting.html import write_runs
+from merec.reporting.html import write_curves, write_runs
 from merec.reporting.notation import (
     describe_remarks,
     describe_results,
     format_interval,
     format_number,
 )
-from merec.reporting.summary import pool_predictions
-from merec.reporting.tables import Table
+from merec.reporting.summary import pool_predictions, read_optimism
+from merec.reporting.tables import Table, lay_out_optimism
 
 
 def lay_out_units(results: Sequence[Result]) -> Table:
@@ -53,29 +53,35 @@ def write_units_report(results: Sequence[Result], out: Path, console: Console) -
 
     Args:
         results: Of one protocol.
-        out: Where to: `report.html`, `table.md`, `table.tex`; raw numbers in `action_units.csv` and
-            `predictions.csv`.
+        out: Where to: `report.html`, `table.md`, `table.tex`; raw numbers in `action_units.csv`,
+            `optimism.csv` and `predictions.csv`.
         console: Where to print the table.
     """
-    table = lay_out_units(results)
+    tables, optimism = [lay_out_units(results)], read_optimism(results)
+    if not optimism.empty:
+        tables.append(lay_out_optimism(results, optimism))
     protocol = results[0].protocol
+    sections = {table.title: write_table(table) for table in tables}
     page = write_document(
         f"Action units of {protocol.name}, {protocol.split}",
         describe_remarks(results),
         describe_results(results),
-        {"Action units": write_table(table), "What was run": write_runs(results)},
+        sections | {"Learning curves": write_curves(results), "What was run": write_runs(results)},
     )
     scores = [result.score_units() for result in results]
     for result, frame in zip(results, scores, strict=True):
         for place, (name, value) in enumerate(result.identity.items()):
             frame.insert(place, name, value)
-    frames = {"action_units": pd.concat(scores), "predictions": pool_predictions(results)}
+    frames = {"action_units": pd.concat(scores), "optimism": optimism}
+    frames["predictions"] = pool_predictions(results)
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:
             frame.to_csv(part, index=False)
-    latex = write_latex(table, "action-units")
-    write_text(out / "table.md", write_markdown(table))
+    labels = ("action-units", "optimism")[: len(tables)]
+    latex = "\n".join(map(write_latex, tables, labels))
+    write_text(out / "table.md", "\n".join(map(write_markdown, tables)))
     write_text(out / "table.tex", f"% needs \\usepackage{{booktabs}}\n{latex}")
     write_text(out / "report.html", page)
-    print_table(console, table)
+    for table in tables:
+        print_table(console, table)
     console.print(out / "report.html", soft_wrap=True)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from merec.evaluation.comparison import compare_classes, compare_sides
 from merec.evaluation.protocol import assert_same_protocol
-from merec.evaluation.results import Result, assert_emotions, pool_runs
+from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.files import atomic, write_text
@@ -174,5 +174,4 @@ def _read_side(path: Path) -> Result:
             f"{path} holds {len(results)} configurations, but a side of a comparison is exactly "
             f"one: {names}; give the folder of one of them"
         )
-    assert_emotions(results)
     return results[0]

@@ -115,7 +115,7 @@ def make_report(
         "Confusion matrices": lay_out_classes(summary),
     }
     if not summary.optimism.empty:
-        tables["Optimism"] = lay_out_optimism(summary)
+        tables["Optimism"] = lay_out_optimism(summary.results, summary.optimism)
     blocks: list[Any] = [wr.P(describe_results(summary.results)), wr.TableOfContents()]
     for section in sections:
         blocks += [wr.H1(section.title), wr.P(section.note)]

@@ -208,18 +208,20 @@ _READINGS = (
 
 
 def draw_optimism(optimism: pd.DataFrame) -> Figure:
-    """The honest score of each result beside what choosing epochs on the test would claim.
+    """The honest scores of each result beside what choosing epochs on the test would claim.
 
     Args:
-        optimism: See `tables.read_optimism`; at least one row.
+        optimism: See `summary.read_optimism`; at least one row.
     """
+    sign = "honest_"
+    metrics = [name.removeprefix(sign) for name in optimism if name.startswith(sign)]
     mean = optimism.groupby("result", sort=False).mean(numeric_only=True)
     names = [wrap(name, 30) for name in mean.index]
     height = measure_row(names, 0.5) * len(mean) + 1.3
     figure = Figure(figsize=(11, height), layout="constrained")
     place = np.arange(len(mean))
-    panels = figure.subplots(1, 2, sharex=True)
-    for axes, metric in zip(panels, ("uf1", "uar"), strict=True):
+    panels = figure.subplots(1, len(metrics), sharex=True, squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
         axes.hlines(
             place,
             mean[f"honest_{metric}"],

@@ -13,13 +13,13 @@ from merec.reporting.pairs import ALPHA, Comparison
 
 
 def find_groups(comparison: Comparison) -> list[list[str]]:
-    """The largest sets of sides of which no pair is told apart by UF1 on all samples, the best first.
+    """The largest sets of sides of which no pair is told apart on all samples, the best first.
 
     Of a reference there is one set: it and all that are not told apart from it, whatever these are to each
     other.
 
     Returns:
-        Sets of two or more names, each from the highest UF1 to the lowest; a side may be in several.
+        Sets of two or more names, each from the highest score to the lowest; a side may be in several.
     """
     import networkx
 
@@ -32,12 +32,12 @@ def find_groups(comparison: Comparison) -> list[list[str]]:
 
 
 def rank_sides(comparison: Comparison) -> list[Result]:
-    """The sides from the highest UF1 to the lowest."""
-    return sorted(comparison.sides, key=lambda side: -side.score()["uf1"].value)
+    """The sides from the highest score to the lowest."""
+    return sorted(comparison.sides, key=lambda side: -comparison.score(side).value)
 
 
 def draw_groups(comparison: Comparison) -> Figure:
-    """UF1 of every side with its interval, and to the right a bar for each set that is not told apart."""
+    """Scores of all sides with intervals, and to the right a bar for each set that is not told apart."""
     sides, letters, groups = (
         rank_sides(comparison),
         comparison.letters,
@@ -48,7 +48,7 @@ def draw_groups(comparison: Comparison) -> Figure:
     figure = Figure(figsize=(9.5 + wide, tall), layout="constrained")
     axes, beside = figure.subplots(1, 2, sharey=True, width_ratios=(5, wide))
     for place, side in enumerate(sides):
-        score = side.score()["uf1"]
+        score = comparison.score(side)
         axes.plot([score.low, score.high], [place] * 2, color=GREY, linewidth=1.4)
         axes.plot(score.value, place, "o", color=COLOURS[0], ms=6)
         text = format_interval(score.value, score.low, score.high)
@@ -58,7 +58,7 @@ def draw_groups(comparison: Comparison) -> Figure:
     tidy(axes, "x")
     axes.set_yticks(range(len(sides)), names, fontsize=SMALL)
     axes.set_ylim(len(sides) - 0.4, -0.6)
-    axes.set_xlabel("UF1", fontsize=MEDIUM)
+    axes.set_xlabel(comparison.metric.upper(), fontsize=MEDIUM)
     _draw_bars(beside, [side.name for side in sides], groups)
     return figure
 
@@ -78,11 +78,12 @@ def describe_groups(comparison: Comparison) -> str:
     """Say which sides are not told apart, for who cannot see the picture."""
     letters = comparison.letters
     scores = [
-        f"{letters[side.name]} {format_number(side.score()['uf1'].value)}"
+        f"{letters[side.name]} {format_number(comparison.score(side).value)}"
         for side in rank_sides(comparison)
     ]
     groups = [" and ".join(letters[name] for name in group) for group in find_groups(comparison)]
-    return f"UF1 of {format_list(scores)}; not told apart: {'; '.join(groups) or 'none'}."
+    metric = comparison.metric.upper()
+    return f"{metric} of {format_list(scores)}; not told apart: {'; '.join(groups) or 'none'}."
 
 
 def explain_groups(comparison: Comparison) -> str:
@@ -94,9 +95,10 @@ def explain_groups(comparison: Comparison) -> str:
         else "sides of which no two are told apart"
     )
     return (
-        f"Points: UF1 of all samples, mean over seeds, with 95 % intervals of {DRAWS:,} draws of whole "
-        f"subjects. A bar joins, by its dots, {joined}: p > {format_number(ALPHA, 2)} in the paired "
-        f"permutation of subjects ({DRAWS:,} draws, two-sided), Holm-corrected over {pairs} "
+        f"Points: {comparison.metric.upper()} of all samples, mean over seeds, with 95 % intervals of "
+        f"{DRAWS:,} draws of whole subjects. A bar joins, by its dots, {joined}: p > "
+        f"{format_number(ALPHA, 2)} in the paired permutation of subjects ({DRAWS:,} draws, two-sided), "
+        f"Holm-corrected over {pairs} "
         f"{'pair' if pairs == 1 else 'pairs'}. Not Nemenyi's critical difference of ranks: a subject has "
         "too few samples to rank sides by. Not told apart does not mean equal."
     )

@@ -66,7 +66,7 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
         "Calibration": _write_calibration(summary),
         "Subjects": _write_subjects(summary),
         "Samples": write_samples(summary.results, sheets),
-        "Learning curves": _write_curves(summary.results),
+        "Learning curves": write_curves(summary.results),
         "Regions": _write_regions(summary.results),
         "Published numbers": _write_published(shown, summary.results) if shown else "",
         "What was run": write_runs(summary.results),
@@ -151,7 +151,7 @@ def _write_optimism(summary: Summary) -> str:
     picture = write_figure(
         figures.draw_optimism(summary.optimism), alt, "Mean over seeds.", "optimism"
     )
-    return text + picture + write_table(lay_out_optimism(summary))
+    return text + picture + write_table(lay_out_optimism(summary.results, summary.optimism))
 
 
 def _write_pretraining(summary: Summary) -> str:
@@ -248,7 +248,8 @@ def _write_subjects(summary: Summary) -> str:
     )
 
 
-def _write_curves(results: Sequence[Result]) -> str:
+def write_curves(results: Sequence[Result]) -> str:
+    """Learning curves, result by result; nothing where no epochs were recorded."""
     parts = []
     for result in results:
         curves = read_curves(result)

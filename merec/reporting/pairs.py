@@ -6,7 +6,7 @@ from string import ascii_uppercase
 
 import pandas as pd
 
-from merec.evaluation.results import Result
+from merec.evaluation.results import Result, Score
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
     describe_remarks,
@@ -49,8 +49,17 @@ class Comparison:
 
     @property
     def full(self) -> pd.DataFrame:
-        """The pairs on all samples by UF1, which decide what is told apart."""
-        return self.pairs[(self.pairs["subset"] == "Full") & (self.pairs["metric"] == "uf1")]
+        """The pairs on all samples by the metric that decides what is told apart."""
+        return self.pairs[(self.pairs["subset"] == "Full") & (self.pairs["metric"] == self.metric)]
+
+    @property
+    def metric(self) -> str:
+        """UF1, or of action units their mean F1: what decides."""
+        return self.sides[0].protocol.metrics[0]
+
+    def score(self, side: Result) -> Score:
+        """A side's score on all samples by the metric that decides."""
+        return side.score()[self.metric]
 
 
 def lay_out_many(comparison: Comparison) -> list[Table]:
@@ -70,7 +79,7 @@ def lay_out_sides(comparison: Comparison) -> Table:
     for side in sides:
         scores = side.score()
         cells = {"Side": letters[side.name], "Method": side.name, "Seeds": format_list(side.seeds)}
-        for metric in ("uf1", "uar"):
+        for metric in side.protocol.metrics:
             score = scores[metric]
             cells[metric.upper()] = format_interval(score.value, score.low, score.high)
         rows.append(cells)
@@ -102,28 +111,30 @@ def lay_out_pairs(comparison: Comparison) -> Table:
 
 
 def lay_out_subsets(comparison: Comparison) -> Iterator[Table]:
-    """Differences in UF1 by data set; nothing where there is but one."""
-    pairs = comparison.pairs
-    rows = pairs[(pairs["subset"] != "Full") & (pairs["metric"] == "uf1")]
+    """Differences by data set in the metric that decides; nothing where there is but one."""
+    pairs, metric = comparison.pairs, comparison.metric
+    rows = pairs[(pairs["subset"] != "Full") & (pairs["metric"] == metric)]
     columns = {
         str(subset): f"{name_subset(str(subset))} (n = {own['samples'].iloc[0]})"
         for subset, own in rows.groupby("subset", sort=False)
     }
     caption = (
-        f"{describe_results(comparison.sides)} UF1 of subsets of the same predictions {_INTERVAL}."
+        f"{describe_results(comparison.sides)} {metric.upper()} of subsets of the same predictions "
+        f"{_INTERVAL}."
     )
     yield from _spread(rows, "subset", columns, comparison.letters, "Pairs by data set", caption)
 
 
 def lay_out_class_pairs(comparison: Comparison) -> Iterator[Table]:
-    """Differences in the F1 of each class, on all samples."""
+    """Differences in the F1 of each class or action unit, on all samples."""
+    kind = "action unit" if comparison.sides[0].tells_units else "class"
     rows = comparison.classes[comparison.classes["subset"] == "Full"]
     columns = {
         str(name): f"{name} (n = {own['samples'].iloc[0]})"
         for name, own in rows.groupby("class", sort=False)
     }
-    caption = f"{describe_results(comparison.sides)} F1 of each class {_INTERVAL}."
-    yield from _spread(rows, "class", columns, comparison.letters, "Pairs by class", caption)
+    caption = f"{describe_results(comparison.sides)} F1 of each {kind} {_INTERVAL}."
+    yield from _spread(rows, "class", columns, comparison.letters, f"Pairs by {kind}", caption)
 
 
 def _spread(
@@ -154,11 +165,11 @@ def format_holm(row: pd.Series) -> str:
 
 
 def quote_pairs(comparison: Comparison) -> str:
-    """One sentence: the best side, or the reference, and how each other compares with it by UF1."""
+    """One sentence: the best side, or the reference, and how each other compares with it."""
     sides, reference = comparison.sides, comparison.reference
-    protocol, full = sides[0].protocol, comparison.full
-    uf1 = {side.name: side.score()["uf1"].value for side in sides}
-    first = reference or max(uf1, key=lambda name: uf1[name])
+    protocol, full, metric = sides[0].protocol, comparison.full, comparison.metric.upper()
+    value = {side.name: comparison.score(side).value for side in sides}
+    first = reference or max(value, key=lambda name: value[name])
     seeds = {side.name: format_list(side.seeds) for side in sides}
     apart: list[str] = []
     alike: list[str] = []
@@ -170,7 +181,9 @@ def quote_pairs(comparison: Comparison) -> str:
         change = row if (row["result_b"] == first) != bool(reference) else _turn_round(row)
         words = f"{format_change(change)}, p {format_holm(row)}"
         told = apart if row["p_holm"] <= ALPHA else alike
-        told.append(f"{other} (seeds {seeds[other]}; UF1 {format_number(uf1[other])}, {words})")
+        told.append(
+            f"{other} (seeds {seeds[other]}; {metric} {format_number(value[other])}, {words})"
+        )
     parts = [f"told apart from it: {'; '.join(apart)}"] if apart else []
     parts += [f"not told apart from it: {'; '.join(alike)}"] if alike else []
     guilty = [side.name for side in sides if side.transductive]
@@ -179,7 +192,8 @@ def quote_pairs(comparison: Comparison) -> str:
     return (
         f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, "
         f"{protocol.split}, all folds pooled), of {len(sides)} configurations {first} (seeds {seeds[first]}) "
-        f"{'is the reference' if reference else 'has the highest UF1'}, {format_number(uf1[first])}; "
+        f"{'is the reference' if reference else f'has the highest {metric}'}, "
+        f"{format_number(value[first])}; "
         f"{'; '.join(parts)}; {'the other less it' if reference else 'it less the other'} with 95 % "
         f"paired subject-bootstrap intervals, paired subject-permutation tests, {DRAWS:,} draws each, "
         f"Holm-corrected over {len(full)} pairs, alpha {format_number(ALPHA, 2)}"

@@ -10,17 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec import __version__
+from merec.evaluation.action_units import THRESHOLD
 from merec.features.footage import Footage
 from merec.features.intensity import estimate_by_motion
 from merec.features.spotting import Curve, Spotted
 from merec.files import atomic, write_json
 from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
 from merec.reporting.inspect import color_flow
+from merec.reporting.notation import format_list
 from merec.reporting.sheets import name_sheet
 
 _LEAST = 0.25  # px of the crop that full colour stands for at the least, so that noise stays pale
 _ARROWS = 14  # along each axis
 _DPI = 110
+NOTHING_TOLD = "no action unit"
 
 
 class Calibration(NamedTuple):
@@ -45,6 +48,7 @@ class Said(NamedTuple):
     """What a network said.
 
     Attributes:
+        target: What it tells: the `emotion`, or which `action_units` there are.
         classes: Names.
         probability: Of each, calibrated if that was possible.
         raw: Of each, as the network has it.
@@ -54,6 +58,7 @@ class Said(NamedTuple):
         name: Of the run that trained it.
     """
 
+    target: str
     classes: tuple[str, ...]
     probability: Float[np.ndarray, " classes"]
     raw: Float[np.ndarray, " classes"]
@@ -63,9 +68,17 @@ class Said(NamedTuple):
     name: str
 
     @property
-    def emotion(self) -> str:
-        """The most probable class."""
-        return self.classes[int(self.probability.argmax())]
+    def named(self) -> list[str]:
+        """The most probable class, or the action units that are there."""
+        if self.target == "action_units":
+            present = self.probability >= THRESHOLD
+            return [name for name, shown in zip(self.classes, present, strict=True) if shown]
+        return [self.classes[int(self.probability.argmax())]]
+
+    @property
+    def answer(self) -> str:
+        """The same in words."""
+        return format_list(self.named) or NOTHING_TOLD
 
 
 class Prediction(NamedTuple):
@@ -148,8 +161,9 @@ def _describe_said(said: Said) -> dict[str, Any]:
     def name(values: np.ndarray) -> dict[str, float]:
         return {each: float(value) for each, value in zip(said.classes, values, strict=True)}
 
+    units = said.target == "action_units"
     return {
-        "emotion": said.emotion,
+        **({"action_units": said.named} if units else {"emotion": said.answer}),
         "probability": name(said.probability),
         "uncalibrated": name(said.raw),
         "calibration": calibration and calibration._asdict(),
@@ -187,7 +201,8 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
         "distance between the eyes",
     ]
     if said is not None:
-        lines.append(f"emotion: {said.emotion} ({_describe_calibration(said.calibration)})")
+        what = "action units" if said.target == "action_units" else "emotion"
+        lines.append(f"{what}: {said.answer} ({_describe_calibration(said)})")
         order = np.argsort(-said.probability)
         width = max(map(len, said.classes))
         lines += [f"  {said.classes[at]:{width}}  {said.probability[at]:.2f}" for at in order]
@@ -204,7 +219,10 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _describe_calibration(calibration: Calibration | None) -> str:
+def _describe_calibration(said: Said) -> str:
+    calibration = said.calibration
+    if said.target == "action_units":
+        return f"not calibrated; there from a probability of {THRESHOLD:g} on"
     if calibration is None:
         return "not calibrated: calibration=RUN names a finished task=loso run of the same network"
     text = (
@@ -243,7 +261,7 @@ def draw_prediction(prediction: Prediction) -> Figure:
     share = f"{moves[most]:.1f} % of the distance between the eyes"
     title = f"{footage.name}: skin moves most in the {most}, {share}"
     if said is not None:
-        title = f"{said.emotion} · {title}"
+        title = f"{said.answer} · {title}"
     figure.suptitle(plain(title), fontsize=MEDIUM + 2)
     if footage.notes:
         figure.supxlabel(wrap("; ".join(footage.notes), 170), fontsize=SMALL, color=GREY)
@@ -307,7 +325,7 @@ def _draw_overview(axes: Axes, spotted: Spotted) -> None:
 def _draw_probabilities(axes: Axes, said: Said) -> None:
     """A bar per class."""
     places = np.arange(len(said.classes))
-    colours = [COLOURS[0] if name == said.emotion else GREY for name in said.classes]
+    colours = [COLOURS[0] if name in said.named else GREY for name in said.classes]
     axes.barh(places, said.probability, color=colours)
     for place, value in zip(places, said.probability, strict=True):
         axes.annotate(f" {value:.2f}", (value, place), fontsize=SMALL, va="center")

@@ -61,13 +61,13 @@ def write_report(
             twice.
     """
     results = pool_runs(find_runs(paths))
-    if results[0].protocol.target == "action_units":
+    if results[0].tells_units:
         write_units_report(results, out, console or Console())
         return results
     summary = summarize(results)
     tables = {"scores": lay_out_scores(summary), "classes": lay_out_classes(summary)}
     if not summary.optimism.empty:
-        tables["optimism"] = lay_out_optimism(summary)
+        tables["optimism"] = lay_out_optimism(summary.results, summary.optimism)
     beside = lay_out_published(summary) if published else None
     if beside is not None:
         tables["published"] = beside

@@ -5,7 +5,7 @@ from rich.console import Console
 from merec.evaluation.results import Result
 from merec.reporting.action_units import lay_out_units
 from merec.reporting.formats import print_table
-from merec.reporting.summary import summarize
+from merec.reporting.summary import read_optimism, summarize
 from merec.reporting.tables import (
     lay_out_optimism,
     lay_out_scores_briefly,
@@ -18,10 +18,11 @@ def print_result(result: Result, console: Console | None = None) -> None:
     Of action units, the F1 of each.
     """
     console = console or Console()
-    if result.protocol.target == "action_units":
-        print_table(console, lay_out_units([result]))
-        return
-    summary = summarize([result])
-    print_table(console, lay_out_scores_briefly(summary))
-    if not summary.optimism.empty:
-        print_table(console, lay_out_optimism(summary))
+    if result.tells_units:
+        scores, optimism = lay_out_units([result]), read_optimism([result])
+    else:
+        summary = summarize([result])
+        scores, optimism = lay_out_scores_briefly(summary), summary.optimism
+    print_table(console, scores)
+    if not optimism.empty:
+        print_table(console, lay_out_optimism([result], optimism))

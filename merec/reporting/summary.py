@@ -75,9 +75,9 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as
-        `honest_uf1`.
+        `honest_uf1`; of action units their mean F1, `honest_f1`.
     """
-    rows = []
+    rows, metrics = [], results[0].protocol.metrics
     for result in results:
         readings = result.read_optimism()
         if len(readings) != len(result.seeds):
@@ -86,10 +86,10 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
             scores = {
                 f"{name}_{metric}": value
                 for name in READINGS
-                for metric, value in zip(("uf1", "uar"), getattr(reading, name), strict=True)
+                for metric, value in zip(metrics, getattr(reading, name), strict=True)
             }
             rows.append(result.identity | {"seed": seed, "epochs": reading.epochs} | scores)
-    columns = [f"{name}_{metric}" for name in READINGS for metric in ("uf1", "uar")]
+    columns = [f"{name}_{metric}" for name in READINGS for metric in metrics]
     return pd.DataFrame(rows, columns=[*IDENTITY, "seed", "epochs", *columns])
 
 

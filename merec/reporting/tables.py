@@ -1,10 +1,12 @@
 """Results as tables, laid out for people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from merec.evaluation.metrics import METRICS
+from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
     NOTHING,
@@ -96,21 +98,26 @@ def lay_out_scores_briefly(summary: Summary) -> Table:
     return Table("Scores", caption, pd.DataFrame(rows))
 
 
-def lay_out_optimism(summary: Summary) -> Table:
-    """Honest numbers beside what other ways to choose an epoch would have claimed; UF1/UAR."""
+def lay_out_optimism(results: Sequence[Result], optimism: pd.DataFrame) -> Table:
+    """Honest numbers beside what other ways to choose an epoch would have claimed; UF1/UAR, or F1.
+
+    Args:
+        results: Of one protocol.
+        optimism: See `read_optimism`; at least one row.
+    """
     titles = ("Honest", "Best common epoch", "Best epoch on test", "Random guessing")
-    rows = []
-    for name, readings in summary.optimism.groupby("result", sort=False):
+    rows, metrics = [], results[0].protocol.metrics
+    for name, readings in optimism.groupby("result", sort=False):
         mean = readings.mean(numeric_only=True)
         cells = {"Method": str(name), "Epochs": format_list(sorted(readings["epochs"].unique()))}
         for reading, title in zip(READINGS, titles, strict=True):
-            cells[title] = format_pair(mean[f"{reading}_uf1"], mean[f"{reading}_uar"])
+            cells[title] = "/".join(format_number(mean[f"{reading}_{each}"]) for each in metrics)
         rows.append(cells)
-    unit = summary.results[0].protocol.unit
+    unit, scores = results[0].protocol.unit, "/".join(metrics).upper()
     caption = (
-        f"{describe_results(summary.results)} UF1/UAR, mean over seeds. Honest: the last epoch. "
+        f"{describe_results(results)} {scores}, mean over seeds. Honest: the last epoch. "
         f"Best epoch on test: chosen by each held-out {unit}. Random guessing: guesses in the "
-        "classes' frequencies in place of predictions, with the same choice."
+        "labels' frequencies in place of predictions, with the same choice."
     )
     return Table("Honest and best epoch on test", caption, pd.DataFrame(rows))
 

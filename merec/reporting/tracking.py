@@ -33,13 +33,37 @@ MOST_POINTS = 200  # of a learning curve; more would drown the page
 
 
 def flatten_scores(result: Result) -> dict[str, float]:
-    """One flat row: scores with intervals, Full and by data set, by class; calibration, optimism, cost."""
+    """One flat row: scores with intervals, Full and by data set, by class; calibration, optimism, cost.
+
+    Of action units, the F1 of each in place of scores by data set and class, and no calibration.
+    """
+    units = result.tells_units
+    flat = _flatten_units(result) if units else _flatten_emotions(result)
+    for name in ("seconds", "parameters"):
+        found = [run.environment[name] for run in result.runs if name in run.environment]
+        if found:
+            flat[f"cost/{name}"] = float(np.mean(found))
+    readings, metric = read_optimism([result]), result.protocol.metrics[0]
+    if len(readings):
+        for name in ("best_epoch", "best_common_epoch", "random_guess"):
+            flat[f"optimism/{name}_{metric}"] = float(readings[f"{name}_{metric}"].mean())
+        flat[f"optimism/gap_{metric}"] = flat[f"optimism/best_epoch_{metric}"] - flat[metric]
+    pairs = read_pairs(result)
+    if pairs is not None:
+        flat |= {f"pairs/{name}": float(count) for name, count in count_pairs(pairs).items()}
+    return flat
+
+
+def _flatten_units(result: Result) -> dict[str, float]:
     flat: dict[str, float] = {}
-    if result.protocol.target == "action_units":
-        for row in result.score_units().to_dict("records"):
-            prefix = "" if row["unit"] == "mean" else f"{row['unit']}/"
-            flat |= {f"{prefix}{name}": row[name] for name in ("f1", "low", "high", "chance")}
-        return flat
+    for row in result.score_units().to_dict("records"):
+        prefix = "" if row["unit"] == "mean" else f"{row['unit']}/"
+        flat |= {f"{prefix}{name}": row[name] for name in ("f1", "low", "high", "chance")}
+    return flat
+
+
+def _flatten_emotions(result: Result) -> dict[str, float]:
+    flat: dict[str, float] = {}
     for subset in result.subsets:
         prefix = "" if subset == "Full" else f"{subset}/"
         for name, score in result.score(subset).items():
@@ -48,22 +72,9 @@ def flatten_scores(result: Result) -> dict[str, float]:
     for name, scores in result.score_classes().items():
         flat |= {f"class/{name}_{metric}": scores[metric] for metric in ("f1", "recall")}
     calibration = score_calibration([result]).to_dict("records")[0]
-    flat |= {
+    return flat | {
         f"calibration/{name}": calibration[name] for name in ("ece", "ece_low", "ece_high", "brier")
     }
-    for name in ("seconds", "parameters"):
-        found = [run.environment[name] for run in result.runs if name in run.environment]
-        if found:
-            flat[f"cost/{name}"] = float(np.mean(found))
-    readings = read_optimism([result])
-    if len(readings):
-        for name in ("best_epoch_uf1", "best_common_epoch_uf1", "random_guess_uf1"):
-            flat[f"optimism/{name}"] = float(readings[name].mean())
-        flat["optimism/gap_uf1"] = flat["optimism/best_epoch_uf1"] - flat["uf1"]
-    pairs = read_pairs(result)
-    if pairs is not None:
-        flat |= {f"pairs/{name}": float(count) for name, count in count_pairs(pairs).items()}
-    return flat
 
 
 def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
@@ -135,7 +146,7 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 
     Of action units, predictions and the F1 of each.
     """
-    if result.protocol.target == "action_units":
+    if result.tells_units:
         return {"action_units": result.score_units(), "predictions": result.predictions}
     names = list(result.protocol.classes)
     pooled = result.confusions()[1].sum((0, 1))
@@ -153,18 +164,16 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 
 def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figure]:
     """The report's figures of one run: those for which it recorded enough."""
-    if result.protocol.target == "action_units":
-        return {}
-    optimism = read_optimism([result])
-    pictures = {
-        "scores": draw_bars(score_results([result], optimism)),
-        "confusion": plot_confusion(result),
-    }
+    optimism, pictures = read_optimism([result]), {}
+    units = result.tells_units
+    if not units:
+        pictures["scores"] = draw_bars(score_results([result], optimism))
+        pictures["confusion"] = plot_confusion(result)
     if curves is not None:
         pictures["learning_curves"] = draw_learning_curves(curves, result.name)
     if len(optimism):
         pictures["optimism_meter"] = draw_optimism(optimism)
-    explanation = read_explanation(result)
+    explanation = None if units else read_explanation(result)
     if explanation is not None:
         pictures["region_importance"] = draw_importance(explanation, result.name)
         strength = explanation.average_adjacency()

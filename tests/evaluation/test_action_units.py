@@ -25,7 +25,12 @@ from merec.evaluation.predictions import (
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
-from merec.evaluation.statistics import bootstrap, draw_subjects, percentile_interval
+from merec.evaluation.statistics import (
+    bootstrap,
+    compare_paired,
+    draw_subjects,
+    percentile_interval,
+)
 from merec.types import ActionUnit, Corpus
 
 UNITS = ("AU4", "AU7", "AU12", "AU15")
@@ -218,3 +223,23 @@ def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
     assert (scores.loc["mean", "low"], scores.loc["mean", "high"]) == pytest.approx((low, high))
     assert (scores["low"] <= scores["f1"]).all()
     assert (scores["f1"] <= scores["high"]).all()
+
+
+def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
+    a, b = (predict(label_action_units(coded, 2), seed) for seed in (0, 1))
+    counts = [confusion_by_unit(each, UNITS)[1] for each in (a, b)]
+    found = compare_paired(mean_f1, *counts, draws=50, seed=3)
+    subjects = np.array(sorted(set(a["subject"])))
+    swaps = np.random.default_rng(3).integers(0, 2, size=(50, len(subjects)))
+    tables, scores = (a.set_index("sample_id"), b.set_index("sample_id").loc[a["sample_id"]]), []
+    for swap in (np.zeros(len(subjects), int), *swaps):
+        swapped = tables[0]["subject"].isin(subjects[swap == 1]).to_numpy()
+        mixed = [pd.concat([tables[one][~swapped], tables[1 - one][swapped]]) for one in range(2)]
+        sides = [
+            f1_score(*marks_of(each, UNITS), average="macro", zero_division=0) for each in mixed
+        ]
+        scores.append(sides[1] - sides[0])
+    extreme = sum(abs(score) >= abs(scores[0]) - 1e-12 for score in scores[1:])
+    assert found.value == pytest.approx(scores[0])
+    assert found.p == pytest.approx((1 + extreme) / 51)
+    assert 0 < extreme < 50

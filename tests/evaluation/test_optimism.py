@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from merec.evaluation.optimism import choose_best_epoch_per_fold, measure_optimism
+from merec.evaluation.optimism import (
+    choose_best_epoch_per_fold,
+    measure_optimism,
+    measure_optimism_of_units,
+)
 
 
 def score(label: np.ndarray, said: np.ndarray) -> tuple[float, float]:
@@ -117,3 +121,47 @@ def test_a_fold_that_ended_earlier_stands_by_its_last_epoch_and_has_no_more_to_c
         assert getattr(found, name) == getattr(again, name)
     # The guesses of a subject with two epochs are two, not four.
     assert found.random_guess[0] < again.random_guess[0]
+
+
+@pytest.fixture(params=range(3))
+def taught(request) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is said of three action units in 40 samples of 9 subjects after each of 12 epochs."""
+    rng = np.random.default_rng(request.param)
+    marks = rng.random((40, 3)) < [0.6, 0.4, 0.2]
+    subject = rng.choice([f"s{number}" for number in range(9)], size=40)
+    right = rng.random((40, 12, 3)) < 0.6
+    said = np.where(right, marks[:, None], ~marks[:, None])
+    return said.astype(np.int8), marks, subject
+
+
+def mean_f1_of(marks: np.ndarray, said: np.ndarray) -> float:
+    return float(f1_score(marks, said, average="macro", zero_division=0))
+
+
+def test_readings_of_action_units_equal_naive_loops(taught):
+    predicted, marks, subject = taught
+    found = measure_optimism_of_units(list(predicted), marks, subject)
+    by_epoch = [mean_f1_of(marks, predicted[:, epoch]) for epoch in range(12)]
+    chosen = np.empty_like(predicted[:, 0])
+    for name in set(subject):
+        own = subject == name
+        hits = [int((predicted[own, epoch] == marks[own]).sum()) for epoch in range(12)]
+        chosen[own] = predicted[own, int(np.argmax(hits))]
+    assert found.epochs == 12
+    assert found.honest == pytest.approx((by_epoch[-1],))
+    assert found.best_common_epoch == pytest.approx((max(by_epoch),))
+    assert found.best_epoch == pytest.approx((mean_f1_of(marks, chosen),))
+    assert found.honest[0] < found.best_epoch[0]
+
+
+def test_guesses_of_action_units_are_whole_labels_and_gain_by_choice(taught):
+    predicted, marks, subject = taught
+    reached = [
+        measure_optimism_of_units(list(predicted[:, :epochs]), marks, subject).random_guess[0]
+        for epochs in (1, 12)
+    ]
+    assert reached[0] < reached[1] - 0.05
+    # Where all samples show the same, whoever guesses whole labels is always right.
+    alike = np.tile([[True, False, True]], (40, 1))
+    found = measure_optimism_of_units(list(predicted), alike, subject)
+    assert found.random_guess == pytest.approx((2 / 3,))  # AU that is never there: 0

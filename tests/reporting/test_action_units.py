@@ -20,6 +20,7 @@ from merec.evaluation.splits import leave_one_subject_out
 from merec.files import write_json, write_text
 from merec.reporting.action_units import lay_out_units
 from merec.reporting.compare import compare_runs
+from merec.reporting.curves import read_curves
 from merec.reporting.report import write_report
 from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
@@ -40,8 +41,8 @@ def corpus(index: pd.DataFrame) -> Corpus:
     return label_action_units(Corpus(protocol, coded, None, ()), 2)
 
 
-def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str) -> Path:
-    """A run whose predictions know the answer with probability `skill`."""
+def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str, epochs: int = 0) -> Path:
+    """A run whose predictions know the answer with probability `skill`; epochs end in them."""
     rng, index = np.random.default_rng(0), corpus.index
     facts = {"name": name, "configuration": name, "protocol": corpus.protocol.to_dict()}
     write_text(folder / "config.yaml", "seed: 0\n")
@@ -52,7 +53,18 @@ def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str) -> Pa
         rows, given = index.iloc[fold.test], probability[fold.test]
         ids = rows["sample_id"].to_numpy(str)
         said = tabulate(rows, ids, given, corpus.protocol.classes, fold.number, 0, "action_units")
-        write_predictions(fold_folder(folder, fold.number) / "predictions.csv", said)
+        place = fold_folder(folder, fold.number)
+        write_predictions(place / "predictions.csv", said)
+        if epochs:
+            by_epoch = rng.random((len(ids), epochs, len(UNITS))) < 0.5
+            by_epoch[:, -1] = given >= 0.5
+            np.savez(
+                place / "epochs.npz",
+                sample_id=ids,
+                predicted=by_epoch.astype(np.int8),
+                train_loss=np.linspace(1, 0.2, epochs),
+                train_accuracy=np.linspace(0.5, 1, epochs),
+            )
     return folder
 
 
@@ -119,12 +131,83 @@ def test_a_run_says_writes_and_logs_the_same_numbers(results: list[Result]) -> N
     assert draw_pictures(result, None) == {}
 
 
-def test_units_are_never_mixed_with_emotions_and_compare_says_what_to_do(
-    root: Path, runs: Path
-) -> None:
+def test_units_are_never_mixed_with_emotions(root: Path, runs: Path) -> None:
     with pytest.raises(InputError, match="follow different protocols"):
         pool_runs(find_runs([root / "good", runs / "svm"]))
-    with pytest.raises(InputError, match=r"tells action units, .* `merec report`"):
-        compare_runs([root / "good", root / "poor"])
+    with pytest.raises(InputError, match="follow different protocols"):
+        compare_runs([root / "good", runs / "svm"])
     with pytest.raises(InputError, match=r"tells action units, .* `merec report`"):
         summarize(pool_runs(find_runs([root / "good"])))
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> Path:
+    """A network's run: with five epochs."""
+    folder = tmp_path_factory.mktemp("network") / "net"
+    return write_units_run(folder, corpus, 0.6, "net", epochs=5)
+
+
+def test_a_networks_report_shows_what_the_best_epoch_on_test_would_have_claimed(
+    network: Path, root: Path, tmp_path: Path
+) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    write_report([network, root / "good"], tmp_path, published=True, console=console)
+    optimism = pd.read_csv(tmp_path / "optimism.csv")
+    assert optimism["result"].tolist() == ["net"]  # an estimator has no epochs to choose from
+    units = pd.read_csv(tmp_path / "action_units.csv").set_index(["result", "unit"])["f1"]
+    row = optimism.iloc[0]
+    assert row["honest_f1"] == pytest.approx(units[("net", "mean")])
+    assert row["best_epoch_f1"] > row["honest_f1"]
+    assert "uf1" not in " ".join(optimism)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for title in ("Honest and best epoch on test", "Learning curves"):
+        assert f">{title}</h2>" in page
+    assert "Best epoch on test" in console.file.getvalue()
+    assert "Best epoch on test" in (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "label{tab:optimism}" in (tmp_path / "table.tex").read_text(encoding="utf-8")
+
+
+def test_a_networks_curves_and_optimism_are_logged_and_stored(network: Path) -> None:
+    (result,) = pool_runs(find_runs([network]))
+    (stored,) = json.loads(json.dumps(collect_scores(result)))["optimism"]
+    scores = result.score_units().set_index("unit")["f1"]
+    assert stored["honest"] == pytest.approx([scores["mean"]])
+    flat = flatten_scores(result)
+    assert flat["optimism/best_epoch_f1"] == stored["best_epoch"][0]
+    assert flat["optimism/gap_f1"] == pytest.approx(stored["best_epoch"][0] - scores["mean"])
+    curves = read_curves(result)
+    truth, said = (mark_units(result.predictions[c], UNITS) for c in ("label", "predicted"))
+    assert curves["held_out_accuracy"].iloc[-1] == pytest.approx((truth == said).mean())
+    assert set(draw_pictures(result, curves)) == {"learning_curves", "optimism_meter"}
+    console = Console(file=io.StringIO(), width=120)
+    print_result(result, console)
+    assert "Honest and best epoch on test" in console.file.getvalue()
+
+
+def test_configurations_are_compared_by_their_mean_f1_and_each_unit(
+    root: Path, network: Path, tmp_path: Path
+) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    sides = [root / "good", root / "poor", network]
+    pairs = compare_runs(sides, console, out=tmp_path)
+    assert set(pairs["metric"]) == {"f1"}
+    full = pairs[pairs["subset"] == "Full"].set_index(["result_a", "result_b"])
+    row = full.loc[("good", "poor & <b>others</b>")]
+    units = {r.name: r.score_units()["f1"].iloc[-1] for r in pool_runs(find_runs([root]))}
+    assert row["a"] == pytest.approx(units["good"])
+    assert row["difference"] == pytest.approx(units["poor & <b>others</b>"] - units["good"])
+    assert row["low"] < row["difference"] < row["high"] < 0
+    assert row["p"] < row["p_holm"] <= 3 * row["p"]
+    classes = pd.read_csv(tmp_path / "classes.csv")
+    assert set(classes["class"]) == set(UNITS)
+    printed = console.file.getvalue()
+    for words in ("Pairs by action unit", "good (seeds 0) has the highest F1, ", "3 action units"):
+        assert words in " ".join(printed.split()), words
+    assert "UF1" not in printed
+    assert "UF1" not in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_two_configurations_fit_one_table(root: Path) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    compare_runs([root / "good", root / "poor"], console)
+    assert " has F1 " in " ".join(console.file.getvalue().split())
