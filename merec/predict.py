@@ -1,4 +1,4 @@
-"""From an unseen clip to its emotion: where its apex is, what a trained network says of it, and a picture."""
+"""From an unseen clip to its emotion or action units: its apex, what a network says, and a picture."""
 
 import json
 import time
@@ -79,7 +79,14 @@ def predict(
             cooled = apply_temperature(log_probability[None], found.temperature)[0]
         file, config = str(network.file), network.config
         said = Said(
-            network.classes, cooled, raw, found, file, network.protocol, str(config.get("name", ""))
+            network.target,
+            network.classes,
+            cooled,
+            raw,
+            found,
+            file,
+            network.protocol,
+            str(config.get("name", "")),
         )
     prediction = Prediction(footage, spotted, arrays, said, seconds)
     return prediction, write_prediction(prediction, out)
@@ -173,6 +180,13 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
     Raises:
         InputError: If the run that was named is not whole, or of another network.
     """
+    if network.target != "emotion":
+        if folder is not None:
+            raise InputError(
+                f"calibration={folder}: {network.file} tells action units, which are not calibrated; leave "
+                "calibration out"
+            )
+        return None
     if folder is None:
         for near in (network.file.absolute().parent, *network.file.absolute().parents[2:3]):
             if (near / "metrics.json").exists() and (near / "environment.json").exists():

@@ -11,6 +11,7 @@ import yaml
 from jaxtyping import Float
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torch.nn.functional import logsigmoid
 
 from merec.config import build, compose_node
 from merec.datamodules import ClipDataModule
@@ -24,13 +25,14 @@ _BACKBONES = "merec.backbones."
 
 
 class Network(NamedTuple):
-    """A network that was trained to name emotions.
+    """A network that was trained to name emotions, or to tell action units.
 
     Attributes:
         file: Its checkpoint.
         backbone: From inputs to logits.
         config: Resolved, of the run that trained it.
         protocol: Name of what it was trained on.
+        target: What it tells, as that of a `Protocol`.
         classes: In the order of its logits.
         scales: Of its inputs, by those it was trained on.
     """
@@ -39,6 +41,7 @@ class Network(NamedTuple):
     backbone: nn.Module
     config: dict[str, Any]
     protocol: str
+    target: str
     classes: tuple[str, ...]
     scales: tuple[Scale, ...] | None
 
@@ -72,9 +75,10 @@ class Network(NamedTuple):
         return data
 
     def predict(self, data: ClipDataModule) -> Float[torch.Tensor, "samples classes"]:
-        """Logarithms of the probabilities of each sample."""
+        """Logarithms of the probabilities of each sample; those of action units need not sum to 1."""
         with torch.inference_mode():
-            return self.backbone(data.inputs).double().log_softmax(1)
+            logits = self.backbone(data.inputs).double()
+        return logsigmoid(logits) if self.target == "action_units" else logits.log_softmax(1)
 
 
 def restore(file: Path) -> Network:
@@ -128,7 +132,8 @@ def restore(file: Path) -> Network:
         make = build(OmegaConf.create(node | {"_partial_": True}))
         backbone = make(in_channels=channels, num_classes=len(classes))
     load_weights(backbone, checkpoint["state_dict"], str(file))
-    return Network(file, backbone.eval(), config, facts["protocol"], classes, scales)
+    target = str(facts.get("target", "emotion"))  # which older checkpoints do not say
+    return Network(file, backbone.eval(), config, facts["protocol"], target, classes, scales)
 
 
 def open_store(config: Mapping[str, Any] | None, root: Path) -> FeatureStore:

@@ -268,3 +268,34 @@ def test_the_apex_of_unseen_people_is_found(tmp_path, render_settings, find_loca
         off.append(int(np.abs(truth.apex - apex).min()))
     assert len(off) == 10
     assert sum(frames <= 3 for frames in off) >= 8, off
+
+
+def test_a_network_of_action_units_tells_each_by_itself(merec, trained, clip, tmp_path):
+    units = ["AU1", "AU4", "AU12", "AU15"]
+    checkpoint = torch.load(trained("flow_map"), weights_only=True)
+    assert checkpoint["merec"]["target"] == "emotion"
+    checkpoint["merec"] |= {"target": "action_units", "classes": units}
+    torch.save(checkpoint, tmp_path / "units.ckpt")
+    done = merec("predict", str(clip), "checkpoint=units.ckpt")
+    assert done.returncode == 0, done.stderr
+    said = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())["prediction"]
+    # The logits are those of the emotions: sigmoid instead of softmax.
+    done_emotion = merec("predict", str(clip), f"checkpoint={trained('flow_map')}", "out=emotion")
+    assert done_emotion.returncode == 0, done_emotion.stderr
+    emotion = json.loads((tmp_path / "emotion/spNO.1-a.json").read_text())["prediction"]
+    logit = {name: np.log(p / (1 - p)) for name, p in said["probability"].items()}
+    softmax = np.exp(list(logit.values()))
+    np.testing.assert_allclose(
+        softmax / softmax.sum(), list(emotion["probability"].values()), rtol=1e-5
+    )
+    assert list(logit) == units
+    assert said["action_units"] == [name for name, value in logit.items() if value >= 0]
+    assert "emotion" not in said
+    told = ", ".join(said["action_units"]) or "no action unit"
+    assert f"action units: {told} (not calibrated; there from a probability of 0.5 on)" in (
+        done.stdout
+    )
+    assert (tmp_path / "runs/predict/spNO.1-a.png").exists()
+    done = merec("predict", str(clip), "checkpoint=units.ckpt", f"calibration={tmp_path}")
+    assert done.returncode == 2
+    assert "tells action units, which are not calibrated; leave calibration out" in done.stderr
