@@ -110,6 +110,8 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         pool=PairPool(batch_size=None, augment=None),
         contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
         contrastive=Contrastive,
+        target="emotion",
+        least_subjects=3,
         legacy={},
         folds="0",
         hold_out="subject",

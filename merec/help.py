@@ -42,7 +42,7 @@ usage: merec VERB …
               merec inspect SAMPLE corpus=casme3 [out=runs/inspect]
               merec inspect corpus=casme3 [count=9] writes a page of several;
               unlabelled=true: of the pairs for pretraining
-  predict   name the emotion of an unseen clip: a video, or a folder of frames
+  predict   name the emotion, or action units, of an unseen clip: a video, or a folder of frames
               merec predict CLIP checkpoint=FILE [calibration=RUN] [out=runs/predict]
               finds onset and apex by the peak of the flow and writes a picture of where the
               motion was, and a JSON file; without checkpoint no more than that. `merec train
@@ -54,7 +54,7 @@ HYDRA_FULL_ERROR=1 shows the traceback of an error.
 """
 
 PREDICT = """\
-merec predict: name the emotion of an unseen clip, and show where its motion was
+merec predict: name the emotion, or action units, of an unseen clip, and show where its motion was
 
 usage: merec predict CLIP [checkpoint=FILE] [KEY=VALUE…]
 

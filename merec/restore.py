@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 from merec.config import build, compose_node
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import Scale
+from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
 from merec.tasks.checkpoints import read_checkpoint
 from merec.tasks.finetune import load_weights
@@ -132,8 +133,10 @@ def restore(file: Path) -> Network:
         make = build(OmegaConf.create(node | {"_partial_": True}))
         backbone = make(in_channels=channels, num_classes=len(classes))
     load_weights(backbone, checkpoint["state_dict"], str(file))
-    target = str(facts.get("target", "emotion"))  # which older checkpoints do not say
-    return Network(file, backbone.eval(), config, facts["protocol"], target, classes, scales)
+    told = facts.get("target", "emotion")  # which older checkpoints do not say
+    if told not in TARGETS:
+        raise InputError(f"{file} tells {told}, which this merec does not know; update merec")
+    return Network(file, backbone.eval(), config, facts["protocol"], told, classes, scales)
 
 
 def open_store(config: Mapping[str, Any] | None, root: Path) -> FeatureStore:

@@ -117,7 +117,7 @@ def _pool(folder: Path) -> Result | None:
 def collect_scores(result: Result) -> dict[str, Any]:
     """UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter.
 
-    Of action units, the F1 of each.
+    Of action units, the F1 of each, and the meter.
     """
     known = {
         "protocol": result.protocol.to_dict(),

@@ -16,6 +16,7 @@ _INDIFFERENT = (
     "chunk",
     "compiled",
 )
+_OF_UNITS = ("target", "least_subjects")
 _VARIED = ("seed", "fold")  # what runs that are pooled differ in
 
 
@@ -25,7 +26,10 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     That is the task's node, which by interpolation holds all that the task uses, and nothing else: not the
     backbone of a baseline, nor the run's name or logger.
     """
-    return _drop(config.get("task") or config, _INDIFFERENT)
+    task = config.get("task") or config
+    if task.get("target") == "emotion":  # as runs do that are older than the choice
+        task = {key: value for key, value in task.items() if key not in _OF_UNITS}
+    return _drop(task, _INDIFFERENT)
 
 
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:

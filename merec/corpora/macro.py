@@ -1,7 +1,6 @@
 """The macro-expressions that lie beside the micro-expressions, as a corpus of their own."""
 
 import re
-from dataclasses import replace
 
 import pandas as pd
 
@@ -33,7 +32,7 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
     target = corpus.protocol.target
     if target == "action_units":
         index["label"] = spell_coded(index, classes, f"{name}-macro")
-    protocol = replace(describe_protocol(f"{name}-macro", index, classes), target=target)
+    protocol = describe_protocol(f"{name}-macro", index, classes, target)
     return Corpus(protocol, index, None, (), corpus.camera, key_frames=corpus.key_frames)
 
 

@@ -36,7 +36,8 @@ def load_ready(
         index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
         if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
             name = f"{name}-subset"
-        protocol = describe_protocol(name, index, corpus.protocol.classes)
+        known = corpus.protocol
+        protocol = describe_protocol(name, index, known.classes, known.target)
         corpus = replace(corpus, index=index, protocol=protocol)
     arrays = tuple(loaded.arrays.values())
     _assert_finite(arrays, corpus.index["sample_id"].tolist(), representation)

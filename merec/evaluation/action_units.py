@@ -69,7 +69,7 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
         )
     classes = [f"AU{unit}" for unit in kept]
     labelled = index.assign(label=spell_coded(index, classes, name))
-    protocol = replace(describe_protocol(name, labelled, classes), target="action_units")
+    protocol = describe_protocol(name, labelled, classes, "action_units")
     return replace(corpus, index=labelled, protocol=protocol)
 
 
@@ -121,6 +121,15 @@ def mark_units(spelled: Iterable[str], classes: Sequence[str]) -> Bool[np.ndarra
             raise ValueError(f"{text!r} is no list of {', '.join(classes)}")
         marks.append(row)
     return np.array(marks, dtype=bool).reshape(-1, len(classes))
+
+
+def find_rarest(marks: Bool[np.ndarray, "samples units"]) -> Int[np.ndarray, " samples"]:
+    """Of the action units of each sample the one that fewest samples show, -1 where there is none.
+
+    It is what samples are stratified by: a part that lacks a rare action unit cannot choose for it.
+    """
+    rarity = np.where(marks, marks.sum(0), len(marks) + 1)
+    return np.where(marks.any(1), rarity.argmin(1), -1)
 
 
 def confusion_by_unit(

@@ -34,7 +34,7 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     for subset, predictions in a.subsets.items():
         counts_a, counts_b = _pair_counts(a, b, subset)
         for name in a.protocol.metrics:
-            metric = a.metrics[name]
+            metric = a.scorers[name]
             found = compare_paired(metric, counts_a, counts_b)
             rows.append(
                 {

@@ -8,12 +8,15 @@ import pandas as pd
 from merec.types import InputError, Protocol
 
 
-def describe_protocol(name: str, index: pd.DataFrame, classes: Sequence[str]) -> Protocol:
+def describe_protocol(
+    name: str, index: pd.DataFrame, classes: Sequence[str], target: str = "emotion"
+) -> Protocol:
     """Count and hash an index of samples (columns `sample_id`, `subject`, `label`)."""
     # NUL is in no file name: with a comma, ("a,b", "c") and ("a", "b,c") would hash alike.
     rows = sorted(index[["sample_id", "subject", "label"]].astype(str).agg("\0".join, axis=1))
     digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    return Protocol(name, tuple(classes), len(index), index["subject"].nunique(), digest[:16])
+    samples, subjects = len(index), index["subject"].nunique()
+    return Protocol(name, tuple(classes), samples, subjects, digest[:16], target=target)
 
 
 def assert_counts(

@@ -93,7 +93,7 @@ class Result:
         return self.protocol.target == "action_units"
 
     @property
-    def metrics(self) -> dict[str, Metric]:
+    def scorers(self) -> dict[str, Metric]:
         """What its `confusions` are scored by, by name."""
         of_units: dict[str, Metric] = {"f1": mean_f1}
         return of_units if self.tells_units else METRICS
@@ -107,12 +107,12 @@ class Result:
         return confusion_by_subject(self.subsets[subset], len(self.protocol.classes))
 
     def score(self, subset: str = "Full") -> dict[str, Score]:
-        """Each of `metrics` of a subset, with its interval."""
+        """Each of `scorers` of a subset, with its interval."""
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
                 name: Score(pooled(metric, counts), *percentile_interval(bootstrap(metric, counts)))
-                for name, metric in self.metrics.items()
+                for name, metric in self.scorers.items()
             }
         return self._scores[subset]
 

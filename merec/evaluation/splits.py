@@ -14,7 +14,7 @@ from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError, Protocol
 
 Names = Sequence[str] | Shaped[np.ndarray, " samples"]
-Labels = Sequence[int] | Shaped[np.ndarray, " samples"]  # names where several classes come together
+Labels = Sequence[int] | Int[np.ndarray, " samples"]
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ def split(
         index["subject"].to_numpy(str), index["corpus"].to_numpy(str), train_on
     )
     tested = index.iloc[np.concatenate([fold.test for fold in folds])]
-    found = describe_protocol(corpus.protocol.name, tested, corpus.protocol.classes)
+    known = corpus.protocol
+    found = describe_protocol(known.name, tested, known.classes, known.target)
     return folds, replace(
         found,
         held_out=tuple(fold.held_out for fold in folds),
         train_on=tuple(sorted(set(train_on or ()))),
-        target=corpus.protocol.target,
     )
 
 
@@ -183,7 +183,8 @@ def split_inner_subjects(
         Rows to train on and rows to choose by: disjoint in subjects, together `fold.train`.
 
     Raises:
-        InputError: If there are fewer training subjects than parts, or fewer than two parts.
+        InputError: If there are fewer training subjects than parts, fewer than two parts, or fewer samples
+            of every class than parts.
     """
     groups, classes = np.asarray(subjects, dtype=str)[fold.train], np.asarray(labels)[fold.train]
     # With more parts than subjects scikit-learn leaves parts empty: nothing to choose by.
@@ -195,5 +196,12 @@ def split_inner_subjects(
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # of a class of few samples: some parts lack it, as is known
         warnings.filterwarnings("ignore", "The least populated class")
-        train, inner = next(splitter.split(groups, classes, groups))
+        try:
+            train, inner = next(splitter.split(groups, classes, groups))
+        except ValueError as error:
+            most = np.unique(classes, return_counts=True)[1].max()
+            raise InputError(
+                f"{parts} inner parts of training samples of which no class has more than {most}; lower "
+                "task.inner_parts"
+            ) from error
     return fold.train[train], fold.train[inner]

@@ -179,7 +179,7 @@ def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figu
         strength = explanation.average_adjacency()
         if strength is not None:
             pictures["region_adjacency"] = draw_adjacency(strength, result.name)
-    if read_pairs(result) is not None:
+    if not units and read_pairs(result) is not None:
         pictures["pair_intensities"] = draw_intensities(result)
     return pictures
 

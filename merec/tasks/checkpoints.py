@@ -47,15 +47,14 @@ def describe_inputs(data: ClipDataModule) -> dict[str, Any]:
     """What else it takes to show a network a clip of somebody else's.
 
     Returns:
-        `in_channels` (of each view where there are several), `protocol` (its name), its `target`, `classes`
-        in the order of their label, and `scales`: zero and one of each view in the units of its features,
-        `None` where none are scaled.
+        `in_channels` (of each view where there are several), `protocol` (its name), `classes` in the order
+        of their label, and `scales`: zero and one of each view in the units of its features, `None` where
+        none are scaled.
     """
     channels = data.in_channels
     return {
         "in_channels": list(channels) if isinstance(channels, tuple) else channels,
         "protocol": data.corpus.protocol.name,
-        "target": data.corpus.protocol.target,
         "classes": list(data.corpus.protocol.classes),
         "scales": data.scales and [[each.tolist() for each in scale] for scale in data.scales],
     }

@@ -20,7 +20,7 @@ Scheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
 class Finetune(pl.LightningModule):
-    """A backbone learns class labels.
+    """A backbone learns the emotion, or which action units there are.
 
     Args:
         backbone: From inputs to logits.
@@ -115,6 +115,21 @@ def check_freeze(backbone: Any, freeze: str) -> None:
         raise InputError(
             f"task.freeze={freeze} is not possible with {backbone.__name__}; choose none{others}"
         )
+
+
+def drop_head(backbone: nn.Module, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """A checkpoint's weights but for the head, which tells something else than is to be told.
+
+    Raises:
+        InputError: If the backbone does not say what its head is.
+    """
+    fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
+    if not fresh:
+        raise InputError(
+            f"{source} was trained with another task.target, and {type(backbone).__name__} does not say what "
+            "its head is; start from weights of the same target"
+        )
+    return {key: value for key, value in state.items() if not key.startswith(fresh)}
 
 
 def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:

@@ -131,18 +131,27 @@ class LeaveOneSubjectOut(FoldTrainer):
     def _choose_epochs(self, fold: Fold, on_epoch: OnEpoch) -> int:
         """The number of epochs of highest score on inner subjects, pooled; the fewest if several are.
 
-        The score is UF1, of action units their mean F1.
+        The score is UF1, of action units their mean F1; if it is 0 after every epoch, there is nothing to
+        choose by, and all are trained.
         """
         every = self.datamodule.annotated
-        alike = every.corpus.index["label"].to_numpy()  # of action units all that come together
+        labels = every.label.numpy()
+        alike = np.zeros(len(labels), np.int64)
+        alike[fold.train] = self.told.stratify(labels[fold.train])
         seed = derive_seed(self.seed, fold.held_out, "inner") % 2**32
         train, inner = split_inner_subjects(fold, every.subject, alike, self.inner_parts, seed)
         data = every.hold_out(train, inner, f"{fold.held_out}, inner")
         # Starting weights may have seen the inner subjects, but never the held-out one.
         _, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
-        truth = every.label.numpy()[[position[sample_id] for sample_id in epochs.sample_id]]
+        truth = labels[[position[sample_id] for sample_id in epochs.sample_id]]
         scores = [self.told.score(truth, said) for said in epochs.predicted.swapaxes(0, 1)]
+        if not any(scores):
+            log.warning(
+                "%s: nothing of its inner subjects is told rightly after any of %d epochs; all are trained",
+                *(fold.held_out, len(scores)),
+            )
+            return len(scores)
         return int(np.argmax(scores)) + 1
 
 

@@ -9,7 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
-from merec.evaluation.action_units import THRESHOLD, confusion_of_marks, mean_f1
+from merec.evaluation.action_units import (
+    THRESHOLD,
+    confusion_of_marks,
+    find_rarest,
+    mean_f1,
+)
 from merec.evaluation.metrics import confusion, uf1
 from merec.tasks.losses import OF_UNITS
 from merec.types import InputError, Protocol
@@ -50,6 +55,10 @@ class Target(ABC):
         self, logits: Float[Tensor, "cases batch classes"], said: Num[Tensor, "batch ..."]
     ) -> Float[Tensor, "cases batch"]:
         """How probable it is by logits, in each of several cases, what was said of each sample."""
+
+    @abstractmethod
+    def stratify(self, label: Num[np.ndarray, "samples ..."]) -> Int[np.ndarray, " samples"]:
+        """A number for each sample that parts of samples should hold in like frequencies."""
 
     @abstractmethod
     def score(self, truth: np.ndarray, said: np.ndarray) -> float:
@@ -95,6 +104,10 @@ class Emotion(Target):
         which = said.expand(len(logits), -1)[..., None]
         return logits.softmax(-1).gather(2, which)[..., 0]
 
+    def stratify(self, label: Int[np.ndarray, " samples"]) -> Int[np.ndarray, " samples"]:
+        """The class."""
+        return label
+
     def score(self, truth: np.ndarray, said: np.ndarray) -> float:
         """UF1."""
         return float(uf1(confusion(truth, said, self.classes)))
@@ -103,8 +116,8 @@ class Emotion(Target):
         """Any that names classes."""
         if _unwrap(loss) in OF_UNITS:
             raise InputError(
-                f"loss={_unwrap(loss).__name__} learns action units, but task.target=emotion; set "
-                "loss=cross_entropy, or task.target=action_units"
+                f"{_name(loss)} learns action units, but task.target=emotion; set loss=cross_entropy, or "
+                "task.target=action_units"
             )
 
 
@@ -136,6 +149,10 @@ class ActionUnits(Target):
         """The mean over action units of the probability of what was said of each, there or not."""
         return logits.where(said, -logits).sigmoid().mean(-1)
 
+    def stratify(self, label: Float[np.ndarray, "samples units"]) -> Int[np.ndarray, " samples"]:
+        """The rarest action unit of each sample."""
+        return find_rarest(label.astype(bool))
+
     def score(self, truth: np.ndarray, said: np.ndarray) -> float:
         """The mean F1 of the action units."""
         return float(mean_f1(confusion_of_marks(truth.astype(bool), said.astype(bool))))
@@ -143,10 +160,9 @@ class ActionUnits(Target):
     def check_loss(self, loss: Callable[..., Tensor] | None) -> None:
         """One that learns each by itself."""
         if _unwrap(loss) not in OF_UNITS:
-            name = getattr(_unwrap(loss), "__name__", str(loss))
             raise InputError(
-                f"loss={name} learns one of several classes, but task.target=action_units tells any of them; "
-                "set loss=binary_cross_entropy"
+                f"{_name(loss)} learns one of several classes, but task.target=action_units tells any of "
+                "them; set loss=binary_cross_entropy"
             )
 
 
@@ -159,3 +175,7 @@ def open_target(protocol: Protocol) -> Target:
 def _unwrap(loss: Any) -> Any:
     """The function of a config's partial."""
     return getattr(loss, "func", loss)
+
+
+def _name(loss: Any) -> str:
+    return getattr(_unwrap(loss), "__name__", str(loss))

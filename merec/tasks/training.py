@@ -36,7 +36,7 @@ from merec.tasks.contrastive import Contrastive
 from merec.tasks.ddp import EndTogether
 from merec.tasks.encoders import group_subjects, locate_encoder
 from merec.tasks.explain import explain
-from merec.tasks.finetune import Finetune, check_freeze, load_weights
+from merec.tasks.finetune import Finetune, check_freeze, drop_head, load_weights
 from merec.tasks.folds import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
@@ -286,7 +286,10 @@ class FoldTrainer:
         if self.weights:
             checkpoint = read_weights(self.weights)
             self._assert_never_saw(checkpoint, unseen, Path(self.weights))
-            load_weights(backbone, checkpoint["state_dict"], self.weights)
+            state = checkpoint["state_dict"]
+            if checkpoint["merec"].get("target", "emotion") != self.target:
+                state = drop_head(backbone, state, self.weights)
+            load_weights(backbone, state, self.weights)
         return backbone
 
     def _hold_out_others(
@@ -361,14 +364,18 @@ class FoldTrainer:
         return add_config(packed, folder)
 
     def _pack(self, task: pl.LightningModule, trained: Sequence[ClipDataModule]) -> dict[str, Any]:
-        """A checkpoint: weights, whom they saw and whom they never saw."""
+        """A checkpoint: weights, whom they saw and whom they never saw, what they tell."""
         saw = {str(name) for data in trained for name in data.subject[data.train_rows]}
         if self.weights:  # what the starting weights saw, these have seen too
             saw |= set(read_weights(self.weights)["merec"]["saw"])
         everyone = set(self.datamodule.subject.tolist())
         return {
             "state_dict": task.state_dict(),
-            "merec": {"saw": sorted(saw), "never_saw": sorted(everyone - saw)},
+            "merec": {
+                "saw": sorted(saw),
+                "never_saw": sorted(everyone - saw),
+                "target": self.target,
+            },
         }
 
     def write_pairs(self, folder: Path) -> None:

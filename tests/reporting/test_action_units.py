@@ -211,3 +211,14 @@ def test_two_configurations_fit_one_table(root: Path) -> None:
     console = Console(file=io.StringIO(), width=120)
     compare_runs([root / "good", root / "poor"], console)
     assert " has F1 " in " ".join(console.file.getvalue().split())
+
+
+def test_pairs_that_were_pretrained_on_are_counted_but_set_beside_no_uf1(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    folder = write_units_run(tmp_path / "contrasted", corpus, 0.6, "contrasted", epochs=2)
+    table = pd.DataFrame({"sample_id": ["a", "b"], "subject": ["s", "t"], "intensity": [0.2, 2.0]})
+    table.assign(kept=[False, True]).to_csv(folder / "pairs.csv", index=False)
+    (result,) = pool_runs(find_runs([folder]))
+    assert flatten_scores(result)["pairs/kept"] == 1
+    assert set(draw_pictures(result, None)) == {"optimism_meter"}

@@ -12,12 +12,16 @@ import torch
 from sklearn.metrics import f1_score
 from torch.nn.functional import cross_entropy
 
+from merec.backbones import STSTNet
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
 from merec.evaluation.predictions import assert_complete
 from merec.evaluation.runs import fold_folder
+from merec.evaluation.splits import split_inner_subjects
+from merec.settings import comparable, configuration_hash
 from merec.tasks import Finetune
 from merec.tasks.losses import binary_cross_entropy
+from merec.tasks.targets import ActionUnits
 
 UNITS = ("AU4", "AU12")
 
@@ -129,9 +133,75 @@ def test_weights_change_what_is_learnt(told, train_units, read_fold, same_weight
 
 def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_loso):
     data = make_data(coded())
-    with pytest.raises(InputError, match="loss=cross_entropy .* set loss=binary_cross_entropy"):
+    with pytest.raises(
+        InputError, match="cross_entropy learns one .* set loss=binary_cross_entropy"
+    ):
         make_units(data, make_loso, finetune=partial(Finetune, loss=cross_entropy))
     with pytest.raises(InputError, match="balanced=false and recipe.class_balanced=true"):
         make_units(make_data(coded(), balanced=True), make_loso)
     with pytest.raises(InputError, match="no coded action units"):
         make_units(make_data(), make_loso)
+
+
+class Headless(STSTNet):
+    """A network that does not say what its head is."""
+
+    fresh = ()
+
+
+def test_weights_of_emotions_start_all_but_the_head(
+    swept, train_units, make_loso, coded, make_data
+):
+    weights = str(fold_folder(swept, 0) / "checkpoint.ckpt")  # of three emotions
+    kind = {"streams": [3, 5, 8], "dropout": 0.5, "size": 28, "compiled": True}
+    with pytest.raises(InputError, match="another task.target, and Headless does not say"):
+        train_units(folds=0, weights=weights, backbone=partial(Headless, **kind))
+    task = make_units(make_data(coded()), make_loso, folds=0, weights=weights)
+    (fold,) = task.chosen
+    started = task.make_fresh(task.datamodule.hold_out(fold.train, fold.test, fold.held_out))
+    state = torch.load(weights, weights_only=True)["state_dict"]
+    for name, value in started.state_dict().items():
+        kept = value.shape == state[name].shape and torch.equal(value, state[name])
+        assert kept != name.startswith("backbone.classify."), name
+
+
+def test_where_nothing_is_told_inside_all_epochs_are_trained(
+    coded, make_data, make_loso, new_folder, read_fold, caplog
+):
+    silent = partial(torch.optim.SGD, lr=0.0)
+    finetune = partial(
+        Finetune, optimizer=silent, scheduler=None, loss=binary_cross_entropy, class_balanced=True
+    )
+    task = make_units(
+        make_data(coded()), make_loso, folds=1, selection="inner", epochs=3, finetune=finetune
+    )
+    task.told = Silent(2)
+    folder = new_folder()
+    task.run(folder, None)
+    assert read_fold(folder, 1).notes["epochs"] == 3
+    assert "007: nothing of its inner subjects is told rightly" in caplog.text
+
+
+class Silent(ActionUnits):
+    """Says of nothing that it is there."""
+
+    def decide(self, logits: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(logits, dtype=torch.bool)
+
+
+def test_inner_parts_share_rare_units_and_say_so_where_they_cannot(coded, make_data, make_loso):
+    marks = np.array([[1, 0], [1, 1], [0, 0], [1, 0], [0, 1]], dtype=np.float32)
+    np.testing.assert_array_equal(ActionUnits(2).stratify(marks), [0, 1, -1, 0, 1])
+    task = make_units(make_data(coded()), make_loso, folds=0)
+    (fold,) = task.chosen
+    with pytest.raises(InputError, match="no class has more than 1; lower task.inner_parts"):
+        split_inner_subjects(fold, task.datamodule.subject, np.arange(30), 3, 0)
+
+
+def test_runs_from_before_the_choice_go_on_and_pool_with_those_that_tell_emotions():
+    old = {"task": {"freeze": "none", "datamodule": {"scaling": "unit"}}}
+    new = {"task": old["task"] | {"target": "emotion", "least_subjects": 3}}
+    units = {"task": new["task"] | {"target": "action_units"}}
+    fewer = {"task": units["task"] | {"least_subjects": 2}}
+    assert comparable(old) == comparable(new)
+    assert len({configuration_hash(each) for each in (old, new, units, fewer)}) == 3

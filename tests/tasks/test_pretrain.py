@@ -71,7 +71,7 @@ def samples_of(subject: str) -> tuple[str, ...]:
 def show(people: Corpus, make_data) -> Callable[..., ClipDataModule]:
     """The people through a store, some of whose samples are spoilt."""
     return lambda corpus=people, spoilt=(), **changes: make_data(
-        corpus, features=Drawn(spoilt), **changes
+        corpus, **{"features": Drawn(spoilt)} | changes
     )
 
 
@@ -298,3 +298,20 @@ def test_action_units_are_pretrained_on_as_those_of_the_corpus(people, show, mak
     folder = new_folder()
     task.run(folder, None)
     assert len(list(folder.glob("folds/*/predictions.csv"))) == 3
+
+
+def test_a_macro_expression_that_is_not_ready_leaves_the_others_action_units(people, show):
+    class Lacking(Drawn):
+        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+            found = super().load(corpus, representation, modality)
+            return Loaded(found.rows[1:], {"maps": found.arrays["maps"][1:]}, "made up")
+
+    index = people.index.assign(
+        label=["AU4", "none", "AU4"] * 3, action_units=[(ActionUnit(4),), (), ()] * 3
+    )
+    protocol = describe_protocol("made", index, ("AU4",), "action_units")
+    data = show(replace(people, index=index, protocol=protocol))
+    macro = describe_protocol("made-macro", index, ("AU4",), "action_units")
+    shown = show(replace(people, index=index, protocol=macro), features=Lacking())
+    assert shown.corpus.protocol.target == "action_units"
+    assert torch.equal(shown.label, data.label[1:])

@@ -118,7 +118,7 @@ def test_trust_is_the_probability_of_what_was_said_in_each_case():
 def test_a_loss_of_the_other_kind_is_refused_with_one_that_fits(loss):
     Emotion(3).check_loss(loss)
     ActionUnits(3).check_loss(partial(binary_cross_entropy))
-    with pytest.raises(InputError, match="any of them; set loss=binary_cross_entropy"):
+    with pytest.raises(InputError, match="tells any of them; set loss=binary_cross_entropy"):
         ActionUnits(3).check_loss(loss)
     with pytest.raises(InputError, match="learns action units, but task.target=emotion"):
         Emotion(3).check_loss(partial(binary_cross_entropy))
