@@ -10,7 +10,8 @@ from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.files import atomic, write_text
-from merec.reporting.elements import write_document, write_table
+from merec.reporting.elements import write_document, write_figure, write_table
+from merec.reporting.figures import draw_units
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_curves, write_runs
 from merec.reporting.notation import (
@@ -58,21 +59,25 @@ def write_units_report(results: Sequence[Result], out: Path, console: Console) -
         console: Where to print the table.
     """
     tables, optimism = [lay_out_units(results)], read_optimism(results)
+    scores = {result.name: result.score_units() for result in results}
     if not optimism.empty:
         tables.append(lay_out_optimism(results, optimism))
     protocol = results[0].protocol
     sections = {table.title: write_table(table) for table in tables}
+    means = "; ".join(f"{name} {format_number(f1['f1'].iloc[-1])}" for name, f1 in scores.items())
+    alt = f"F1 of each action unit with its interval; mean: {means}"
+    picture = write_figure(draw_units(scores), alt, "Mean over seeds, 95 % intervals.", "units")
+    sections[tables[0].title] = picture + sections[tables[0].title]
     page = write_document(
         f"Action units of {protocol.name}, {protocol.split}",
         describe_remarks(results),
         describe_results(results),
         sections | {"Learning curves": write_curves(results), "What was run": write_runs(results)},
     )
-    scores = [result.score_units() for result in results]
-    for result, frame in zip(results, scores, strict=True):
+    for result, frame in zip(results, scores.values(), strict=True):
         for place, (name, value) in enumerate(result.identity.items()):
             frame.insert(place, name, value)
-    frames = {"action_units": pd.concat(scores), "optimism": optimism}
+    frames = {"action_units": pd.concat(scores.values()), "optimism": optimism}
     frames["predictions"] = pool_predictions(results)
     for name, frame in frames.items():
         with atomic(out / f"{name}.csv") as part:

@@ -1,6 +1,6 @@
 """Pictures of results; every function returns a matplotlib `Figure`; `drawing.to_svg` makes text of one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -110,6 +110,48 @@ def _draw_bars_of(axes: Axes, table: pd.DataFrame, metric: str) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(len(table) - 0.5, -0.5)
     tidy(axes, "x")
+
+
+def draw_units(scores: Mapping[str, pd.DataFrame]) -> Figure:
+    """F1 of every action unit with 95 % intervals, beside that of saying that it is always there.
+
+    Args:
+        scores: See `Result.score_units`, by name of the result.
+    """
+    first = next(iter(scores.values()))
+    names = [
+        f"{unit} (n = {samples})"
+        for unit, samples in zip(first["unit"], first["samples"], strict=True)
+    ]
+    apart = 0.62 / len(scores)
+    figure = Figure(figsize=(9, (0.2 * len(scores) + 0.2) * len(names) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(names))
+    for number, (name, table) in enumerate(scores.items()):
+        at = place + apart * (number - (len(scores) - 1) / 2)
+        reach = measure_reach(table.rename(columns={"low": "f1_low", "high": "f1_high"}), "f1")
+        colour = COLOURS[number % (len(COLOURS) - 1)]
+        axes.errorbar(
+            table["f1"],
+            at,
+            xerr=reach,
+            fmt="o",
+            ms=5,
+            color=colour,
+            elinewidth=1.3,
+            label=wrap(name, 60),
+        )
+    axes.plot(
+        first["chance"], place, "|", color=GREY, ms=18, mew=2, label="always said to be present"
+    )
+    axes.axhline(len(names) - 1.5, color=GREY, linewidth=0.6)  # what follows is the mean
+    axes.set_yticks(place, names, fontsize=SMALL)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("F1", fontsize=MEDIUM)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False)
+    tidy(axes, "x")
+    return figure
 
 
 _LABEL_BOX = {"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none", "alpha": 0.9}

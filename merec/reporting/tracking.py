@@ -19,6 +19,7 @@ from merec.reporting.figures import (
     draw_bars,
     draw_learning_curves,
     draw_optimism,
+    draw_units,
     plot_confusion,
 )
 from merec.reporting.regions import draw_adjacency, draw_importance
@@ -166,7 +167,9 @@ def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figu
     """The report's figures of one run: those for which it recorded enough."""
     optimism, pictures = read_optimism([result]), {}
     units = result.tells_units
-    if not units:
+    if units:
+        pictures["units"] = draw_units({result.name: result.score_units()})
+    else:
         pictures["scores"] = draw_bars(score_results([result], optimism))
         pictures["confusion"] = plot_confusion(result)
     if curves is not None:

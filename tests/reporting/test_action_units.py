@@ -21,6 +21,7 @@ from merec.files import write_json, write_text
 from merec.reporting.action_units import lay_out_units
 from merec.reporting.compare import compare_runs
 from merec.reporting.curves import read_curves
+from merec.reporting.figures import draw_units
 from merec.reporting.report import write_report
 from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
@@ -128,7 +129,7 @@ def test_a_run_says_writes_and_logs_the_same_numbers(results: list[Result]) -> N
     tables = collect_tables(result)
     assert set(tables) == {"action_units", "predictions"}
     assert tables["action_units"]["f1"].tolist() == scores["f1"].tolist()
-    assert draw_pictures(result, None) == {}
+    assert set(draw_pictures(result, None)) == {"units"}
 
 
 def test_units_are_never_mixed_with_emotions(root: Path, runs: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_networks_curves_and_optimism_are_logged_and_stored(network: Path) -> 
     curves = read_curves(result)
     truth, said = (mark_units(result.predictions[c], UNITS) for c in ("label", "predicted"))
     assert curves["held_out_accuracy"].iloc[-1] == pytest.approx((truth == said).mean())
-    assert set(draw_pictures(result, curves)) == {"learning_curves", "optimism_meter"}
+    assert set(draw_pictures(result, curves)) == {"units", "learning_curves", "optimism_meter"}
     console = Console(file=io.StringIO(), width=120)
     print_result(result, console)
     assert "Honest and best epoch on test" in console.file.getvalue()
@@ -221,4 +222,19 @@ def test_pairs_that_were_pretrained_on_are_counted_but_set_beside_no_uf1(
     table.assign(kept=[False, True]).to_csv(folder / "pairs.csv", index=False)
     (result,) = pool_runs(find_runs([folder]))
     assert flatten_scores(result)["pairs/kept"] == 1
-    assert set(draw_pictures(result, None)) == {"optimism_meter"}
+    assert set(draw_pictures(result, None)) == {"units", "optimism_meter"}
+
+
+def test_the_picture_has_a_point_for_each_unit_and_their_mean(results: list[Result]) -> None:
+    scores = {result.name: result.score_units() for result in results}
+    (axes,) = draw_units(scores).axes
+    points = [line for line in axes.lines if line.get_marker() in ("o", "|")]
+    drawn = [np.asarray(line.get_xdata(), float) for line in points]
+    for table, found in zip([*scores.values()], drawn, strict=False):
+        np.testing.assert_allclose(found, table["f1"])
+    np.testing.assert_allclose(drawn[-1], scores["good"]["chance"])
+    assert len(drawn) == 3
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [
+        f"{unit} (n = {n})" for unit, n in zip([*UNITS, "mean"], table["samples"], strict=True)
+    ]
