@@ -39,9 +39,8 @@ class Batch(NamedTuple):
     """Some samples, what they show, and which they are."""
 
     inputs: "Inputs"
-    label: (
-        "Int[Tensor, ' batch'] | Float[Tensor, 'batch units']"  # 1 for an action unit that is there
-    )
+    # The class; of action units 1 for each that is there, else 0.
+    label: "Int[Tensor, ' batch'] | Float[Tensor, 'batch units']"
     sample_id: np.ndarray  # of str, one per sample: a prediction is joined by it, never by position
 
     def to(self, device: "torch.device") -> "Batch":

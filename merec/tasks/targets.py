@@ -62,7 +62,12 @@ class Target(ABC):
 
     @abstractmethod
     def score(self, truth: np.ndarray, said: np.ndarray) -> float:
-        """The metric to choose by, of all samples pooled."""
+        """The metric to choose by, 0 to 1, of all samples pooled.
+
+        Args:
+            truth: Labels, samples or samples × units.
+            said: What was decided of them, likewise.
+        """
 
     @abstractmethod
     def check_loss(self, loss: Callable[..., Tensor] | None) -> None:

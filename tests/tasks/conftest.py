@@ -23,6 +23,7 @@ from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.tasks import Contrastive, Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.contrast import ContrastSettings
+from merec.tasks.losses import binary_cross_entropy
 from merec.types import ActionUnit, Corpus
 
 CLASSES = ("negative", "positive", "surprise")
@@ -101,6 +102,22 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
         "least_subjects": 3,
         "legacy": {},
     } | changes
+
+
+@pytest.fixture(scope="session")
+def learn_units() -> Callable[..., Any]:
+    """A factory of what learns action units; options of `Finetune`."""
+
+    def make(**changes: Any) -> Any:
+        settings = {
+            "optimizer": partial(torch.optim.Adam, lr=1e-2),
+            "scheduler": None,
+            "loss": binary_cross_entropy,
+            "class_balanced": True,
+        }
+        return partial(Finetune, **settings | changes)
+
+    return make
 
 
 @pytest.fixture(scope="session")

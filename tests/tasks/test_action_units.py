@@ -20,33 +20,32 @@ from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import split_inner_subjects
 from merec.settings import comparable, configuration_hash
 from merec.tasks import Finetune
-from merec.tasks.losses import binary_cross_entropy
 from merec.tasks.targets import ActionUnits
 
 UNITS = ("AU4", "AU12")
 
 
 @pytest.fixture(scope="module")
-def train_units(coded, make_data, make_loso, new_folder) -> Callable[..., Path]:
+def make_units(make_loso, learn_units) -> Callable[..., Any]:
+    """The task; options of it, and `balanced`."""
+
+    def make(data: Any, balanced: bool = True, **changes: Any) -> Any:
+        learning = learn_units(class_balanced=balanced)
+        return make_loso(data, **{"finetune": learning, "target": "action_units"} | changes)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def train_units(coded, make_data, make_units, new_folder) -> Callable[..., Path]:
     """Train networks to tell action units; options of the task, and `balanced`, `precision`."""
 
     def train(data: Any = None, folder: Path | None = None, **changes: Any) -> Path:
         place = folder or new_folder()
-        make_units(data or make_data(coded()), make_loso, **changes).run(place, None)
+        make_units(data or make_data(coded()), **changes).run(place, None)
         return place
 
     return train
-
-
-def make_units(data: Any, make_loso: Any, balanced: bool = True, **changes: Any) -> Any:
-    learning = partial(
-        Finetune,
-        optimizer=partial(torch.optim.Adam, lr=1e-2),
-        scheduler=None,
-        loss=binary_cross_entropy,
-        class_balanced=balanced,
-    )
-    return make_loso(data, **{"finetune": learning, "target": "action_units"} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +59,10 @@ def read_marks(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_sample_is_predicted_once_and_units_are_learnt(
-    told, coded, make_data, make_loso, read_fold
+    told, coded, make_data, make_units, read_fold
 ):
     table = pd.concat([read_fold(told, number).predictions for number in range(6)])
-    protocol = make_units(make_data(coded()), make_loso).protocol
+    protocol = make_units(make_data(coded())).protocol
     assert protocol.classes == UNITS
     assert_complete(table, protocol, "test")
     truth, said = read_marks(table)
@@ -131,16 +130,16 @@ def test_weights_change_what_is_learnt(told, train_units, read_fold, same_weight
     assert not same_weights(even, read_fold(told, 0))
 
 
-def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_loso):
+def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_units):
     data = make_data(coded())
     with pytest.raises(
         InputError, match="cross_entropy learns one .* set loss=binary_cross_entropy"
     ):
-        make_units(data, make_loso, finetune=partial(Finetune, loss=cross_entropy))
+        make_units(data, finetune=partial(Finetune, loss=cross_entropy))
     with pytest.raises(InputError, match="balanced=false and recipe.class_balanced=true"):
-        make_units(make_data(coded(), balanced=True), make_loso)
+        make_units(make_data(coded(), balanced=True))
     with pytest.raises(InputError, match="no coded action units"):
-        make_units(make_data(), make_loso)
+        make_units(make_data())
 
 
 class Headless(STSTNet):
@@ -150,13 +149,13 @@ class Headless(STSTNet):
 
 
 def test_weights_of_emotions_start_all_but_the_head(
-    swept, train_units, make_loso, coded, make_data
+    swept, train_units, make_units, coded, make_data
 ):
     weights = str(fold_folder(swept, 0) / "checkpoint.ckpt")  # of three emotions
     kind = {"streams": [3, 5, 8], "dropout": 0.5, "size": 28, "compiled": True}
     with pytest.raises(InputError, match="another task.target, and Headless does not say"):
         train_units(folds=0, weights=weights, backbone=partial(Headless, **kind))
-    task = make_units(make_data(coded()), make_loso, folds=0, weights=weights)
+    task = make_units(make_data(coded()), folds=0, weights=weights)
     (fold,) = task.chosen
     started = task.make_fresh(task.datamodule.hold_out(fold.train, fold.test, fold.held_out))
     state = torch.load(weights, weights_only=True)["state_dict"]
@@ -166,15 +165,11 @@ def test_weights_of_emotions_start_all_but_the_head(
 
 
 def test_where_nothing_is_told_inside_all_epochs_are_trained(
-    coded, make_data, make_loso, new_folder, read_fold, caplog
+    coded, make_data, make_units, learn_units, new_folder, read_fold, caplog
 ):
     silent = partial(torch.optim.SGD, lr=0.0)
-    finetune = partial(
-        Finetune, optimizer=silent, scheduler=None, loss=binary_cross_entropy, class_balanced=True
-    )
-    task = make_units(
-        make_data(coded()), make_loso, folds=1, selection="inner", epochs=3, finetune=finetune
-    )
+    finetune = learn_units(optimizer=silent)
+    task = make_units(make_data(coded()), folds=1, selection="inner", epochs=3, finetune=finetune)
     task.told = Silent(2)
     folder = new_folder()
     task.run(folder, None)
@@ -189,10 +184,10 @@ class Silent(ActionUnits):
         return torch.zeros_like(logits, dtype=torch.bool)
 
 
-def test_inner_parts_share_rare_units_and_say_so_where_they_cannot(coded, make_data, make_loso):
+def test_inner_parts_share_rare_units_and_say_so_where_they_cannot(coded, make_data, make_units):
     marks = np.array([[1, 0], [1, 1], [0, 0], [1, 0], [0, 1]], dtype=np.float32)
     np.testing.assert_array_equal(ActionUnits(2).stratify(marks), [0, 1, -1, 0, 1])
-    task = make_units(make_data(coded()), make_loso, folds=0)
+    task = make_units(make_data(coded()), folds=0)
     (fold,) = task.chosen
     with pytest.raises(InputError, match="no class has more than 1; lower task.inner_parts"):
         split_inner_subjects(fold, task.datamodule.subject, np.arange(30), 3, 0)

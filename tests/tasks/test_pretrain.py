@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
 from merec.seeding import derive_seed
-from merec.tasks import Finetune, Pretrain
-from merec.tasks.losses import binary_cross_entropy
+from merec.tasks import Pretrain
 from merec.types import ActionUnit, Corpus
 
 CLASSES = ("negative", "positive", "surprise")
@@ -266,7 +264,9 @@ def test_a_corpus_without_macro_expressions_is_refused_at_once(make_loso, show, 
             make_loso(data=data, pretrain="macro")
 
 
-def test_action_units_are_pretrained_on_as_those_of_the_corpus(people, show, make_loso, new_folder):
+def test_action_units_are_pretrained_on_as_those_of_the_corpus(
+    people, show, make_loso, learn_units, new_folder
+):
     shown = ((), (4,), (4, 12))  # by class; AU 15 is in macro-expressions alone
     index, macro = (
         table.assign(
@@ -282,13 +282,7 @@ def test_action_units_are_pretrained_on_as_those_of_the_corpus(people, show, mak
         target="action_units",
         least_subjects=3,
         epochs=EPOCHS,
-        finetune=partial(
-            Finetune,
-            optimizer=partial(torch.optim.Adam, lr=1e-2),
-            scheduler=None,
-            loss=binary_cross_entropy,
-            class_balanced=True,
-        ),
+        finetune=learn_units(),
     )
     assert task.protocol.classes == ("AU4", "AU12")
     label = people.macro["label"].to_numpy()
