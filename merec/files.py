@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,3 +34,31 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON to `path`, wholly or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+LONGEST_NAME = (
+    100  # bytes; a file system takes 255, in which subject, clip and frame must fit together
+)
+
+
+def describe_bad_name(name: str) -> str:
+    """Say why a text cannot be the name of one file or folder, so that it must not become part of a path.
+
+    Names out of a sheet, an archive or a config become parts of paths; `../x` or `/x` would leave the folder.
+
+    Returns:
+        What is wrong with it, to follow the name in a sentence; "" if nothing is.
+    """
+    if not name.strip():
+        return "is empty"
+    if name.strip(". ") == "":
+        return "stands for a folder"
+    if "/" in name or "\\" in name or re.match("[A-Za-z]:", name):
+        return "is a path"
+    if not name.isprintable():
+        return "holds characters that cannot be printed"
+    if "{" in name or "}" in name:
+        return "holds curly brackets"
+    if len(name.encode()) > LONGEST_NAME:
+        return f"is longer than {LONGEST_NAME} bytes"
+    return ""

@@ -21,9 +21,9 @@ from merec.corpora.errata import MIDDLE, UNKNOWN
 from merec.corpora.folders import Disk, find_file, open_root, relate
 from merec.corpora.rows import (
     ClassMap,
-    Source,
     add_frames,
     choose_classes,
+    describe_source,
     label_samples,
     mend_emotions,
     mend_spelling,
@@ -151,7 +151,7 @@ def read_casme3(
         )
     where = relate(file, folder)
     table = read_table(file, LISTS[kind].columns, LISTS[kind].sheet if version == kind else None)
-    source = Source(file, where, choice, table.attrs["first_row"])
+    source = describe_source(table, file, where, choice)
     table, findings = _name_samples(table, where)
     if kind == "part_c":
         table["apex"] = MIDDLE  # no apex is annotated
@@ -282,7 +282,7 @@ def _read_macro(
         return None, []
     where = relate(file, root)
     table = read_table(file, _MACRO, optional={"action_units"})
-    source = Source(file, where, name, table.attrs["first_row"])
+    source = describe_source(table, file, where, name)
     table, _ = _name_samples(table, where)
     table["sample_id"] += "_macro"
     table["emotion"], _ = mend_emotions(table["emotion"], spellings, where)

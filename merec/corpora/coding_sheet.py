@@ -12,6 +12,7 @@ from merec.corpora.rows import (
     ClassMap,
     Source,
     add_frames,
+    describe_source,
     label_samples,
     mend_emotions,
     read_rows,
@@ -48,7 +49,7 @@ def open_sheet(
             f"{what} there"
         )
     table = read_table(file, columns)
-    return table, Source(file, relate(file, root), choice, table.attrs["first_row"])
+    return table, describe_source(table, file, relate(file, root), choice)
 
 
 def read_samples(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from merec.corpora.cells import is_frame_number
 from merec.types import Finding
 
 UNKNOWN = "unknown"  # a frame number that is known to be wrong, and no better one is known
@@ -94,7 +95,7 @@ def _agrees(table: pd.DataFrame, row: Any, was: Mapping[str, Any]) -> bool:
 def _is_outside(table: pd.DataFrame, row: Any, key: str) -> bool:
     """Whether a cell is no frame number in onset..apex..offset; False if the other two cannot be read."""
     texts = {name: str(table.at[row, name]) for name in ("onset", "apex", "offset")}
-    unread = [name for name, text in texts.items() if not text.isdecimal()]
+    unread = [name for name, text in texts.items() if not is_frame_number(text)]
     if unread:
         return unread == [key] and texts[key] not in (MIDDLE, UNKNOWN)
     onset, apex, offset = map(int, texts.values())

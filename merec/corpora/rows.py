@@ -2,14 +2,17 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from merec.corpora.action_units import read_action_units
+from merec.corpora.cells import is_frame_number
 from merec.corpora.errata import MIDDLE, UNKNOWN
+from merec.corpora.sheets import BadCell
+from merec.files import describe_bad_name
 from merec.types import Finding, Frames, InputError
 
 ClassMap = Mapping[str, Sequence[str]]
@@ -24,17 +27,40 @@ class Source:
         where: The same relative to the corpus's root, for findings.
         choice: Name of the corpus in conf/corpus, for `merec doctor corpus=…`.
         first_row: Number that a spreadsheet shows beside row 0 of the annotation; `None` without a sheet.
+        letters: Letter of each column in the sheet, by our name of it.
+        bad_cells: Cells that hold neither text nor a number; `read_rows` reports them.
     """
 
     file: Path | str
     where: str
     choice: str
     first_row: int | None = None
+    letters: Mapping[str, str] = field(default_factory=dict)
+    bad_cells: tuple[BadCell, ...] = ()
+
+    def name_cell(self, row: int, column: str) -> str:
+        """A cell as a spreadsheet names it: ` (cell D12)`; "" without a sheet."""
+        if self.first_row is None or column not in self.letters:
+            return ""
+        return f" (cell {self.letters[column]}{self.first_row + row})"
 
     def name_row(self, row: int) -> str:
         """A row as merec and as a spreadsheet number it: `row 10 from 0 (row 12 of the sheet)`."""
         sheet = "" if self.first_row is None else f" (row {self.first_row + row} of the sheet)"
         return f"row {row} from 0{sheet}"
+
+
+def describe_source(table: pd.DataFrame, file: Path, where: str, choice: str) -> Source:
+    """Say what a table was read from, and which of its cells cannot be used.
+
+    Args:
+        table: As `read_table` gives it, before anything is done with it.
+        file: Its file.
+        where: The same relative to the corpus's root.
+        choice: Name of the corpus in conf/corpus.
+    """
+    notes = table.attrs
+    return Source(file, where, choice, notes["first_row"], notes["letters"], notes["bad_cells"])
 
 
 def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) -> ClassMap:
@@ -101,16 +127,35 @@ def read_rows(
     findings: list[Finding] = []
     samples: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
+    bad_cells: dict[int, list[BadCell]] = {}
+    for bad in source.bad_cells:
+        bad_cells.setdefault(bad.row, []).append(bad)
     for row, cells in zip(table.index, table.to_dict("records"), strict=True):
         sample_id, emotion = str(cells["sample_id"]), str(cells["emotion"])
+        shown = sample_id if sample_id.isprintable() else ascii(sample_id)
+        shown = shown if len(shown) <= 120 else f"{shown[:120]}…"
 
         def report(
-            severity: str, kind: str, found: str, remedy: str, row: int = row, name: str = sample_id
+            severity: str, kind: str, found: str, remedy: str, row: int = row, name: str = shown
         ) -> None:
             findings.append(Finding(severity, kind, source.where, int(row), name, found, remedy))
 
-        numbers, wrong = _read_numbers(cells)
-        wrong += _judge_emotion(emotion, emotions)
+        # An erratum may have mended a number already.
+        bad_of_row = [
+            bad
+            for bad in bad_cells.get(int(row), [])
+            if bad.column not in _NUMBERS or cells[bad.column] == bad.text
+        ]
+        bad_columns = {bad.column for bad in bad_of_row}
+        wrong = [("cell", bad.found, bad.remedy) for bad in bad_of_row]
+        for key in ("subject", "clip"):
+            if key not in bad_columns:
+                wrong += _judge_name(key, str(cells[key]), source.name_cell(int(row), key))
+        no_name = bool(wrong)
+        numbers, wrong_numbers = _read_numbers(cells, bad_columns)
+        wrong += wrong_numbers
+        if "emotion" not in bad_columns:
+            wrong += _judge_emotion(emotion, emotions)
         if sample_id in seen:
             first = f"sample {sample_id} stands in {source.name_row(seen[sample_id])} already"
             wrong.append(("duplicate", first, "keep one of the two rows"))
@@ -123,9 +168,13 @@ def read_rows(
             if known and emotion not in scored:
                 report("warning", kind, found, f"{remedy}; it is not scored, and left out anyway")
             else:
-                leave = f"or leave it out with corpus.exclude=[{sample_id}]"
-                report("error", kind, found, f"{remedy}, {leave}")
-        if numbers is None or (wrong and (sample_id in seen or (known and emotion not in scored))):
+                leave = "" if no_name else f", or leave it out with corpus.exclude=[{sample_id}]"
+                report("error", kind, found, f"{remedy}{leave}")
+        if (
+            numbers is None
+            or no_name
+            or (wrong and (sample_id in seen or (known and emotion not in scored)))
+        ):
             continue
         if not wrong:
             seen[sample_id] = int(row)
@@ -152,17 +201,38 @@ def read_rows(
     return index.astype(kinds), findings
 
 
+_NUMBERS = ("onset", "apex", "offset")
+
+
+def _judge_name(key: str, text: str, cell: str) -> list[tuple[str, str, str]]:
+    """What is wrong with a subject's or clip's name: folders are named by it."""
+    if not text:
+        remedy = (
+            f"expected the {key} in each row; a blank does not repeat the cell above, so type it in"
+        )
+        return [(f"missing {key}", f"no {key}{cell}", remedy)]
+    reason = describe_bad_name(text)
+    if not reason:
+        return []
+    text = text if len(text) <= 60 else f"{text[:60]}…"
+    remedy = f"expected a {key} that names one folder; correct the cell"
+    return [(f"{key} name", f"{key} {text!r}{cell} {reason}", remedy)]
+
+
 def _read_numbers(
-    cells: Mapping[Any, Any],
+    cells: Mapping[Any, Any], bad_columns: Collection[str]
 ) -> tuple[tuple[int, int, int | None] | None, list[tuple[str, str, str]]]:
-    """Onset, apex and offset, and what is wrong with them."""
+    """Onset, apex and offset, and what is wrong with them but for cells that are reported already."""
     wrong = []
-    for key in ("onset", "apex", "offset"):
+    if any(key in bad_columns for key in _NUMBERS):
+        return None, []
+    for key in _NUMBERS:
         text = str(cells[key])
-        if text.isdecimal() or (key, text) in (("offset", UNKNOWN), ("apex", MIDDLE)):
+        if is_frame_number(text) or (key, text) in (("offset", UNKNOWN), ("apex", MIDDLE)):
             continue
         remedy = "expected a frame number; fill it in, or take the official file"
         if text:
+            text = text if len(text) <= 60 else f"{text[:60]}…"
             wrong.append(("not a number", f"{key} {text!r}", remedy))
         else:
             wrong.append(("missing number", f"{key} is empty", remedy))
@@ -181,8 +251,9 @@ def _read_numbers(
 def _judge_emotion(emotion: str, emotions: Sequence[str]) -> list[tuple[str, str, str]]:
     if emotion in emotions:
         return []
-    near = difflib.get_close_matches(emotion, emotions, n=1)
+    near = difflib.get_close_matches(emotion[:60], emotions, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
+    emotion = emotion if len(emotion) <= 60 else f"{emotion[:60]}…"
     remedy = f"{hint}Expected one of {', '.join(emotions)}; correct the spelling"
     return [("unknown class", f"emotion {emotion!r}", remedy)]
 

@@ -1,5 +1,7 @@
 """Made folders and spreadsheets with the official names, columns and quirks."""
 
+import datetime
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,107 @@ def write_sheet() -> Callable[..., Path]:
             page.append(list(row))
         book.create_sheet("Empty")
         book.save(file)
+        return file
+
+    return write
+
+
+_ERRORS = {
+    "#NULL!": 0,
+    "#DIV/0!": 7,
+    "#VALUE!": 15,
+    "#REF!": 23,
+    "#NAME?": 29,
+    "#NUM!": 36,
+    "#N/A": 42,
+}
+
+
+def _record(kind: int, content: bytes = b"") -> bytes:
+    return struct.pack("<HH", kind, len(content)) + content
+
+
+def _biff_text(text: str, length: str) -> bytes:
+    return struct.pack(f"<{length}B", len(text), 1) + text.encode("utf-16-le")
+
+
+def _biff_cell(row: int, column: int, value: Any) -> bytes:
+    if value is None:
+        return b""
+    place = struct.pack("<HH", row, column)
+    if isinstance(value, bool):
+        return _record(0x0205, place + struct.pack("<HBB", 1, value, 0))
+    if isinstance(value, datetime.date):
+        days = (
+            datetime.datetime.combine(value, datetime.time()) - datetime.datetime(1899, 12, 30)
+        ).days
+        return _record(0x0203, place + struct.pack("<Hd", 2, days))
+    if isinstance(value, int | float):
+        return _record(0x0203, place + struct.pack("<Hd", 1, value))
+    if value in _ERRORS:
+        return _record(0x0205, place + struct.pack("<HBB", 1, _ERRORS[value], 1))
+    return _record(0x0204, place + struct.pack("<H", 1) + _biff_text(value, "H"))
+
+
+def _pack_ole2(stream: bytes) -> bytes:
+    """A compound file that holds one stream, `Workbook`, by the format that Microsoft published (MS-CFB)."""
+    free, end, table = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+    stream = stream.ljust(max(4096, -(-len(stream) // 512) * 512), b"\0")
+    sectors = len(stream) // 512
+    assert sectors + 2 <= 128, "one sector of the allocation table is enough for a test"
+    chain = [*range(1, sectors), end, end, table]
+    fat = struct.pack("<128I", *chain, *[free] * (128 - len(chain)))
+
+    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+        text = (name.encode("utf-16-le") + b"\0\0") if name else b""
+        head = text.ljust(64, b"\0") + struct.pack("<HBB3I", len(text), kind, 1, free, free, child)
+        return head + bytes(36) + struct.pack("<IQ", start, size)
+
+    directory = entry("Root Entry", 5, 1, end, 0) + entry("Workbook", 2, free, 0, len(stream))
+    directory += 2 * entry("", 0, free, 0, 0)
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16)
+    header += struct.pack("<5H6x", 0x3E, 3, 0xFFFE, 9, 6)
+    header += struct.pack("<IIIIIIIIII", 0, 1, sectors, 0, 4096, end, 0, end, 0, sectors + 1)
+    return header.ljust(512, b"\xff") + stream + directory + fat
+
+
+@pytest.fixture(scope="session")
+def write_xls() -> Callable[..., Path]:
+    """Write a real .xls (BIFF8) with one sheet: text, numbers, booleans, dates, errors, merged ranges."""
+
+    def write(
+        file: Path,
+        rows: Sequence[Sequence[Any]],
+        sheet: str = "Sheet1",
+        merged: Sequence[tuple[int, int, int, int]] = (),
+    ) -> Path:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        bof = [
+            _record(0x0809, struct.pack("<4HII", 0x600, kind, 0xDBB, 0x7CC, 0, 6))
+            for kind in (5, 16)
+        ]
+        font = _record(
+            0x0031,
+            struct.pack("<5H4B", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 0) + _biff_text("Arial", "B"),
+        )
+        styles = [
+            _record(
+                0x00E0, struct.pack("<HHHBBBBIIH", 0, number, kind, 0x20, 0, 0, 0, 0, 0, 0x20C0)
+            )
+            for number, kind in ((0, 0xFFF5), (0, 1), (14, 1))  # the style, a cell, a date
+        ]
+        before = bof[0] + _record(0x0042, struct.pack("<H", 1200)) + 5 * font + b"".join(styles)
+        length = len(
+            _record(0x0085, struct.pack("<IBB", 0, 0, 0) + _biff_text(sheet, "B")) + _record(10)
+        )
+        place = struct.pack("<IBB", len(before) + length, 0, 0)
+        before += _record(0x0085, place + _biff_text(sheet, "B")) + _record(10)
+        cells = [
+            _biff_cell(r, c, value) for r, row in enumerate(rows) for c, value in enumerate(row)
+        ]
+        ranges = b"".join(struct.pack("<4H", *each) for each in merged)
+        merges = _record(0x00E5, struct.pack("<H", len(merged)) + ranges) if merged else b""
+        file.write_bytes(_pack_ole2(before + bof[1] + b"".join(cells) + merges + _record(10)))
         return file
 
     return write
