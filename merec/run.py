@@ -16,6 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from merec.config import build
+from merec.evaluation.absent_classes import (
+    describe_absent_classes,
+    describe_untrained_classes,
+    find_absent_classes,
+)
 from merec.evaluation.jitter import SHIFTS
 from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
@@ -63,6 +68,7 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     protocol = getattr(task, "protocol", task.datamodule.corpus.protocol)
     environment = describe_environment(config, data, command, protocol)
     assert_same_data(folder, environment)
+    _warn_of_absent_classes(task)
 
     if not (folder / "metrics.json").exists():  # a whole run keeps the record of what made it
         write_text(
@@ -84,6 +90,22 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     finally:
         if logger is not None:
             finish_tracking(logger, succeeded=sys.exc_info()[0] is None)
+
+
+def _warn_of_absent_classes(task: Any) -> None:
+    """Say before training which classes cannot be found, in all folds or in some."""
+    data = task.datamodule
+    protocol, label = data.corpus.protocol, data.corpus.index["label"].to_numpy()
+    if protocol.target != "emotion" or getattr(task, "target", "emotion") != "emotion":
+        return
+    absent = describe_absent_classes(find_absent_classes(label, protocol.classes), protocol.classes)
+    if absent:
+        log.warning(
+            "%s: %s; choose corpus.classes without it to score the others", protocol.name, absent
+        )
+    untrained = describe_untrained_classes(getattr(task, "chosen", []), label, protocol.classes)
+    if untrained:
+        log.warning("%s: %s", protocol.name, untrained)
 
 
 def _pool(folder: Path) -> Result | None:
@@ -133,6 +155,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
         for subset in result.subsets
     }
     return known | {
+        "absent_classes": {subset: result.find_absent_classes(subset) for subset in result.subsets},
         "scores": scores,
         "classes": result.score_classes(),
         "optimism": optimism,

@@ -67,6 +67,23 @@ def test_a_run_folder_holds_what_the_report_needs_and_its_scores_follow_from_its
     assert checkpoint["merec"]["never_saw"] == ["006"]
 
 
+def test_a_class_without_samples_is_said_before_training_beside_the_score_and_by_the_doctor(
+    merec, tmp_path, small
+):
+    fourth = "corpus.classes=[negative,positive,surprise,others]"
+    done = merec("train", *small, fourth, "task=baseline", "logger=none")
+    assert done.returncode == 0, done.stderr
+    line = "no sample is of class others, whose F1 and recall count as 0, so UF1 and UAR cannot exceed 3/4"
+    assert line in " ".join(done.stderr.split())
+    assert line in " ".join(done.stdout.split())
+    assert "(no others)" in done.stdout
+    metrics = json.loads((only_run(tmp_path) / "metrics.json").read_text())
+    assert metrics["absent_classes"]["Full"] == ["others"]
+    corpus = [each for each in small if each.startswith("corpus")]
+    done = merec("doctor", *corpus, fourth)
+    assert "class without samples" in done.stdout
+
+
 def test_a_finished_run_is_not_trained_again_and_a_missing_fold_is(merec, tmp_path, small):
     merec("train", *small, "logger=none")
     folder = only_run(tmp_path)

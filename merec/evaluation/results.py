@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int, Shaped
 
+from merec.evaluation.absent_classes import find_absent_classes
 from merec.evaluation.action_units import (
     chance_f1,
     confusion_by_unit,
@@ -86,6 +87,12 @@ class Result:
         """`Full`, and the same predictions by source data set where there are several."""
         by_corpus = {str(name): rows for name, rows in self.predictions.groupby("corpus")}
         return {"Full": self.predictions} | (by_corpus if len(by_corpus) > 1 else {})
+
+    def find_absent_classes(self, subset: str = "Full") -> list[str]:
+        """Return the classes that no sample of a subset is of; none where action units are the target."""
+        if self.tells_units:
+            return []
+        return find_absent_classes(self.subsets[subset]["label"].to_numpy(), self.protocol.classes)
 
     @property
     def tells_units(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from merec.evaluation.absent_classes import describe_absent_classes
 from merec.evaluation.results import Result
 
 NOTHING = "–"
@@ -120,5 +121,19 @@ def describe_results(results: Sequence[Result]) -> str:
     return (
         f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
         f"{protocol.subjects} subjects, {len(protocol.classes)} {told}), {protocol.split}; {seeds}; "
-        f"transductive pretraining: {pretraining}." + (f" Remark: {remarks}." if remarks else "")
+        f"transductive pretraining: {pretraining}."
+        + (f" Remark: {remarks}." if remarks else "")
+        + _describe_absent(results[0])
     )
+
+
+def _describe_absent(result: Result) -> str:
+    """Say which classes have no samples, in all or in a data set; with a leading blank."""
+    sentences = []
+    for subset in result.subsets:
+        absent = result.find_absent_classes(subset)
+        line = describe_absent_classes(absent, result.protocol.classes)
+        if line:
+            where = "Of all samples" if subset == "Full" else f"Of {name_subset(subset)}"
+            sentences.append(f" {where}, {line}; Present classes: the mean over the others.")
+    return "".join(sentences)

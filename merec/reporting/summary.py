@@ -102,8 +102,9 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
 
     Returns:
         One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`,
-        `uf1_low`, `uf1_high`, …), and on Full what best-epoch-on-test would have claimed
-        (`claimed_uf1`, …).
+        `uf1_low`, `uf1_high`, …), on Full what best-epoch-on-test would have claimed
+        (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over the other
+        classes alone (`present_uf1`, …).
     """
     claims = (
         optimism.groupby("result")[["best_epoch_uf1", "best_epoch_uar"]].mean().to_dict("index")
@@ -124,6 +125,13 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
                     f"{metric}_low": score.low,
                     f"{metric}_high": score.high,
                 }
+            absent = result.find_absent_classes(subset)
+            classes = len(result.protocol.classes)
+            # F1 and recall of a class without samples are 0, whatever is predicted.
+            larger = classes / max(1, classes - len(absent))
+            row["absent"] = ", ".join(absent)
+            for metric in ("uf1", "uar"):
+                row[f"present_{metric}"] = larger * result.score(subset)[metric].value
             known = subset == "Full" and result.name in claims
             claimed = claims[result.name] if known else {}
             row |= {f"claimed_{m}": claimed.get(f"best_epoch_{m}", np.nan) for m in ("uf1", "uar")}

@@ -62,12 +62,13 @@ def lay_out_scores(summary: Summary) -> Table:
     for _, row in summary.scores.iterrows():
         cells = {
             "Method": row["result"],
-            "Samples of": name_subset(row["subset"]),
+            "Samples of": _name_samples(row),
             "n": str(row["samples"]),
             **{
                 title: format_interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"])
                 for metric, title in zip(METRICS, ("UF1", "UAR", "Accuracy"), strict=True)
             },
+            **_score_present_classes(summary, row),
             "Claimed": format_pair(row["claimed_uf1"], row["claimed_uar"]),
             "Seeds": format_list(row["seeds"].split()),
             "Transductive": "YES" if row["transductive"] else "no",
@@ -88,14 +89,29 @@ def lay_out_scores_briefly(summary: Summary) -> Table:
     for _, row in summary.scores.iterrows():
         full = row["subset"] == "Full"
         cells = {
-            "Method": row["result"] if full else f"{INDENT}{name_subset(row['subset'])}",
+            "Method": row["result"] if full else f"{INDENT}{_name_samples(row)}",
             "n": str(row["samples"]),
         }
         for metric, title in (("uf1", "UF1"), ("uar", "UAR")):
             cells[title] = format_interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"])
+        cells |= _score_present_classes(summary, row)
         rows.append(cells | {"Acc.": format_number(row["accuracy"])})
     caption = f"{describe_results(summary.results)} {_HOW_SCORED}"
     return Table("Scores", caption, pd.DataFrame(rows))
+
+
+def _name_samples(row: pd.Series) -> str:
+    """Name a subset, and the classes that it has no samples of."""
+    absent = f" (no {row['absent']})" if row["absent"] else ""
+    return f"{name_subset(row['subset'])}{absent}"
+
+
+def _score_present_classes(summary: Summary, row: pd.Series) -> dict[str, str]:
+    """Return UF1/UAR over the classes that have samples, where some result lacks a class."""
+    if not summary.scores["absent"].any():
+        return {}
+    pair = format_pair(row["present_uf1"], row["present_uar"]) if row["absent"] else NOTHING
+    return {"Present classes": pair}
 
 
 def lay_out_optimism(results: Sequence[Result], optimism: pd.DataFrame) -> Table:
@@ -130,6 +146,7 @@ def lay_out_classes(summary: Summary) -> Table:
         cells = {"Method": str(name)}
         for _, row in classes.iterrows():
             scores = f"{format_number(row['f1'])}/{format_number(row['recall'])}"
+            scores = scores if row["samples"] else "absent"
             cells[f"{row['class']} (n = {row['samples']})"] = scores
         rows.append(cells)
     caption = f"{describe_results(summary.results)} F1/recall of all folds pooled, mean over seeds."

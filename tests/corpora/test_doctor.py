@@ -161,14 +161,31 @@ def test_an_offset_that_is_not_known_asks_for_frames_up_to_the_apex(root):
 
 
 def test_a_corpus_of_flow_maps_has_no_frames_to_look_at():
-    index = pd.DataFrame(
-        {"sample_id": ["x"], "corpus": ["smic"], "subject": ["s"], "clip": ["c"], "label": [0]}
-    )
-    maps = np.zeros((1, 3, 28, 28), np.uint8)
-    seen = look(
-        Path("x"), Corpus(describe_protocol("x", index, CLASSES), index, maps, ("u", "v", "s"))
-    )
+    seen = look(Path("x"), make_flow_corpus([0, 1, 0, 1]))
     assert (seen.findings, seen.clips) == ((), 0)
+
+
+def make_flow_corpus(labels: list[int]) -> Corpus:
+    """Flow maps of samples of the subjects a, a, b, b, …"""
+    index = pd.DataFrame({"label": labels, "corpus": "smic"})
+    index["sample_id"] = [f"{row:03d}" for row in range(len(index))]
+    index["subject"] = [chr(ord("a") + row // 2) for row in range(len(index))]
+    index["clip"] = index["sample_id"]
+    maps = np.zeros((len(index), 3, 28, 28), np.uint8)
+    return Corpus(describe_protocol("x", index, CLASSES), index, maps, ("u", "v", "s"))
+
+
+def test_a_class_without_samples_is_a_warning_that_says_what_uf1_can_reach():
+    finding = one(look(Path("x"), make_flow_corpus([0, 0, 0, 0])))
+    assert (finding.severity, finding.kind) == ("warning", "class without samples")
+    assert CLASSES[1] in finding.found
+    assert "cannot exceed 1/2 = 0.500" in finding.found
+
+
+def test_a_class_that_one_subject_alone_shows_is_a_warning():
+    finding = one(look(Path("x"), make_flow_corpus([0, 1, 0, 0])))
+    assert (finding.severity, finding.kind) == ("warning", "class of one subject")
+    assert f"class {CLASSES[1]} is shown by a alone" in finding.found
 
 
 # Files

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from merec.corpora.doctor.classes import judge_classes
 from merec.corpora.doctor.files import Folders, judge_files
 from merec.corpora.doctor.pixels import judge_pixels
 from merec.corpora.doctor.rows import judge_rows
@@ -71,6 +72,7 @@ def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -
         found += judge_files(clip, scan, corpus.key_frames, folders, root)
     found += folders.find_lookalikes([clip.color.folder for clip in clips], root)
     found += judge_pixels(clips, scans, corpus.camera, root)
+    found += judge_classes(corpus)
     wanted = color = depth = 0
     for clip, scan in zip(clips, scans, strict=True):
         numbers = clip.make_request().wanted

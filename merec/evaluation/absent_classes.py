@@ -1,0 +1,61 @@
+"""Classes without samples: which they are, and the highest UF1 and UAR that they leave possible.
+
+F1 and recall of a class that no sample is of are 0/0. merec counts them as 0 and keeps the number of classes
+of the protocol as denominator, so a score over C classes of which P have samples cannot exceed P/C. The
+script released with STSTNet (christy1206/STSTNet, `main.py`) leaves such a class out of the mean instead.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from merec.evaluation.splits import Fold
+
+Labels = Sequence[int] | Int[np.ndarray, " samples"]
+
+
+def find_absent_classes(label: Labels, classes: Sequence[str]) -> list[str]:
+    """Return the classes that no sample is of, in label order."""
+    present = np.isin(np.arange(len(classes)), np.asarray(label))
+    return [name for name, there in zip(classes, present, strict=True) if not there]
+
+
+def describe_absent_classes(absent: Sequence[str], classes: Sequence[str]) -> str:
+    """Say which classes have no sample and which score they leave possible; empty if there are none."""
+    if not absent:
+        return ""
+    present, number = len(classes) - len(absent), len(classes)
+    plural = len(absent) > 1
+    return (
+        f"no sample is of class{'es' if plural else ''} {', '.join(absent)}, whose F1 and recall count as 0, "
+        f"so UF1 and UAR cannot exceed {present}/{number} = {present / number:.3f}"
+    )
+
+
+def describe_untrained_classes(folds: Sequence[Fold], label: Labels, classes: Sequence[str]) -> str:
+    """Say which folds have no training sample of a class that others have; empty if there are none.
+
+    Args:
+        folds: Folds, of whose `train` rows all train.
+        label: Label of each row of the corpus.
+        classes: Class names in label order.
+    """
+    labels = np.asarray(label)
+    absent = find_absent_classes(labels, classes)
+    lacking = [
+        f"{fold.held_out} ({', '.join(missing)})"
+        for fold in folds
+        if (
+            missing := [
+                c for c in find_absent_classes(labels[fold.train], classes) if c not in absent
+            ]
+        )
+    ]
+    if not lacking:
+        return ""
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    return (
+        f"{len(lacking)} of {len(folds)} folds have no training sample of some class and cannot predict it; "
+        f"held out: {', '.join(lacking[:3])}{more}"
+    )
