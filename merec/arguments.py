@@ -13,7 +13,7 @@ def split_overrides(
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in options:
-            options[key] = value
+            options[key] = expand_home(value)
         elif equals and key.lstrip("+~").partition(".")[0] in groups:
             overrides.append(argument)
         else:
@@ -24,6 +24,11 @@ def split_overrides(
             hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
             raise InputError(f"merec {verb} does not know {argument}; {hint}")
     return options, overrides
+
+
+def expand_home(value: str) -> str:
+    """Return a value with the home folder for `~` at its start, which a shell leaves alone after `=`."""
+    return str(Path(value).expanduser()) if value.startswith("~") else value
 
 
 def read_flag(verb: str, key: str, value: str) -> bool:
@@ -62,10 +67,10 @@ def split_paths(
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in defaults:
-            options[key] = value
+            options[key] = expand_home(value)
         elif argument.startswith("-") or (equals and not Path(argument).exists()):
             takes = ", ".join(f"{name}=" for name in defaults) or "folders only"
             raise InputError(f"merec {verb} does not know {argument}; it takes {takes}")
         else:
-            paths.append(Path(argument))
+            paths.append(Path(argument).expanduser())
     return paths, options

@@ -23,6 +23,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from merec.errors import InputError
+from merec.quoting import quote_texts
 
 
 @dataclass
@@ -58,12 +59,15 @@ class RunConfig:
 
 
 def _slug(text: str, most: int = 120) -> str:
-    """A folder name out of overrides: no slash, no space, no `=`; long ones end in a hash."""
+    """Return a folder name for overrides: no slash, no space, no `=`; long ones end in a hash."""
     shares = re.sub(r"(?<=\d)/(?=\d)", "of", str(text))  # folds=1/4 is not folds=1-4
-    clean = re.sub(r"[^A-Za-z0-9._+-]+", "-", shares).strip("-")
-    if len(clean) <= most:
+    clean = re.sub(r"[^\w.+-]+", "-", shares).strip(
+        "-"
+    )  # letters of any script, or notes would be one
+    if len(clean.encode()) <= most:
         return clean
-    return f"{clean[: most - 9]}-{hashlib.sha256(str(text).encode()).hexdigest()[:8]}"
+    short = clean.encode()[: most - 9].decode(errors="ignore")
+    return f"{short}-{hashlib.sha256(str(text).encode()).hexdigest()[:8]}"
 
 
 def register() -> None:
@@ -161,7 +165,7 @@ def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
         try:
-            node = compose("config", list(overrides))[group]
+            node = compose("config", quote_texts(overrides))[group]
             misfits = _find_misfits(OmegaConf.to_container(node, resolve=True), group)
         except (HydraException, OmegaConfBaseException) as error:
             plain = compose("config", [text for text in overrides if text.startswith(f"{group}=")])

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import current_process
@@ -29,6 +29,7 @@ from merec.config import check, explain_override, home, register
 from merec.errors import InputError
 from merec.imports import importing
 from merec.jobs import Jobs
+from merec.quoting import quote_texts
 from merec.server import start_server
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ def train(arguments: list[str]) -> None:
         InputError: If the overrides, the config or the data are wrong; with `-m` after all other jobs ran.
     """
     os.environ["MEREC_HOME"] = str(home())
+    arguments = quote_texts(arguments, is_multirun(arguments))
     jobs = Jobs(cache_folder() / "jobs" / secrets.token_hex(4))
     try:
         _launch(arguments, jobs)
@@ -158,6 +160,11 @@ def train(arguments: list[str]) -> None:
         shutil.rmtree(jobs.notes, ignore_errors=True)
 
 
+def is_multirun(arguments: Sequence[str]) -> bool:
+    """Return whether these arguments ask for several jobs."""
+    return bool({"-m", "--multirun"} & {*arguments})
+
+
 def _launch(arguments: list[str], jobs: Jobs) -> None:
     """Have Hydra run the job or jobs, those that fail or are killed included.
 
@@ -167,11 +174,7 @@ def _launch(arguments: list[str], jobs: Jobs) -> None:
     conf = str(home() / "conf")
     sys.argv = ["merec train", *arguments]
     try:
-        with (
-            _wait_for_lost_jobs(jobs)
-            if {"-m", "--multirun"} & {*arguments}
-            else contextlib.nullcontext()
-        ):
+        with _wait_for_lost_jobs(jobs) if is_multirun(arguments) else contextlib.nullcontext():
             hydra.main(version_base="1.3", config_path=conf, config_name="config")(
                 partial(_start_job, jobs=jobs)
             )()

@@ -404,3 +404,23 @@ def test_shifted_key_frames_are_tested_kept_and_reported(merec, rendered, find_l
     assert reported.returncode == 0, reported.stderr
     assert "Key frames off the annotated ones" in reported.stdout
     assert len(pd.read_csv(tmp_path / "report" / "jitter.csv")) == 2
+
+
+@pytest.mark.parametrize("engine", ["loop", "processes"])
+def test_one_device_trains_in_a_slurm_allocation_of_several_tasks(
+    merec, monkeypatch, small, engine
+):
+    allocation = {
+        "NTASKS": 2,
+        "JOB_ID": 1,
+        "JOB_NAME": "job",
+        "PROCID": 0,
+        "LOCALID": 0,
+        "NODEID": 0,
+    }
+    for name, value in allocation.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    done = merec(
+        "train", *small, "logger=none", "folds=0-1", f"task.engine={engine}", "task.workers=2"
+    )
+    assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ import torch
 from filelock import FileLock
 from jaxtyping import Int
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
@@ -114,6 +116,7 @@ class FoldTrainer:
         self.datamodule = self.datamodule.relabel(labelled)
         self.told = open_target(labelled.protocol)
         self.told.check_loss(getattr(self.finetune, "keywords", {}).get("loss"))
+        self.trainer = _ignore_cluster(self.trainer)
         # Once, before anything is written: each fold would say the same.
         self.backbone(in_channels=self.datamodule.in_channels, num_classes=self.told.classes)
         try:
@@ -413,6 +416,23 @@ class FoldTrainer:
             if data.representation == "points"
             else {},
         )
+
+
+def _ignore_cluster(trainer: Callable[..., pl.Trainer]) -> Callable[..., pl.Trainer]:
+    """Have a trainer of one device train alone, whatever the allocation it runs in.
+
+    Lightning would otherwise refuse one device in a SLURM allocation of several tasks, or wait for them.
+    A trainer with a strategy of its own (`trainer=ddp`) finds its processes by the variables of the cluster.
+    """
+    settings = getattr(trainer, "keywords", {})
+    devices = settings.get("devices")
+    is_alone = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
+    if not is_alone or settings.get("strategy") or settings.get("num_nodes", 1) != 1:
+        return trainer
+    plugins = [*(settings.get("plugins") or [])]
+    if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
+        return trainer
+    return partial(trainer, plugins=[*plugins, LightningEnvironment()])
 
 
 def _record(data: ClipDataModule, on_epoch: OnEpoch) -> RecordEpochs:
