@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.timing import in_turn
 from merec.backbones import LitePointGCN
-from merec.backbones.lite_point_gcn import Graph, GraphConvolution, Legacy
+from merec.backbones.lite_point_gcn import Graph, Legacy
 from merec.tasks.process import keep_freed_memory
 
 BATCH = 32  # the recipe's
@@ -19,9 +19,10 @@ SIZES = (256, 1024)  # points per region
 
 
 class PublishedLayers(nn.Module):
-    """Convolutions of kernel 1 over maps of points, batch norm over the maps, gathers, a maximum.
+    """The published network in plain torch, written from the paper's tables.
 
-    Motion is ranked as it comes, as the released code does.
+    Convolutions of kernel 1 over maps of points, batch norm over the maps, gathers, a maximum. Parameters
+    come in the order of the paper's table.
 
     Args:
         num_classes: Number of classes.
@@ -34,34 +35,30 @@ class PublishedLayers(nn.Module):
         self.keep = keep
         self.first = _stage(6, (64, 64, 128))
         self.second = _stage(131, (128, 128, 256))
-        self.third = _stage(259, (256, 512, 1024))[:-1]
-        self.convolutions = nn.ModuleList(
-            [
-                GraphConvolution(8, 1024, 512),
-                *(GraphConvolution(8, 512, 512) for _ in range(4)),
-                GraphConvolution(8, 512, 1024),
-            ]
+        self.third = _stage(259, (256, 512, 1024))
+        share = 0.2 if dropout else 0.0
+        self.enter = _PlainGraphLayer(1024, 512, share)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*(_PlainGraphLayer(512, 512, share) for _ in range(2))) for _ in range(2)
         )
-        self.norms = nn.ModuleList([nn.BatchNorm1d(8 * 512) for _ in range(5)])
-        self.dropout = nn.Dropout(0.2 if dropout else 0)
+        self.leave = _PlainGraphLayer(512, 1024, None)
         self.head = nn.Sequential(
             *(nn.Linear(1024, 512), nn.BatchNorm1d(512), nn.ReLU()),
             *(nn.Dropout(0.4 if dropout else 0), nn.Linear(512, num_classes)),
         )
 
     def forward(self, points: Tensor) -> Tensor:
-        """Logits of points (batch, 8, k, 6)."""
+        """Logits of points (batch, 8, k, 6), ranked by their motion as it comes."""
         place, motion = points[..., :3], points[..., 3:]
         place, motion, _ = self._take(self.keep[0], motion, place, motion)
-        found = self._share(self.first, torch.cat([place, motion], -1))
-        place, found, _ = self._take(self.keep[1], motion, place, found)
-        found = self._share(self.second, torch.cat([place, found], -1))
-        regions = self._share(self.third, torch.cat([place, found], -1)).amax(2)
-        found = self._convolve(0, regions)
-        for block in (1, 3):
-            found = found + self._convolve(block + 1, self._convolve(block, found))
-        regions = self.convolutions[5](found) + regions
-        return self.head(regions.mean(1))
+        features = self._share(self.first, torch.cat([place, motion], -1))
+        place, features, _ = self._take(self.keep[1], motion, place, features)
+        features = self._share(self.second, torch.cat([place, features], -1))
+        pooled = self._share(self.third, torch.cat([place, features], -1)).amax(2)
+        nodes = self.enter(pooled)
+        for block in self.blocks:
+            nodes = nodes + block(nodes)
+        return self.head((self.leave(nodes) + pooled).mean(1))
 
     def _take(self, k: int, motion: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
         order = motion.norm(dim=-1).topk(k, dim=2).indices[..., None]
@@ -73,36 +70,23 @@ class PublishedLayers(nn.Module):
     def _share(self, stage: nn.Module, points: Tensor) -> Tensor:
         return stage(points.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
-    def _convolve(self, number: int, regions: Tensor) -> Tensor:
-        found = self.norms[number](self.convolutions[number](regions).flatten(1))
-        return self.dropout(found.tanh()).view(len(regions), 8, -1)
 
-    @torch.no_grad()
-    def copy_weights(self, network: LitePointGCN) -> None:
-        """Those of merec's network, layer by layer."""
-        assert network.graph is not None
-        stages = (network.first, network.second, network.third, network.pool)
-        theirs = [value for stage in stages for value in stage.parameters()]
-        mine = [
-            value for stage in (self.first, self.second, self.third) for value in stage.parameters()
-        ]
-        theirs += [
-            value
-            for layer in network.graph.modules()
-            if isinstance(layer, GraphConvolution)
-            for value in layer.parameters()
-        ]
-        mine += self.convolutions.parameters()
-        theirs += [
-            value
-            for layer in network.graph.modules()
-            if isinstance(layer, nn.BatchNorm1d)
-            for value in layer.parameters()
-        ]
-        mine += [*self.norms.parameters(), *self.head.parameters()]
-        theirs += network.head.parameters()
-        for own, other in zip(mine, theirs, strict=True):
-            own.copy_(other.view_as(own))
+class _PlainGraphLayer(nn.Module):
+    """A · X · W + b; then, unless `dropout` is None, batch norm of all nodes' values, tanh and dropout."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float | None):
+        super().__init__()
+        self.adjacency = nn.Parameter(torch.full((8, 8), 0.01) + 0.99 * torch.eye(8))
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(inputs, outputs)))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.norm = None if dropout is None else nn.BatchNorm1d(8 * outputs)
+        self.dropout = nn.Dropout(dropout or 0.0)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        mixed = torch.einsum("ij,bjf,fg->big", self.adjacency, nodes, self.weight) + self.bias
+        if self.norm is None:
+            return mixed
+        return self.dropout(self.norm(mixed.flatten(1)).tanh()).view_as(mixed)
 
 
 def _stage(inputs: int, widths: tuple[int, ...]) -> nn.Sequential:
@@ -132,10 +116,12 @@ def make_both(k: int, dropout: bool) -> tuple[LitePointGCN, PublishedLayers]:
         head_dropout=0.4 if dropout else 0.0,
         apart=True,
         centre_motion=False,
-        legacy=Legacy(detach_stages=False, rank_centred=False),
+        legacy=Legacy(detach_stages=False, rank_centred=False, drop_to_first=False),
     )
     published = PublishedLayers(4, (k // 2, k // 8), dropout)
-    published.copy_weights(network)
+    with torch.no_grad():  # both come in the order of the paper's table
+        for own, other in zip(published.parameters(), network.parameters(), strict=True):
+            own.copy_(other.view_as(own))
     return network, published
 
 

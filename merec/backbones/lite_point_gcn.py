@@ -1,9 +1,9 @@
 """Lite point GCN (Zhang et al., IEEE TAFFC 2025, "Facial 3D Regional Structural Motion Representation …").
 
-Points of eight facial regions, each with place and motion, go through the same layers (`PointStage`); ever
-fewer of them, those that move most, go on. What is left of each region is pooled, and a graph convolution
-with a learned adjacency lets the regions tell each other. All is dense: no step depends on the data for its
-shapes, so that folds may be stacked.
+The points of eight facial regions, each with place and motion, go through shared layers. After each stage
+only those with the largest motion go on. A maximum over points gives one vector per region, and graph
+convolutions with a learned adjacency matrix exchange information between regions. No tensor's shape depends
+on the data, so folds can be stacked.
 """
 
 from collections.abc import Sequence
@@ -40,22 +40,25 @@ class Graph:
 
 @dataclass(frozen=True)
 class Legacy:
-    """What the released code does and the paper does not say.
+    """Defects of the released code (methods.md B1.9, B3, B4).
 
     Attributes:
         detach_stages: The first two stages get no gradient.
         rank_centred: Points are ranked by their motion less the mean.
+        drop_to_first: A dropped point is replaced by the first of its region before points are ranked, so
+            the stages see copies of that point.
     """
 
     detach_stages: bool
     rank_centred: bool
+    drop_to_first: bool
 
 
 class LitePointGCN(nn.Module):
     """Regional points → shared layers → graph of regions → classes.
 
-    3,477,892 parameters at four classes with the paper's sizes, among them 7,680 biases that a following norm
-    cancels.
+    3,477,892 parameters at four classes with the paper's sizes; 16 biases among them (6,656 parameters) are
+    cancelled by a following batch norm.
 
     Args:
         in_channels: Features of a point; 6, in the order of `FEATURES`.
@@ -68,7 +71,8 @@ class LitePointGCN(nn.Module):
         head_width: Of the layer before the last.
         head_dropout: Share dropped before the last layer.
         apart: Whether regions are pooled one by one; otherwise all points as one region.
-        centre_motion: Whether the mean motion is subtracted (after points were ranked by the true one).
+        centre_motion: Whether the mean motion of a sample is subtracted, and motion divided by its largest
+            radius then. Neither depends on which points are dropped; points are ranked by their true motion.
         legacy: Defects of the released code, to reproduce its numbers.
 
     Raises:
@@ -125,9 +129,12 @@ class LitePointGCN(nn.Module):
     def forward(
         self, points: Float[Tensor, "batch regions k features"]
     ) -> Float[Tensor, "batch classes"]:
-        """Logits of each class; the order of the points of a region does not matter."""
-        if not self.apart:
-            points = points.flatten(1, 2)[:, None]
+        """Compute the logits of each class; the order of the points of a region does not matter.
+
+        Args:
+            points: Features in the order of `FEATURES`. A seventh, if there is one, is 0 for points that
+                augmentation dropped and 1 for the others (`mark_dropped`).
+        """
         points = self._rank(points)
         places = points[..., self.places]
         k = round(points.shape[2] / self.keep[0] * self.keep[1])
@@ -140,14 +147,32 @@ class LitePointGCN(nn.Module):
         return self.head(regions.mean(1))
 
     def _rank(self, points: Tensor) -> Tensor:
-        """The points that move most, by falling motion."""
-        motion = points[..., 3:]
+        """Return the points with the largest motion, sorted by falling motion.
+
+        Dropped points come last: where too few are left, those left are repeated, the strongest first. A
+        later stage that takes the first points then gets distinct ones as long as there are any.
+        """
+        motion = points[..., 3 : len(FEATURES)]
         shown = [number - 3 for number in self.chosen if number > 2]
         centred = _centre(motion) if self.centre_motion else motion
         ranked = (centred if self.legacy.rank_centred else motion)[..., shown]
-        k = round(self.keep[0] * points.shape[2])
-        order = torch.linalg.vector_norm(ranked, dim=-1).topk(k, dim=2).indices
+        length = torch.linalg.vector_norm(ranked, dim=-1)
         whole = torch.cat([points[..., :3], centred], -1)
+        kept = points[..., len(FEATURES) :] > 0
+        marked = kept.shape[-1] > 0
+        if marked and self.legacy.drop_to_first:
+            whole = torch.where(kept, whole, whole[:, :, :1])
+            length = torch.where(kept[..., 0], length, length[:, :, :1])
+            marked = False
+        if not self.apart:
+            whole, length, kept = (each.flatten(1, 2)[:, None] for each in (whole, length, kept))
+        k = round(self.keep[0] * whole.shape[2])
+        if marked:
+            length = torch.where(kept[..., 0], length, -1)
+        order = length.topk(k, dim=2).indices
+        if marked:
+            left = kept.sum(2).clamp(1, k)
+            order = order.gather(2, torch.arange(k, device=order.device) % left)
         return whole.gather(2, order[..., None].expand(*order.shape, len(FEATURES)))
 
     def _cut(self, found: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""Linear layers with batch norm over all points, of whose responses only a few go on.
+"""Linear layers with batch norm over all points and ReLU, of whose responses only a few go on.
 
 The norm needs the responses of all points, yet what comes after looks at the first few of each group
-(`LeadingNorm`) or at the largest of each channel (`PooledNorm`). The statistics follow from mean m and
-covariance C of the inputs: mean W·m + bias, variance diag(W C Wᵀ). So do the two terms that they bring to
-the gradient, products with m and C. What is not looked at is neither written nor kept nor differentiated.
+(`LeadingNorm`) or at the largest of each channel (`PooledNorm`; it makes no difference whether the ReLU or
+the maximum comes first). The statistics follow from mean m and covariance C of the inputs: mean W·m + bias,
+variance diag(W C Wᵀ). So do the two terms that they bring to the gradient, products with m and C. What is
+not looked at is neither written nor kept nor differentiated.
 """
 
 import warnings
@@ -36,6 +37,18 @@ class _FewResponses(nn.Module):
     def _respond(self, points: Tensor) -> Tensor:
         """The responses of all points, the long way."""
         return self.norm(self.linear(points).flatten(0, 1)).unflatten(0, points.shape[:2])
+
+    def _is_short_way_faster(self, points: Tensor) -> bool:
+        """Whether to avoid computing all responses: on a CPU, in the precision of the weights.
+
+        Elsewhere one large product is faster than several small and sparse ones.
+        """
+        return (
+            points.device.type == "cpu"
+            and points.dtype == self.linear.weight.dtype
+            and not torch.is_autocast_enabled("cpu")
+            and not torch.compiler.is_compiling()
+        )
 
     def _recall(self) -> tuple[Tensor, Tensor]:
         """Scale and shift that take linear responses without bias to those of the trained norm."""
@@ -83,7 +96,7 @@ class LeadingNorm(_FewResponses):
         if not self.training:
             scale, shift = self._recall()
             return linear(points[:, :leading], self.linear.weight * scale[:, None], shift).relu()
-        if not _is_short_way_faster(points):
+        if not self._is_short_way_faster(points):
             return self._respond(points)[:, :leading].relu()
         found, mean, variance, *_ = LeadNormalised.apply(points, *self._layer, leading)
         remember(self.norm, mean, variance, points.shape[0] * points.shape[1])
@@ -91,7 +104,7 @@ class LeadingNorm(_FewResponses):
 
 
 class PooledNorm(_FewResponses):
-    """Linear layer, batch norm over all points, maximum over the points of each group."""
+    """Linear layer, batch norm over all points, ReLU, maximum over the points of each group."""
 
     def forward(
         self, points: Float[Tensor, "groups points inputs"]
@@ -102,17 +115,12 @@ class PooledNorm(_FewResponses):
             responses = linear(points, self.linear.weight)
             # A norm with a negative scale turns the smallest into the largest.
             most = torch.where(scale < 0, responses.amin(1), responses.amax(1))
-            return most * scale + shift
-        if not _is_short_way_faster(points):
-            return self._respond(points).amax(1)
+            return (most * scale + shift).relu()
+        if not self._is_short_way_faster(points):
+            return self._respond(points).amax(1).relu()
         pooled, mean, variance, *_ = PoolNormalised.apply(points, *self._layer)
         remember(self.norm, mean, variance, points.shape[0] * points.shape[1])
-        return pooled
-
-
-def _is_short_way_faster(points: Tensor) -> bool:
-    """Elsewhere one large product is faster than several small and sparse ones."""
-    return points.device.type == "cpu" and not torch.compiler.is_compiling()
+        return pooled.relu()
 
 
 class Statistics(NamedTuple):

@@ -10,7 +10,7 @@ from math import pi
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -36,7 +36,8 @@ class Augmentation:
         jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; of
             views in colour only (.4 in Li et al. 2025).
         grey: Share of samples whose colour views lose their colour (.2 in Li et al. 2025).
-        dropout: Largest share of points that are dropped (.875 in Zhang et al. 2025).
+        dropout: Largest share of points that are dropped (.875 in Zhang et al. 2025); they are marked, and
+            the network leaves them out after it has centred motion.
         scale: Largest factor by which a face grows or shrinks (1.25 there).
         shift: Largest shift of a face along each axis, in units of its radius (.1 there).
         apart: Whether what happens to one of two views happens to the other too, or is drawn again: where
@@ -91,7 +92,7 @@ def augment(
     settings: Augmentation,
     generators: Sequence[torch.Generator],
 ) -> tuple[Tensor, ...]:
-    """A batch as a training epoch shows it.
+    """A batch as a training epoch shows it, but for dropped points (`mark_dropped`).
 
     Args:
         views: One tensor of flow maps (0..255), points or clips, or two of images; before any scaling.
@@ -123,10 +124,6 @@ def _augment_points(
     if settings.flip:
         flipped = drawn[:, 0] < settings.flip
         points = torch.where(flipped[:, None, None, None], flip_points(points), points)
-    if settings.dropout:
-        shape = points.shape[1:3]
-        luck = torch.stack([torch.rand(shape, generator=each) for each in generators])
-        points = drop_points(points, luck < (settings.dropout * drawn[:, 1])[:, None, None])
     if settings.scale != 1 or settings.shift:
         factor = 1 / settings.scale + (settings.scale - 1 / settings.scale) * drawn[:, 2]
         points = move_points(points, factor, settings.shift * (2 * drawn[:, 3:6] - 1))
@@ -247,11 +244,27 @@ def flip_points(
     return points[:, list(MIRRORED)] * sign
 
 
-def drop_points(
-    points: Float[Tensor, "batch regions k 6"], dropped: Bool[Tensor, "batch regions k"]
-) -> Float[Tensor, "batch regions k 6"]:
-    """Put the point that moves most, the first of its region, in the place of those dropped."""
-    return torch.where(dropped[..., None], points[:, :, :1], points)
+def mark_dropped(
+    points: Float[Tensor, "batch regions k 6"],
+    most: float | int,
+    generators: Sequence[torch.Generator],
+) -> Float[Tensor, "batch regions k 7"]:
+    """Append a feature that is 0 for dropped points and 1 for the others.
+
+    The dropped ones stay where they are, for motion is centred over all points (methods.md B1.9, B3). The
+    share of a sample's points that is dropped is uniform from 0 to `most`; each region keeps one at least.
+
+    Args:
+        points: Features in their scale, for a mark has none.
+        most: Largest share that is dropped.
+        generators: One per sample.
+    """
+    marks = []
+    for generator in generators:
+        share = most * torch.rand((), generator=generator)
+        luck = torch.rand(points.shape[1:3], generator=generator)
+        marks.append((luck >= share) | (luck == luck.amax(-1, keepdim=True)))
+    return torch.cat([points, torch.stack(marks)[..., None].to(points.dtype)], dim=-1)
 
 
 def move_points(

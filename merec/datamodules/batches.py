@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from merec.datamodules.augment import Augmentation, augment
+from merec.datamodules.augment import Augmentation, augment, mark_dropped
 from merec.datamodules.ranks import count_ranks, deal
 from merec.features.clip import MASKS
 from merec.seeding import derive_seed
@@ -45,11 +45,22 @@ class Augmenter(NamedTuple):
         self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
     ) -> tuple[Tensor, ...]:
         """A batch as the epoch shows it."""
-        seeds = [
-            derive_seed(self.seed, self.held_out, epoch, name, "augment") for name in sample_id
-        ]
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = self._seed(sample_id, epoch, "augment")
         return augment(views, self.channels, self.representation, self.settings, generators)
+
+    def drop(
+        self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
+    ) -> tuple[Tensor, ...]:
+        """Mark the points of a batch that the epoch drops; other representations have none."""
+        if self.representation != "points" or not self.settings.dropout:
+            return views
+        (points,) = views
+        generators = self._seed(sample_id, epoch, "dropout")
+        return (mark_dropped(points, self.settings.dropout, generators),)
+
+    def _seed(self, sample_id: np.ndarray, epoch: int, purpose: str) -> list[torch.Generator]:
+        seeds = [derive_seed(self.seed, self.held_out, epoch, name, purpose) for name in sample_id]
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 class Clips(Dataset):
@@ -73,6 +84,10 @@ class Clips(Dataset):
             views = self.augmenter.apply(views, sample_id, epoch)
         if self.scales is not None:  # after augmentation: a mirrored u is not a mirrored scaled u
             views = rescale(views, self.scales)
+        if (
+            self.augmenter is not None and epoch is not None
+        ):  # after scaling, for marks have no scale
+            views = self.augmenter.drop(views, sample_id, epoch)
         return Batch(pack(views), self.label[rows], sample_id)
 
 

@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.point_gcn import make_both
 from merec.backbones import LitePointGCN
 from merec.backbones.lite_point_gcn import FEATURES, GraphConvolution
 from merec.config import build, compose_node
@@ -49,7 +48,7 @@ def silence(network: nn.Module) -> nn.Module:
 
 def list_cancelled(network: LitePointGCN) -> dict[str, int]:
     """Biases that a norm takes away again: those before a norm, and what is added to all regions alike."""
-    alike = ("pool.norm.bias", "graph.leave.bias", "head.0.bias")
+    alike = ("graph.leave.bias", "head.0.bias")
     before = ("enter.bias", "layers.2.bias", "layers.5.bias", "linear.bias", "convolution.bias")
     return {
         name: value.numel()
@@ -69,33 +68,12 @@ def test_the_published_size_has_the_published_parameters():
     third = (*network.third.parameters(), *network.pool.parameters())
     assert sum(value.numel() for value in third) == 727_040
     cancelled = list_cancelled(network)
-    assert (len(cancelled), sum(cancelled.values())) == (17, 7_680)
+    assert (len(cancelled), sum(cancelled.values())) == (16, 6_656)
 
 
 def test_regions_and_features_are_those_of_the_store():
     assert point_features.FEATURES == FEATURES
     assert len(REGIONS) == make(*SMALL).adjacency.shape[-1]
-
-
-@pytest.mark.parametrize("train", [True, False])
-def test_it_is_the_published_layers(train):
-    """Values, and gradients of all weights, of a plain rendering of them."""
-    network, published = make_both(32, dropout=False)
-    for each in (network, published):
-        each.double().train(train)
-    points = draw(4, 32, dtype=torch.float64)
-    found, expected = network(points), published(points)
-    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
-    for each, logits in ((network, found), (published, expected)):
-        cross_entropy(logits, torch.arange(4)).backward()
-        for value in each.parameters():
-            value.data = torch.zeros_like(value) if value.grad is None else value.grad
-    gradients = [value.clone() for value in published.parameters()]
-    published.copy_weights(
-        network
-    )  # which are gradients now, and come in the order of the published
-    for own, other in zip(published.parameters(), gradients, strict=True):
-        torch.testing.assert_close(own, other, atol=1e-9, rtol=1e-7)
 
 
 def find_gradients(*overrides: str) -> tuple[LitePointGCN, dict[str, Tensor | None]]:
@@ -205,6 +183,66 @@ def test_motion_is_centred_and_scaled_after_it_was_ranked():
     whole = make(*SMALL, "backbone.keep=[1.0,0.5]")._rank(points)[..., 3:]
     torch.testing.assert_close(whole.mean((1, 2)), torch.zeros(2, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(whole.norm(dim=-1).amax((1, 2)), torch.ones(2))
+
+
+def mark(points: Tensor, kept: Tensor) -> Tensor:
+    return torch.cat([points, kept[..., None].to(points.dtype)], -1)
+
+
+def count_distinct(points: Tensor) -> Tensor:
+    """Distinct points of each region of each sample."""
+    return torch.tensor([[len(region.unique(dim=0)) for region in sample] for sample in points])
+
+
+def test_stages_see_the_strongest_points_that_are_kept_and_repeat_them_where_too_few_are():
+    network, points = make(*SMALL), draw(4, 16)  # 8 and 2 of 16 go on
+    kept = torch.rand(4, 8, 16, generator=torch.Generator().manual_seed(3)) < 0.3
+    kept[..., 5] = True
+    ranked = network._rank(mark(points, kept))[..., :3]
+    length = points[..., 3:].norm(dim=-1)
+    for sample in range(4):
+        for region in range(8):
+            left = [p for p in range(16) if kept[sample, region, p]]
+            left.sort(key=lambda p: -length[sample, region, p])
+            expected = [left[number % len(left)] for number in range(8)]
+            assert torch.equal(ranked[sample, region], points[sample, region, expected, :3])
+    assert torch.equal(count_distinct(ranked[:, :, :2]), kept.sum(2).clamp(max=2))
+
+
+def test_all_regions_as_one_leave_dropped_points_out_too():
+    network, points = make(*SMALL, "backbone.apart=false"), draw(2, 16)
+    kept = torch.rand(2, 8, 16, generator=torch.Generator().manual_seed(3)) < 0.3
+    places = points[..., :3].flatten(1, 2)
+    ranked = network._rank(mark(points, kept))[:, 0, :, :3]
+    for sample in range(2):
+        left = places[sample][kept[sample].flatten()]
+        assert (ranked[sample][:, None] == left[None]).all(-1).any(1).all()
+        assert len(ranked[sample].unique(dim=0)) == min(len(left), 64)
+
+
+def test_motion_is_centred_before_points_are_dropped():
+    """The motion of a point that is kept does not depend on which others are."""
+    network, points = make(*SMALL, "backbone.keep=[1.0,0.5]"), draw(3, 16) + 0.5
+    kept = torch.rand(3, 8, 16, generator=torch.Generator().manual_seed(3)) < 0.3
+    kept[..., 5] = True
+    whole, some = network._rank(points), network._rank(mark(points, kept))
+    same = (some[:, :, :, None] == whole[:, :, None]).all(-1)
+    assert same.any(-1).all()
+
+
+def test_where_the_release_is_reproduced_dropped_points_become_the_first_of_their_region():
+    network, points = make(*SMALL, "backbone.legacy.drop_to_first=true"), draw(4, 16)
+    order = points[..., 3:].norm(dim=-1).argsort(2, descending=True)[..., None]
+    points = points.gather(2, order.expand_as(points))  # as the feature store sorts them
+    kept = torch.arange(16) >= 13
+    ranked = network._rank(mark(points, kept.expand(4, 8, 16)))[..., :3]
+    assert torch.equal(ranked, points[:, :, :1, :3].expand(4, 8, 8, 3))
+
+
+def test_marks_of_points_that_are_all_kept_change_nothing():
+    network, points = silence(make(*SMALL)), draw(4, 16)
+    marked = mark(points, torch.ones(4, 8, 16))
+    assert torch.equal(network(points), network(marked))
 
 
 @pytest.mark.parametrize(

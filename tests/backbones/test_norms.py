@@ -18,7 +18,8 @@ Block = LeadingNorm | PooledNorm
 def take_long_way(block: Block, points: Tensor) -> Tensor:
     groups, each, _ = points.shape
     found = block.norm(block.linear(points.flatten(0, 1))).view(groups, each, -1)
-    return found.amax(1) if isinstance(block, PooledNorm) else found[:, :LEADING].relu()
+    found = found.relu()
+    return found.amax(1) if isinstance(block, PooledNorm) else found[:, :LEADING]
 
 
 def call(block: Block) -> Callable[[Tensor], Tensor]:

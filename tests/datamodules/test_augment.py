@@ -1,5 +1,6 @@
 """What happens to a training sample is drawn for it alone, and a mirror twice changes nothing."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -16,9 +17,9 @@ from merec.datamodules.augment import (
     augment,
     change_colors,
     crop_images,
-    drop_points,
     flip_images,
     flip_points,
+    mark_dropped,
     move_points,
     place_box,
 )
@@ -227,21 +228,31 @@ def test_the_difference_of_lit_frames_is_the_lit_difference():
 # Points
 
 
-def test_dropped_points_become_the_first_of_their_region():
-    points = torch.randn(2, 8, 5, 6)
-    dropped = torch.rand(2, 8, 5) < 0.5
-    kept = drop_points(points, dropped)
-    assert torch.equal(kept[~dropped], points[~dropped])
-    assert torch.equal(kept[dropped], points[:, :, :1].expand_as(points)[dropped])
+def drop(points: torch.Tensor, most: float, seeds: Sequence[int]) -> torch.Tensor:
+    """Which points are kept."""
+    marked = mark_dropped(points, most, [torch.Generator().manual_seed(seed) for seed in seeds])
+    assert torch.equal(marked[..., :-1], points)
+    assert ((marked[..., -1] == 0) | (marked[..., -1] == 1)).all()
+    return marked[..., -1] == 1
 
 
 def test_no_more_points_are_dropped_than_the_largest_share():
-    points = torch.randn(50, 8, 64, 6)
-    (kept,) = apply((points,), "points", "fused", seeds=range(50), dropout=0.5)
-    share = (kept != points).any(-1).float().mean((1, 2))
+    kept = drop(torch.randn(50, 8, 64, 6), 0.5, range(50))
+    share = 1 - kept.float().mean((1, 2))
     assert share.max() < 0.6
     assert share.min() < 0.1
     assert share.std() > 0.05
+
+
+def test_each_region_keeps_a_point_even_if_all_may_be_dropped():
+    assert drop(torch.randn(200, 8, 4, 6), 1.0, range(200)).any(-1).all()
+
+
+def test_points_are_dropped_alike_in_every_batch():
+    points = torch.randn(5, 8, 16, 6)
+    together = drop(points, 0.875, range(5))
+    for row in range(5):
+        assert torch.equal(together[[row]], drop(points[[row]], 0.875, [row]))
 
 
 def test_a_face_grows_shifts_and_moves_as_before():
@@ -273,7 +284,7 @@ def test_sizes_and_shifts_stay_in_their_range_and_use_it():
     [
         ("flow_map", "rgb", {"flip": 0.5}),
         ("views", "rgb", {"flip": 0.5, "crop": 0.2, "jitter": 0.4, "grey": 0.2}),
-        ("points", "fused", {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1}),
+        ("points", "fused", {"flip": 0.5, "scale": 1.25, "shift": 0.1}),
     ],
 )
 def test_a_sample_is_changed_alike_in_every_batch(kind, modality, changes):
@@ -287,9 +298,9 @@ def test_a_sample_is_changed_alike_in_every_batch(kind, modality, changes):
 
 def test_one_switch_does_not_change_what_another_does():
     (points,) = draw("points", "rgb")
-    (dropped,) = apply((points,), "points", "rgb", dropout=0.875)
-    (both,) = apply((points,), "points", "rgb", dropout=0.875, shift=0.1)
-    assert torch.equal(both[..., 3:], dropped[..., 3:])
+    (flipped,) = apply((points,), "points", "rgb", flip=0.5)
+    (both,) = apply((points,), "points", "rgb", flip=0.5, shift=0.1)
+    assert torch.equal(both[..., 3:], flipped[..., 3:])
     views = draw("views", "rgb")
     cut, _ = apply(views, "views", "rgb", crop=0.2)
     cut_and_grey, _ = apply(views, "views", "rgb", crop=0.2, grey=1.0)

@@ -61,7 +61,7 @@ def make_gcn(in_channels: int, num_classes: int) -> LitePointGCN:
         head_dropout=0.1,
         apart=True,
         centre_motion=True,
-        legacy=Legacy(detach_stages=False, rank_centred=False),
+        legacy=Legacy(detach_stages=False, rank_centred=False, drop_to_first=False),
     )
 
 
