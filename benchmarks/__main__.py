@@ -71,7 +71,7 @@ def measure_step(repeats: int) -> dict[str, float]:
             cross_entropy(network(inputs[rows]), label[rows]).backward()
             optimizer.step()
 
-    fused = STSTNet(3, 3, (3, 5, 8), 0.5, 28, True)
+    fused = STSTNet(3, 3, (3, 5, 8), 0.5, 28, 1, True)
     return in_turn(
         repeats, streams=partial(epoch, ThreeStreams(), maps), fused=partial(epoch, fused, last)
     )
@@ -81,7 +81,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
     """Ten epochs of one fold: through Lightning with recording, and a bare loop over the same batches."""
     data = ClipDataModule(make_corpus(), "rgb", "flow_map", ["strain", "v", "u"], "raw", 256, 0, 0)
     adam = partial(torch.optim.Adam, lr=5e-5)
-    backbone = partial(STSTNet, streams=(3, 5, 8), dropout=0.5, size=28, compiled=True)
+    backbone = partial(STSTNet, streams=(3, 5, 8), dropout=0.5, size=28, padding=1, compiled=True)
     trainer = partial(
         pl.Trainer,
         max_epochs=10,

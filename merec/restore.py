@@ -131,7 +131,12 @@ def restore(file: Path) -> Network:
     with torch.random.fork_rng(devices=[]):
         # A factory first, as the task is given one: Hydra would make lists of pairs.
         make = build(OmegaConf.create(node | {"_partial_": True}))
-        backbone = make(in_channels=channels, num_classes=len(classes))
+        try:
+            backbone = make(in_channels=channels, num_classes=len(classes))
+        except TypeError as error:  # a setting that its backbone has gained or lost since
+            raise InputError(
+                f"{file} was written by another version of merec ({error}); train it again"
+            ) from error
     load_weights(backbone, checkpoint["state_dict"], str(file))
     told = facts.get("target", "emotion")  # which older checkpoints do not say
     if told not in TARGETS:

@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 
 from merec.assets import cache_folder
 from merec.backbones.norms import one_at_a_time
-from merec.backbones.pooled_layers import is_faster
+from merec.backbones.pooled_layers import count_pooled, count_responses, is_faster
 from merec.files import atomic
 
 log = logging.getLogger(__name__)
@@ -80,8 +80,6 @@ def find_kernel(
         is_faster(convolution, inputs)
         and inputs.dtype == torch.float32
         and not inputs.requires_grad
-        # The windows cover all of an image, so each response is seen by one.
-        and all(size % 3 for size in inputs.shape[2:])
     )
     return (
         compile_kernel(convolution.in_channels, _round_up(convolution.out_channels))
@@ -110,6 +108,7 @@ class PooledConvolution(torch.autograd.Function):
         gamma: Tensor,
         beta: Tensor,
         eps: float,
+        padding: int,
         words: Tensor | None,
         below: int,
         larger: float,
@@ -121,16 +120,17 @@ class PooledConvolution(torch.autograd.Function):
         taps, padded_bias = _lay_out(weight), _pad(bias)
         sign = _pad(torch.where(gamma < 0, -1.0, 1.0))
         total = torch.empty(2, len(sign), dtype=torch.float64)
-        shape = (batch, (height - 1) // 3 + 1, (width - 1) // 3 + 1, len(sign))
+        shape = (batch, count_pooled(height, padding), count_pooled(width, padding), len(sign))
         top = torch.empty(shape)
         kernel = compile_kernel(channels, len(sign))
         assert kernel is not None
         kernel.forward(
             *_point_to(images, taps, padded_bias, sign),
-            *(batch, height, width),
+            *(batch, height, width, padding),
             *_point_to(total[0], total[1], top),
         )
-        mean, square = total[:, :filters] / (batch * height * width)
+        count = batch * count_responses(height, padding) * count_responses(width, padding)
+        mean, square = total[:, :filters] / count
         variance = (square - mean**2).clamp_min(0)
         over = torch.rsqrt(variance + eps).float()
         scale = gamma * over
@@ -148,7 +148,7 @@ class PooledConvolution(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep what the gradient needs."""
-        images, weight, bias, gamma, _, _, words, ctx.below, ctx.larger = inputs
+        images, weight, bias, gamma, _, _, ctx.padding, words, ctx.below, ctx.larger = inputs
         ctx.mark_non_differentiable(*output[1:])
         _, mean, _, over, top = output
         ctx.save_for_backward(images, weight, bias, gamma, mean, over, top, words)
@@ -170,12 +170,12 @@ class PooledConvolution(torch.autograd.Function):
         assert kernel is not None
         kernel.backward(
             *_point_to(images, taps, bias, gamma, mean, over, top, grad, words),
-            *(ctx.below, ctypes.c_float(ctx.larger), batch, height, width),
+            *(ctx.below, ctypes.c_float(ctx.larger), batch, height, width, ctx.padding),
             *_point_to(to_taps, *to_filters),
         )
         to_weight = to_taps[..., :filters].permute(3, 2, 0, 1).float()
         to_bias, to_gamma, to_beta = to_filters[:, :filters].float()
-        return None, to_weight, to_bias, to_gamma, to_beta, *[None] * 4
+        return None, to_weight, to_bias, to_gamma, to_beta, *[None] * 5
 
     vmap = staticmethod(one_at_a_time(lambda *given: PooledConvolution.apply(*given)))
 

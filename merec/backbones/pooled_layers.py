@@ -15,9 +15,21 @@ from torch.nn.functional import conv2d
 
 from merec.backbones.norms import one_at_a_time
 
+# As published (1: 28 px of responses to 28 px of a map) and as in the released PyTorch code (2: 30 px).
+PADDINGS = (1, 2)
 POOLING = ([3, 3], [3, 3], [1, 1], [1, 1])  # window, stride, padding, dilation
 AT_ONCE = 1 << 19  # responses, as many as a cache holds
 aten = torch.ops.aten
+
+
+def count_responses(size: int, padding: int) -> int:
+    """Return how many responses the 3×3 convolution gives along `size` px."""
+    return size + 2 * padding - 2
+
+
+def count_pooled(size: int, padding: int) -> int:
+    """Return how many responses are left along `size` px once they are pooled."""
+    return (count_responses(size, padding) - 1) // 3 + 1
 
 
 def is_faster(convolution: nn.Conv2d, inputs: Float[Tensor, "batch channels height width"]) -> bool:
@@ -40,14 +52,20 @@ class PooledLayers(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        inputs: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, eps: float
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        eps: float,
+        padding: int,
     ) -> tuple[Tensor, ...]:
         """See the class."""
         sign = _tell_sign(gamma)
         turned = bool((gamma < 0).any())
         responses, tops, places, moments = [], [], [], []
         for part in _divide(inputs, weight):
-            found = conv2d(part, weight, bias, padding=1).relu_()
+            found = conv2d(part, weight, bias, padding=padding).relu_()
             if turned:
                 found.mul_(_spread(sign))
             top, place = aten.max_pool2d_with_indices(found, *POOLING)
@@ -67,7 +85,7 @@ class PooledLayers(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep what the gradient needs."""
-        images, weight, _, gamma, *_ = inputs
+        images, weight, _, gamma, _, _, ctx.padding = inputs
         ctx.mark_non_differentiable(*output[1:])
         _, mean, _, *rest = output
         ctx.save_for_backward(images, weight, gamma, mean, *rest)
@@ -78,7 +96,8 @@ class PooledLayers(torch.autograd.Function):
         """From the gradient of what is pooled to those of inputs, weight, bias and norm."""
         inputs, weight, gamma, mean, over, top, *kept = ctx.saved_tensors
         responses, places = kept[: len(kept) // 2], kept[len(kept) // 2 :]
-        grad, filters, count = grads[0], len(weight), inputs[:, 0].numel()
+        grad, filters, padding = grads[0], len(weight), [ctx.padding] * 2
+        count = sum(response[:, 0].numel() for response in responses)
         sign = _tell_sign(gamma)
         turned, middle, scale = bool((gamma < 0).any()), mean * sign, gamma.abs() * over
         to_beta = grad.sum((0, 2, 3))
@@ -103,7 +122,7 @@ class PooledLayers(torch.autograd.Function):
             aten.threshold_backward.grad_input(whole, response, 0, grad_input=whole)
             found.append(
                 aten.convolution_backward(
-                    *(whole, part, weight, [filters], [1, 1], [1, 1], [1, 1], False, [0, 0], 1),
+                    *(whole, part, weight, [filters], [1, 1], padding, [1, 1], False, [0, 0], 1),
                     [ctx.needs_input_grad[0], True, True],
                 )
             )
@@ -114,6 +133,7 @@ class PooledLayers(torch.autograd.Function):
             torch.stack(to_bias).sum(0),
             to_scale * sign,
             to_beta,
+            None,
             None,
         )
 

@@ -10,7 +10,13 @@ from torch.nn.functional import linear, pad
 from merec.backbones.dropout import Dropout
 from merec.backbones.norms import remember
 from merec.backbones.pooled_convolution import ALL, PooledConvolution, find_kernel
-from merec.backbones.pooled_layers import PooledLayers, is_faster
+from merec.backbones.pooled_layers import (
+    PADDINGS,
+    PooledLayers,
+    count_pooled,
+    count_responses,
+    is_faster,
+)
 from merec.types import InputError
 
 
@@ -21,12 +27,20 @@ class STSTNet(nn.Module):
     3 + 5 + 8 = 16 filters: the same function and the same initial distribution at a third of the calls.
     1,683 parameters at three classes.
 
+    A map of 28 px has 28 px of responses with `padding` 1 and 30 px with 2; 3×3 pooling (stride 3, padding 1)
+    makes 10×10 of either, from other borders. With 2 the last row and column of responses are in no window
+    and count for the norm alone. The authors' PyTorch code (christy1206/STSTNet, `main.py`) pads by 2 and
+    reads maps as OpenCV does, strain, v, u from 0 to 255: `datamodule.channels=[strain,v,u]
+    datamodule.scaling=raw`. Its weights are ours under other names: `conv1`, `conv2`, `conv3` one after the
+    other are `convolution`, `bn1`, `bn2`, `bn3` are `norm`, `fc` is `classify`.
+
     Args:
         in_channels: Channels of the flow map (3: u, v, optical strain).
         num_classes: Number of classes.
         streams: Filters of each stream (3, 5, 8 in the paper).
         dropout: Share of pooled responses dropped while training.
         size: Height and width of the flow map, px; 28 in the paper.
+        padding: Zeros around a map that the convolution sees, px: 1 or 2.
         compiled: Whether to train by a compiled kernel where a C++ compiler is found: the same function, four
             times as fast on a CPU.
     """
@@ -41,16 +55,22 @@ class STSTNet(nn.Module):
         streams: Sequence[int],
         dropout: float,
         size: int,
+        padding: int,
         compiled: bool,
     ):
         super().__init__()
-        self.compiled = compiled
+        if padding not in PADDINGS:
+            raise InputError(
+                f"backbone.padding={padding}; choose 1, as in the paper, or 2, as in the authors' "
+                "PyTorch code"
+            )
+        self.padding, self.compiled = padding, compiled
         filters = sum(streams)
-        self.convolution = nn.Conv2d(in_channels, filters, kernel_size=3, padding=1)
+        self.convolution = nn.Conv2d(in_channels, filters, kernel_size=3, padding=padding)
         self.norm = nn.BatchNorm2d(filters)
         self.max_pool = nn.MaxPool2d(kernel_size=3, stride=3, padding=1)
         self.dropout = Dropout(dropout)
-        self.side = side = ((size - 1) // 3 + 1) // 2
+        self.side = side = count_pooled(size, padding) // 2
         self.classify = nn.Linear(filters * side**2, num_classes)
         # 1.4 times as fast on a CPU.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -87,15 +107,25 @@ class STSTNet(nn.Module):
         convolution, norm = self.convolution, self.norm
         if not (self.training and is_faster(convolution, inputs)):
             return self._drop(self.max_pool(norm(torch.relu(convolution(inputs)))))
-        layers = (inputs, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps)
+        padding = self.padding
+        layers = (
+            inputs,
+            convolution.weight,
+            convolution.bias,
+            norm.weight,
+            norm.bias,
+            norm.eps,
+            padding,
+        )
         kernel = self.compiled and find_kernel(convolution, inputs)
         if kernel:
-            high, wide = ((size - 1) // 3 + 1 for size in inputs.shape[2:])
+            high, wide = (count_pooled(size, padding) for size in inputs.shape[2:])
             drawn = self.dropout.draw(inputs.new_empty(len(inputs), high, wide, len(norm.weight)))
             pooled, mean, variance, *_ = PooledConvolution.apply(*layers, *(drawn or ALL))
         else:
             pooled, mean, variance, *_ = PooledLayers.apply(*layers)
-        remember(norm, mean, variance, inputs[:, 0].numel())
+        responses = [count_responses(size, padding) for size in inputs.shape[2:]]
+        remember(norm, mean, variance, len(inputs) * responses[0] * responses[1])
         return pooled if kernel else self._drop(pooled)
 
     def _drop(self, pooled: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """All methods that ran on a protocol in one table: honest, claimed, published, and what they cost."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,8 @@ def rank_results(summary: Summary) -> pd.DataFrame:
                     f"{metric}{end}" for metric in ("uf1", "uar") for end in ("", "_low", "_high")
                 ]
                 row |= {f"{name}_{subset}": scores[name] for name in ends}
-        published = known.get(_name_backbone(result))
+        name, settings = _read_backbone(result)
+        published = known[name].choose_version(settings) if name in known else None
         rows.append(row | _cite(published) | _cost(result))
     return pd.DataFrame(rows).sort_values("uf1", ascending=False, ignore_index=True)
 
@@ -80,11 +82,11 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
     return Table("Leaderboard", caption, pd.DataFrame(rows))
 
 
-def _name_backbone(result: Result) -> str:
-    """The class of the network, as the config names it; empty for an estimator."""
+def _read_backbone(result: Result) -> tuple[str, Mapping[str, Any]]:
+    """Return class and settings of the network, as the config has them; empty for an estimator."""
     backbone = (result.runs[0].config.get("task") or {}).get("backbone")
-    target = backbone.get("_target_", "") if isinstance(backbone, Mapping) else ""
-    return str(target).rpartition(".")[2]
+    settings = backbone if isinstance(backbone, Mapping) else {}
+    return str(settings.get("_target_", "")).rpartition(".")[2], settings
 
 
 def _cite(published: Published | None) -> dict[str, object]:

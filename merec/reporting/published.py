@@ -1,8 +1,9 @@
 """What others published on a protocol, with where it was read and whether its code leaks."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -17,6 +18,21 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Released code of a method whose network differs from the paper's, with the scores of that code.
+
+    Attributes:
+        name: What it is, e.g. `PyTorch code, padding 2`.
+        settings: Keys of `backbone` that give its network.
+        scores: As of `Published`.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    scores: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Published:
     """A published row.
 
@@ -28,6 +44,7 @@ class Published:
         leak: Whether the code chooses the epoch on the held-out subject.
         note: What else one must know.
         backbone: Name of the class in `merec.backbones` that is this method; empty if there is none.
+        variants: Released code whose network differs.
     """
 
     method: str
@@ -37,6 +54,22 @@ class Published:
     leak: bool = False
     note: str = ""
     backbone: str = ""
+    variants: tuple[Variant, ...] = ()
+
+    def list_versions(self) -> list["Published"]:
+        """Return the row itself, then one row per variant."""
+        return [self, *(self._describe(variant) for variant in self.variants)]
+
+    def choose_version(self, backbone: Mapping[str, Any]) -> "Published":
+        """Return the variant whose settings a config of the backbone has, else the row itself."""
+        for variant in self.variants:
+            if all(backbone.get(key) == value for key, value in variant.settings.items()):
+                return self._describe(variant)
+        return self
+
+    def _describe(self, variant: Variant) -> "Published":
+        name = f"{self.method}, {variant.name}"
+        return replace(self, method=name, scores=variant.scores, note="", variants=())
 
 
 @dataclass(frozen=True)
@@ -58,4 +91,9 @@ def load_published(protocol: str) -> PublishedTable:
     key = protocol.partition("@")[0]
     text = files("merec.reporting").joinpath("published.yaml").read_text(encoding="utf-8")
     known = yaml.safe_load(text).get(key, {"rows": [], "note": ""})
-    return PublishedTable(key, [Published(**row) for row in known["rows"]], known["note"])
+    return PublishedTable(key, [_read_row(row) for row in known["rows"]], known["note"])
+
+
+def _read_row(row: dict[str, Any]) -> Published:
+    variants = tuple(Variant(**variant) for variant in row.get("variants", []))
+    return Published(**(row | {"variants": variants}))

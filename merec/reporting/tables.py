@@ -185,7 +185,7 @@ def lay_out_published(summary: Summary) -> Table | None:
         return None
     subsets = list(summary.results[0].subsets)
     rows = []
-    for row in published.rows:
+    for row in (version for method in published.rows for version in method.list_versions()):
         rows.append(
             {"Method": row.method, "Modality": row.modality or NOTHING}
             | {name_subset(subset): row.scores.get(subset, NOTHING) for subset in subsets}

@@ -11,6 +11,7 @@ from torch.nn.functional import max_pool2d
 
 from merec.backbones.norms import remember
 from merec.backbones.pooled_convolution import ALL, PooledConvolution, compile_kernel, find_kernel
+from merec.backbones.pooled_layers import count_pooled, count_responses
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("c++") is None, reason="needs a C++ compiler, to compile the kernel"
@@ -20,15 +21,18 @@ SHAPES = [
     (2, 3, 7, 11),
     (1, 24, 10, 8),
     (5, 33, 4, 4),
+    (2, 8, 9, 6),  # the last row and column of responses are in no window if padded by 1
+    (1, 5, 28, 7),  # if padded by 2
 ]  # channels, filters, height, width
 
 
 class Pooled(nn.Module):
     """Both ways from the same weights."""
 
-    def __init__(self, channels: int, filters: int, compiled: bool):
+    def __init__(self, channels: int, filters: int, compiled: bool, padding: int):
         super().__init__()
-        self.convolution = nn.Conv2d(channels, filters, 3, padding=1)
+        self.padding = padding
+        self.convolution = nn.Conv2d(channels, filters, 3, padding=padding)
         self.norm = nn.BatchNorm2d(filters)
         self.compiled = compiled
         self.drawn: tuple = ALL
@@ -43,20 +47,23 @@ class Pooled(nn.Module):
             return pooled * (words < below).permute(0, 3, 1, 2) * larger
         pooled, mean, variance, *_ = PooledConvolution.apply(
             *(images, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps),
-            *self.drawn,
+            *(self.padding, *self.drawn),
         )
-        remember(norm, mean, variance, images[:, 0].numel())
+        count = [count_responses(size, self.padding) for size in images.shape[2:]]
+        remember(norm, mean, variance, len(images) * count[0] * count[1])
         return pooled
 
 
-def make_pair(channels: int, filters: int, seed: int = 0) -> tuple[Pooled, Pooled]:
+def make_pair(
+    channels: int, filters: int, seed: int = 0, padding: int = 1
+) -> tuple[Pooled, Pooled]:
     """The compiled one, and the same layers in float64."""
     torch.manual_seed(seed)
-    ours = Pooled(channels, filters, compiled=True)
+    ours = Pooled(channels, filters, compiled=True, padding=padding)
     with torch.no_grad():  # some negative: there the smallest response is pooled
         ours.norm.weight.uniform_(-1, 1)
         ours.norm.bias.uniform_(-1, 1)
-    theirs = Pooled(channels, filters, compiled=False)
+    theirs = Pooled(channels, filters, compiled=False, padding=padding)
     theirs.load_state_dict(ours.state_dict())
     return ours, theirs.double()
 
@@ -71,12 +78,13 @@ def make_images(channels: int, height: int, width: int, folds: int = 1) -> Tenso
 @pytest.mark.parametrize(("channels", "filters", "height", "width"), SHAPES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("drops", [False, True])
+@pytest.mark.parametrize("padding", [1, 2])
 def test_outputs_gradients_and_statistics_equal_the_layers_in_float64(
-    channels, filters, height, width, layout, drops
+    channels, filters, height, width, layout, drops, padding
 ):
-    ours, theirs = make_pair(channels, filters)
+    ours, theirs = make_pair(channels, filters, padding=padding)
     if drops:
-        shape = (6, (height - 1) // 3 + 1, (width - 1) // 3 + 1, filters)
+        shape = (6, count_pooled(height, padding), count_pooled(width, padding), filters)
         words = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16)
         ours.drawn = theirs.drawn = (words, 2**14, 4 / 3)
     images = make_images(channels, height, width).contiguous(memory_format=layout)
@@ -131,7 +139,7 @@ def test_the_kernel_is_taken_for_what_it_can_do_only():
     images = make_images(3, 28, 28)
     assert find_kernel(ours.convolution, images) is not None
     assert find_kernel(ours.convolution, images.double()) is None
-    assert find_kernel(ours.convolution, images[..., :27]) is None
+    assert find_kernel(ours.convolution, images[..., :27]) is not None
     assert find_kernel(ours.convolution, images.clone().requires_grad_()) is None
     with torch.autocast("cpu", torch.bfloat16):
         assert find_kernel(ours.convolution, images) is None

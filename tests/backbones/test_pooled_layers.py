@@ -8,7 +8,7 @@ from torch.nn.functional import max_pool2d
 
 from merec.backbones import pooled_layers
 from merec.backbones.norms import remember
-from merec.backbones.pooled_layers import PooledLayers, is_faster
+from merec.backbones.pooled_layers import PooledLayers, count_responses, is_faster
 
 SHAPES = [(3, 16, 28, 28), (2, 3, 7, 11), (1, 5, 9, 6)]  # channels, filters, height, width
 BATCH = 6
@@ -17,10 +17,11 @@ BATCH = 6
 class Pooled(nn.Module):
     """Both ways from the same weights, some scales of the norm negative."""
 
-    def __init__(self, channels: int, filters: int, seed: int = 0):
+    def __init__(self, channels: int, filters: int, seed: int = 0, padding: int = 1):
         super().__init__()
         torch.manual_seed(seed)
-        self.convolution = nn.Conv2d(channels, filters, 3, padding=1)
+        self.padding = padding
+        self.convolution = nn.Conv2d(channels, filters, 3, padding=padding)
         self.norm = nn.BatchNorm2d(filters)
         nn.init.uniform_(self.norm.weight, 0.2, 1)
         with torch.no_grad():
@@ -31,9 +32,11 @@ class Pooled(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         convolution, norm = self.convolution, self.norm
         pooled, mean, variance, *_ = PooledLayers.apply(
-            *(images, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps)
+            *(images, convolution.weight, convolution.bias, norm.weight, norm.bias, norm.eps),
+            self.padding,
         )
-        remember(norm, mean, variance, images[:, 0].numel())
+        count = [count_responses(size, self.padding) for size in images.shape[2:]]
+        remember(norm, mean, variance, len(images) * count[0] * count[1])
         return pooled
 
     def take_the_long_way(self, images: Tensor) -> Tensor:
@@ -52,11 +55,12 @@ def at_once(request, monkeypatch):
 
 @pytest.mark.parametrize(("channels", "filters", "height", "width"), SHAPES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("padding", [1, 2])
 def test_outputs_gradients_and_statistics_equal_the_long_way(
-    channels, filters, height, width, layout, at_once
+    channels, filters, height, width, layout, padding, at_once
 ):
     at_once(filters, height, width)
-    ours, theirs = Pooled(channels, filters), Pooled(channels, filters)
+    ours, theirs = (Pooled(channels, filters, padding=padding) for _ in range(2))
     torch.manual_seed(1)
     images = torch.randn(BATCH, channels, height, width, dtype=torch.float64)
     given = [images.clone().contiguous(memory_format=layout).requires_grad_() for _ in range(2)]

@@ -10,9 +10,10 @@ from merec.errors import InputError
 STREAMS = (3, 5, 8)
 
 
-def make(in_channels=3, num_classes=3, streams=STREAMS, dropout=0.0, size=28) -> STSTNet:
+def make(in_channels=3, num_classes=3, streams=STREAMS, dropout=0.0, size=28, padding=1) -> STSTNet:
     torch.manual_seed(0)
-    network = STSTNet(in_channels, num_classes, list(streams), dropout, size, True).double()
+    network = STSTNet(in_channels, num_classes, list(streams), dropout, size, padding, True)
+    network = network.double()
     # As initialised, all norms are alike and would hide a stream given another's.
     for tensor in (network.norm.weight, network.norm.bias):
         nn.init.uniform_(tensor, 0.5, 1.5)
@@ -30,7 +31,8 @@ class ThreeStreams(nn.Module):
         start = 0
         for filters in streams:
             rows = slice(start, start + filters)
-            convolution = nn.Conv2d(like.convolution.in_channels, filters, 3, padding=1).double()
+            channels, padding = like.convolution.in_channels, like.padding
+            convolution = nn.Conv2d(channels, filters, 3, padding=padding).double()
             norm = nn.BatchNorm2d(filters).double()
             for own, shared in ((convolution, like.convolution), (norm, like.norm)):
                 state = shared.state_dict()
@@ -54,20 +56,21 @@ class ThreeStreams(nn.Module):
 
 
 def test_the_paper_network_has_1683_parameters_at_three_classes():
-    network = STSTNet(3, 3, [3, 5, 8], 0.5, 28, True)
+    network = STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True)
     assert sum(parameter.numel() for parameter in network.parameters()) == 1683
     assert network.convolution.out_channels == 16
 
 
+@pytest.mark.parametrize("padding", [1, 2])
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(
     ("in_channels", "num_classes", "streams", "size"),
     [(3, 3, (3, 5, 8), 28), (1, 2, (2, 4), 20), (2, 7, (1, 1, 1, 5), 33)],
 )
 def test_outputs_and_gradients_equal_three_separate_streams(
-    training, in_channels, num_classes, streams, size
+    padding, training, in_channels, num_classes, streams, size
 ):
-    network = make(in_channels, num_classes, streams, size=size).train(training)
+    network = make(in_channels, num_classes, streams, size=size, padding=padding).train(training)
     naive = ThreeStreams(network, streams).train(training)
     torch.manual_seed(1)
     inputs = torch.randn(6, in_channels, size, size, dtype=torch.float64)
@@ -89,6 +92,91 @@ def test_outputs_and_gradients_equal_three_separate_streams(
     ]
     for one, other in pairs:
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "layers", "evaluated"])
+@pytest.mark.parametrize("padding", [1, 2])
+def test_in_float32_every_way_through_the_network_equals_three_streams_in_float64(padding, engine):
+    network = make(padding=padding)
+    naive = ThreeStreams(network, STREAMS).train(engine != "evaluated")
+    network = network.float().train(engine != "evaluated")
+    network.compiled = engine == "compiled"
+    torch.manual_seed(1)
+    inputs, label = torch.rand(8, 3, 28, 28) * 255, torch.arange(8) % 3
+    ours, theirs = network(inputs), naive(inputs.double())
+    torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+    for logits in (ours, theirs):
+        nn.functional.cross_entropy(logits, label).backward()
+    pairs = [
+        (network.convolution.weight.grad, naive.join(0, "weight")),
+        (network.norm.weight.grad, naive.join(2, "weight")),
+        (network.classify.weight.grad, naive.classify.weight.grad),
+    ]
+    for one, other in pairs:
+        size = other.abs().max()
+        torch.testing.assert_close(one.double() / size, other / size, rtol=0, atol=1e-4)
+
+
+def test_padding_moves_the_borders_and_leaves_the_number_of_weights():
+    one, two = make(padding=1).eval(), make(padding=2).eval()
+    assert [p.shape for p in one.parameters()] == [p.shape for p in two.parameters()]
+    inputs = torch.randn(2, 3, 28, 28, dtype=torch.float64)
+    assert (one(inputs) - two(inputs)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+def test_another_padding_is_refused(padding):
+    with pytest.raises(InputError, match=rf"backbone\.padding={padding}; choose 1, .* or 2"):
+        make(padding=padding)
+
+
+class Port(nn.Module):
+    """The network under the names of the authors' PyTorch code, from its configuration.
+
+    Each stream: convolution (3×3, padding 2), ReLU, norm, maximum (3×3, stride 3, padding 1), dropout; then
+    joined, averaged (2×2) and classified.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number, filters in enumerate(STREAMS, start=1):
+            self.add_module(f"conv{number}", nn.Conv2d(3, filters, 3, padding=2))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(filters))
+        self.fc = nn.Linear(400, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        streams = []
+        for number in (1, 2, 3):
+            seen = torch.relu(self.get_submodule(f"conv{number}")(image))
+            seen = self.get_submodule(f"bn{number}")(seen)
+            streams.append(nn.functional.max_pool2d(seen, 3, stride=3, padding=1))
+        return self.fc(nn.functional.avg_pool2d(torch.cat(streams, 1), 2).flatten(1))
+
+
+def test_weights_under_the_names_of_the_released_code_give_its_outputs():
+    torch.manual_seed(3)
+    port = Port().double().eval()
+    for number in (1, 2, 3):
+        norm = port.get_submodule(f"bn{number}")
+        for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            nn.init.uniform_(tensor, 0.5, 1.5)
+    released = port.state_dict()
+    assert sum(p.numel() for p in port.parameters()) == 1683
+    state = {
+        f"{ours}.{name}": torch.cat([released[f"{theirs}{n}.{name}"] for n in (1, 2, 3)])
+        for ours, theirs, names in (
+            ("convolution", "conv", ("weight", "bias")),
+            ("norm", "bn", ("weight", "bias", "running_mean", "running_var")),
+        )
+        for name in names
+    }
+    state["norm.num_batches_tracked"] = released["bn1.num_batches_tracked"]
+    state |= {f"classify.{name}": released[f"fc.{name}"] for name in ("weight", "bias")}
+    network = make(padding=2).eval()
+    network.load_state_dict(state)
+    # As OpenCV reads a map whose red, green and blue are u, v and strain.
+    maps = torch.randint(256, (5, 3, 28, 28)).double()
+    torch.testing.assert_close(network(maps), port(maps), rtol=0, atol=1e-9)
 
 
 def test_the_comparison_tells_a_misplaced_filter():

@@ -7,6 +7,7 @@ from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
 from merec.reporting.summary import Summary, summarize
+from merec.reporting.tables import lay_out_published
 
 STSTNET = {"backbone": {"_target_": "merec.backbones.STSTNet"}}
 
@@ -58,6 +59,23 @@ def test_what_was_published_of_a_network_stands_beside_it_with_source_and_mark(
     cells = lay_out_leaderboard(summary).rows.set_index("Method")
     assert cells.loc["ststnet-rgb", "Published"] == ".7353/.7605 (STSTNet; C)"
     assert cells.loc["ridge-rgb", "Published"] == "–"
+
+
+def test_ststnet_padded_by_2_stands_beside_the_number_of_the_code_that_does_so(
+    index, write_run, tmp_path: Path
+) -> None:
+    task = {"backbone": STSTNET["backbone"] | {"padding": 2}}
+    write_run(tmp_path / "a", index, "padded-rgb", epochs=3, task=task)
+    write_run(tmp_path / "b", index, "svm", task={"estimator": "svm"})
+    summary = summarize(pool_runs(find_runs([tmp_path])))
+    cells = lay_out_leaderboard(summary).rows.set_index("Method")
+    assert (
+        cells.loc["padded-rgb", "Published"] == ".7209/.7250 (STSTNet, PyTorch code, padding 2; C)"
+    )
+    published = lay_out_published(summary)
+    rows = published.rows.set_index("Method")
+    assert rows.loc["STSTNet, PyTorch code, padding 2", "Full"] == ".7209/.7250"
+    assert "padding=1, the default here" in published.caption
 
 
 def test_cost_is_that_of_one_seed(summary: Summary) -> None:

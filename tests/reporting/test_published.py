@@ -48,7 +48,8 @@ def test_every_number_source_and_leak_mark_is_that_of_the_reference(
             assert printed == cells[names.get(subset, full)]
         assert remarks.strip()[0] == row.source
         assert row.leak == ("LEAK" in remarks)
-        assert set(NUMBER.findall(row.note)) <= set(NUMBER.findall(remarks))
+        texts = [row.note, *(text for v in row.variants for text in v.scores.values())]
+        assert set(NUMBER.findall(" ".join(texts))) <= set(NUMBER.findall(remarks))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -69,3 +70,12 @@ def test_notes_hold_no_number_the_reference_lacks(reference: list[str]) -> None:
 def test_an_annotation_version_is_disregarded_and_the_unknown_has_no_rows() -> None:
     assert load_published("casme3-4@v2").rows == load_published("casme3-4").rows
     assert load_published("synthetic").rows == []
+
+
+def test_a_network_stands_beside_the_number_of_the_code_that_pads_as_it_does() -> None:
+    (row,) = [row for row in load_published("megc2019-cd").rows if row.backbone == "STSTNet"]
+    assert "pads by 1" in row.note
+    assert row.choose_version({"padding": 1}).scores["Full"] == ".7353/.7605"
+    port = row.choose_version({"padding": 2})
+    assert port.scores["Full"] == ".7209/.7250"
+    assert "padding 2" in port.method

@@ -82,7 +82,9 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "datamodule": data,
-        "backbone": partial(STSTNet, streams=[3, 5, 8], dropout=0.5, size=28, compiled=True),
+        "backbone": partial(
+            STSTNet, streams=[3, 5, 8], dropout=0.5, size=28, padding=1, compiled=True
+        ),
         "finetune": partial(
             Finetune, optimizer=optimizer, scheduler=None, loss=cross_entropy, class_balanced=False
         ),

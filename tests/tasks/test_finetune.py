@@ -24,7 +24,7 @@ ADAM = partial(torch.optim.Adam, lr=1e-2)
 def make(num_classes=3, dropout=0.5, size=28, **changes) -> Finetune:
     torch.manual_seed(0)
     settings = {
-        "backbone": STSTNet(3, num_classes, [3, 5, 8], dropout, size, True),
+        "backbone": STSTNet(3, num_classes, [3, 5, 8], dropout, size, 1, True),
         "optimizer": ADAM,
         "scheduler": None,
         "loss": cross_entropy,
@@ -152,7 +152,7 @@ def test_the_trainer_draws_each_epoch_in_its_own_order(make_data, fold_of, watch
 
 
 def test_weights_come_back_as_they_were_saved():
-    saved, fresh = make().state_dict(), STSTNet(3, 3, [3, 5, 8], 0.5, 28, True)
+    saved, fresh = make().state_dict(), STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True)
     assert not torch.equal(fresh.convolution.weight, saved["backbone.convolution.weight"])
     load_weights(fresh, saved, "a.ckpt")
     for key, value in fresh.state_dict().items():
@@ -162,9 +162,9 @@ def test_weights_come_back_as_they_were_saved():
 @pytest.mark.parametrize(
     ("backbone", "reason"),
     [
-        (STSTNet(3, 5, [3, 5, 8], 0.5, 28, True), r"classify\.weight.*\[3, 400\].*\[5, 400\]"),
-        (STSTNet(1, 3, [3, 5, 8], 0.5, 28, True), r"convolution\.weight"),
-        (STSTNet(3, 3, [3, 5], 0.5, 28, True), r"convolution\.weight"),
+        (STSTNet(3, 5, [3, 5, 8], 0.5, 28, 1, True), r"classify\.weight.*\[3, 400\].*\[5, 400\]"),
+        (STSTNet(1, 3, [3, 5, 8], 0.5, 28, 1, True), r"convolution\.weight"),
+        (STSTNet(3, 3, [3, 5], 0.5, 28, 1, True), r"convolution\.weight"),
         (nn.Linear(4, 3), r"Unexpected key"),
     ],
     ids=["classes", "channels", "streams", "backbone"],

@@ -94,7 +94,7 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
     data = make_data().hold_out(fold.train, fold.test, fold.held_out)
     found = read_fold(swept, fold.number)
     task = Finetune(
-        STSTNet(3, 3, [3, 5, 8], 0.5, 28, True),
+        STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True),
         torch.optim.Adam,
         None,
         cross_entropy,

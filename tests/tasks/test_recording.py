@@ -40,7 +40,7 @@ def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, Re
     ) -> tuple[Finetune, RecordEpochs]:
         torch.manual_seed(0)
         label = data.label[data.train_rows]
-        backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28, True)
+        backbone = STSTNet(3, 3, [3, 5, 8], dropout, 28, 1, True)
         task = Finetune(
             backbone,
             optimizer,

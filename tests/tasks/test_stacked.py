@@ -77,7 +77,10 @@ class Tiny(nn.Module):
 
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
-    "ststnet": partial(STSTNet, streams=[3, 5, 8], dropout=0.5, size=28, compiled=True),
+    "ststnet": partial(STSTNet, streams=[3, 5, 8], dropout=0.5, size=28, padding=1, compiled=True),
+    "ststnet, padding 2": partial(
+        STSTNet, streams=[3, 5, 8], dropout=0.5, size=28, padding=2, compiled=True
+    ),
     "tiny": Tiny,
     "lite_point_gcn": partial(
         LitePointGCN,
@@ -94,7 +97,7 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet18": partial(DualView, encoder="resnet18", size=64, embedding=8, attention=True),
     "alexnet": partial(DualView, encoder="alexnet", size=64, embedding=8, attention=False),
 }
-READS = {"ststnet": "flow_map", "lite_point_gcn": "points"}
+READS = {"ststnet": "flow_map", "ststnet, padding 2": "flow_map", "lite_point_gcn": "points"}
 NOTHING = {"flip": 0.0, "crop": 1.0, "jitter": 0.0, "grey": 0.0, "dropout": 0.0, "scale": 1.0}
 NOTHING |= {"shift": 0.0, "apart": False}
 AUGMENT = {
@@ -158,6 +161,7 @@ each_backbone = pytest.mark.parametrize(
     "backbone",
     [
         "ststnet",
+        "ststnet, padding 2",
         "lite_point_gcn",
         pytest.param("resnet18", marks=pytest.mark.slow),
         pytest.param("alexnet", marks=pytest.mark.slow),
