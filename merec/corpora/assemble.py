@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from merec.corpora.rows import Source
+from merec.corpora.subjects import refuse_namesakes
 from merec.evaluation.protocol import assert_counts, describe_protocol
 from merec.types import Camera, Corpus, Finding, InputError
 
@@ -53,6 +54,7 @@ def assemble(
     found, unread = excuse(findings, exclude)
     if not lenient:
         refuse_errors(found, source)
+    refuse_namesakes(index, str(source.file))
     counts = (expected or {}).get(name)
     if counts is not None:
         found += _judge_counts(index, classes, counts, source, lenient, unread)
@@ -64,10 +66,12 @@ def assemble(
     if subset or expected is None or unread or leaves.any():
         name = f"{name}-subset"  # numbers on it are not numbers on the protocol
     index = index[~leaves].reset_index(drop=True)
-    if index.empty and not lenient:
-        raise InputError(
-            f"{source.file} holds no sample of the classes {', '.join(classes)}; check it"
-        )
+    if index.empty:
+        wanted = f"no sample of the classes {', '.join(classes)}"
+        if not lenient:
+            raise InputError(f"{source.file} holds {wanted}; check it")
+        remedy = "expected some; take the official file, or other classes"
+        found.append(Finding("error", "no samples", source.where, None, "", wanted, remedy))
     if lenient and rejected is not None:
         rejected = rejected[~rejected["sample_id"].isin(list(exclude))].reset_index(drop=True)
     else:

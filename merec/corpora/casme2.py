@@ -9,6 +9,7 @@ from merec.corpora.assemble import assemble, excuse, resolve_exclusions
 from merec.corpora.coding_sheet import open_sheet, read_samples
 from merec.corpora.folders import Disk, name_frames, open_root
 from merec.corpora.rows import choose_classes
+from merec.corpora.subjects import CASME2, name_subjects
 from merec.types import Corpus, Finding, Frames, InputError
 
 FILES = tuple(f"CASME2-coding-20140508.{end}" for end in ("xlsx", "xls", "csv"))
@@ -69,10 +70,9 @@ def read_casme2(
         raise InputError(f"corpus.frames={frames}; expected {' or '.join(FRAMES)}")
     chosen = choose_classes(class_maps, classes, name)
     table, source = open_sheet(folder, FILES, PATTERNS, COLUMNS, "casme2", "coding sheet")
-    number = table["subject"].str.extract(r"(?i)^(?:sub)?(\d+)$", expand=False)
-    table["subject"] = ("sub" + number.str.zfill(2)).fillna(table["subject"])
+    table["subject"], notes = name_subjects(table["subject"], CASME2, source.where)
     table["sample_id"] = table["subject"] + "_" + table["clip"]
-    find_frames = partial(_find_frames, folder, Disk(), frames)
+    find_frames = partial(_find_frames, folder, Disk(CASME2), frames)
     index, rejected, found = read_samples(
         table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
     )
@@ -80,7 +80,7 @@ def read_casme2(
     found, _ = excuse(found, omitted)
     absent = index["sample_id"].isin(omitted)
     why = "not in the published protocol"
-    notes = [
+    notes += [
         Finding("note", "left out", source.where, row, sample_id, why, "left out")
         for sample_id, row in index.loc[absent, ["sample_id", "row"]].itertuples(index=False)
     ]

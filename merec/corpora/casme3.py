@@ -30,6 +30,7 @@ from merec.corpora.rows import (
     read_rows,
 )
 from merec.corpora.sheets import read_table
+from merec.corpora.subjects import CASME3, name_subjects
 from merec.types import Corpus, Finding, Frames, InputError
 
 PATTERNS = ("annotation*", "part_a*", "part_c*", "exception*")  # in lower case
@@ -141,7 +142,7 @@ def read_casme3(
             not the protocol's.
     """
     folder = open_root(root, "CAS(ME)^3")
-    disk = Disk()
+    disk = Disk(CASME3)
     file, kind, version = _find_list(folder, annotation)
     chosen = choose_classes(class_maps, classes, name)
     if not LISTS[kind].fine and not {"negative", "positive"} <= set(chosen):
@@ -232,14 +233,8 @@ def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:
 
 
 def _name_samples(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Finding]]:
-    """Spell subjects `spNO.1` and clips in lower case; name the samples."""
-    subject = table["subject"].str.replace(r"(?i)^(?:spno\.?)?\s*(\d+)$", r"spNO.\1", regex=True)
-    bare = table[
-        "subject"
-    ].str.isdecimal()  # part C and macro-expressions give numbers: no misspelling
-    _, of_subjects = mend_spelling(
-        table["subject"].where(~bare, subject), subject, "subjects", where
-    )
+    """Name subjects `spNO.1`, spell clips in lower case; name the samples."""
+    subject, of_subjects = name_subjects(table["subject"], CASME3, where)
     clip, of_clips = mend_spelling(table["clip"], table["clip"].str.lower(), "clips", where)
     table = table.assign(subject=subject, clip=clip)
     table["sample_id"] = table["subject"] + "_" + table["clip"] + "_" + table["onset"]
@@ -258,10 +253,10 @@ def _find_damaged(index: pd.DataFrame, root: Path) -> dict[str, str]:
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         words = line.split()
         if len(words) > 2 and Path(words[2]).stem.isdecimal():
-            damaged.add((words[0].casefold(), words[1].casefold(), int(Path(words[2]).stem)))
+            damaged.add((CASME3.spell(words[0]), words[1].casefold(), int(Path(words[2]).stem)))
     leaves = {}
     for row in index.to_dict("records"):
-        place = (row["subject"].casefold(), row["clip"].casefold())
+        place = (row["subject"], row["clip"].casefold())
         bad = [key for key in ("onset", "apex") if (*place, row[key]) in damaged]
         if bad:
             leaves[row["sample_id"]] = f"its {' and '.join(bad)} is in {DAMAGED} (exclude: damaged)"

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from merec.corpora.folders import Disk, below
+from merec.corpora.subjects import CASME3
 from merec.types import Camera, Frames, InputError
 
 Pair = tuple[Frames, Frames | None]
@@ -33,6 +34,7 @@ class FrameFinder:
         if layout not in LAYOUTS:
             raise InputError(f"corpus.layout={layout}; expected one of {', '.join(LAYOUTS)}")
         self.root, self.disk = root, disk
+        self._respelled: dict[Path, dict[str, Path]] = {}
         places = below(root, ["part_a*"])
         self.subjects = [place for place in places if any(map(_is_subject, disk.list(place)))]
         clips = [disk.find(place, CLIPS, "frame") or disk.find(place, "frame") for place in places]
@@ -65,12 +67,27 @@ class FrameFinder:
             f"{row['subject']}_{row['clip']}_{onset}" for onset in (annotated_onset, row["onset"])
         ]
         frame = self.disk.first((place, name) for place in self.clips for name in names)
+        frame = frame or self._find_clip([name.casefold() for name in names])
         if frame is None:
             base = (self.clips or [self.root / CLIPS / "frame"])[0]
             frame = base / names[0].replace("spNO", "spNo")
         beside = frame.parent.parent
         depth = self.disk.find(beside, "depth", frame.name) or beside / "depth" / frame.name
         return Frames(frame, COLOR), Frames(depth, DEPTH)
+
+    def _find_clip(self, names: Sequence[str]) -> Path | None:
+        """A clip's folder that spells the subject in another way, as `spNo.01_a_355`."""
+        for place in self.clips:
+            if place not in self._respelled:
+                self._respelled[place] = {}
+                for name, path in self.disk.list(place).items():
+                    subject, *rest = name.rsplit("_", 2)
+                    spelled = "_".join([CASME3.spell(subject), *rest]).casefold()
+                    self._respelled[place][spelled] = path
+            for name in names:
+                if name in self._respelled[place]:
+                    return self._respelled[place][name]
+        return None
 
     def part_c(self, template: str, row: Mapping[Any, Any]) -> Pair:
         """Colour of a sample of part C, and depth where a folder `depth` lies beside `color`."""
@@ -87,7 +104,7 @@ class FrameFinder:
 
 
 def _is_subject(folder: str) -> bool:
-    return re.fullmatch(r"spno\.\d+", folder) is not None
+    return re.fullmatch(r"spno[\s._-]*\d+", folder) is not None
 
 
 def list_unlabelled(
@@ -114,12 +131,12 @@ def list_unlabelled(
                 continue
             color = folder
         clip_id = folder.relative_to(root).as_posix()
-        subject = re.search(r"(?i)spno\.(\d+)", clip_id)
+        subject = re.search(r"(?i)\bspno[\s._-]*(\d+)", clip_id)
         rows.append(
             {
                 "clip_id": clip_id,
                 "corpus": corpus,
-                "subject": f"spNO.{subject[1]}" if subject else "",
+                "subject": CASME3.spell(subject[1]) if subject else "",
                 "clip": folder.name,
                 "fps": float(fps),
                 "color": Frames(color, COLOR),

@@ -5,14 +5,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from merec.corpora.subjects import Naming
 from merec.types import Frames, InputError
 
 
 class Disk:
-    """What lies on disk; each folder is listed once, however many samples lie in it."""
+    """What lies on disk; each folder is listed once, however many samples lie in it.
 
-    def __init__(self) -> None:
+    Args:
+        naming: How the corpus names people: a subject's folder is found in any of its spellings.
+    """
+
+    def __init__(self, naming: Naming | None = None) -> None:
+        self.naming = naming
         self._listed: dict[Path, dict[str, Path]] = {}
+        self._people: dict[Path, dict[str, Path]] = {}
 
     def list(self, folder: Path) -> dict[str, Path]:
         """What lies in a folder, by its name in lower case; empty if there is no such folder."""
@@ -24,11 +31,20 @@ class Disk:
     def find(self, folder: Path, *parts: str) -> Path | None:
         """`folder/parts…` as spelled on disk; `None` if it is not there."""
         for part in parts:
-            below = self.list(folder).get(part.casefold())
+            below = self.list(folder).get(part.casefold()) or self._find_subject(folder, part)
             if below is None:
                 return None
             folder = below
         return folder
+
+    def _find_subject(self, folder: Path, subject: str) -> Path | None:
+        """The folder of a subject, who is spelled in another way on disk: `sub1` or `Sub 01` for `sub01`."""
+        if self.naming is None:
+            return None
+        if folder not in self._people:
+            people = {self.naming.spell(name): path for name, path in self.list(folder).items()}
+            self._people[folder] = people
+        return self._people[folder].get(subject)
 
     def first(self, places: Iterable[Sequence[str | Path]]) -> Path | None:
         """The first of `(folder, *parts)` that lies there."""

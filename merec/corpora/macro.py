@@ -1,10 +1,9 @@
 """The macro-expressions that lie beside the micro-expressions, as a corpus of their own."""
 
-import re
-
 import pandas as pd
 
 from merec.corpora.casme3 import MACRO_FILE
+from merec.corpora.subjects import spell_subject
 from merec.evaluation.action_units import spell_coded
 from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError
@@ -42,8 +41,3 @@ def respell_subjects(table: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     return table.assign(
         subject=table["subject"].map(lambda own: known.get(spell_subject(own), own))
     )
-
-
-def spell_subject(subject: str) -> str:
-    """A subject's name in the one spelling that names are compared in: no case, no leading zeros."""
-    return re.sub(r"\d+", lambda digits: str(int(digits[0])), subject.strip().casefold())

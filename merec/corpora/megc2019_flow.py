@@ -15,11 +15,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
+from merec.corpora.cells import is_frame_number
+from merec.corpora.sheets import read_table, refuse_bad_cells
+from merec.corpora.subjects import NAMINGS, is_nobody, refuse_namesakes, spell_subject
 from merec.evaluation.protocol import assert_counts, describe_protocol
+from merec.files import describe_bad_name
 from merec.types import Corpus, InputError
 
 CHANNELS = ("u", "v", "strain")
 SIZE = (28, 28)  # px
+COLUMNS = {key: (key,) for key in ("sample_id", "dataset", "subject", "filename", "label")}
 FOLDERS = ("", "three_norm_u_v_os", "datasets/three_norm_u_v_os")
 _SOURCE = (
     "The maps circulate with the public code of STSTNet and HTNet as the folder three_norm_u_v_os; the "
@@ -56,6 +61,7 @@ def read_megc2019_flow(
             f"MEREC_DATA to the folder that holds megc2019_flow, or roots in "
             f"conf/local/default.yaml. {_SOURCE}"
         )
+    refuse_namesakes(index, str(folder))
     outside = ~index["label"].between(0, len(classes) - 1)
     if outside.any():
         row = index[outside].iloc[0]
@@ -90,25 +96,26 @@ def _read_packed(
         )
     if not table.exists():
         raise InputError(f"{table} is missing; it lies beside flow.npz and names its samples")
-    try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except ValueError as error:  # pandas' own errors, and bytes that are no text
-        reason = " ".join(str(error).split())
-        raise InputError(f"{table} cannot be read ({reason}); copy it again") from error
-    wanted = {"sample_id", "dataset", "subject", "filename", "label"}
-    if wanted - set(rows):
-        raise InputError(
-            f"{table} has no column {', '.join(sorted(wanted - set(rows)))}; copy it again, "
-            "header and all"
-        )
+    rows = read_table(table, COLUMNS)
+    refuse_bad_cells(rows, table)
+    rows = rows.set_index(rows.index + rows.attrs["first_row"])  # the number of the line
     position = {sample_id: number for number, sample_id in enumerate(ids)}
-    for line, row in enumerate(rows.to_dict("records"), start=2):
+    for line, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        for key in COLUMNS:
+            if reason := describe_bad_name(row[key]) if key != "label" else "":
+                raise InputError(
+                    f"{table}, line {line}: {key} {row[key][:60]!r} {reason}; expected a name; copy it again"
+                )
+        if is_nobody(row["subject"]):
+            raise InputError(
+                f"{table}, line {line}: subject {row['subject']!r} is nobody; expected a name; copy it again"
+            )
         if row["sample_id"] not in position:
             raise InputError(
                 f"{table}, line {line}: sample {row['sample_id']} has no map in {file.name}; "
                 "the two files are of different copies, take both from one"
             )
-        if not row["label"].isdecimal():
+        if not is_frame_number(row["label"]):
             raise InputError(
                 f"{table}, line {line}: label {row['label']!r} is no class number "
                 "(0, 1, 2 are expected); copy it again"
@@ -118,13 +125,23 @@ def _read_packed(
             f"{table} names {rows['sample_id'].nunique()} samples in {len(rows)} rows, but {file.name} "
             f"holds {len(ids)} maps; take both files from one copy"
         )
+    subjects = [
+        NAMINGS[data_set].spell(subject) if data_set in NAMINGS else subject
+        for data_set, subject in zip(rows["dataset"], rows["subject"], strict=True)
+    ]
+    for line, sample_id, subject in zip(rows.index, rows["sample_id"], subjects, strict=True):
+        if spell_subject(sample_id.partition("_")[0]) != spell_subject(subject):
+            raise InputError(
+                f"{table}, line {line}: sample {sample_id} is said to show {subject}; expected the "
+                "subject that its name begins with; copy the file again"
+            )
     index = pd.DataFrame(
         {
-            "sample_id": rows["sample_id"],
-            "corpus": rows["dataset"],
-            "subject": rows["subject"],
-            "clip": rows["filename"],
-            "label": rows["label"].astype("int64"),
+            "sample_id": rows["sample_id"].tolist(),
+            "corpus": rows["dataset"].tolist(),
+            "subject": subjects,
+            "clip": rows["filename"].tolist(),
+            "label": rows["label"].astype("int64").tolist(),
         }
     )
     order = index["sample_id"].map(position).to_numpy()
@@ -140,7 +157,7 @@ def _read_folders(
     rows, maps = [], []
     for file in sorted(folder.glob("*/u_test/*/*.png")):
         subject, label = file.parts[-4], file.parts[-2]
-        if not label.isdecimal():
+        if not is_frame_number(label):
             raise InputError(
                 f"{file}: its folder {label} is no class number (0, 1, 2 are expected); "
                 "copy the folder again"

@@ -12,6 +12,7 @@ from merec.corpora.action_units import read_action_units
 from merec.corpora.cells import is_frame_number
 from merec.corpora.errata import MIDDLE, UNKNOWN
 from merec.corpora.sheets import BadCell
+from merec.corpora.subjects import is_nobody
 from merec.files import describe_bad_name
 from merec.types import Finding, Frames, InputError
 
@@ -211,6 +212,9 @@ def _judge_name(key: str, text: str, cell: str) -> list[tuple[str, str, str]]:
             f"expected the {key} in each row; a blank does not repeat the cell above, so type it in"
         )
         return [(f"missing {key}", f"no {key}{cell}", remedy)]
+    if key == "subject" and is_nobody(text):
+        remedy = "expected a name or number in each row; type it in"
+        return [("missing subject", f"subject {text!r}{cell} is nobody", remedy)]
     reason = describe_bad_name(text)
     if not reason:
         return []

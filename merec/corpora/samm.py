@@ -8,7 +8,8 @@ from typing import Any
 from merec.corpora.assemble import assemble, resolve_exclusions
 from merec.corpora.coding_sheet import open_sheet, read_samples
 from merec.corpora.folders import Disk, name_frames, open_root
-from merec.corpora.rows import choose_classes, mend_spelling
+from merec.corpora.rows import choose_classes
+from merec.corpora.subjects import SAMM, name_subjects
 from merec.types import Corpus, Frames
 
 FILES = tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))
@@ -58,10 +59,9 @@ def read_samm(
     folder = open_root(root, "SAMM")
     chosen = choose_classes(class_maps, classes, name)
     table, source = open_sheet(folder, FILES, PATTERNS, COLUMNS, "samm", "FACS sheet")
-    padded = table["subject"].mask(table["subject"].str.isdecimal(), table["subject"].str.zfill(3))
-    table["subject"], notes = mend_spelling(table["subject"], padded, "subjects", source.where)
+    table["subject"], notes = name_subjects(table["subject"], SAMM, source.where)
     table["sample_id"] = table["subject"] + "_" + table["clip"]
-    find_frames = partial(_find_frames, folder, Disk())
+    find_frames = partial(_find_frames, folder, Disk(SAMM))
     index, rejected, found = read_samples(
         table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from merec.corpora.assemble import assemble, resolve_exclusions
 from merec.corpora.folders import Disk, name_frames, open_root, relate
 from merec.corpora.rows import Source, add_frames, choose_classes, label_samples
+from merec.corpora.subjects import SMIC
 from merec.types import Corpus, Finding, InputError
 
 PLACES: tuple[tuple[str, ...], ...] = (
@@ -133,11 +134,11 @@ def _read_clip(
 ) -> tuple[dict[str, Any], list[Finding]]:
     """A clip's row; `{}` with a finding if it has no frames or no proper name."""
     match = re.fullmatch(r"s(\d+)_(\w+)", folder.name, re.IGNORECASE)
-    if match is None or int(match[1]) != int(folder.parents[2].name[1:]):
+    if match is None or SMIC.spell(match[1]) != SMIC.spell(folder.parents[2].name):
         subject = folder.parents[2].name
         remedy = f"expected {subject}_ne_01 or the like; rename it, or move it to its own subject"
         return {}, [Finding("error", "clip name", where, None, "", f"clip {folder.name}", remedy)]
-    subject = f"s{int(match[1]):02d}"  # s3 on some disks, s03 in the lists of MEGC2019
+    subject = SMIC.spell(match[1])  # s3 on some disks, s03 in the lists of MEGC2019
     clip = f"{subject}_{match[2].lower()}"
     color = name_frames(folder, "image{:06d}.jpg")
     numbers = color.numbers()

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int
 
-from merec.corpora.macro import make_macro_corpus, respell_subjects, spell_subject
+from merec.corpora.macro import make_macro_corpus, respell_subjects
+from merec.corpora.subjects import spell_subject
 from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
 from merec.types import Corpus, InputError

@@ -280,7 +280,7 @@ def test_a_missing_table_is_named(packed):
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_missing_column_is_named(edit, column):
     folder = edit(lambda rows: rows.drop(columns=column))
-    with pytest.raises(InputError, match=rf"samples\.csv has no column {column}; copy it again"):
+    with pytest.raises(InputError, match=rf"samples\.csv has no column {column}; it has "):
         read(folder)
 
 
@@ -291,7 +291,9 @@ def test_a_missing_column_is_named(edit, column):
 )
 def test_a_table_that_is_no_table_is_refused(packed, content):
     (packed / "samples.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"samples\.csv cannot be read .* copy it again"):
+    with pytest.raises(
+        InputError, match=r"samples\.csv (cannot be read|is empty|has no column)[^\n]*; "
+    ):
         read(packed)
 
 
@@ -324,7 +326,7 @@ def test_duplicate_and_missing_rows_are_refused_with_both_counts(edit, keep):
     assert "flow.npz holds 6 maps; take both files from one copy" in message
 
 
-@pytest.mark.parametrize("label", ["", "x", "-1", "1.0", "²"])
+@pytest.mark.parametrize("label", ["", "x", "-1", "1.5", "²"])
 def test_a_label_that_is_no_number_is_named_by_its_line(edit, label):
     def spoil(rows):
         rows.loc[2, "label"] = label

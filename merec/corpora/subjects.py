@@ -1,0 +1,132 @@
+"""Who a subject is: one name per person, however sheets and folders spell it.
+
+Held out is whoever has a name, so two names of one person would put that person on both sides of a split.
+"""
+
+import re
+import unicodedata
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from merec.types import Finding, InputError
+
+# What stands before a person's number, in sheets and folders of all corpora: `sub01`, `Sub 01`, `spNo.1`.
+_NUMBER = re.compile(
+    r"(?:sub(?:ject|j)?|sp(?:[\s._-]*no)?|s|p|no|person|participant)?[\s._#-]*0*(\d+)(?:\.0*)?",
+    re.ASCII,
+)
+_NOBODY = {"", "-", "--", "/", "?", "na", "n/a", "nan", "nil", "none", "null", "unknown"}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a corpus that numbers its people names them.
+
+    Attributes:
+        prefix: What stands before the number.
+        digits: Fewest digits of the number, filled with zeros.
+    """
+
+    prefix: str
+    digits: int = 1
+
+    def spell(self, text: str) -> str:
+        """Spell a name as the corpus does if it is a number, with any usual prefix; else leave it.
+
+        >>> [CASME2.spell(text) for text in ("1", "Sub 01", "sub001", "1.0", "Anna")]
+        ['sub01', 'sub01', 'sub01', 'sub01', 'Anna']
+        """
+        number = _NUMBER.fullmatch(_simplify(text))
+        return f"{self.prefix}{number[1].zfill(self.digits)}" if number else text
+
+
+CASME2 = Naming("sub", 2)
+SAMM = Naming("", 3)
+SMIC = Naming("s", 2)
+CASME3 = Naming("spNO.")
+NAMINGS = {"casme2": CASME2, "samm": SAMM, "smic": SMIC, "casme3": CASME3}
+
+
+def is_nobody(text: str) -> bool:
+    """Whether a cell says that the subject is not known, such as `nan` or `-`."""
+    return _simplify(text) in _NOBODY
+
+
+def spell_subject(subject: str) -> str:
+    """Spell a name in the one way in which names of one data set are compared.
+
+    Case, leading zeros, full-width letters, and blanks, dots, `_` and `-` do not count, but for those between
+    two numbers.
+    """
+    plain = re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", _simplify(subject))
+    plain = re.sub(r"(?<!\d)[\s._-]+|[\s._-]+(?!\d)", "", plain)
+    return re.sub(r"[\s._-]+", "-", plain)
+
+
+def name_subjects(texts: pd.Series, naming: Naming, where: str) -> tuple[pd.Series, list[Finding]]:
+    """Give each person one name.
+
+    Args:
+        texts: The subject of each row, as annotated; "" stays "".
+        naming: How the corpus names people.
+        where: The annotation's file, for the findings.
+
+    Returns:
+        The names, and notes: on names that were spelled in another way (bare numbers throughout are no
+        misspelling of sub01), and on each person of several spellings.
+    """
+    spelled = texts.map(naming.spell)
+    keys = spelled.map(spell_subject)
+    # Somebody without a number keeps the spelling that comes first.
+    names = spelled.groupby(keys).transform("first") if len(spelled) else spelled
+    findings: list[Finding] = []
+    spellings = texts.groupby(names).agg(lambda same: list(dict.fromkeys(same)))
+    joined = {str(name): found for name, found in spellings.items() if len(found) > 1}
+    changed = texts[texts != names]
+    bare = naming.prefix != "" and texts[texts != ""].str.isdecimal().all()
+    if len(changed) and (joined or not bare):
+        counts = (changed + " → " + names[changed.index]).value_counts()
+        shown = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
+        more = f"; and {len(counts) - 4} more" if len(counts) > 4 else ""
+        text = f"{len(changed)} of {len(texts)} rows: {shown}{more}"
+        remedy = "mended; nothing to do"
+        findings.append(Finding("note", "spelling of subjects", where, None, "", text, remedy))
+    for name, found in joined.items():
+        text = f"{name} is spelled {', '.join(map(repr, found))}"
+        remedy = "taken for one person; if they are several, give each a number of their own"
+        findings.append(Finding("note", "one subject", where, None, "", text, remedy))
+    return names, findings
+
+
+def refuse_namesakes(index: pd.DataFrame, where: str) -> None:
+    """Make sure that no person of a data set has two names, and no name is of two data sets.
+
+    Args:
+        index: Columns `corpus` and `subject`.
+        where: What was read, for the message.
+
+    Raises:
+        InputError: Naming the two.
+    """
+    seen: dict[Hashable, str] = {}
+    owner: dict[str, str] = {}
+    for data_set, subject in dict.fromkeys(zip(index["corpus"], index["subject"], strict=True)):
+        other = seen.setdefault((data_set, spell_subject(subject)), subject)
+        if other != subject:
+            raise InputError(
+                f"{where}: subjects {other} and {subject} of {data_set} are one person in two spellings; "
+                "expected one name per person: spell them alike"
+            )
+        if owner.setdefault(subject, data_set) != data_set:
+            raise InputError(
+                f"{where}: subject {subject} is in {owner[subject]} and in {data_set}; expected other names "
+                "in each data set, as sub01, s01 and 006: rename one of them"
+            )
+
+
+def _simplify(text: str) -> str:
+    """Without case, full-width letters, zero-width characters and surrounding blanks."""
+    text = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in text if unicodedata.category(c) != "Cf").strip().casefold()
