@@ -45,6 +45,7 @@ class RunConfig:
     folds: Any = None
     name: str = MISSING
     remark: str | None = None
+    resume: str = "same"
     roots: dict[str, str] = field(default_factory=dict)  # where corpora lie, by name of the choice
     corpus: Any = MISSING
     features: Any = MISSING

@@ -7,7 +7,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ import yaml
 
 from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import list_sessions
+from merec.features.prepare import POOL_MAKERS
+from merec.features.sample import list_makers
 from merec.files import write_json
 from merec.settings import comparable, configuration_hash, flatten
+from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -73,6 +76,46 @@ def assert_same_data(folder: Path, environment: dict[str, Any]) -> None:
         )
 
 
+def assert_same_code(folder: Path, environment: dict[str, Any], resume: str) -> None:
+    """Refuse to go on with a run whose results were computed by other code.
+
+    Args:
+        folder: The run folder.
+        environment: Of the command that is given now, see `describe_environment`.
+        resume: `same` to refuse, `force` to go on all the same.
+
+    Raises:
+        InputError: Naming the files that changed and the choice.
+    """
+    if resume not in ("same", "force"):
+        raise InputError(f"resume={resume} is unknown; choose same or force")
+    file = folder / "environment.json"
+    if not _has_results(folder) or not file.exists():
+        return
+    before = list_sessions(json.loads(file.read_text()))[-1].get("code")
+    now = environment["code"]
+    if before == now:
+        return
+    if before is None:
+        found = "was made by a merec that did not record the code of its results"
+    else:
+        changed = sorted(
+            name for name in before.keys() | now.keys() if before.get(name) != now.get(name)
+        )
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        found = (
+            f"holds results of other code: {', '.join(changed[:3])}{more} changed since they were "
+            "computed"
+        )
+    if resume == "force":
+        log.warning("%s %s; resume=force keeps them", folder, found)
+        return
+    raise InputError(
+        f"{folder} {found}; {_ELSEWHERE}, or set resume=force to keep them and train what is missing by "
+        "the code of today, which every table then says"
+    )
+
+
 _ELSEWHERE = "set hydra.run.dir (with -m: hydra.sweep.dir) to another folder, or delete this one"
 
 
@@ -87,7 +130,7 @@ def describe_environment(
     command: Sequence[str],
     protocol: Protocol,
 ) -> dict[str, Any]:
-    """Name, hashes, protocol, command, commit, versions and machine of a run.
+    """Describe what a run is made of: hashes, protocol, command, commit, code, versions and machine.
 
     Args:
         config: The resolved config.
@@ -95,6 +138,7 @@ def describe_environment(
         command: The command line.
         protocol: Of what is predicted.
     """
+    sources = hash_run_sources(config, data)
     return {
         "name": config["name"],
         "configuration": configuration_hash(config),
@@ -102,9 +146,11 @@ def describe_environment(
         "protocol": protocol.to_dict(),
         "command": shlex.join(command),
         "commit": _read_commit(),
+        "code": sources.files,
         "transductive": bool(config["task"].get("transductive", False)),
         "versions": {"python": platform.python_version(), "merec": version("merec")}
-        | {name: version(name) for name in PACKAGES},
+        | {name: version(name) for name in PACKAGES}
+        | sources.libraries,
         "machine": {
             "system": platform.system(),
             "cores": os.cpu_count(),
@@ -114,7 +160,43 @@ def describe_environment(
     }
 
 
-_DECIDES = ("commit", "versions", "machine")
+def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) -> Sources:
+    """Hash the code that decides what a run predicts: backbone, task, target and feature stages.
+
+    Of the corpus and the feature store only what comes out counts, see `_hash_content`.
+
+    Args:
+        config: The resolved config.
+        data: The samples, then those that are pretrained on, if any.
+    """
+    roots = {*_list_targets(config["task"])}
+    for samples in data:
+        if samples.corpus.flow_maps is None:
+            roots |= {*list_makers(samples.representation)}
+    if config["task"].get("pretrain") == "contrastive":
+        roots |= {*POOL_MAKERS}
+    return hash_sources(roots, (*COUNTED_BY_CONTENT, "merec.features.sample"))
+
+
+def _list_targets(node: Any) -> Iterator[str]:
+    """Each `_target_` that a task's node would build; of several estimators that of the chosen one."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _list_targets(each)
+    if not isinstance(node, Mapping):
+        return
+    if "_target_" in node:
+        yield node["_target_"]
+    chosen = node.get("estimator")
+    for key, child in node.items():
+        if key in ("corpus", "features"):
+            continue
+        if chosen is not None and key in ("estimators", "describe"):
+            child = child.get(chosen, child.get("others"))
+        yield from _list_targets(child)
+
+
+_DECIDES = ("commit", "code", "versions", "machine")
 
 
 def write_environment(folder: Path, environment: dict[str, Any]) -> None:
@@ -123,7 +205,7 @@ def write_environment(folder: Path, environment: dict[str, Any]) -> None:
     if file.exists() and _has_results(folder):
         before = json.loads(file.read_text())
         now = {key: environment[key] for key in _DECIDES}
-        if now not in ({key: e.get(key) for key in _DECIDES} for e in list_sessions(before)):
+        if now != {key: list_sessions(before)[-1].get(key) for key in _DECIDES}:
             log.warning("%s was begun by other code, libraries or on another machine", folder)
             before["resumed"] = [*before.get("resumed", []), now]
         environment = before
@@ -146,7 +228,10 @@ def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
 
 
 def _read_commit() -> str | None:
-    """The commit of the checkout that runs, with `+` if it was changed; `None` when installed."""
+    """Read the commit of the checkout that runs; `None` when installed.
+
+    Uncommitted changes add `+` and a hash of the difference, untracked files included.
+    """
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         inside = subprocess.run(
@@ -157,9 +242,13 @@ def _read_commit() -> str | None:
         commit = subprocess.check_output(
             [*git, "rev-parse", "--short=12", "HEAD"], text=True
         ).strip()
-        changed = subprocess.check_output(
-            [*git, "status", "--porcelain", "--untracked-files=no"], text=True
-        ).strip()
+        top = Path(subprocess.check_output([*git, "rev-parse", "--show-toplevel"], text=True)[:-1])
+        git = ["git", "-C", str(top)]
+        difference = subprocess.check_output([*git, "diff", "HEAD", "--binary"])
+        listed = [*git, "ls-files", "-z", "--others", "--exclude-standard"]
+        added = [name for name in subprocess.check_output(listed, text=True).split("\0") if name]
+        for name in added:
+            difference += name.encode() + (top / name).read_bytes()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("+" if changed else "")
+    return commit + (f"+{hashlib.sha256(difference).hexdigest()[:12]}" if difference else "")

@@ -28,6 +28,7 @@ from merec.evaluation.runs import read_run
 from merec.files import atomic, write_json, write_text
 from merec.provenance import (
     assert_resumable,
+    assert_same_code,
     assert_same_data,
     describe_environment,
     write_environment,
@@ -67,6 +68,7 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     data = [task.datamodule, *([pretraining] if pretraining else [])]
     protocol = getattr(task, "protocol", task.datamodule.corpus.protocol)
     environment = describe_environment(config, data, command, protocol)
+    assert_same_code(folder, environment, cfg.resume)
     assert_same_data(folder, environment)
     _warn_of_absent_classes(task)
 

@@ -1,7 +1,7 @@
 """Runs pooled and scored: seeds side by side, fold ranges joined."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -211,7 +211,7 @@ def pool_runs(runs: Sequence[Run]) -> list[Result]:
     """
     for run in runs[1:]:
         assert_same_protocol(runs[0].protocol, run.protocol, str(runs[0].folder), str(run.folder))
-    groups: dict[tuple[str, str | None], list[Run]] = {}
+    groups: dict[tuple[str | None, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(run.configuration, []).append(run)
     whole: list[tuple[list[Run], pd.DataFrame]] = []
@@ -221,8 +221,9 @@ def pool_runs(runs: Sequence[Run]) -> list[Result]:
         try:
             assert_complete(table, group[0].protocol, ", ".join(str(run.folder) for run in group))
         except InputError as error:
+            error = _mention_other_code(error, group, groups.values())
             if any(run.named for run in group):
-                raise
+                raise error from None
             passed_over.append(error)
             continue
         _warn_of_unlike_code(group)
@@ -264,9 +265,35 @@ def _warn_of_unlike_code(group: list[Run]) -> None:
             )
 
 
+def _mention_other_code(
+    error: InputError, group: list[Run], groups: Iterable[list[Run]]
+) -> InputError:
+    """Add to the reason why runs are not whole that others would complete them but for their code."""
+    mine = group[0].configuration
+    alike = [other[0] for other in groups if other[0].configuration[:2] == mine[:2]]
+    others = [run for run in alike if run.configuration != mine]
+    if not others:
+        return error
+    return InputError(
+        f"{error}; {others[0].folder} has the same config and data, but was trained by other code "
+        f"({_name_changed(group[0], others[0])}), so they are not pooled"
+    )
+
+
+def _name_changed(run: Run, other: Run) -> str:
+    """The files in which the code of two runs differs, the first three."""
+    mine, theirs = (each.environment.get("code") or {} for each in (run, other))
+    changed = sorted(n for n in mine.keys() | theirs.keys() if mine.get(n) != theirs.get(n))
+    return ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
+
+
 def _join_remarks(runs: list[Run]) -> str | None:
-    """What the configs of runs that are pooled remark, if anything."""
-    return "; ".join(dict.fromkeys(r for run in runs if (r := run.config.get("remark")))) or None
+    """What is to be said of runs that are pooled: the remarks of their configs, and code that was mixed."""
+    remarks = [r for run in runs if (r := run.config.get("remark"))]
+    versions = max(len(run.codes) for run in runs)
+    if versions > 1:
+        remarks.append(f"folds of {versions} versions of the code (resume=force)")
+    return "; ".join(dict.fromkeys(remarks)) or None
 
 
 def _name_apart(groups: list[list[Run]]) -> list[str]:

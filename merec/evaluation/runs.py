@@ -13,6 +13,7 @@ import yaml
 from jaxtyping import Float, Int
 
 from merec.evaluation.predictions import read_predictions
+from merec.source_code import combine
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -58,9 +59,16 @@ class Run:
     named: bool = True
 
     @property
-    def configuration(self) -> tuple[str, str | None]:
-        """What runs share that differ in nothing but seed and fold range: hashes of config and data."""
-        return self.environment["configuration"], self.environment.get("content")
+    def configuration(self) -> tuple[str | None, ...]:
+        """What runs share that differ in nothing but seed and fold range: hashes of config, data and code."""
+        known = self.environment
+        return known["configuration"], known.get("content"), "+".join(self.codes) or None
+
+    @property
+    def codes(self) -> list[str]:
+        """A hash of each version of the code that its folds were trained by; one, unless that was forced."""
+        known = [each["code"] for each in list_sessions(self.environment) if each.get("code")]
+        return list(dict.fromkeys(combine(code) for code in known))
 
     def read_epochs(self) -> dict[int, Epochs]:
         """The epochs of each fold, by fold number; empty for estimators that have none."""

@@ -11,10 +11,11 @@ from merec.assets import ASSETS
 from merec.features.frames import decode_color, find_face
 from merec.features.landmarks import BLENDSHAPES, FaceLandmarker, FaceLandmarks
 from merec.features.store import StopError, Store, hash_content, make_key
+from merec.source_code import hash_sources
 from merec.types import InputError
 
 FACES = "faces"  # where they lie in the store
-_SCHEMA = 1  # of what is kept of a face
+_MAKER = "merec.features.faces.FaceFinder"
 
 
 class FaceFinder:
@@ -47,7 +48,9 @@ class FaceFinder:
             InputError: If the frame is damaged or black or shows no face, or not one.
             StopError: If the model cannot be had, or the face not be kept.
         """
-        key = make_key(FACES, _SCHEMA, identify_tools(), [hash_content(content)])
+        key = make_key(
+            FACES, hash_sources([_MAKER]).hash, identify_tools(), [hash_content(content)]
+        )
         kept = self.store.load(FACES, key)
         if kept is not None:
             scores = dict(zip(BLENDSHAPES, kept["blendshapes"].tolist(), strict=True))

@@ -25,8 +25,6 @@ from merec.features.structure import back_project, find_outliers, shape_from_lan
 from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
-# Raise a stage's number when its code gives other arrays.
-SCHEMA = {"crops": 2, "motion": 1, "points": 3, "flow_map": 1, "views": 1, "clip": 2}
 MODALITIES = ("rgb", "depth", "fused")
 RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 WIDE = 4  # times the largest believed depth change, before the head's is taken off

@@ -15,10 +15,19 @@ from jaxtyping import Int
 from merec.assets import cache_folder
 from merec.features.clip import choose_frames
 from merec.features.faces import FaceFinder, identify_tools
-from merec.features.pair import MODALITIES, SCHEMA, Pair
+from merec.features.pair import MODALITIES, Pair
 from merec.features.parallel import map_chunks
 from merec.features.pool import describe_pool, list_clips, pair_up_clips, tabulate_pairs
-from merec.features.sample import CROPS, MOTION, Outcome, Sample, Stage, prepare_samples
+from merec.features.sample import (
+    CROPS,
+    MAKERS,
+    MOTION,
+    Outcome,
+    Sample,
+    Stage,
+    list_makers,
+    prepare_samples,
+)
 from merec.features.settings import (
     ClipSettings,
     CropSettings,
@@ -29,6 +38,7 @@ from merec.features.settings import (
     read_settings,
 )
 from merec.features.store import StopError, Store, make_key
+from merec.source_code import hash_sources
 from merec.types import Corpus, Frames, InputError
 
 log = logging.getLogger(__name__)
@@ -41,7 +51,13 @@ _ARRAYS = {
     "views": {"first": "first", "second": "second"},
     "clip": {"clips": "clip"},
 }
-_SCHEMA = 1  # of the tables
+_STAGES = ("merec.features.sample",)  # of a pair those that are made are named one by one
+# What decides which pairs of frames are pretrained on.
+POOL_MAKERS = (
+    MAKERS["crops"],
+    MAKERS["motion"],
+    *(f"merec.features.pool.{name}" for name in ("list_clips", "pair_up_clips", "tabulate_pairs")),
+)
 _FEW = 16  # samples that are done before other processes would have started
 
 
@@ -195,7 +211,7 @@ class FeatureStore:
         clips = list_clips(corpus, self.depth)
         files = [file for clip in clips for file in clip.files]
         facts = {"pool": asdict(self.pool), "clips": [clip.clip_id for clip in clips]}
-        name = self._name_table("pool", files, facts | {"camera": corpus.camera})
+        name = self._name_table("pool", POOL_MAKERS, files, facts | {"camera": corpus.camera})
         table = self.store.read_table(name)
         if table is None:
             work = partial(pair_up_clips, settings=self.settings, pool=self.pool, store=self.store)
@@ -246,11 +262,14 @@ class FeatureStore:
         work = partial(prepare_samples, settings=self.settings, store=self.store, stages=stages)
         return map_chunks(work, pairs, jobs, "samples")
 
-    def _name_table(self, folder: str, files: Sequence[Path], facts: dict[str, Any]) -> str:
+    def _name_table(
+        self, folder: str, makers: Sequence[str], files: Sequence[Path], facts: dict[str, Any]
+    ) -> str:
         """Changes with the files' sizes and times, so that they need not be read to find the table."""
         stamps = [(os.fspath(file.absolute()), *_stamp(file)) for file in files]
-        settings = asdict(self.settings) | {"files": stamps, "schema": SCHEMA}
-        return f"{folder}-{make_key('table', _SCHEMA, settings | facts | identify_tools(), [])}"
+        settings = asdict(self.settings) | {"files": stamps} | facts | identify_tools()
+        code = hash_sources(makers, _STAGES).hash
+        return f"{folder}-{make_key('table', code, settings, [])}"
 
     def _name_index(self, stage: Stage, pairs: Sequence[Pair]) -> str:
         """Of the table that says which samples have a stage."""
@@ -259,7 +278,7 @@ class FeatureStore:
         files = [file for pair in pairs for file in pair.files]
         if stage.name == "clip":
             files += [file for pair in pairs for file in pair.clip_files]
-        return self._name_table(stage.folder, files, facts)
+        return self._name_table(stage.folder, list_makers(stage.name), files, facts)
 
     def _keep_index(
         self, stage: Stage, pairs: Sequence[Pair], outcomes: Sequence[Outcome]

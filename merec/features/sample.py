@@ -12,7 +12,6 @@ from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
 from merec.features.frames import read_bytes
 from merec.features.pair import (
-    SCHEMA,
     WIDE,
     Pair,
     make_crops,
@@ -23,6 +22,7 @@ from merec.features.pair import (
 )
 from merec.features.settings import Settings
 from merec.features.store import StopError, Store, hash_content, make_key
+from merec.source_code import hash_sources
 from merec.types import InputError
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,20 @@ class Stage(NamedTuple):
 
 
 CROPS, MOTION = Stage("crops"), Stage("motion")
+# What makes each stage; its source, with all that it uses, is part of the key.
+MAKERS = {
+    "crops": "merec.features.pair.make_crops",
+    "motion": "merec.features.pair.make_motion",
+    "points": "merec.features.pair.make_points",
+    "flow_map": "merec.features.pair.make_flow_map",
+    "views": "merec.features.pair.make_views",
+    "clip": "merec.features.clip.make_clip",
+}
+
+
+def list_makers(representation: str) -> list[str]:
+    """List the functions that make a representation, one stage after the other, as dotted names."""
+    return [MAKERS["crops"], MAKERS["motion"], MAKERS[representation]]
 
 
 class Outcome(NamedTuple):
@@ -99,7 +113,7 @@ class Sample:
             sources = [self.key(CROPS), self.key(MOTION)]
         if stage.name == "points":
             settings |= {"seed": self.pair.sample_id, "camera": self.pair.camera}
-        return make_key(stage.folder, SCHEMA[stage.name], settings, sources)
+        return make_key(stage.folder, hash_sources([MAKERS[stage.name]]).hash, settings, sources)
 
     def _identify(self, files: Collection[Path]) -> list[str]:
         """Hashes of files; those not read before are read, and kept for the stage that needs them."""

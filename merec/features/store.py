@@ -17,16 +17,16 @@ from merec.files import atomic
 log = logging.getLogger(__name__)
 
 
-def make_key(stage: str, schema: int, settings: Mapping[str, Any], sources: Iterable[str]) -> str:
-    """32 hex digits that change when the content of a file of the store might.
+def make_key(stage: str, code: str, settings: Mapping[str, Any], sources: Iterable[str]) -> str:
+    """Return 32 hex digits that change when the content of a file of the store might.
 
     Args:
         stage: Name of the stage.
-        schema: Raised when its code gives other arrays.
+        code: Hash of the code that makes it.
         settings: What it was configured with.
         sources: Keys of the stages before it, or hashes of files.
     """
-    facts = [stage, schema, settings, list(sources)]
+    facts = [stage, code, settings, list(sources)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=float).encode()).hexdigest()[
         :32
     ]

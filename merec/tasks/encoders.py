@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,10 @@ import torch
 
 from merec.assets import cache_folder
 from merec.datamodules import ClipDataModule
+from merec.source_code import COUNTED_BY_CONTENT, hash_sources
 from merec.types import InputError
 
-_SCHEMA = 2  # to be raised when the same settings would give other weights
+_TRAINER = "merec.tasks.training.FoldTrainer"
 
 
 def group_subjects(subjects: Sequence[str], groups: int | None) -> dict[str, list[str]]:
@@ -48,7 +49,6 @@ def locate_encoder(settings: Mapping[str, Any], data: ClipDataModule) -> Path:
         data: The pairs it is trained on, in `train_rows`.
     """
     shown = {
-        "schema": _SCHEMA,
         "torch": torch.__version__,
         "held_out": data.held_out,
         "batch_size": data.batch_size,
@@ -56,6 +56,8 @@ def locate_encoder(settings: Mapping[str, Any], data: ClipDataModule) -> Path:
         "scaling": data.scaling,
         "channels": data.names,
     }
+    roots = [_TRAINER, _name(type(data)), *_list_callables(settings)]
+    shown["code"] = hash_sources(roots, COUNTED_BY_CONTENT).hash
     text = json.dumps(_spell(shown | dict(settings)), sort_keys=True)
     digest = hashlib.sha256(text.encode())
     for row in data.train_rows[data.sample_id[data.train_rows].argsort()]:
@@ -76,5 +78,26 @@ def _spell(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_spell(each) for each in value]
     if callable(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        return _name(value)
     return value
+
+
+def _list_callables(value: Any) -> Iterator[str]:
+    """Dotted names of the functions and classes in a setting."""
+    if isinstance(value, partial):
+        for part in (value.func, value.args, value.keywords):
+            yield from _list_callables(part)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _list_callables(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _list_callables(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield _name(type(value))
+    elif callable(value) and "<locals>" not in value.__qualname__:
+        yield _name(value)
+
+
+def _name(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"

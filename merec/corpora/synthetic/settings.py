@@ -9,8 +9,18 @@ from typing import Any
 
 from merec.assets import cache_folder
 from merec.errors import InputError
+from merec.source_code import hash_sources
 
-RENDERER = 2  # raise when the same settings give other pixels: it names the cached corpus
+_HOME = "merec.corpora.synthetic"
+# What renders; its source, with all that it uses, is part of what a corpus is.
+_RENDERERS = (
+    f"{_HOME}.plan.plan_corpus",
+    f"{_HOME}.plan.plan_macro",
+    f"{_HOME}.plan.plan_unlabelled",
+    f"{_HOME}.synthesize._film",
+    f"{_HOME}.annotation.write_annotation",
+)
+_OF_TWINS = (f"{_HOME}.twin.plan_twin",)
 _STRENGTHS = ("noise", "depth_noise", "head", "gaze", "blinks")
 
 
@@ -71,7 +81,9 @@ class Settings:
 
     def identify(self) -> dict[str, Any]:
         """What decides the pixels: the settings, with the content of the annotation instead of its path."""
-        known = {key: getattr(self, key) for key in self.__annotations__} | {"renderer": RENDERER}
+        renderers = (*_RENDERERS, *(_OF_TWINS if self.annotation is not None else ()))
+        known = {key: getattr(self, key) for key in self.__annotations__}
+        known |= {"code": hash_sources(renderers).hash}
         known |= {key: float(known[key]) for key in _STRENGTHS}  # 1 and 1.0 are one corpus
         if self.annotation is not None:
             file = Path(self.annotation).expanduser()

@@ -22,7 +22,7 @@ from merec.corpora.casme3 import MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
 from merec.corpora.synthetic import synthesize as module
 from merec.corpora.synthetic.annotation import MICRO_COLUMNS
-from merec.corpora.synthetic.settings import RENDERER, locate_cached
+from merec.corpora.synthetic.settings import locate_cached
 from merec.corpora.synthetic.synthesize import MANIFEST, is_finished, synthesize
 from merec.corpora.synthetic.truth import locate_truth
 from merec.errors import InputError
@@ -189,15 +189,14 @@ def test_a_frame_that_was_lost_or_emptied_is_rendered_again(
     assert read_bytes(copy) == read_bytes(rendered)
 
 
-def test_other_pixels_need_another_renderer_number(rendered):
-    """If this fails, the renderer changed: raise RENDERER, lest a cache mix both, and renew the figures."""
+def test_the_renderer_gives_the_pixels_that_the_ledger_was_made_of(rendered):
+    """If this fails, the renderer changed: renew the figures of the ledger with it."""
     means = []
     for subject in ("spNO.1", "spNO.2"):
         file = min((rendered / subject / "a" / "color").iterdir(), key=lambda path: int(path.stem))
         face = Image.open(file).convert("L").crop((80, 40, 240, 200))
         means.append(np.asarray(face.resize((12, 12), Image.Resampling.BOX)).ravel())
     expected = np.frombuffer(bytes.fromhex(PIXELS), np.uint8).reshape(2, -1)
-    assert RENDERER == 2
     # Two levels of room, for other processors round otherwise.
     assert np.abs(np.array(means).astype(int) - expected).max() <= 2, bytes(
         np.concatenate(means)
@@ -206,7 +205,7 @@ def test_other_pixels_need_another_renderer_number(rendered):
 
 def test_a_whole_corpus_is_not_rendered_again(rendered, copy, monkeypatch, read_bytes):
     monkeypatch.setattr(module, "_film", lambda *_: pytest.fail("a clip was rendered"))
-    settings = module.Settings(**{k: v for k, v in _settings_of(copy).items() if k != "renderer"})
+    settings = module.Settings(**{k: v for k, v in _settings_of(copy).items() if k != "code"})
     assert synthesize(copy, settings, jobs=1) == ()
     assert read_bytes(copy) == read_bytes(rendered)
 

@@ -1,0 +1,139 @@
+"""The hash of code: what is used counts, wherever it is defined; comments, docstrings and the rest do not."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from merec.source_code import hash_sources
+
+PACKAGE = {
+    "plug/__init__.py": "from plug.net import Net\nfrom plug.other import Other\n",
+    "plug/net.py": """
+import numpy as np
+import plug.patch
+from . import layers
+from plug.tables import WIDTH
+
+
+class Net(layers.Base):
+    '''A network.'''
+
+    def forward(self, x):
+        # a comment
+        from plug.late import scale
+
+        return scale(layers.relu(x)) * WIDTH
+
+
+def unused(x):
+    return np.abs(x)
+""",
+    "plug/layers.py": """
+from pathlib import Path
+
+KERNEL = Path(__file__).with_suffix(".cpp")
+
+
+class Base:
+    def build(self):
+        return KERNEL.read_text()
+
+
+def relu(x):
+    return max(x, 0)
+
+
+def tanh(x):
+    return x
+""",
+    "plug/layers.cpp": "int main() { return 0; }\n",
+    "plug/late.py": "def scale(x):\n    return 2 * x\n",
+    "plug/tables.py": "WIDTH = 8\nDEPTH = 3\n",
+    "plug/patch.py": "import plug.layers\n\nplug.layers.LIMIT = 6\n",
+    "plug/other.py": "class Other:\n    pass\n",
+}
+
+
+@pytest.fixture
+def hash_files(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Write the package, change files of it, and hash `plug.Net` in a process that starts anew."""
+
+    def hash_files(**changes: tuple[str, str]) -> dict[str, str]:
+        for name, text in PACKAGE.items():
+            before, after = changes.get(Path(name).name.replace(".", "_"), ("", ""))
+            assert before in text
+            file = tmp_path / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text.replace(before, after) if before else text)
+        code = "import json; from merec.source_code import hash_sources as h; "
+        code += "print(json.dumps(h(['plug.Net']).files))"
+        path = f"{tmp_path}:{Path(__file__).parents[1]}"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return hash_files
+
+
+def test_what_a_class_uses_counts_wherever_it_is_defined(hash_files):
+    before = hash_files()
+    names = ("net", "layers", "late", "tables", "patch")
+    assert set(before) == {f"plug/{name}.py" for name in names}
+    for file, change in {
+        "net_py": ("* WIDTH", "+ WIDTH"),  # itself
+        "layers_py": ("max(x, 0)", "max(x, 0.0)"),  # by an attribute of a module
+        "late_py": ("2 * x", "3 * x"),  # imported in a function
+        "tables_py": ("WIDTH = 8", "WIDTH = 9"),  # a constant
+        "patch_py": ("LIMIT = 6", "LIMIT = 7"),  # what changes others when it is imported
+        "layers_cpp": ("return 0", "return 1"),  # a file beside the module
+    }.items():
+        now = hash_files(**{file: change})
+        changed = {name for name in before if before[name] != now[name]}
+        assert changed == {"plug/" + file.replace("_cpp", "_py").replace("_", ".")}, file
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("net_py", ("# a comment", "# another")),
+        ("net_py", ("'''A network.'''", "'''A network that is described.'''")),
+        ("net_py", ("layers.relu(x)", "layers.relu(\n            x\n        )")),
+        ("net_py", ("np.abs(x)", "np.abs(x) + 1")),  # a function that nobody calls
+        ("layers_py", ("    return x\n", "    return 2 * x\n")),
+        ("tables_py", ("DEPTH = 3", "DEPTH = 4")),
+        ("other_py", ("pass", "width = 3")),  # another backbone of the same package
+    ],
+)
+def test_words_layout_and_what_is_not_used_do_not_count(hash_files, file, change):
+    assert hash_files() == hash_files(**{file: change})
+
+
+def test_libraries_count_by_their_version_and_are_not_read(hash_files):
+    hash_files()
+    found = hash_sources(["merec.backbones.STSTNet", "torch.optim.Adam"])
+    assert found.libraries["torch"] == importlib.metadata.version("torch")
+    assert all(name.startswith("merec/") for name in found.files)
+
+
+def test_a_backbone_of_merec_is_hashed_with_its_kernel_and_without_other_backbones():
+    files = hash_sources(["merec.backbones.STSTNet"]).files
+    assert "merec/backbones/pooled_convolution.py" in files
+    assert not {"merec/backbones/rcn_a.py", "merec/backbones/lite_point_gcn.py"} & files.keys()
+
+
+def test_a_stage_of_features_is_hashed_without_those_beside_it():
+    flow_map = hash_sources(["merec.features.pair.make_flow_map"]).files
+    points = hash_sources(["merec.features.pair.make_points"]).files
+    assert "merec/features/flow_map.py" in flow_map.keys() - points.keys()
+    assert "merec/features/points.py" in points.keys() - flow_map.keys()
+
+
+def test_what_does_not_exist_is_refused():
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        hash_sources(["no_such_package.Net"])
