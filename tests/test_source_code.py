@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import merec
+from merec.features.sample import MAKERS
 from merec.source_code import hash_sources
 
 PACKAGE = {
@@ -54,7 +57,7 @@ def tanh(x):
     "plug/layers.cpp": "int main() { return 0; }\n",
     "plug/late.py": "def scale(x):\n    return 2 * x\n",
     "plug/tables.py": "WIDTH = 8\nDEPTH = 3\n",
-    "plug/patch.py": "import plug.layers\n\nplug.layers.LIMIT = 6\n",
+    "plug/patch.py": "from plug.layers import Base\n\nBase.LIMIT = 6\n",
     "plug/other.py": "class Other:\n    pass\n",
 }
 
@@ -132,6 +135,32 @@ def test_a_stage_of_features_is_hashed_without_those_beside_it():
     points = hash_sources(["merec.features.pair.make_points"]).files
     assert "merec/features/flow_map.py" in flow_map.keys() - points.keys()
     assert "merec/features/points.py" in points.keys() - flow_map.keys()
+
+
+def test_an_edited_stage_gives_other_keys_to_what_it_makes_alone(tmp_path):
+    shutil.copytree(
+        Path(merec.__file__).parent,
+        tmp_path / "merec",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    code = "from merec.features.sample import MAKERS; from merec.source_code import hash_sources; "
+    code += "print(*(hash_sources([maker]).hash for maker in MAKERS.values()))"
+
+    def hash_stages() -> dict[str, str]:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return dict(zip(MAKERS, done.stdout.split(), strict=True))
+
+    before = hash_stages()
+    file = tmp_path / "merec/features/flow_map.py"
+    text = file.read_text()
+    assert "def compute_strain" in text
+    file.write_text(
+        text.replace("def compute_strain", "def compute_strain(): ...\n\n\ndef compute_strain")
+    )
+    now = hash_stages()
+    assert {stage for stage in MAKERS if before[stage] != now[stage]} == {"flow_map", "views"}
 
 
 def test_what_does_not_exist_is_refused():
