@@ -146,7 +146,8 @@ class _Walk:
 
     def _locate(self, dotted: str) -> tuple[_Module, list[str]] | None:
         """The module that a dotted name leads into, and the rest of it; `None` if it is not ours."""
-        top, *rest = dotted.split(".")
+        parts = dotted.split(".")
+        top = parts[0]
         if top not in self.own:
             if _is_outside(top) is None:
                 self.own.add(top)
@@ -154,10 +155,12 @@ class _Walk:
                 if _is_outside(top):
                     self.external.add(top)
                 return None
-        name, path = top, _find_module(top)
-        while rest and (inner := _find_module(f"{name}.{rest[0]}")):
-            name, path = f"{name}.{rest.pop(0)}", inner
-        return None if path is None else (_parse(name, path), rest)
+        for end in range(len(parts), 0, -1):
+            name = ".".join(parts[:end])
+            path = _find_module(name)
+            if path is not None:
+                return _parse(name, path), parts[end:]
+        return None
 
     def _add(self, dotted: str) -> None:
         found = self._locate(dotted)
@@ -299,6 +302,9 @@ def _remember_loaded() -> None:
 @cache
 def _find_module(name: str) -> Path | None:
     """The file of a module, found without importing it; `None` if there is none."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file and file.endswith(".py"):
+        return Path(file)
     parent, _, last = name.rpartition(".")
     if parent:
         return next(
@@ -340,7 +346,9 @@ def _is_outside(top: str) -> bool | None:
     if top in sys.stdlib_module_names or top in sys.builtin_module_names or top == "__main__":
         return False
     spec = _find_spec(top)
-    if spec is None or spec.origin == "built-in":
+    if spec is None:  # loaded in a way of its own, or nowhere
+        return None if any(name.startswith(f"{top}.") for name in sys.modules) else False
+    if spec.origin == "built-in":
         return False
     places = [spec.origin, *(spec.submodule_search_locations or ())]
     paths = sysconfig.get_paths()
