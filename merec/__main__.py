@@ -169,11 +169,11 @@ def prepare(arguments: list[str]) -> int:
             table.to_csv(part, index=False)
     describe = describe_pairs if unlabelled else describe_failures
     sys.stdout.write(describe(table, features.store.root, out))
-    failed = 0 if unlabelled else int((table["status"] == "failed").sum())
+    failed = 0 if unlabelled else int((table["status"] != "ready").sum())
     if strict and failed:
         sys.stderr.write(
-            f"merec: error: {failed} of {len(table)} samples cannot be used; mend them, leave them out with "
-            "corpus.exclude, or set strict=false\n"
+            f"merec: error: {failed} of {len(table)} samples cannot be used in all modalities; mend them, "
+            "leave them out with corpus.exclude, or set strict=false\n"
         )
     return int(strict and failed > 0)
 

@@ -62,6 +62,8 @@ class ClipDataModule(pl.LightningDataModule):
         size: Of views, px; `None` for that of the crops.
         drop_zero_motion: Do not train on samples of which a view shows no change (methods.md A6).
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
+        require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
+            on the same samples.
         jitter: By how much onset and apex are off when samples are predicted; `None` for not at all.
 
     Attributes:
@@ -87,6 +89,7 @@ class ClipDataModule(pl.LightningDataModule):
         size: int | None = None,
         drop_zero_motion: bool = True,
         legacy: Mapping[str, bool] | None = None,
+        require_depth: bool = False,
         jitter: Jitter | None = None,
     ):
         super().__init__()
@@ -100,6 +103,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
         self.size, self.drop_zero_motion, self.legacy = size, drop_zero_motion, legacy or {}
+        self.require_depth = require_depth
         self.shifts: pd.DataFrame | None = None
         off: tuple[np.ndarray, ...] = ()  # features of shifted key frames
         if corpus.flow_maps is None:  # last, for it may take minutes
@@ -108,7 +112,7 @@ class ClipDataModule(pl.LightningDataModule):
                     f"{corpus.protocol.name} has frames, whose features need a store; set "
                     "datamodule.features to one, as conf/features does"
                 )
-            corpus, arrays = load_ready(corpus, features, representation, modality)
+            corpus, arrays = load_ready(corpus, features, representation, modality, require_depth)
             if jitter is not None and jitter.active:
                 moved, self.shifts = shift_key_frames(corpus, jitter)
                 off = load_shifted(moved, features, representation, modality)
@@ -224,6 +228,7 @@ class ClipDataModule(pl.LightningDataModule):
             "size": self.size,
             "drop_zero_motion": self.drop_zero_motion,
             "legacy": self.legacy,
+            "require_depth": self.require_depth,
         }
         return ClipDataModule(corpus, **(settings | changes))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from merec.datamodules.choices import SHOWN
 from merec.evaluation.protocol import describe_protocol
-from merec.features.prepare import FeatureStore
+from merec.features.prepare import FeatureStore, Loaded
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -18,19 +18,39 @@ Arrays = tuple[np.ndarray, ...]
 
 
 def load_ready(
-    corpus: Corpus, features: FeatureStore, representation: str, modality: str
+    corpus: Corpus,
+    features: FeatureStore,
+    representation: str,
+    modality: str,
+    require_depth: bool,
 ) -> tuple[Corpus, Arrays]:
-    """The part of a corpus whose features are ready, and these.
+    """Return the part of a corpus whose features are ready, and these.
+
+    Args:
+        corpus: Of frames.
+        features: The feature store.
+        representation: What the backbone reads.
+        modality: `rgb`, `depth` or `fused`.
+        require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
+            samples.
 
     Raises:
         InputError: As `FeatureStore.load`, or if a feature is not finite.
     """
     loaded = features.load(corpus, representation, modality)
+    if require_depth and modality == "rgb":
+        in_depth = features.load(corpus, representation, "depth")
+        both = np.isin(loaded.rows, in_depth.rows)
+        reason = loaded.reason or f"{in_depth.reason} (datamodule.require_depth=true)"
+        loaded = Loaded(
+            loaded.rows[both],
+            {key: array[both] for key, array in loaded.arrays.items()},
+            loaded.reason if both.all() else reason,
+        )
     name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
     if ready < every:
         log.warning(
-            "%d of %d samples of %s have no %s %s and are left out, the first as %s; `merec prepare` says of "
-            "each why",
+            "%d of %d samples of %s have no %s %s and are left out: %s; `merec prepare` says of each why",
             *(every - ready, every, name, modality, representation, loaded.reason),
         )
         index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
@@ -63,7 +83,7 @@ def load_shifted(
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         raise InputError(
             f"{len(lost)} of {len(ids)} samples have no {modality} {representation} of shifted key frames "
-            f"({', '.join(lost[:_SHOWN])}{more}), the first as {loaded.reason}; leave them out of all runs "
+            f"({', '.join(lost[:_SHOWN])}{more}): {loaded.reason}; leave them out of all runs "
             "of the study: corpus.exclude"
         )
     arrays = tuple(loaded.arrays.values())

@@ -68,10 +68,15 @@ def assert_same_protocol(a: Protocol, b: Protocol, name_a: str, name_b: str) -> 
         InputError: Naming what differs.
     """
     if a != b:
+        remedy = "run both on one corpus with one class map, one split and one target"
+        if a.name != b.name and a.name.removesuffix("-subset") == b.name.removesuffix("-subset"):
+            remedy = (
+                "samples were left out of one of them, as its train.log says; datamodule.require_depth=true "
+                "leaves what has no usable depth out of datamodule=rgb, too"
+            )
         raise InputError(
             f"{name_a} and {name_b} follow different protocols and cannot be compared: "
             f"{a.name} ({a.samples} samples, {a.subjects} subjects, {len(a.classes)} classes, "
             f"{a.hash}, {a.split}) and {b.name} ({b.samples} samples, {b.subjects} subjects, "
-            f"{len(b.classes)} classes, {b.hash}, {b.split}); run both on one corpus with one "
-            "class map, one split and one target"
+            f"{len(b.classes)} classes, {b.hash}, {b.split}); {remedy}"
         )

@@ -47,8 +47,6 @@ def make_clip(
 ) -> dict[str, np.ndarray]:
     """The frames of a clip as the onset's face crops them.
 
-    Depth that is broken is refused in all modalities, so that all have the same samples.
-
     Args:
         frames: Colour of each frame, and depth if there is any.
         contents: Of their files.
@@ -77,7 +75,7 @@ def make_clip(
                 "from its source"
             )
         color[file] = shrink_color(alignment.crop_color(frame), settings.size)
-        for each in maps:
+        for each in maps if modality != "rgb" else ():
             after, _ = alignment.crop_depth(decode_depth(contents[each], each, (height, width)))
             change, known = measure_change(crops["depth"][0], after, most_depth)
             depth[file] = shrink_depth(change, known, settings.size)

@@ -17,18 +17,23 @@ _AGAIN = "copy it again from its source, or leave the sample out: corpus.exclude
 _EXPORT = "expected a 16-bit PNG with one channel, in mm, 0 = invalid; export the depth maps again"
 
 
+class ReadError(InputError):
+    """A file that is there and cannot be read, perhaps for now only."""
+
+
 def read_bytes(file: Path) -> bytes:
     """The content of a frame's file.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If there is no such file; `ReadError` if it cannot be read.
     """
     if file.exists() and not file.is_file():  # a pipe would be waited for, for ever
-        raise InputError(f"{file} is no file; copy the clip again from its source")
+        raise ReadError(f"{file} is no file; copy the clip again from its source")
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InputError(
+        kind = InputError if isinstance(error, FileNotFoundError) else ReadError
+        raise kind(
             f"{file} cannot be read ({error.strerror or error}); copy the clip again, or find all that is "
             "missing with merec doctor"
         ) from error

@@ -73,11 +73,10 @@ def make_crops(
     Returns:
         `onset`, `apex` (size, size, 3) uint8; `frame` (2,), height and width, px; `matrix` (2, 3), frame px
         to crop px; `landmarks` (2, 478, 3), px of the crop; `blendshapes` (2, 52), in the order of
-        `BLENDSHAPES`; with depth `depth` (2, size, size) uint16 mm, 0 = invalid.
+        `BLENDSHAPES`.
 
     Raises:
-        InputError: If a frame cannot be read, is black or shows no face, or not one; if sizes differ; if
-            depth is not 16-bit or empty.
+        InputError: If a frame cannot be read, is black or shows no face, or not one; if sizes differ.
     """
     # Onset and apex may be one file, which is looked at once then.
     frames = {file: decode_color(contents[file], file) for file in dict.fromkeys(pair.color)}
@@ -96,7 +95,7 @@ def make_crops(
         )
         for face in shown
     ]
-    made = {
+    return {
         "onset": alignment.crop_color(onset),
         "apex": alignment.crop_color(apex),
         "frame": np.array(onset.shape[:2]),
@@ -107,21 +106,39 @@ def make_crops(
             dtype=np.float32,
         ),
     }
-    if pair.depth is not None:
-        shape = onset.shape[:2]
-        depths = {
-            file: alignment.crop_depth(decode_depth(contents[file], file, shape))[0]
-            for file in dict.fromkeys(pair.depth)
-        }
-        for file, crop in depths.items():
-            share = float((crop > 0).mean())
-            if share < 0.5:
-                raise InputError(
-                    f"{file} has depth in {share:.0%} of the face only; copy it again, or leave depth out: "
-                    "features.depth=false"
-                )
-        made["depth"] = np.stack([depths[file] for file in pair.depth]).astype(np.uint16)
-    return made
+
+
+def make_depth(
+    pair: Pair, crops: Mapping[str, np.ndarray], contents: Mapping[Path, bytes]
+) -> dict[str, np.ndarray]:
+    """Crop the depth of both frames as their colour.
+
+    Args:
+        pair: The files.
+        crops: Of the colour, see `make_crops`.
+        contents: Of the files.
+
+    Returns:
+        `depth` (2, size, size) uint16 mm, 0 = invalid.
+
+    Raises:
+        InputError: If there is no depth, it is not 16-bit, of another size than its colour, or missing in
+            most of the face.
+    """
+    if pair.depth is None:
+        raise _lacks_depth(pair.sample_id, "depth")
+    height, width = crops["frame"].tolist()
+    alignment = Alignment(crops["matrix"], crops["onset"].shape[0])
+    depths = {}
+    for file in dict.fromkeys(pair.depth):
+        crop, known = alignment.crop_depth(decode_depth(contents[file], file, (height, width)))
+        share = float(known.mean())
+        if share < 0.5:
+            raise InputError(
+                f"{file} has depth in {share:.0%} of the face only; copy it again, or take datamodule=rgb"
+            )
+        depths[file] = crop
+    return {"depth": np.stack([depths[file] for file in pair.depth]).astype(np.uint16)}
 
 
 def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> dict[str, np.ndarray]:
@@ -290,7 +307,11 @@ def make_views(
 
 def _require_depth(pair: Pair, crops: Mapping[str, np.ndarray], modality: str) -> None:
     if "depth" not in crops:
-        raise InputError(
-            f"sample {pair.sample_id} has no depth, which modality {modality} needs; take datamodule=rgb, or "
-            "features.depth=true where depth maps lie beside the frames"
-        )
+        raise _lacks_depth(pair.sample_id, modality)
+
+
+def _lacks_depth(sample_id: str, modality: str) -> InputError:
+    return InputError(
+        f"sample {sample_id} has no depth, which modality {modality} needs; take datamodule=rgb, or "
+        "features.depth=true where depth maps lie beside the frames"
+    )

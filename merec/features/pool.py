@@ -20,7 +20,7 @@ from merec.features.pair import Pair
 from merec.features.sample import CROPS, MOTION, Sample
 from merec.features.settings import PoolSettings, Settings
 from merec.features.store import StopError, Store
-from merec.types import Camera, Corpus, Frames, InputError
+from merec.types import Corpus, Frames, InputError
 
 
 class Clip(NamedTuple):
@@ -31,28 +31,22 @@ class Clip(NamedTuple):
         numbers: Of its frames, rising.
         fps: Frames/s.
         color: Its frames.
-        depth: The same in depth, or `None`.
-        camera: Of the frames, or `None`.
     """
 
     clip_id: str
     numbers: tuple[int, ...]
     fps: float
     color: Frames
-    depth: Frames | None
-    camera: Camera | None
 
     @property
     def files(self) -> list[Path]:
-        """Of all frames."""
-        kinds = (self.color, self.depth) if self.depth else (self.color,)
-        return [frames.path(number) for frames in kinds for number in self.numbers]
+        """Of all frames in colour."""
+        return [self.color.path(number) for number in self.numbers]
 
     def pair(self, onset: int, apex: int) -> Pair:
-        """Two of its frames."""
+        """Two of its frames, in colour: which pairs there are does not hang on depth."""
         color = (self.color.path(onset), self.color.path(apex))
-        depth = (self.depth.path(onset), self.depth.path(apex)) if self.depth else None
-        return Pair(f"{self.clip_id}/{onset}-{apex}", color, depth, self.camera)
+        return Pair(f"{self.clip_id}/{onset}-{apex}", color, None, None)
 
 
 class Found(NamedTuple):
@@ -67,7 +61,7 @@ class Found(NamedTuple):
     reasons: list[str]
 
 
-def list_clips(corpus: Corpus, depth: bool) -> list[Clip]:
+def list_clips(corpus: Corpus) -> list[Clip]:
     """The clips without labels that have two frames at least.
 
     Raises:
@@ -75,10 +69,9 @@ def list_clips(corpus: Corpus, depth: bool) -> list[Clip]:
     """
     clips = []
     if corpus.unlabelled is not None and len(corpus.unlabelled):
-        columns = corpus.unlabelled[["clip_id", "fps", "color", "depth"]]
-        for clip_id, fps, color, maps in columns.itertuples(index=False):
-            maps = maps if depth and isinstance(maps, Frames) else None
-            clip = Clip(clip_id, tuple(color.numbers()), fps, color, maps, corpus.camera)
+        columns = corpus.unlabelled[["clip_id", "fps", "color"]]
+        for clip_id, fps, color in columns.itertuples(index=False):
+            clip = Clip(clip_id, tuple(color.numbers()), fps, color)
             clips += [clip] if len(clip.numbers) > 1 else []
     if not clips:
         raise InputError(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
@@ -20,8 +21,10 @@ from merec.features.parallel import map_chunks
 from merec.features.pool import describe_pool, list_clips, pair_up_clips, tabulate_pairs
 from merec.features.sample import (
     CROPS,
+    DEPTH,
     MAKERS,
     MOTION,
+    SCENE,
     Outcome,
     Sample,
     Stage,
@@ -69,7 +72,8 @@ class Loaded(NamedTuple):
         arrays: `points`: `points` (n, 8, k, 6) float32; `flow_map`: `maps` (n, 3, 28, 28) uint8; `views`:
             `first` and `second` (n, channels, size, size) float32; `clip`: `clips` (n, channels, frames,
             size, size) float32.
-        reason: Why the first of those that cannot be used cannot; "" if all can.
+        reason: Why the others cannot: of each kind of reason how many samples, and the first of them; "" if
+            all can.
     """
 
     rows: Int[np.ndarray, " n"]
@@ -82,8 +86,8 @@ class FeatureStore:
 
     Args:
         root: The store's folder; `None` for `features` in merec's cache.
-        depth: Whether depth is read where it lies beside the frames. A sample with broken depth then counts
-            in no modality, so that rgb, depth and fused are compared on the same samples.
+        depth: Whether depth is read where it lies beside the frames, for the modalities depth and fused; rgb
+            is made of colour alone.
         crops: See `CropSettings`.
         motion: See `MotionSettings`.
         points: See `PointSettings`.
@@ -128,7 +132,8 @@ class FeatureStore:
             representations: Pairs of representation and modality, made beside crops and motion.
 
         Returns:
-            One row per sample of the index, in its order: `sample_id`, `status` (ready or failed), `reason`,
+            One row per sample of the index, in its order: `sample_id`, `status` (ready, failed, or colour
+            only, where only what needs depth cannot be made), `reason`,
             `shift` (of the head, px of the crop), `short` (points of regions that had too few, over all
             regions; the larger of several modalities).
 
@@ -136,15 +141,18 @@ class FeatureStore:
             InputError: If the corpus has no frames, the store cannot be written, or the landmarker's model
                 cannot be had. A sample that cannot be used is none: it has a row.
         """
-        stages = [MOTION, *(_name_stage(*names) for names in representations)]
-        pairs = self._pair_up(corpus, any(stage.name == "clip" for stage in stages))
+        shown = [_name_stage(*names) for names in representations]
+        pairs = self._pair_up(corpus, any(stage.name == "clip" for stage in shown))
+        stages = [MOTION, *([SCENE] if any(pair.depth for pair in pairs) else []), *shown]
         outcomes = self._run(pairs, stages, jobs)
-        for stage in stages[1:]:
+        for stage in shown:
             self._keep_index(stage, pairs, outcomes)
+        in_depth = {stage.folder for stage in stages if stage.needs_depth}
         rows = []
         for pair, outcome in zip(pairs, outcomes, strict=True):
             reason = "; ".join(dict.fromkeys(outcome.reasons.values()))
-            status = "failed" if reason else "ready"
+            status = "failed" if outcome.reasons.keys() - in_depth else "colour only"
+            status = status if reason else "ready"
             rows.append((pair.sample_id, status, reason, outcome.shift, outcome.short))
         table = pd.DataFrame(rows, columns=["sample_id", "status", "reason", "shift", "short"])
         return table.astype({"shift": "float64", "short": "Int64"})
@@ -165,8 +173,7 @@ class FeatureStore:
             known = self._keep_index(stage, pairs, outcomes)
             found = self._collect(stage, known)
         assert known is not None
-        failed = known[known["key"] == ""]
-        reason = failed["reason"].iloc[0] if len(failed) else ""
+        reason = _sum_up(pairs, known["reason"].tolist())
         if found is None or not found:
             raise InputError(
                 f"no sample of {corpus.protocol.name} can be used: "
@@ -182,6 +189,8 @@ class FeatureStore:
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
         """Crops and motion of one sample, by the names that `make_crops` and `make_motion` give them.
 
+        Of colour alone, with a warning, where there is depth that cannot be used.
+
         Args:
             corpus: Of frames.
             row: Of its index, from 0.
@@ -192,7 +201,16 @@ class FeatureStore:
         pair = self._pair_up(corpus)[row]
         with FaceFinder(self.store) as faces:
             sample = Sample(pair, self.settings, faces)
-            return sample.get(CROPS) | sample.get(MOTION)
+            color = sample.get(CROPS) | sample.get(MOTION)
+            if pair.depth is None:
+                return color
+            try:
+                return color | sample.get(DEPTH) | sample.get(SCENE)
+            except StopError:
+                raise
+            except InputError as error:
+                log.warning("%s; sample %s is shown in colour only", error, pair.sample_id)
+                return color
 
     def make_pool(self, corpus: Corpus, jobs: int = -1) -> Corpus:
         """Pairs of frames out of a corpus's unlabelled clips, as the samples of a corpus of its own.
@@ -208,10 +226,10 @@ class FeatureStore:
         Raises:
             InputError: If there are no such clips, or no pair can be used; else as `prepare`.
         """
-        clips = list_clips(corpus, self.depth)
+        clips = list_clips(corpus)
         files = [file for clip in clips for file in clip.files]
         facts = {"pool": asdict(self.pool), "clips": [clip.clip_id for clip in clips]}
-        name = self._name_table("pool", POOL_MAKERS, files, facts | {"camera": corpus.camera})
+        name = self._name_table("pool", POOL_MAKERS, files, facts)
         table = self.store.read_table(name)
         if table is None:
             work = partial(pair_up_clips, settings=self.settings, pool=self.pool, store=self.store)
@@ -275,9 +293,11 @@ class FeatureStore:
         """Of the table that says which samples have a stage."""
         cameras = list({pair.camera for pair in pairs})
         facts = {"samples": [pair.sample_id for pair in pairs], "cameras": cameras}
-        files = [file for pair in pairs for file in pair.files]
-        if stage.name == "clip":
-            files += [file for pair in pairs for file in pair.clip_files]
+        files: list[Path] = []
+        for pair in pairs:
+            files += pair.files if stage.needs_depth else dict.fromkeys(pair.color)
+            if stage.name == "clip":
+                files += pair.clip_files
         return self._name_table(stage.folder, list_makers(stage.name), files, facts)
 
     def _keep_index(
@@ -323,6 +343,21 @@ def list_shown(modality: str) -> list[tuple[str, str]]:
     """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
     modalities = MODALITIES if modality == "fused" else ("rgb",)
     return [(kind, each) for kind in REPRESENTATIONS for each in modalities]
+
+
+def _sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
+    """Reasons in a line: of each kind, the most frequent first, how many there are and the first."""
+    kinds: dict[str, list[str]] = {}
+    for pair, reason in zip(pairs, reasons, strict=True):
+        if reason:
+            kind = reason
+            for name in (*map(str, (*pair.files, *pair.clip_files)), pair.sample_id):
+                kind = kind.replace(name, "")
+            kinds.setdefault(re.sub(r"\d+", "", kind), []).append(reason)
+    several = sorted(kinds.values(), key=len, reverse=True)
+    if len(several) < 2:
+        return several[0][0] if several else ""
+    return "; ".join(f"{len(alike)} as {alike[0]}" for alike in several)
 
 
 def _locate(frames: Frames, numbers: tuple[int, int]) -> tuple[Path, Path]:

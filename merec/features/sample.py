@@ -10,11 +10,12 @@ import numpy as np
 
 from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
-from merec.features.frames import read_bytes
+from merec.features.frames import ReadError, read_bytes
 from merec.features.pair import (
     WIDE,
     Pair,
     make_crops,
+    make_depth,
     make_flow_map,
     make_motion,
     make_points,
@@ -32,8 +33,9 @@ class Stage(NamedTuple):
     """A step on the way, or a representation in one modality at its end.
 
     Attributes:
-        name: `crops`, `motion`, or `points`, `flow_map`, `views`, `clip`.
-        modality: `rgb`, `depth` or `fused`; "" for `crops` and `motion`, which know none.
+        name: `crops` and `motion`, of colour alone; `depth` (its crops) and `scene` (motion with depth); or
+            `points`, `flow_map`, `views`, `clip`.
+        modality: `rgb`, `depth` or `fused` of the last four; else "".
     """
 
     name: str
@@ -44,12 +46,19 @@ class Stage(NamedTuple):
         """Where it lies in the store."""
         return f"{self.name}-{self.modality}" if self.modality else self.name
 
+    @property
+    def needs_depth(self) -> bool:
+        """Whether it cannot be made of colour alone."""
+        return self.name in ("depth", "scene") or self.modality in ("depth", "fused")
 
-CROPS, MOTION = Stage("crops"), Stage("motion")
+
+CROPS, DEPTH, MOTION, SCENE = map(Stage, ("crops", "depth", "motion", "scene"))
 # What makes each stage; its source, with all that it uses, is part of the key.
 MAKERS = {
     "crops": "merec.features.pair.make_crops",
+    "depth": "merec.features.pair.make_depth",
     "motion": "merec.features.pair.make_motion",
+    "scene": "merec.features.pair.make_motion",
     "points": "merec.features.pair.make_points",
     "flow_map": "merec.features.pair.make_flow_map",
     "views": "merec.features.pair.make_views",
@@ -59,7 +68,7 @@ MAKERS = {
 
 def list_makers(representation: str) -> list[str]:
     """List the functions that make a representation, one stage after the other, as dotted names."""
-    return [MAKERS["crops"], MAKERS["motion"], MAKERS[representation]]
+    return [MAKERS[name] for name in ("crops", "depth", "motion", representation)]
 
 
 class Outcome(NamedTuple):
@@ -84,8 +93,8 @@ class Sample:
     """One sample and its stages.
 
     Args:
-        pair: Its files, which are read at once, for their content is part of every key; but for those of the
-            clip, which are read when one is asked for.
+        pair: Its files. Those of onset and apex in colour are read at once, as every key needs them;
+            depth and the clip when a stage needs them.
         settings: Of all stages.
         faces: Finds the face, if crops are missing; its store keeps the stages too.
 
@@ -98,19 +107,20 @@ class Sample:
         self._faces = faces
         self._contents: dict[Path, bytes] = {}
         self._hashes: dict[Path, str] = {}
-        self._sources = self._identify((*pair.color, *(pair.depth or ())))
+        self._identify(pair.color)
         self._made: dict[Stage, dict[str, np.ndarray]] = {}
 
     def key(self, stage: Stage) -> str:
         """Changes with all that decides about the stage's arrays, and with nothing else."""
-        settings, sources = _choose_settings(self.settings, stage), self._sources
-        if stage == MOTION:
-            sources = [self.key(CROPS)]
-        elif stage.name == "clip":
-            files = [file for frame in self.pair.clip for file in frame]
-            sources = [self.key(CROPS), *self._identify(files)]
-        elif stage != CROPS:
-            sources = [self.key(CROPS), self.key(MOTION)]
+        settings = _choose_settings(self.settings, stage)
+        if stage == CROPS:
+            sources = self._identify(self.pair.color)
+        elif stage == DEPTH:
+            sources = [self.key(CROPS), *self._identify(self.pair.depth or ())]
+        else:
+            sources = [self.key(before) for before in self._list_before(stage)]
+        if stage.name == "clip":
+            sources += self._identify([file for frame in self._list_clip(stage) for file in frame])
         if stage.name == "points":
             settings |= {"seed": self.pair.sample_id, "camera": self.pair.camera}
         return make_key(stage.folder, hash_sources([MAKERS[stage.name]]).hash, settings, sources)
@@ -122,6 +132,18 @@ class Sample:
                 self._contents[file] = read_bytes(file)
                 self._hashes[file] = hash_content(self._contents[file])
         return [self._hashes[file] for file in files]
+
+    def _list_before(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that one is made of. Without depth its maker says what is missing."""
+        with_depth = stage == SCENE or (stage.needs_depth and self.pair.depth is not None)
+        crops = (CROPS, DEPTH) if with_depth else (CROPS,)
+        if stage.name in ("motion", "scene", "clip"):
+            return crops
+        return (*crops, SCENE if with_depth else MOTION)
+
+    def _list_clip(self, stage: Stage) -> tuple[tuple[Path, ...], ...]:
+        """The clip's files that a stage needs: of `rgb` the colour alone."""
+        return self.pair.clip if stage.needs_depth else tuple(each[:1] for each in self.pair.clip)
 
     def get(self, stage: Stage, names: Collection[str] = ()) -> dict[str, np.ndarray]:
         """The arrays of a stage, or only those of some names.
@@ -142,21 +164,20 @@ class Sample:
         return self._made[stage]
 
     def _make(self, stage: Stage) -> dict[str, np.ndarray]:
-        settings = self.settings
+        pair, settings, modality = self.pair, self.settings, stage.modality
         if stage == CROPS:
-            return make_crops(self.pair, settings.crops, self._faces, self._contents)
-        if stage == MOTION:
-            return make_motion(self.get(CROPS), settings.motion)
+            return make_crops(pair, settings.crops, self._faces, self._contents)
+        if stage == DEPTH:
+            return make_depth(pair, self.get(CROPS), self._contents)
+        crops: dict[str, np.ndarray] = {}
+        motion: dict[str, np.ndarray] = {}
+        for before in self._list_before(stage):
+            (motion if before in (MOTION, SCENE) else crops).update(self.get(before))
+        if stage in (MOTION, SCENE):
+            return make_motion(crops, settings.motion)
         if stage.name == "clip":
-            most = _believe(settings)
-            frames, made = self.pair.clip, (self._contents, self.get(CROPS))
-            return make_clip(frames, *made, settings.clip, most, stage.modality)
-        pair, crops, motion, modality = (
-            self.pair,
-            self.get(CROPS),
-            self.get(MOTION),
-            stage.modality,
-        )
+            frames, most = self._list_clip(stage), _believe(settings)
+            return make_clip(frames, self._contents, crops, settings.clip, most, modality)
         if stage.name == "points":
             return make_points(pair, crops, motion, settings.points, modality)
         if stage.name == "flow_map":
@@ -199,7 +220,7 @@ def _prepare_sample(
         except InputError as error:
             reasons[stage.folder] = " ".join(str(error).split())
             # A file that is there and cannot be read may lie on a drive that comes back.
-            lasting &= sample is not None or isinstance(error.__cause__, FileNotFoundError)
+            lasting &= not isinstance(error, ReadError)
         except Exception as error:  # whatever it is, the other samples go on
             log.debug("sample %s", pair.sample_id, exc_info=True)
             lasting = False
@@ -214,7 +235,7 @@ def _choose_settings(settings: Settings, stage: Stage) -> dict[str, Any]:
     """The settings that a stage itself heeds."""
     if stage == CROPS:
         return asdict(settings.crops) | identify_tools()
-    if stage == MOTION:
+    if stage in (MOTION, SCENE):
         return asdict(settings.motion)
     if stage.name == "points":
         return asdict(settings.points)

@@ -15,13 +15,16 @@ def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> 
         root: The store.
         written: The CSV with all of them, if there is one.
     """
-    failed = table[table["status"] == "failed"]
-    lines = [f"{row['sample_id']}: {row['reason']}" for _, row in failed.head(_MOST).iterrows()]
-    if len(failed) > _MOST:
-        lines.append(f"… and {len(failed) - _MOST} more")
+    flawed = table[table["status"] != "ready"]
+    failed, colour = (table["status"].eq(status).sum() for status in ("failed", "colour only"))
+    lines = [f"{row['sample_id']}: {row['reason']}" for _, row in flawed.head(_MOST).iterrows()]
+    if len(flawed) > _MOST:
+        lines.append(f"… and {len(flawed) - _MOST} more")
+    if colour:
+        lines.append(f"{colour} samples are ready in colour only: datamodule=rgb uses them")
     short = int((table["short"] > 0).sum())
     lines.append(
-        f"{len(table) - len(failed)} of {len(table)} samples are ready, {len(failed)} failed; {short} have "
+        f"{len(table) - len(flawed)} of {len(table)} samples are ready, {failed} failed; {short} have "
         f"regions with fewer points than asked for; {root}"
     )
     return "\n".join([*lines, *([f"All samples: {written}"] if written else [])]) + "\n"

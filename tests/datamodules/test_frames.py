@@ -17,7 +17,7 @@ from merec.config import home
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
 from merec.datamodules.choices import SHOWN
 from merec.errors import InputError
-from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.protocol import assert_same_protocol, describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.features.clip import MASKS
 from merec.features.prepare import FeatureStore, Loaded
@@ -185,7 +185,7 @@ def test_a_batch_shows_the_features_of_the_samples_it_names(corpus, kind, modali
 def test_samples_that_are_not_ready_are_left_out_and_counted(corpus, caplog):
     data = make(corpus, "points", "fused", features=StandIn(failed=(2, 3, 5)))
     assert "3 of 18 samples of made" in caplog.text
-    assert "the first as no face; `merec prepare` says" in caplog.text
+    assert "left out: no face; `merec prepare` says" in caplog.text
     left = corpus.index["sample_id"].drop([2, 3, 5]).tolist()
     assert data.sample_id.tolist() == data.corpus.index["sample_id"].tolist() == left
     assert len(data.label) == len(data.subject) == len(data.views[0]) == 15
@@ -193,6 +193,28 @@ def test_samples_that_are_not_ready_are_left_out_and_counted(corpus, caplog):
     assert data.corpus.protocol == describe_protocol(
         "made-subset", data.corpus.index, corpus.protocol.classes
     )
+
+
+def test_colour_keeps_the_samples_without_depth_unless_all_modalities_are_to_have_the_same(
+    corpus, caplog
+):
+    class DepthLacks(StandIn):
+        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+            store = StandIn() if modality == "rgb" else StandIn(failed=(2, 3))
+            return store.load(corpus, representation, modality)
+
+    whole = make(corpus, "flow_map", "rgb", features=DepthLacks())
+    assert whole.corpus.protocol == corpus.protocol
+    assert not caplog.text
+    depth = make(corpus, "flow_map", "depth", features=DepthLacks())
+    alike = make(corpus, "flow_map", "rgb", features=DepthLacks(), require_depth=True)
+    assert "2 of 18 samples" in caplog.text
+    assert "datamodule.require_depth=true" in caplog.text
+    assert alike.sample_id.tolist() == depth.sample_id.tolist()
+    assert_same_protocol(alike.corpus.protocol, depth.corpus.protocol, "rgb", "depth")
+    np.testing.assert_array_equal(alike.maps, np.delete(whole.maps, [2, 3], axis=0))
+    with pytest.raises(InputError, match=r"require_depth=true leaves what has no usable depth"):
+        assert_same_protocol(whole.corpus.protocol, depth.corpus.protocol, "rgb", "depth")
 
 
 def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):

@@ -191,9 +191,7 @@ def test_another_corpus_shown_alike_has_its_key_frames_as_annotated(corpus):
 
 
 def test_samples_that_cannot_be_shown_off_their_key_frames_are_no_easier_test(corpus):
-    with pytest.raises(
-        InputError, match=r"1 of 12 .*\(07\), the first as no face .*corpus.exclude"
-    ):
+    with pytest.raises(InputError, match=r"1 of 12 .*\(07\): no face .*corpus.exclude"):
         show(corpus, store=Numbered(lost=(7,)), jitter=Jitter(0, 3))
 
 

@@ -18,7 +18,7 @@ from merec.features.pool import Clip, choose_windows
 from merec.features.settings import PoolSettings
 from merec.types import Corpus, Frames
 
-CLIP = Clip("c", tuple(range(100, 400)), 30.0, Frames(Path(), "{}.jpg"), None, None)
+CLIP = Clip("c", tuple(range(100, 400)), 30.0, Frames(Path(), "{}.jpg"))
 
 
 def settings(windows: int = 4, seconds: float = 1.0, step: int = 5) -> PoolSettings:
@@ -84,8 +84,9 @@ def test_each_pair_begins_with_the_least_expressive_frame_of_its_clip(corpus, st
 
 
 def test_intensity_is_that_of_the_pair_which_loads_like_any_sample(store, pool):
+    in_colour = replace(pool, index=pool.index.assign(depth=None))
     for row in range(0, len(pool.index), 3):
-        arrays = store.load_sample(pool, row)
+        arrays = store.load_sample(in_colour, row)
         assert pool.index["intensity"][row] == measure_intensity("motion", arrays, arrays)
     loaded = store.load(pool, "views", "fused")
     assert loaded.rows.tolist() == list(range(len(pool.index)))

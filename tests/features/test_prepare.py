@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -131,7 +132,16 @@ def test_a_sample_is_given_with_crops_and_motion(corpus, root):
 
 def test_processes_make_the_same_as_one_does(corpus, root, tmp_path, read_bytes):
     make(tmp_path / "other").prepare(corpus, 2, ALL)
-    for stage in ("crops", "motion", "points-fused", "flow_map-fused", "views-fused", "clip-fused"):
+    for stage in (
+        "crops",
+        "motion",
+        "depth",
+        "scene",
+        "points-fused",
+        "flow_map-fused",
+        "views-fused",
+        "clip-fused",
+    ):
         assert read_bytes(root / stage) == read_bytes(tmp_path / "other" / stage), stage
 
 
@@ -147,8 +157,11 @@ def test_what_is_there_is_not_made_again(corpus, root, count):
 @pytest.mark.parametrize(
     ("override", "again"),
     [
-        ("features.crops.size=112", {"crops", "motion", "points", "flow_map", "views", "clip"}),
-        ("features.motion.flow=farneback", {"motion", "points", "flow_map", "views"}),
+        (
+            "features.crops.size=112",
+            {"crops", "depth", "motion", "scene", "points", "flow_map", "views", "clip"},
+        ),
+        ("features.motion.flow=farneback", {"motion", "scene", "points", "flow_map", "views"}),
         ("features.points.k=32", {"points"}),
         ("features.difference=abs", {"views"}),
         ("features.clip.frames=4", {"clip"}),
@@ -166,7 +179,7 @@ def test_a_changed_frame_makes_anew_its_own_sample_only(copied, root, count):
     image = cv2.imread(str(file))
     assert cv2.imwrite(str(file), cv2.add(image, 3))
     before = make(root).prepare(copied, 1, [POINTS])
-    assert dict(count) == {"crops": 1, "motion": 1, "points": 1}
+    assert dict(count) == dict.fromkeys(("crops", "depth", "motion", "scene", "points"), 1)
     assert before["status"].eq("ready").all()
 
 
@@ -186,7 +199,7 @@ def test_a_changed_frame_between_onset_and_apex_makes_the_clip_anew_only(copied,
 
 def test_clips_are_made_only_when_they_are_asked_for(corpus, tmp_path, count):
     make(tmp_path).prepare(corpus, 1, [MAPS])
-    assert set(count) == {"crops", "motion", "flow_map"}
+    assert set(count) == {"crops", "depth", "motion", "scene", "flow_map"}
     make(tmp_path).load(corpus, *CLIP)
     assert count["clip"] == len(corpus.index)
 
@@ -235,6 +248,18 @@ def lose(corpus: Corpus) -> None:
     row["depth"].path(int(row["onset"])).unlink()
 
 
+IN_DEPTH = {
+    "empty",
+    "hole",
+    "metres",
+    "8 bits",
+    "channels",
+    "depth size",
+    "cut off depth",
+    "missing",
+}
+
+
 def to_8_bit(image):
     return (image // 8).astype(np.uint8)
 
@@ -265,7 +290,8 @@ def test_a_sample_that_cannot_be_used_has_a_reason_and_the_others_go_on(copied, 
     change, said = HARMS[harm]
     change(copied)
     table = make(root).prepare(copied, 1, [POINTS])
-    assert table["status"].tolist() == ["failed"] + ["ready"] * (len(table) - 1)
+    status = "colour only" if harm in IN_DEPTH else "failed"
+    assert table["status"].tolist() == [status] + ["ready"] * (len(table) - 1)
     reason = table["reason"].iloc[0]
     assert said in reason
     assert str(copied.index["color"].iloc[0].folder.parent) in reason
@@ -273,6 +299,39 @@ def test_a_sample_that_cannot_be_used_has_a_reason_and_the_others_go_on(copied, 
     loaded = make(root).load(copied, *POINTS)
     assert loaded.rows.tolist() == [*range(1, len(table))]
     assert len(loaded.arrays["points"]) == len(table) - 1
+
+
+@pytest.mark.parametrize("kind", ["points", "flow_map", "views", "clip"])
+def test_colour_alone_is_the_same_whatever_lies_beside_it_in_depth(corpus, copied, root, kind):
+    whole = make(root).load(corpus, kind, "rgb")
+    lose(copied)
+    spoil(copied, "apex", lambda image: image * 0, "depth")
+    for row in (1, 2):
+        copied.index["depth"].iloc[row].path(int(copied.index["apex"].iloc[row])).unlink()
+    harmed = make(root).load(copied, kind, "rgb")
+    bare = make(root, "features.depth=false").load(corpus, kind, "rgb")
+    for other in (harmed, bare):
+        assert (other.rows.tolist(), other.reason) == ([*range(len(corpus.index))], "")
+        for name, array in whole.arrays.items():
+            np.testing.assert_array_equal(array, other.arrays[name])
+
+
+def test_every_kind_of_reason_is_counted(copied, root):
+    lose(copied)
+    for row, content in ((1, b""), (2, b"no picture")):
+        number = int(copied.index["apex"].iloc[row])
+        copied.index["depth"].iloc[row].path(number).write_bytes(content)
+    loaded = make(root).load(copied, *POINTS)
+    assert loaded.rows.tolist() == [3]
+    assert re.search(r"^2 as .*is no image.*; 1 as .*No such file", loaded.reason), loaded.reason
+
+
+def test_a_sample_whose_depth_is_broken_is_shown_in_colour(copied, root, caplog):
+    lose(copied)
+    arrays = make(root).load_sample(copied, 0)
+    assert "flow" in arrays
+    assert "dz" not in arrays
+    assert "is shown in colour only" in caplog.text
 
 
 def test_a_camera_that_is_no_number_is_a_reason(corpus, root):
@@ -487,4 +546,4 @@ def test_a_region_of_which_nothing_is_known_is_a_reason(copied, root):
         cv2.imwrite(str(file), depth)
     table = make(root).prepare(copied, 1, [POINTS])
     assert "nothing is known of the left eye and brow" in table["reason"].iloc[0]
-    assert table["status"].tolist() == ["failed"] + ["ready"] * (len(table) - 1)
+    assert table["status"].tolist() == ["colour only"] + ["ready"] * (len(table) - 1)
