@@ -118,7 +118,7 @@ def _look_closely(
         "offset": offset if network is not None and network.representation == "clip" else pd.NA,
         "fps": footage.fps,
         "emotion": "",
-        "action_units": (),
+        "action_units": None,
         "color": color,
         "depth": depth,
         "row": 0,

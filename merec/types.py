@@ -205,7 +205,8 @@ class Corpus:
         index: One row per sample: `sample_id`, `corpus` (the data set it comes from), `subject`,
             `clip` (its name within that data set), `label`; for frames also `onset`, `apex` (frame
             numbers), `offset` (frame number, `pd.NA` where none is known; dtype Int64), `fps` (frames/s),
-            `emotion` (as annotated, spelling mended), `action_units` (tuple of `ActionUnit`),
+            `emotion` (as annotated, spelling mended), `action_units` (tuple of `ActionUnit`; `None` where
+            they were not coded or cannot be read, so that it is not known which there are),
             `color` (`Frames`), `depth` (`Frames` of uint16 mm, 0 = invalid, or `None`), `row` (of the
             annotation, from 0).
         flow_maps: Onset-to-apex motion of each row of `index`, 0..255, channels as in

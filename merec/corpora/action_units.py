@@ -1,46 +1,125 @@
-"""Action units as coders write them: "26+25", "24+T18+16", "R4,5", "AU1+AU2", "6E+12"."""
+"""Action units as the coders of each corpus write them: "24+T18+16", "R4,5", "A1B+L14", "AU4(k)+L7".
+
+| notation | corpora | read as |
+|---|---|---|
+| `26+25`, `4,18`, `4;5` | all | one action unit each |
+| `AU4`, `AD31` | DFME, 4DME, SAMM | 4, 31: action descriptors count as action units, as CAS(ME)^3 codes 38 |
+| `R12`, `L2`, `12R`, `AUR2` | all | one side of the face, the subject's own |
+| `T18`, `B23`, `LT10` | CAS(ME)^3, SAMM | top or bottom lip |
+| `A12` | SAMM | 12: both sides move, one of them more; which one is not coded, so the mark is dropped |
+| `6E`, `10A/B`, `4(B/C)`, `12(B)` | SAMM, SAMM-LV | 6, 10, 4, 12: the intensity is dropped |
+| `4?` | CASME II | 4 |
+| `R12 or R15`, `A/L12` | SAMM | R12, 12: the first alternative; the other is left out |
+| `ref(7B)` | SAMM, SAMM-LV | left out: seen in the neutral reference frame too, so it is no movement |
+| `AU4(k)` | 4DME | left out: static, held over the whole clip, so it is no movement |
+| `M57` | DFME | left out: a movement of the head |
+
+What is left out is named in the result, as is what cannot be read.
+"""
 
 import re
+import unicodedata
+from dataclasses import dataclass
 
 from merec.types import ActionUnit
 
-_ONE = re.compile(r"(?:AU)?([LR]?)([TB]?)(?:AU)?(\d{1,2})[A-E]?([LR]?)", re.IGNORECASE)
-_DOUBT = re.compile(r"\bor\b\s*((?:AU)?\s*[^+,，、;/&\s]*)", re.IGNORECASE)
-_BETWEEN = re.compile(r"[+,，、;/&\s]+")
-_EMPTY = {"", "-", "/", "nan", "none"}
+_UNIT = r"""
+    (?:A[UD]\s*)?
+    (?P<side>[LRA](?:/[LRA])?)?   # SAMM writes A/L12 where it doubts that the right side moves
+    (?P<part>[TB])?
+    (?:A[UD]\s*)?
+    (?P<number>0?[1-9]|[1-9]\d)
+    (?:[A-E](?:/[A-E])?|\s*\([A-E](?:/[A-E])?\))?   # intensity
+    (?P<after>[LR])?
+"""
+_SEPARATOR = r"[+,、;&/\s()]"
+_END = rf"\s*\??\.?(?={_SEPARATOR}|$)"
+_TOKEN = re.compile(
+    rf"""
+    (?P<gap>{_SEPARATOR}+)
+    | (?P<reference>ref\s*\([^()]*\)){_END}
+    | (?P<static>{_UNIT.replace("?P<", "?P<static_")}\s*\(k\)){_END}
+    | (?P<head>M\s*\d{{1,2}}){_END}
+    | (?P<unit>{_UNIT}){_END}
+    | (?P<alternative>or\b)
+    | (?P<other>[^+,、;&/\s()]+)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_WHY = {
+    "reference": "seen in the reference frame",
+    "static": "static",
+    "head": "a head movement",
+}
+_NONE = {"-", "/", "none"}
 
 
-def parse_action_units(text: object) -> tuple[ActionUnit, ...]:
-    """Read the action units of a cell, as `read_action_units`, and leave out what cannot be read."""
-    return read_action_units(text)[0]
+@dataclass(frozen=True)
+class CodedUnits:
+    """The action units of a cell.
+
+    Attributes:
+        read: The action units that could be read, in the order of the cell, each once.
+        unread: The parts that could not be read, as they stand there.
+        left_out: The parts that were understood but are no movement of this expression, each with the
+            reason: `AU4(k) (static)`.
+        blank: Whether the cell is empty: nothing was coded, not even that there is no action unit.
+    """
+
+    read: tuple[ActionUnit, ...] = ()
+    unread: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    blank: bool = False
+
+    @property
+    def units(self) -> tuple[ActionUnit, ...] | None:
+        """The action units of the sample; `None` if it is not known which it shows and which not."""
+        return None if self.blank or self.unread else self.read
 
 
-def read_action_units(text: object) -> tuple[tuple[ActionUnit, ...], str]:
-    """Read the action units of a cell, in its order, each once.
+def read_action_units(text: object) -> CodedUnits:
+    """Read the action units of a cell in the notation of any corpus (see the module's table).
 
-    `L` and `R` are the subject's own sides; `T` and `B` the top and bottom lip. A prefix belongs to its
-    own number only: "R4,5" is the right AU 4 and AU 5 of both sides, since FACS codes unilaterality per
-    action unit. An intensity letter (A–E, "6E") and a coder's doubt ("4?") are dropped. A side may
-    stand last ("12R"). Of "R12 or R15" only the first is certain enough to keep; "4 or 5+7" keeps 4 and 7.
+    A side belongs to its own number only: "R4,5" is the right AU 4 and AU 5 of both sides, since FACS codes
+    unilaterality per action unit.
 
     Args:
-        text: e.g. "24+T18+16"; `None`, NaN and "" are no action unit.
-
-    Returns:
-        The action units, and what could not be read ("" if all could).
+        text: E.g. "24+T18+16". `None`, NaN and "" are a blank cell; "-", "/" and "none" say that there is no
+            action unit.
     """
-    if text is None or text != text or str(text).strip().casefold() in _EMPTY:
-        return (), ""
-    certain = _DOUBT.sub(" ", str(text))
-    units: dict[ActionUnit, None] = {}
-    unread = [f"or {word.strip()}".strip() for word in _DOUBT.findall(str(text))]
-    for word in _BETWEEN.split(certain):
-        word = word.strip("?？.()").strip()
-        if not word or word.upper() == "AU":  # "AU 12"
+    if text is None or text != text:
+        return CodedUnits(blank=True)
+    # Full-width commas, brackets and digits become plain ones.
+    plain = unicodedata.normalize("NFKC", str(text)).strip()
+    if plain.casefold() in ("", "nan"):
+        return CodedUnits(blank=True)
+    if plain.casefold() in _NONE:
+        return CodedUnits()
+    read: dict[ActionUnit, None] = {}
+    unread: list[str] = []
+    left_out: list[str] = []
+    second = False  # after an "or"
+    for match in _TOKEN.finditer(plain):
+        kind, word = str(match.lastgroup), match[0].strip()
+        if kind == "gap":
             continue
-        match = _ONE.fullmatch(word)
-        if match is None or int(match[3]) == 0 or (match[1] and match[4]):
+        if kind == "alternative":
+            second = True
+            continue
+        if second:
+            left_out.append(f"{word} (a second choice)")
+            second = False
+        elif kind in _WHY:
+            left_out.append(f"{word} ({_WHY[kind]})")
+        elif kind == "unit" and not (match["side"] and match["after"]):
+            side = (match["side"] or match["after"] or "").upper()
+            if "/" in side:
+                left_out.append(f"{side[2:]}{match['number']} (a second choice)")
+            side = side[:1].replace("A", "")
+            unit = ActionUnit(int(match["number"]), side, (match["part"] or "").upper())
+            read[unit] = None
+        else:
             unread.append(word)
-            continue
-        units[ActionUnit(int(match[3]), (match[1] or match[4]).upper(), match[2].upper())] = None
-    return tuple(units), ", ".join(unread)
+    if second:
+        unread.append("or")
+    return CodedUnits(tuple(read), tuple(unread), tuple(left_out))

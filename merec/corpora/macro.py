@@ -4,7 +4,7 @@ import pandas as pd
 
 from merec.corpora.casme3 import MACRO_FILE
 from merec.corpora.subjects import spell_subject
-from merec.evaluation.action_units import spell_coded
+from merec.evaluation.action_units import drop_uncoded, spell_coded
 from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError
 
@@ -30,7 +30,8 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
     index = respell_subjects(corpus.macro, corpus)
     target = corpus.protocol.target
     if target == "action_units":
-        index["label"] = spell_coded(index, classes, f"{name}-macro")
+        index = drop_uncoded(index, f"{name}-macro")
+        index["label"] = spell_coded(index, classes)
     protocol = describe_protocol(f"{name}-macro", index, classes, target)
     return Corpus(protocol, index, None, (), corpus.camera, key_frames=corpus.key_frames)
 

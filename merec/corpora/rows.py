@@ -17,6 +17,10 @@ from merec.files import describe_bad_name
 from merec.types import Finding, Frames, InputError
 
 ClassMap = Mapping[str, Sequence[str]]
+_UNKNOWN_UNITS = (
+    "expected action units such as 4, R12 or T18; those of this sample count as unknown, so that "
+    "task.target=action_units leaves it out; correct the cell to have it back"
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def read_rows(
     bad_cells: dict[int, list[BadCell]] = {}
     for bad in source.bad_cells:
         bad_cells.setdefault(bad.row, []).append(bad)
+    any_coded = table["action_units"].ne("").any()
     for row, cells in zip(table.index, table.to_dict("records"), strict=True):
         sample_id, emotion = str(cells["sample_id"]), str(cells["emotion"])
         shown = sample_id if sample_id.isprintable() else ascii(sample_id)
@@ -185,15 +190,21 @@ def read_rows(
                 found = f"apex {apex} lies after offset {offset}"
                 report("warning", "apex after offset", found, "the offset counts as unknown")
             offset = None
-        units, unread = read_action_units(cells["action_units"])
-        if unread:
-            kept = "+".join(map(str, units)) or "none"
-            remedy = f"expected action units such as 4, R12 or T18; kept {kept}"
-            report("warning", "action unit", f"{unread!r} in {cells['action_units']!r}", remedy)
+        text = str(cells["action_units"])
+        coded = read_action_units(text)
+        text = text if len(text) <= 60 else f"{text[:60]}…"
+        if coded.unread:
+            unread = ", ".join(part[:20] for part in coded.unread[:4])
+            report("warning", "action unit", f"{unread!r} in {text!r}", _UNKNOWN_UNITS)
+        elif coded.blank and any_coded:
+            report("warning", "action unit", "no action units are coded", _UNKNOWN_UNITS)
+        if coded.left_out:
+            found = f"{', '.join(coded.left_out[:4])} in {text!r}"
+            report("note", "action unit left out", found, "not counted; nothing to do")
         kept_cells = {key: cells[key] for key in ("sample_id", "subject", "clip", "emotion")}
         samples.append(
             {**kept_cells, "onset": onset, "apex": apex, "offset": offset, "fps": fps}
-            | {"action_units": units, "row": int(row), "sound": not wrong}
+            | {"action_units": coded.units, "row": int(row), "sound": not wrong}
         )
     columns = ["sample_id", "subject", "clip", "onset", "apex", "offset", "fps", "emotion"]
     index = pd.DataFrame(samples, columns=[*columns, "action_units", "row", "sound"])

@@ -160,7 +160,7 @@ def _read_clip(
         "offset": numbers[-1],
         "fps": fps,
         "emotion": emotion,
-        "action_units": (),
+        "action_units": None,  # none are coded
         "color": color,
     }
     return row, []

@@ -233,7 +233,7 @@ class ClipDataModule(pl.LightningDataModule):
         return ClipDataModule(corpus, **(settings | changes))
 
     def relabel(self, corpus: Corpus) -> "ClipDataModule":
-        """The same samples with other labels.
+        """The same samples with other labels, without those that cannot be labelled.
 
         Args:
             corpus: `self.corpus` with another target, see `set_target`.
@@ -246,9 +246,38 @@ class ClipDataModule(pl.LightningDataModule):
                 "datamodule.balanced=true draws as many samples of each class, but action units come "
                 "together; set datamodule.balanced=false and recipe.class_balanced=true, which weighs each"
             )
-        told = copy.copy(self)
-        told.corpus, told.label = corpus, read_labels(corpus)
+        told = self.keep_samples(corpus)
+        told.label = read_labels(corpus)
         return told
+
+    def keep_samples(self, corpus: Corpus) -> "ClipDataModule":
+        """Return these samples as far as they are in another corpus, in the order of this one.
+
+        Args:
+            corpus: `self.corpus`, with fewer rows or other labels.
+        """
+        kept = copy.copy(self)
+        kept.corpus = corpus
+        here = np.isin(self.sample_id.astype(str), corpus.index["sample_id"].to_numpy(str))
+        if here.all():
+            return kept
+        rows = np.flatnonzero(here)
+        kept.arrays = tuple(array[rows] for array in self.arrays)
+        kept.sample_id, kept.subject, kept.still = (
+            values[rows] for values in (self.sample_id, self.subject, self.still)
+        )
+        kept.label = self.label[rows]
+        if self.representation == "flow_map":
+            kept.maps, kept.tested_maps = self.maps[rows], self.tested_maps[rows]
+        kept.views = _take_rows(self.views, rows)
+        kept.shifted = None if self.shifted is None else _take_rows(self.shifted, rows)
+        if self.shifts is not None:
+            kept.shifts = self.shifts[self.shifts["sample_id"].isin(kept.sample_id)]
+        kept.sums = tuple(
+            sums._replace(total=sums.total[rows], squares=sums.squares[rows]) for sums in self.sums
+        )
+        kept.train_rows, kept.test_rows = np.arange(len(rows)), np.arange(0)
+        return kept
 
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
@@ -303,6 +332,16 @@ class ClipDataModule(pl.LightningDataModule):
     ) -> Batch:
         """Move tensors only; Lightning would look into every sample id."""
         return batch.to(device)
+
+
+def _take_rows(views: tuple[Tensor, ...], rows: Int[np.ndarray, " rows"]) -> tuple[Tensor, ...]:
+    """Some samples of each view, in the memory layout of the view."""
+    taken = []
+    for view in views:
+        copied = torch.empty_like(view[: len(rows)])
+        copied.copy_(view[torch.from_numpy(rows)])
+        taken.append(copied)
+    return tuple(taken)
 
 
 def read_labels(

@@ -1,5 +1,6 @@
 """Action units as targets: several at once may be there, and each is told by itself."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 from merec.evaluation.metrics import f1_per_class
 from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError
+
+log = logging.getLogger(__name__)
 
 TARGETS = ("emotion", "action_units")
 THRESHOLD = 0.5  # of a probability; fixed, since the held-out subject chooses nothing
@@ -36,9 +39,11 @@ def set_target(corpus: Corpus, target: str, least_subjects: int) -> Corpus:
 
 
 def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
-    """The same samples, labelled with the action units that enough subjects show.
+    """Label the samples with the action units that enough subjects show.
 
-    An action unit is its number: of which side or lip it was coded is left out.
+    An action unit is its number: of which side or lip it was coded is left out. A sample whose action units
+    were not coded or cannot be read is left out too: to call them absent would teach, and score, what nobody
+    said.
 
     Args:
         corpus: With coded `action_units`.
@@ -52,13 +57,14 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
     Raises:
         InputError: If a data set has no coded action units, or none is shown by so many subjects.
     """
-    index, name = corpus.index, corpus.protocol.name
+    name = corpus.protocol.name
     if least_subjects < 2:
         raise InputError(
             f"task.least_subjects={least_subjects}: whoever shows an action unit alone leaves nobody to "
             "learn it from; give 2 or more"
         )
-    shown = pd.DataFrame({"unit": _read_numbers(index, name), "subject": index["subject"]})
+    index = drop_uncoded(corpus.index, name)
+    shown = pd.DataFrame({"unit": _read_numbers(index), "subject": index["subject"]})
     shown = shown.explode("unit").dropna()
     subjects = shown.groupby("unit")["subject"].nunique()
     kept = sorted(int(unit) for unit in subjects.index[subjects >= least_subjects])
@@ -68,37 +74,56 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
             f"{subjects.max()}; lower task.least_subjects"
         )
     classes = [f"AU{unit}" for unit in kept]
-    labelled = index.assign(label=spell_coded(index, classes, name))
+    labelled = index.assign(label=spell_coded(index, classes))
     protocol = describe_protocol(name, labelled, classes, "action_units")
-    return replace(corpus, index=labelled, protocol=protocol)
+    maps = corpus.flow_maps
+    if maps is not None:
+        maps = maps[corpus.index["sample_id"].isin(labelled["sample_id"]).to_numpy()]
+    return replace(corpus, index=labelled, protocol=protocol, flow_maps=maps)
 
 
-def spell_coded(index: pd.DataFrame, classes: Sequence[str], name: str) -> list[str]:
-    """Which of some action units were coded of each sample: `AU4+AU7`, or `none`.
+def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Leave out the samples whose action units are not known, and say how many they are.
 
     Args:
-        index: With coded `action_units`.
-        classes: Names of those that are asked for.
-        name: Of the corpus, for the error.
+        index: With `action_units`, `None` where they are not known.
+        name: Of the corpus, for messages.
 
     Raises:
         InputError: If a data set has no coded action units.
     """
-    asked = [int(unit.removeprefix("AU")) for unit in classes]
-    marks = [[unit in coded for unit in asked] for coded in _read_numbers(index, name)]
-    return spell_units(np.array(marks, dtype=bool).reshape(-1, len(asked)), classes)
-
-
-def _read_numbers(index: pd.DataFrame, name: str) -> pd.Series:
-    """The numbers of the action units of each sample."""
-    coded = index.get("action_units", pd.Series([()] * len(index)))
+    coded = index.get("action_units", pd.Series([None] * len(index), index.index, dtype=object))
     for source, units in coded.groupby(index["corpus"].to_numpy()):
-        if not units.map(len).any():
+        if not units.map(bool).any():
             raise InputError(
                 f"{source} of {name} has no coded action units; take a corpus that has: casme2, casme3, samm "
                 "or synthetic"
             )
-    return coded.map(lambda units: frozenset(unit.number for unit in units))
+    known = coded.notna()
+    if not known.all():
+        log.warning(
+            "%d of %d samples of %s are left out, neither trained on nor scored: their action units were not "
+            "coded or cannot be read; merec doctor names the rows",
+            *(int((~known).sum()), len(index), name),
+        )
+    return index[known].reset_index(drop=True)
+
+
+def spell_coded(index: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Which of some action units were coded of each sample: `AU4+AU7`, or `none`.
+
+    Args:
+        index: With coded `action_units`, known of every sample, see `drop_uncoded`.
+        classes: Names of those that are asked for.
+    """
+    asked = [int(unit.removeprefix("AU")) for unit in classes]
+    marks = [[unit in coded for unit in asked] for coded in _read_numbers(index)]
+    return spell_units(np.array(marks, dtype=bool).reshape(-1, len(asked)), classes)
+
+
+def _read_numbers(index: pd.DataFrame) -> pd.Series:
+    """The numbers of the action units of each sample, all of which are known."""
+    return index["action_units"].map(lambda units: frozenset(unit.number for unit in units))
 
 
 def spell_units(marks: Bool[np.ndarray, "samples units"], classes: Sequence[str]) -> list[str]:

@@ -124,11 +124,12 @@ def describe_sample(corpus: Corpus, row: int) -> str:
             f"row={row}, but {corpus.protocol.name} has {total} samples: 0 to {total - 1}"
         )
     fields: pd.Series = corpus.index.iloc[row]
-    units = "+".join(map(str, fields.get("action_units", ())))
+    coded = fields.get("action_units")
+    units = "+".join(map(str, coded or ()))
     parts = [
         str(fields["sample_id"]),
         str(fields.get("emotion", corpus.protocol.classes[int(fields["label"])])),
-        f"AU {units}" if units else "no action unit",
+        f"AU {units}" if units else f"{'no' if coded == () else 'unknown'} action unit",
     ]
     if "onset" in fields:
         parts.append(f"frames {fields['onset']} → {fields['apex']}")

@@ -61,6 +61,7 @@ class Baseline:
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
             )
         self.corpus = set_target(self.datamodule.corpus, self.target, self.least_subjects)
+        self.datamodule = self.datamodule.keep_samples(self.corpus)
         folds, self.protocol = split(self.corpus, self.hold_out, self.train_on)
         self.chosen = select_folds(folds, self.folds)
 

@@ -111,14 +111,14 @@ def measure_importance(
 def tabulate_importance(
     sample_id: Iterable[str],
     importance: Float[np.ndarray, "samples regions"],
-    action_units: Iterable[tuple[ActionUnit, ...]] | None,
+    action_units: Iterable[tuple[ActionUnit, ...] | None] | None,
 ) -> pd.DataFrame:
     """One row per sample and region.
 
     Args:
         sample_id: Samples.
         importance: See `measure_importance`.
-        action_units: What was coded of each sample; `None` if nothing was.
+        action_units: What was coded of each sample, `None` where that is not known; `None` if nothing was.
 
     Returns:
         `sample_id`, `region`, `importance`, and `coded`: whether an action unit that was coded moves it.
@@ -127,7 +127,7 @@ def tabulate_importance(
     rows = table.rename_axis(columns="region").stack().rename("importance").reset_index()
     coded = np.zeros(importance.shape, dtype=bool)
     for row, units in enumerate(action_units if action_units is not None else ()):
-        moved = set().union(*map(find_moved_regions, units))
+        moved = set().union(*map(find_moved_regions, units or ()))
         coded[row] = [region in moved for region in REGIONS]
     return rows.assign(coded=coded.ravel())
 

@@ -60,7 +60,7 @@ def test_what_was_mended_is_noted(made: Callable[..., Path], read: Read) -> None
     found = {finding.kind: finding for finding in corpus.findings}
     assert found["spelling of subjects"].found.startswith("5 of 6 rows: 37 → 037 (2×)")
     assert found["spelling of classes"].found == "1 of 6 rows: Others → Other (1×)"
-    assert found["action unit"].severity == "warning"
+    assert found["action unit left out"].found == "R15 (a second choice) in 'R12 or R15'"
     assert (found["erratum"].row, found["erratum"].sample_id) == (3, "028_028_4_1")
     assert corpus.index.at[3, "apex"] == 350
 

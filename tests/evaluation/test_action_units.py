@@ -1,5 +1,7 @@
 """Action units are told each by itself, and scored as scikit-learn scores several labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,7 +47,7 @@ CODED = {
 
 @pytest.fixture
 def coded() -> Corpus:
-    """Fourteen samples of four subjects, two of them with nothing coded."""
+    """Thirteen samples of four subjects, two of them with nothing coded."""
     rows = []
     for subject, clips in CODED.items():
         for number, text in enumerate(clips):
@@ -123,6 +125,18 @@ def test_a_data_set_without_coded_units_is_refused_rather_than_called_unmoved(co
         corpus = Corpus(coded.protocol, given, None, ())
         with pytest.raises(InputError, match="of made has no coded action units; take a corpus"):
             label_action_units(corpus, 2)
+
+
+def test_samples_whose_units_are_not_known_are_left_out_rather_than_called_unmoved(coded, caplog):
+    unknown = coded.index["sample_id"].isin(["a0", "c2"])
+    cells = coded.index["action_units"].mask(unknown, None)
+    assert cells.isna().sum() == 2
+    corpus = label_action_units(replace(coded, index=coded.index.assign(action_units=cells)), 2)
+    assert corpus.protocol.samples == len(coded.index) - 2
+    rest = label_action_units(replace(coded, index=coded.index[~unknown].reset_index(drop=True)), 2)
+    assert corpus.index.equals(rest.index)
+    assert corpus.protocol == rest.protocol
+    assert "2 of 13 samples of made are left out, neither trained on nor scored" in caplog.text
 
 
 def test_marking_undoes_spelling():

@@ -1,6 +1,7 @@
 """Networks are taught action units: in every engine alike, and blind to whom they hold out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,27 @@ def test_every_sample_is_predicted_once_and_units_are_learnt(
     assert f1_score(truth, said, average="macro") > always + 0.15
     # Each by itself: they need not sum to one.
     assert (np.abs(table[["p_AU4", "p_AU12"]].sum(axis=1) - 1) > 0.1).any()
+
+
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
+def test_a_sample_whose_units_are_not_known_is_as_if_it_were_not_there(
+    coded, make_data, train_units, read_fold, engine, caplog
+):
+    corpus = coded()
+    unknown = np.zeros(len(corpus.index), dtype=bool)
+    unknown[[2, 14, 15]] = True
+    cells = corpus.index["action_units"].mask(unknown, None)
+    rest = corpus.index[~unknown].reset_index(drop=True)
+    data = [
+        make_data(replace(corpus, index=corpus.index.assign(action_units=cells))),
+        make_data(replace(corpus, index=rest, flow_maps=corpus.flow_maps[~unknown])),
+    ]
+    with_gaps, without = (train_units(each, engine=engine, epochs=2, folds="0-2") for each in data)
+    for number in range(3):
+        one, other = read_fold(with_gaps, number), read_fold(without, number)
+        pd.testing.assert_frame_equal(one.predictions, other.predictions)
+        np.testing.assert_array_equal(one.epochs["train_loss"], other.epochs["train_loss"])
+    assert "3 of 30 samples of made are left out" in caplog.text
 
 
 def test_checkpoints_say_what_they_tell(told, read_fold):

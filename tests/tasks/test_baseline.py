@@ -175,6 +175,26 @@ def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
     assert not said[0]["label"].equals(said[1]["label"])
 
 
+def test_a_sample_whose_units_are_not_known_is_as_if_it_were_not_there(
+    coded, make_data, new_folder
+):
+    corpus = coded()
+    unknown = np.zeros(len(corpus.index), dtype=bool)
+    unknown[[2, 14, 15]] = True
+    cells = corpus.index["action_units"].mask(unknown, None)
+    rest = corpus.index[~unknown].reset_index(drop=True)
+    tables = []
+    for index, maps in (
+        (corpus.index.assign(action_units=cells), corpus.flow_maps),
+        (rest, corpus.flow_maps[~unknown]),
+    ):
+        folder = new_folder()
+        data = make_data(replace(corpus, index=index, flow_maps=maps))
+        make(data, folds="0-2", target="action_units").run(folder, None)
+        tables.append(pd.concat([read(folder, number) for number in range(3)]))
+    pd.testing.assert_frame_equal(*tables)
+
+
 def test_flow_maps_without_coded_action_units_are_refused(make_data):
     with pytest.raises(InputError, match="no coded action units"):
         make(make_data(), target="action_units")

@@ -9,7 +9,7 @@ from importlib.resources import files
 import numpy as np
 import yaml
 
-from merec.corpora.action_units import parse_action_units
+from merec.corpora.action_units import read_action_units
 from merec.types import ActionUnit
 
 # The four classes, as in the papers that keep "others".
@@ -67,12 +67,13 @@ def read_frequencies() -> Frequencies:
         name: EmotionFrequencies(
             samples=entry["samples"],
             combinations={
-                parse_action_units(units): n for units, n in entry["combinations"].items()
+                read_action_units(units).read: n for units, n in entry["combinations"].items()
             },
             rest=entry["rest"]["samples"],
             sizes=entry["rest"]["sizes"],
             action_units={
-                parse_action_units(unit)[0]: n for unit, n in entry["rest"]["action_units"].items()
+                read_action_units(unit).read[0]: n
+                for unit, n in entry["rest"]["action_units"].items()
             },
         )
         for name, entry in content["emotions"].items()

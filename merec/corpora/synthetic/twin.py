@@ -144,6 +144,8 @@ def _find_obstacle(row: dict[Any, Any]) -> str:
         return f"onset and apex are {apex} and the offset is not known: it spans no time"
     if not pd.isna(offset) and offset - onset > LONGEST:
         return f"{onset} to {offset} is longer than any expression ({LONGEST} frames)"
+    if row["action_units"] is None:
+        return "its action units are not coded, or cannot be read"
     if not row["action_units"]:
         return "it names no action unit"
     return ""
