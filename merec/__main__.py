@@ -210,7 +210,7 @@ def inspect(arguments: list[str]) -> None:
 
 def predict(arguments: list[str]) -> None:
     """Name an unseen clip's emotion: `merec predict CLIP [checkpoint=FILE] [calibration=RUN] [fps=N]`."""
-    keys = ("checkpoint", "calibration", "fps", "intrinsics")
+    keys = ("checkpoint", "calibration", "fps", "intrinsics", "plugins")
     defaults = dict.fromkeys(keys, "") | {"out": "runs/predict"}
     paths, options = split_paths(arguments, defaults, "predict")
     if len(paths) != 1:
@@ -229,7 +229,8 @@ def predict(arguments: list[str]) -> None:
     from merec.predict import predict
     from merec.reporting.prediction import describe_prediction
 
-    found, files = predict(paths[0], checkpoint, calibration, fps, intrinsics, out)
+    plugins = [name for name in options["plugins"].split(",") if name]
+    found, files = predict(paths[0], checkpoint, calibration, fps, intrinsics, out, plugins)
     sys.stdout.write(describe_prediction(found, files))
 
 

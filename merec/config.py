@@ -8,9 +8,10 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from merec.errors import InputError
 from merec.quoting import quote_texts
+from merec.run_files import check_config, reading
 
 
 @dataclass
@@ -193,6 +195,89 @@ def build(node: DictConfig, **extra: Any) -> Any:
                 raise cause from None
             cause = cause.__cause__
         raise
+
+
+def build_stored(node: Mapping[str, Any], packages: Sequence[str], source: Path) -> Any:
+    """Build what a config describes that came out of a file; nothing is called but classes that are trusted.
+
+    Args:
+        node: See `resolve_stored`.
+        packages: See `resolve_stored`.
+        source: The file, for messages.
+
+    Raises:
+        InputError: As `resolve_stored` says, or if the classes of this version of merec do not take the node.
+    """
+    resolved = resolve_stored(node, packages, source)
+    try:
+        return build(OmegaConf.create(resolved))
+    except InstantiationException as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(
+            f"{source} holds a config that does not fit this version of merec ({reason[:300]}); "
+            "train it again"
+        ) from error
+
+
+def resolve_stored(
+    node: Mapping[str, Any], packages: Sequence[str], source: Path
+) -> dict[str, Any]:
+    """Return a config node that came out of a file once it is safe to build.
+
+    What is checked is what is built: the node is resolved, and what it resolves to is looked at.
+
+    Args:
+        node: Plain values; `_target_` and `_partial_` are the only keys in it that Hydra may act on.
+        packages: Packages and modules whose classes are trusted; none for a node of values alone.
+        source: The file, for messages.
+
+    Raises:
+        InputError: If there is an interpolation, a target at whatever depth that is no class of these
+            packages, or another key that Hydra would act on.
+    """
+    with reading(source, OWN):
+        created = OmegaConf.create(check_config(dict(node)))
+        resolved = OmegaConf.to_container(created, resolve=True, throw_on_missing=True)
+        plain = check_config(resolved)
+    for path, value in _walk(plain, ""):
+        if not isinstance(value, dict):
+            continue
+        for key, given in value.items():
+            if key == "_target_":
+                if not _is_trusted(given, packages):
+                    raise InputError(
+                        f"{source} asks for {given}, which is no backbone of merec or of plugins=MODULE; "
+                        f"{OWN}"
+                    )
+            elif key == "_partial_":
+                if not isinstance(given, bool):
+                    raise InputError(f"{source} has _partial_: {given!r}, expected a flag; {OWN}")
+            elif str(key).startswith("_") and str(key).endswith("_"):
+                raise InputError(
+                    f"{source} has {key} in {path or 'its config'}, which no config of merec has; {OWN}"
+                )
+    return plain
+
+
+OWN = "use files of your own or of people you trust"
+
+
+def _is_trusted(target: Any, packages: Sequence[str]) -> bool:
+    """Whether a target is a class that is defined in one of these packages."""
+    if not isinstance(target, str):
+        return False
+    module, _, name = target.rpartition(".")
+    if not _lies_in(module, packages):
+        return False
+    try:
+        found = getattr(import_module(module), name, None)
+    except ImportError:
+        return False
+    return inspect.isclass(found) and _lies_in(found.__module__, packages)
+
+
+def _lies_in(module: str, packages: Sequence[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

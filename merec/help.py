@@ -69,6 +69,8 @@ usage: merec predict CLIP [checkpoint=FILE] [KEY=VALUE…]
   fps           frames/s, where the clip does not say; of folders 30 are assumed
   intrinsics    YAML file of the camera (fx, fy, cx, cy, width, height), which networks of points in
                 depth need; by default that of the corpus they were trained on
+  plugins       your own modules or packages, separated by commas, whose networks may be built from the
+                checkpoint; without it only merec's own are, so that a checkpoint cannot run code
   out           folder for NAME.png and NAME.json; runs/predict by default
 
   merec train task=finetune backbone=ststnet

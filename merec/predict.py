@@ -1,8 +1,7 @@
 """From an unseen clip to its emotion or action units: its apex, what a network says, and a picture."""
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +18,7 @@ from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import Spotted, Stream, spot_apex
 from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
 from merec.restore import Network, open_store, restore
+from merec.run_files import ENVIRONMENT, METRICS, find_node, read_scores
 from merec.settings import flatten, shared_settings
 from merec.types import Camera, Corpus, InputError
 
@@ -34,6 +34,7 @@ def predict(
     fps: float | None,
     intrinsics: Path | None,
     out: Path,
+    plugins: Sequence[str] = (),
 ) -> tuple[Prediction, tuple[Path, Path]]:
     """Find the apex of a clip, name the emotion, and write a picture and all facts to `out`.
 
@@ -45,6 +46,7 @@ def predict(
         fps: Frames/s, where the clip does not say.
         intrinsics: YAML file of the camera, for points in depth; `None` for the camera of the training.
         out: Folder to write to.
+        plugins: Modules or packages whose networks are trusted, besides merec's own.
 
     Returns:
         What was found, and the picture and the JSON file about it.
@@ -53,7 +55,7 @@ def predict(
         InputError: If the clip, the checkpoint or the run cannot be used, or do not fit each other.
     """
     footage = open_footage(clip, fps)
-    network = None if checkpoint is None else restore(checkpoint)
+    network = None if checkpoint is None else restore(checkpoint, plugins)
     # Whatever can be refused is, before the clip is looked through.
     found = None if network is None else _calibrate(network, calibration)
     if network is not None and network.modality != "rgb" and not footage.has_depth:
@@ -127,7 +129,8 @@ def _look_closely(
     classes = ("unknown",) if network is None else network.classes
     camera = _find_camera(network, intrinsics)
     corpus = Corpus(describe_protocol("clip", index, classes), index, None, (), camera)
-    features = open_store(None if network is None else network.config, folder / "features")
+    config, source = (None, None) if network is None else (network.config, network.file)
+    features = open_store(config, folder / "features", source)
     try:
         arrays = features.load_sample(corpus, 0)
         if network is None:
@@ -149,13 +152,16 @@ def _find_camera(network: Network | None, intrinsics: Path | None) -> Camera | N
                 f"intrinsics={intrinsics} does not exist; give a YAML file with {', '.join(Camera._fields)}"
             )
         return read_camera(str(intrinsics.absolute()), intrinsics.parent)
-    corpus = {} if network is None else network.config.get("corpus", {})
+    corpus = {} if network is None else find_node(network.config, "corpus")
     given = corpus.get("intrinsics")
     if isinstance(given, str) and corpus.get("root") is None:
         return None
     try:
         return read_camera(given, Path(str(corpus.get("root"))).expanduser())
-    except InputError:  # the corpus need not lie on this machine
+    except (
+        InputError,
+        RuntimeError,
+    ):  # the corpus, or its user's home, need not be on this machine
         return None
 
 
@@ -189,7 +195,7 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
         return None
     if folder is None:
         for near in (network.file.absolute().parent, *network.file.absolute().parents[2:3]):
-            if (near / "metrics.json").exists() and (near / "environment.json").exists():
+            if (near / METRICS).exists() and (near / ENVIRONMENT).exists():
                 folder = near
                 break
         else:
@@ -207,11 +213,7 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
         flatten(_describe(config)) for config in (result.runs[0].config, network.config)
     )
     unlike = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
-    scores = {}
-    if (folder / "metrics.json").exists():
-        full = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["scores"]["Full"]
-        scores = {name: float(full[name]["value"]) for name in ("uf1", "uar")}
-    return Calibration(str(folder), temperature, len(label), unlike, scores)
+    return Calibration(str(folder), temperature, len(label), unlike, read_scores(folder))
 
 
 def _assert_alike(network: Network, result: Result, folder: Path) -> None:
@@ -224,13 +226,13 @@ def _assert_alike(network: Network, result: Result, folder: Path) -> None:
     config = result.runs[0].config
     theirs, ours = (
         [
-            str(each["backbone"].get("_target_")).rpartition(".")[2],
-            each["datamodule"]["modality"],
-            each["datamodule"]["representation"],
+            str(find_node(each, "backbone._target_")).rpartition(".")[2],
+            str(find_node(each, "datamodule.modality")),
+            str(find_node(each, "datamodule.representation")),
         ]
         for each in (config, network.config)
     )
-    if str(config["task"].get("_target_")).endswith(".Baseline"):
+    if str(find_node(config, "task._target_")).endswith(".Baseline"):
         theirs[0] = "a baseline"
     if theirs != ours:
         raise InputError(

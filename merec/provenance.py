@@ -1,7 +1,6 @@
 """What a run was made of, and whether a folder may go on with it."""
 
 import hashlib
-import json
 import logging
 import os
 import platform
@@ -14,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import list_sessions
 from merec.features.prepare import POOL_MAKERS
 from merec.features.sample import list_makers
 from merec.files import write_json
+from merec.run_files import read_config, read_environment
 from merec.settings import comparable, configuration_hash, flatten
 from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources
 from merec.types import InputError, Protocol
@@ -39,7 +38,7 @@ def assert_resumable(folder: Path, config: dict[str, Any]) -> None:
     file = folder / "config.yaml"
     if not file.exists() or not _has_results(folder):
         return
-    before = flatten(comparable(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    before = flatten(comparable(read_config(folder)))
     now = flatten(comparable(config))
     changed = [
         f"{key} was {before.get(key)}, is {now.get(key)}"
@@ -62,7 +61,7 @@ def assert_same_data(folder: Path, environment: dict[str, Any]) -> None:
     file = folder / "environment.json"
     if not _has_results(folder) or not file.exists():
         return
-    before = json.loads(file.read_text())
+    before = read_environment(folder)
     old, new = (Protocol.from_dict(e["protocol"]) for e in (before, environment))
     if old != new:
         raise InputError(
@@ -203,7 +202,7 @@ def write_environment(folder: Path, environment: dict[str, Any]) -> None:
     """Write `environment.json`; of a run that goes on, keep what it was begun with and add what is new."""
     file = folder / "environment.json"
     if file.exists() and _has_results(folder):
-        before = json.loads(file.read_text())
+        before = read_environment(folder)
         now = {key: environment[key] for key in _DECIDES}
         if now != {key: list_sessions(before)[-1].get(key) for key in _DECIDES}:
             log.warning("%s was begun by other code, libraries or on another machine", folder)

@@ -1,28 +1,27 @@
 """A trained network out of its checkpoint, with all that it takes to show it somebody else's clip."""
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
-from inspect import isclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from jaxtyping import Float
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from merec.config import build, compose_node
+from merec.config import OWN, build, build_stored, compose_node, resolve_stored
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import Scale
 from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
+from merec.run_files import UnexpectedError, expect, parse_config, reading
 from merec.tasks.checkpoints import read_checkpoint
 from merec.tasks.finetune import load_weights
 from merec.types import Corpus, InputError
 
-_BACKBONES = "merec.backbones."
+_BACKBONES = "merec.backbones"
+_MOST = 10_000  # channels; more would only fill the memory
 
 
 class Network(NamedTuple):
@@ -76,101 +75,137 @@ class Network(NamedTuple):
         return data
 
     def predict(self, data: ClipDataModule) -> Float[torch.Tensor, "samples classes"]:
-        """Logarithms of the probabilities of each sample; those of action units need not sum to 1."""
+        """Logarithms of the probabilities of each sample; those of action units need not sum to 1.
+
+        Raises:
+            InputError: If the network's answer is not finite.
+        """
         with torch.inference_mode():
             logits = self.backbone(data.inputs).double()
+        if not logits.isfinite().all():
+            raise InputError(
+                f"the network of {self.file} gives no finite number for {data.sample_id[0]}; its training "
+                "diverged, or the clip is unlike all it was trained on: train it again with a lower "
+                "recipe.optimizer.lr, or give another clip"
+            )
         return logsigmoid(logits) if self.target == "action_units" else logits.log_softmax(1)
 
 
-def restore(file: Path) -> Network:
+def restore(file: Path, plugins: Sequence[str] = ()) -> Network:
     """Read a checkpoint that `merec train` wrote, of task=finetune or of a fold.
 
-    Nothing in the file is run: only classes of `merec.backbones` are built from its config.
+    Nothing in the file is run: only classes of `merec.backbones` and of plug-ins are built from its config.
+
+    Args:
+        file: The checkpoint.
+        plugins: Modules or packages that the user trusts, besides merec's own backbones.
 
     Raises:
         InputError: If there is none, it cannot be read, is no network with classes, or does not fit the code.
     """
-    if not file.is_file():
+    if not file.exists():
         raise InputError(
             f"checkpoint={file} does not exist; give a checkpoint.ckpt, which merec train task=finetune "
             "writes to its run folder, and task=loso to those of its folds"
         )
     checkpoint = read_checkpoint(file)
-    facts = checkpoint.get("merec") if isinstance(checkpoint, Mapping) else None
-    if not isinstance(facts, Mapping) or "config" not in facts or "state_dict" not in checkpoint:
+    facts = checkpoint["merec"]
+    if "config" not in facts:
         raise InputError(f"{file} is no checkpoint of merec; give one that merec train wrote")
     if "classes" not in facts:
         raise InputError(
             f"{file} does not say what its classes are: it is an encoder that names none, or of an older "
             "merec; give one of merec train task=finetune"
         )
-    try:
-        config = yaml.safe_load(facts["config"])
-        node, classes = dict(config["backbone"]), tuple(facts["classes"])
-        saved, channels = facts["scales"], facts["in_channels"]
-        channels = tuple(channels) if isinstance(channels, list) else channels
-        scales = (
-            None if saved is None else tuple(Scale(*map(torch.tensor, scale)) for scale in saved)
-        )
-        data = config["datamodule"]
-        _ = config["features"], data["modality"], data["representation"], data["channels"]
-        scaling = data["scaling"]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{file} holds a config that is not understood ({type(error).__name__}: {error}); train it again"
-        ) from error
-    if (scales is None) != (scaling == "raw"):
-        raise InputError(f"{file} lacks the scales of its inputs; train it again")
-    for target in (*_list_targets(node), *_list_targets(dict(config["features"], _target_=None))):
-        if not _is_backbone(target):
-            raise InputError(
-                f"{file} asks for {target}, which is no backbone of merec; use checkpoints of your own or of "
-                "people you trust"
-            )
+    with reading(file, "train it again"):
+        config = parse_config(expect(facts["config"], str, "config", "YAML text"))
+        for name in ("backbone", "features", "datamodule"):
+            expect(config.get(name), dict, name, "entries by name")
+        classes, channels, scales = _read_inputs(facts, config["datamodule"])
+        protocol = expect(facts.get("protocol"), str, "protocol", "a name")
+        told = facts.get("target", "emotion")  # which older checkpoints do not say
+        if told not in TARGETS:
+            raise UnexpectedError(f"target is {told!r}, expected {' or '.join(TARGETS)}")
+    # What is asked for in vain is refused before anything is built.
+    resolve_stored(_values(config["features"]), (), file)
+    trusted = (_BACKBONES, *plugins)
+    node = {**config["backbone"], "_partial_": True}
+    if node.get("_target_") is None:
+        raise InputError(f"{file} does not say which backbone it is of; train it again")
     # Weights are drawn before they are loaded; nobody else's draws are to change by it.
     with torch.random.fork_rng(devices=[]):
         # A factory first, as the task is given one: Hydra would make lists of pairs.
-        make = build(OmegaConf.create(node | {"_partial_": True}))
+        make = build_stored(node, trusted, file)
         try:
             backbone = make(in_channels=channels, num_classes=len(classes))
         except TypeError as error:  # a setting that its backbone has gained or lost since
             raise InputError(
                 f"{file} was written by another version of merec ({error}); train it again"
             ) from error
+        except InputError:
+            raise
+        except Exception as error:  # settings that no network can have
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{file} is damaged ({reason}); train it again") from error
+        if not isinstance(backbone, nn.Module):
+            raise InputError(f"{file} asks for {node['_target_']}, which is no network; {OWN}")
     load_weights(backbone, checkpoint["state_dict"], str(file))
-    told = facts.get("target", "emotion")  # which older checkpoints do not say
-    if told not in TARGETS:
-        raise InputError(f"{file} tells {told}, which this merec does not know; update merec")
-    return Network(file, backbone.eval(), config, facts["protocol"], told, classes, scales)
+    return Network(file, backbone.eval(), config, protocol, told, classes, scales)
 
 
-def open_store(config: Mapping[str, Any] | None, root: Path) -> FeatureStore:
-    """A feature store with the settings of a run, or with those of `conf/`, in a folder of its own."""
+def _read_inputs(
+    facts: Mapping[str, Any], data: Mapping[str, Any]
+) -> tuple[tuple[str, ...], int | tuple[int, ...], tuple[Scale, ...] | None]:
+    """Classes, channels and scales of a network, from what its checkpoint says of them.
+
+    Raises:
+        UnexpectedError: If one of them is missing or of another kind.
+    """
+    for name in ("modality", "representation", "scaling"):
+        expect(data.get(name), str, f"datamodule.{name}", "a name")
+    for name in expect(data.get("channels"), (list, str, type(None)), "channels", "names") or ():
+        expect(name, str, "an entry of channels", "a name")
+    classes = expect(facts["classes"], list, "classes", "a list of names")
+    for name in classes:
+        expect(name, str, "an entry of classes", "a name")
+    if not classes or len(set(classes)) < len(classes):
+        raise UnexpectedError("classes are none, or one is named twice")
+    given: Any = facts.get("in_channels")
+    for number in given if isinstance(given, list) else [given]:
+        if not 1 <= expect(number, int, "in_channels", "a number, or one per view") <= _MOST:
+            raise UnexpectedError(f"in_channels is {number}, expected 1 to {_MOST}")
+    saved = expect(facts.get("scales"), (list, type(None)), "scales", "a list")
+    if (saved is None) != (data["scaling"] == "raw"):
+        raise UnexpectedError("the scales of its inputs do not fit datamodule.scaling")
+    scales = None if saved is None else tuple(Scale(*map(torch.tensor, each)) for each in saved)
+    for scale in scales or ():
+        if not all(value.is_floating_point() and value.isfinite().all() for value in scale):
+            raise UnexpectedError("a scale is not finite")
+    return tuple(classes), tuple(given) if isinstance(given, list) else given, scales
+
+
+def open_store(config: Mapping[str, Any] | None, root: Path, source: Path | None) -> FeatureStore:
+    """Open a feature store with the settings of a run, or with those of `conf/`, in a folder of its own.
+
+    Args:
+        config: Of the run, out of its checkpoint; `None` for the settings of `conf/`.
+        root: The folder.
+        source: The checkpoint.
+
+    Raises:
+        InputError: If the settings do not fit this version of merec.
+    """
     default = compose_node("features", [])
-    saved = {} if config is None else config["features"]
-    known = {key: value for key, value in saved.items() if key != "_target_"}
-    merged = OmegaConf.merge(default, known, {"root": str(root)})
-    assert isinstance(merged, DictConfig)
-    return build(merged)
+    if config is None or source is None:
+        return build(OmegaConf.merge(default, {"root": str(root)}))  # type: ignore[arg-type]
+    saved = resolve_stored(_values(config["features"]), (), source)
+    ours = OmegaConf.to_container(default, resolve=True)
+    assert isinstance(ours, dict)
+    with reading(source, "train it again"):
+        merged: Any = OmegaConf.to_container(OmegaConf.merge(ours, saved, {"root": str(root)}))
+    return build_stored(merged, (ours["_target_"].rpartition(".")[0],), source)
 
 
-def _list_targets(node: Any) -> Iterator[str]:
-    """What a config would call: whatever a file names, so that it must be looked at first."""
-    if isinstance(node, Mapping):
-        if node.get("_target_") is not None:
-            yield str(node["_target_"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for child in node:
-            yield from _list_targets(child)
-
-
-def _is_backbone(target: str) -> bool:
-    if not target.startswith(_BACKBONES):
-        return False
-    module, _, name = target.rpartition(".")
-    try:
-        found = getattr(import_module(module), name, None)
-    except ImportError:
-        return False
-    return isclass(found) and found.__module__.startswith(_BACKBONES)
+def _values(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A node without what it is the node of."""
+    return {key: value for key, value in node.items() if key != "_target_"}

@@ -1,6 +1,5 @@
 """One run, from config to scored predictions."""
 
-import json
 import logging
 import os
 import secrets
@@ -35,6 +34,7 @@ from merec.provenance import (
 )
 from merec.reporting.tracked import read_tracked, write_tracked
 from merec.reporting.tracking import finish_tracking, hide_paths, track_result
+from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import InputError
 
@@ -58,6 +58,10 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     quiet_lightning()
     keep_freed_memory()
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    try:
+        check_config(config)  # what could not be read back is refused before it is trained
+    except ValueError as error:
+        raise InputError(f"the config cannot be kept: {error}; give another value") from error
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
     task = build(cfg.task)
@@ -127,7 +131,7 @@ def _pool(folder: Path) -> Result | None:
         return None
     if (folder / "metrics.json").exists():
         return pool_runs([run_])[0]
-    notes = [json.loads(file.read_text()) for file in folder.glob("folds/*/fold.json")]
+    notes = [read_fold_notes(file) for file in folder.glob(f"folds/*/{FOLD}")]
     environment = run_.environment | {"seconds": round(sum(note["seconds"] for note in notes), 1)}
     for name in ("parameters", "tried"):  # of the network; how many candidates a fold chose among
         found = [note[name] for note in notes if name in note]
@@ -180,9 +184,8 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
     os.environ.setdefault("WANDB_SILENT", "true")
     # wandb would tell its maker of each run's start and errors, of an offline run's too.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    file = folder / "wandb_id"
-    identity = file.read_text().strip() if file.exists() else secrets.token_hex(4)
-    write_text(file, identity + "\n")
+    identity = read_wandb_id(folder) or secrets.token_hex(4)
+    write_text(folder / WANDB_ID, identity + "\n")
     shown = {key: value for key, value in config.items() if key != "logger"}
     try:
         logger = build(cfg.logger, id=identity)

@@ -82,11 +82,28 @@ class Explanation:
         )
 
 
+# Of a fold: columns and their kinds.
+TABLES = {
+    "regions": {
+        "sample_id": "text",
+        "region": "text",
+        "importance": "number",
+        "coded": "truth",
+    },
+    "adjacency": {
+        "layer": "whole",
+        "from_region": "text",
+        "to_region": "text",
+        "weight": "number",
+    },
+}
+
+
 def read_explanation(result: Result) -> Explanation | None:
     """Read what the folds of a result wrote; `None` if its networks do not read points."""
     tables = {
-        name: pd.concat([run.read_table(name) for run in result.runs], ignore_index=True)
-        for name in ("regions", "adjacency")
+        name: pd.concat([run.read_table(name, kinds) for run in result.runs], ignore_index=True)
+        for name, kinds in TABLES.items()
     }
     if tables["regions"].empty:
         return None

@@ -8,6 +8,7 @@ import pandas as pd
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
+from merec.run_files import read_csv
 from merec.settings import configuration_hash
 from merec.types import InputError
 
@@ -32,17 +33,15 @@ def read_shifts(result: Result) -> pd.DataFrame:
     Raises:
         InputError: If the file is missing or damaged.
     """
-    columns = ["sample_id", "onset_shift", "apex_shift", "clamped"]
+    kinds = {
+        "sample_id": "text",
+        "onset_shift": "number",
+        "apex_shift": "number",
+        "clamped": "truth",
+    }
     if read_jitter(result) == (0, 0):
-        return pd.DataFrame(columns=columns)
-    file = result.runs[0].folder / SHIFTS
-    try:
-        table = pd.read_csv(file, dtype={"sample_id": str}, keep_default_na=False)
-        return table[columns].astype({"clamped": bool})
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{file} is missing or damaged ({error}); run the command of its folder again in a new one"
-        ) from error
+        return pd.DataFrame(columns=list(kinds))
+    return read_csv(result.runs[0].folder / SHIFTS, kinds)
 
 
 def read_jitters(results: Sequence[Result]) -> pd.DataFrame:

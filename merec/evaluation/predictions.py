@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 from merec.evaluation.action_units import THRESHOLD, mark_units, spell_units
 from merec.evaluation.protocol import describe_protocol
 from merec.files import atomic, write_text
+from merec.run_files import reading
 from merec.types import InputError, Protocol
 
 COLUMNS = ["sample_id", "corpus", "subject", "clip", "fold", "seed", "label", "predicted"]
@@ -80,7 +81,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         InputError: If a column is missing or a row is not readable.
     """
-    try:
+    with reading(path, "delete it and run its fold again"):
         # Subjects such as 006 are names, and a clip called NA is no missing value. Numbers are read
         # as text first: by version, pandas' own parser rounds probabilities, and 1.5 is no class.
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -90,10 +91,6 @@ def read_predictions(path: Path) -> pd.DataFrame:
         numbers = _NUMBERS[:2] if said and all(map(_UNIT.fullmatch, said)) else _NUMBERS
         types = dict.fromkeys(said, "float64") | dict.fromkeys(numbers, "int64")
         table = table.astype({column: kind for column, kind in types.items() if column in table})
-    except (ValueError, OverflowError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete it and run its fold again"
-        ) from error
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it is no table of predictions"

@@ -1,18 +1,29 @@
 """Run folders on disk, read back."""
 
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from jaxtyping import Float, Int
 
 from merec.evaluation.predictions import read_predictions
+from merec.run_files import (
+    CONFIG,
+    ENVIRONMENT,
+    EPOCHS,
+    FOLD_AGAIN,
+    PREDICTIONS,
+    UnexpectedError,
+    read_config,
+    read_csv,
+    read_environment,
+    read_epoch_arrays,
+    reading,
+)
 from merec.source_code import combine
 from merec.types import InputError, Protocol
 
@@ -71,14 +82,35 @@ class Run:
         return list(dict.fromkeys(combine(code) for code in known))
 
     def read_epochs(self) -> dict[int, Epochs]:
-        """The epochs of each fold, by fold number; empty for estimators that have none."""
+        """Read the epochs of each fold, by fold number; empty for estimators that have none.
+
+        Raises:
+            InputError: If a file is damaged, or is of other samples or classes than the fold's predictions.
+        """
         found = {}
-        for number in self.predictions["fold"].unique().tolist():
-            file = fold_folder(self.folder, number) / "epochs.npz"
+        for number, rows in self.predictions.groupby("fold"):
+            file = fold_folder(self.folder, int(number)) / EPOCHS
             if file.exists():
-                with np.load(file) as arrays:
-                    found[number] = Epochs(**{key: arrays[key] for key in arrays.files})
+                epochs = Epochs(**read_epoch_arrays(file))
+                with reading(file, FOLD_AGAIN):
+                    self._check_epochs(epochs, rows)
+                found[int(number)] = epochs
         return found
+
+    def _check_epochs(self, epochs: Epochs, rows: pd.DataFrame) -> None:
+        if sorted(epochs.sample_id.tolist()) != sorted(rows["sample_id"]):
+            raise UnexpectedError("its samples are not those of the predictions beside it")
+        classes = len(self.protocol.classes)
+        units = self.protocol.target == "action_units"
+        shape = (classes,) if units else ()
+        if epochs.predicted.shape[2:] != shape:
+            raise UnexpectedError(f"predicted has the shape {epochs.predicted.shape}")
+        most = 1 if units else classes - 1
+        if (
+            epochs.predicted.size
+            and not 0 <= epochs.predicted.min() <= epochs.predicted.max() <= most
+        ):
+            raise UnexpectedError(f"predicted is not from 0 to {most} everywhere")
 
     def read_pairs(self) -> pd.DataFrame | None:
         """The pool of pairs it was pretrained on: `sample_id`, `subject`, `intensity`, `kept`; if it was.
@@ -89,29 +121,27 @@ class Run:
         file = self.folder / "pairs.csv"
         if not file.exists():
             return None
-        try:
-            text = dict.fromkeys(("sample_id", "subject"), str)
-            table = pd.read_csv(file, dtype=text, keep_default_na=False)
-            return table[["sample_id", "subject", "intensity", "kept"]].astype(
-                {"intensity": float, "kept": bool}
-            )
-        except (ValueError, KeyError) as error:
-            raise InputError(
-                f"{file} is damaged ({error}); run the command of its folder again in a new one"
-            ) from error
+        kinds = {"sample_id": "text", "subject": "text", "intensity": "number", "kept": "truth"}
+        return read_csv(file, kinds)
 
-    def read_table(self, name: str) -> pd.DataFrame:
-        """A small table that folds wrote beside their predictions, with their `seed` and `fold`.
+    def read_table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
+        """Read a small table that folds wrote beside their predictions, with their `seed` and `fold`.
 
         Empty if none did.
+
+        Args:
+            name: Of the table.
+            columns: As `merec.run_files.read_csv` takes them.
+
+        Raises:
+            InputError: If a file is damaged.
         """
         tables = [pd.DataFrame()]
         folds = self.predictions[["seed", "fold"]].drop_duplicates()
         for seed, number in folds.itertuples(index=False):
             file = fold_folder(self.folder, number) / f"{name}.csv"
-            if file.exists():  # as with predictions: a sample called 006 or NA is that
-                table = pd.read_csv(file, dtype={"sample_id": str}, keep_default_na=False)
-                tables.append(table.assign(seed=seed, fold=number))
+            if file.exists():
+                tables.append(read_csv(file, columns, FOLD_AGAIN).assign(seed=seed, fold=number))
         return pd.concat(tables, ignore_index=True)
 
 
@@ -131,24 +161,16 @@ def read_run(folder: Path) -> Run:
     Raises:
         InputError: If it is no run folder, or nothing in it has finished.
     """
-    for name in ("config.yaml", "environment.json"):
+    for name in (CONFIG, ENVIRONMENT):
         if not (folder / name).exists():
             raise InputError(
                 f"{folder} is no run folder: it has no {name}; give a folder that `merec train` "
                 "wrote"
             )
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        protocol = Protocol.from_dict(environment["protocol"])
-        _ = environment["configuration"], environment["name"]
-    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise InputError(
-            f"config.yaml or environment.json of {folder} is damaged ({type(error).__name__}: "
-            f"{error}); run its command again in a new folder"
-        ) from error
+    config, environment = read_config(folder), read_environment(folder)
+    protocol = Protocol.from_dict(environment["protocol"])
     # The folds, not the pooled table: a run that was killed has only the former.
-    files = sorted((folder / "folds").glob("*/predictions.csv"))
+    files = sorted((folder / "folds").glob(f"*/{PREDICTIONS}"))
     if not files:
         raise InputError(f"no fold of {folder} has finished; run its command again")
     predictions = pd.concat([read_predictions(file) for file in files], ignore_index=True)
@@ -167,14 +189,14 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
     for path in paths:
         if not path.is_dir():
             raise InputError(f"{path} is no folder; give run folders, or a folder that holds some")
-        inside = sorted(file.parent for file in path.rglob("environment.json"))
+        inside = sorted(file.parent for file in path.rglob(ENVIRONMENT))
         if not inside:
-            raise InputError(f"there is no run in {path}: no environment.json below it")
+            raise InputError(f"there is no run in {path}: no {ENVIRONMENT} below it")
         for folder in inside:
             named = folder == path or len(inside) == 1
             if folder.resolve() in runs:
                 continue
-            if not named and not any(folder.glob("folds/*/predictions.csv")):
+            if not named and not any(folder.glob(f"folds/*/{PREDICTIONS}")):
                 log.warning("%s is passed over: no held-out predictions in it", folder)
                 continue
             runs[folder.resolve()] = replace(read_run(folder), named=named)

@@ -1,11 +1,13 @@
 """What a run told its logger, on record in the run's folder; a dashboard names nothing else."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from merec.files import write_json
+from merec.run_files import expect, reading
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,27 @@ def write_tracked(folder: Path, tracked: Tracked) -> None:
 
 
 def read_tracked(folder: Path) -> Tracked | None:
-    """What a run told its logger; of runs of an earlier merec the logger alone, `None` if nothing."""
+    """Read what a run told its logger; of runs of an earlier merec the logger alone, `None` if nothing.
+
+    Raises:
+        InputError: If the record is damaged.
+    """
     file = folder / "tracked"
     if not file.exists():
         return None
-    text = file.read_text(encoding="utf-8")
-    try:
-        record = json.loads(text)
-        return Tracked(**record | {"keys": Keys(**record["keys"])})
-    except (ValueError, TypeError, KeyError):
-        return Tracked(text.strip())
+    with reading(file, f"delete it and give the command of {folder} again, which logs it anew"):
+        text = file.read_text(encoding="utf-8").strip()
+        if re.fullmatch(r"\w+", text):
+            return Tracked(text)
+        record = expect(json.loads(text), dict, "it", "entries by name")
+        keys = expect(record.get("keys"), dict, "keys", "entries by name")
+        for name, names in keys.items():
+            for each in expect(names, list, f"keys.{name}", "a list of names"):
+                expect(each, str, f"an entry of keys.{name}", "a name")
+        expect(record.get("logger"), str, "logger", "a name")
+        for name in ("project", "entity", "group", "local"):
+            expect(record.get(name), (str, type(None)), name, "a text")
+        return Tracked(**record | {"keys": Keys(**keys)})
 
 
 def join_keys(records: Iterable[Keys]) -> Keys:

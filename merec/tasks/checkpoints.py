@@ -1,45 +1,89 @@
 """Checkpoints of merec: read without trusting them, and with the config that made them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
 
 from merec.datamodules import ClipDataModule
+from merec.run_files import CONFIG, expect, reading
 from merec.types import InputError
 
 
 def read_weights(weights: str) -> dict[str, Any]:
-    """The checkpoint that `task.weights` names.
+    """Read the checkpoint that `task.weights` names.
 
     Raises:
-        InputError: If there is none, or it cannot be read.
+        InputError: If there is none, or it is none of merec; see `read_checkpoint`.
     """
     path = Path(weights)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"task.weights={path} does not exist; give a checkpoint.ckpt of merec")
-    return read_checkpoint(path)
+    checkpoint = read_checkpoint(path)
+    for name in ("saw", "never_saw"):
+        if not isinstance(checkpoint["merec"].get(name), list):
+            raise InputError(
+                f"{path} does not say whom its weights {name.replace('_', ' ')}, without which a held-out "
+                f"subject could leak; {_GIVE}"
+            )
+    return checkpoint
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of merec.
+    """Read a checkpoint of merec; nothing in the file is executed.
+
+    Returns:
+        `state_dict`, finite tensors by name; `merec`, plain values by name: facts about the network.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If it cannot be read, is no checkpoint of merec, or a weight is not finite.
     """
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{path} cannot be read ({reason}); give a checkpoint.ckpt of merec, or delete it if it lies in "
-            "merec's cache"
-        ) from error
+    with reading(path, _GIVE):
+        content = path.open("rb")
+    with content:
+        try:
+            checkpoint = torch.load(content, weights_only=True, map_location="cpu")
+        except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
+            reason = shorten((str(error) or type(error).__name__).splitlines()[0], 200)
+            raise InputError(f"{path} cannot be read ({reason}); {_GIVE}") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "merec"} <= checkpoint.keys():
+        raise InputError(f"{path} is no checkpoint of merec; {_GIVE}")
+    with reading(path, _GIVE):
+        expect(checkpoint["merec"], dict, "merec", "entries by name")
+        state = expect(checkpoint["state_dict"], dict, "state_dict", "tensors by name")
+        for name, value in state.items():
+            expect(name, str, "a key of state_dict", "a name")
+            expect(value, torch.Tensor, name, "a tensor")
+    assert_finite(state, str(path))
+    return checkpoint
+
+
+_GIVE = "give a checkpoint.ckpt that merec train wrote, or delete it if it lies in merec's cache"
+
+
+def assert_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Refuse weights that are not finite, of which every answer would be NaN.
+
+    Args:
+        state: Weights and statistics by name.
+        source: Where they come from, for the message.
+
+    Raises:
+        InputError: Naming the first such weight.
+    """
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(
+                f"the weights of {source} are not finite ({name}): its training diverged; train it again "
+                "with a lower recipe.optimizer.lr, or with datamodule.scaling=standard"
+            )
 
 
 def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A checkpoint with the resolved config of a run folder."""
-    config = (folder / "config.yaml").read_text(encoding="utf-8")
+    config = (folder / CONFIG).read_text(encoding="utf-8")
     return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from merec.evaluation.explanation import Explanation, rank_coded, read_explanation
+from merec.evaluation.explanation import TABLES, Explanation, rank_coded, read_explanation
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, fold_folder, read_run
 
@@ -123,7 +123,7 @@ def test_nothing_is_compared_where_nothing_is_coded(explained) -> None:
 
 def test_runs_without_tables_have_no_explanation(tmp_path, write_run, predict, index) -> None:
     folder = write_run(tmp_path / "run", predict(index), index)
-    assert read_run(folder).read_table("regions").empty
+    assert read_run(folder).read_table("regions", TABLES["regions"]).empty
     (result,) = pool_runs(find_runs([tmp_path]))
     assert read_explanation(result) is None
 
@@ -136,7 +136,7 @@ def test_samples_named_like_numbers_or_like_nothing_keep_their_names(
     index.loc[index.index[~numbered][0], "sample_id"] = "NA"
     folder = write_run(tmp_path / "run", predict(index), index)
     written = write_tables(folder)
-    found = read_run(folder).read_table("regions")
+    found = read_run(folder).read_table("regions", TABLES["regions"])
     pd.testing.assert_frame_equal(
         found[["sample_id", "region", "importance", "coded"]],
         written[["sample_id", "region", "importance", "coded"]].reset_index(drop=True),

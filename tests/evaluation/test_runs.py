@@ -247,12 +247,12 @@ def test_a_folder_without_config_or_environment_is_no_run(tmp_path, write_run, i
         ("config.yaml", "seed: [0"),
     ],
 )
-def test_a_damaged_config_or_environment_is_an_error_that_names_the_folder(
+def test_a_damaged_config_or_environment_is_an_error_that_names_the_file(
     tmp_path, write_run, index, table, name, content
 ):
     folder = write_run(tmp_path / "run", table, index)
     (folder / name).write_text(content)
-    with pytest.raises(InputError, match="run is damaged"):
+    with pytest.raises(InputError, match=f"run.{name} is damaged"):
         read_run(folder)
 
 

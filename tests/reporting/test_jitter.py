@@ -167,5 +167,5 @@ def test_a_shifted_result_that_stands_alone_is_told_and_not_drawn(root: Path) ->
 def test_a_lost_table_of_shifts_is_told_with_its_remedy(tmp_path: Path, write: Callable) -> None:
     folder = write(tmp_path / "run", apex=3)
     (folder / SHIFTS).unlink()
-    with pytest.raises(InputError, match=r"jitter\.csv is missing or damaged .* in a new one"):
+    with pytest.raises(InputError, match=r"jitter\.csv does not exist; .* in a new one"):
         read_jitters(pool_runs(find_runs([folder])))

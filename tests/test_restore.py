@@ -1,0 +1,228 @@
+"""Nothing in somebody else's file is executed, resolved or built; damage is said in one line."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from merec.backbones import STSTNet
+from merec.config import build, build_stored, compose_node, resolve_stored
+from merec.errors import InputError
+from merec.restore import open_store, restore
+
+HARM = "harm.log"  # what the planted class would create: a log file of the standard library
+PLANTED = {"_target_": "logging.FileHandler", "filename": HARM}
+
+
+@pytest.fixture(autouse=True)
+def _in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEREC_SECRET", "0.5")
+
+
+@pytest.fixture(scope="module")
+def resolved() -> dict[str, Any]:
+    """The parts of a resolved config that prediction reads, composed once."""
+    node = compose_node("backbone", ["backbone=ststnet"])
+    data = {"modality": "rgb", "representation": "flow_map", "channels": ["u", "v", "strain"]}
+    return {
+        "corpus": {"root": "nowhere"},
+        "features": OmegaConf.to_container(compose_node("features", []), resolve=True),
+        "datamodule": {**data, "scaling": "raw", "size": 28},
+        "backbone": OmegaConf.to_container(node, resolve=True),
+    }
+
+
+@pytest.fixture(scope="module")
+def state(resolved) -> dict[str, torch.Tensor]:
+    """Fresh weights of the network of that config."""
+    network = build(OmegaConf.create(resolved["backbone"]))(in_channels=3, num_classes=3)
+    return {f"backbone.{name}": value for name, value in network.state_dict().items()}
+
+
+@pytest.fixture
+def save(state, tmp_path) -> Callable[..., Path]:
+    """Write a checkpoint as `merec train` does, with a config and facts of one's own."""
+
+    def write(config: Any, **facts: Any) -> Path:
+        known = {
+            "config": config if isinstance(config, str) else yaml.safe_dump(config),
+            "classes": ["negative", "positive", "surprise"],
+            "in_channels": 3,
+            "scales": None,
+            "protocol": "small",
+            "target": "emotion",
+            "saw": [],
+            "never_saw": [],
+        }
+        file = tmp_path / "checkpoint.ckpt"
+        torch.save({"state_dict": state, "merec": known | facts}, file)
+        return file
+
+    return write
+
+
+@pytest.fixture
+def good(resolved) -> dict[str, Any]:
+    """A config whose checkpoint can be restored."""
+    return copy.deepcopy(resolved)
+
+
+def plant(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Put a value into a config."""
+    *way, last = path.split(".", path.split("${")[0].count("."))
+    node = config
+    for key in way:
+        node = node[key]
+    node[last] = value
+    return config
+
+
+def test_a_checkpoint_of_ones_own_is_restored(good, save, tmp_path):
+    network = restore(save(good))
+    assert isinstance(network.backbone, STSTNet)
+    assert (
+        open_store(network.config, tmp_path / "features", network.file).settings.crops.size == 224
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("backbone._target_", "builtins.print"),
+        ("backbone._target_", "logging.FileHandler"),
+        ("backbone._target_", "merec.backbones.ststnet.Tensor"),
+        ("backbone._target_", "merec.backbones.pooled_convolution.compile_kernel"),
+        ("backbone._target_", ["merec.backbones.STSTNet"]),
+        ("backbone._target_", "${other}"),
+        ("backbone.dropout", "${oc.env:MEREC_SECRET}"),
+        ("backbone.dropout", f"${{oc.create:{{_target_: logging.FileHandler, filename: {HARM}}}}}"),
+        (
+            "backbone.dropout",
+            f"${{oc.create:'{{_target_: logging.FileHandler, filename: {HARM}}}'}}",
+        ),
+        ("backbone.dropout", "${oc.create:${oc.decode:'{_target_: builtins.print}'}}"),
+        ("backbone.dropout", "${..features}"),
+        ("backbone.streams", [3, {"deep": ["${oc.env:MEREC_SECRET}"]}]),
+        ("backbone.streams", [PLANTED, 5, 8]),
+        ("backbone.streams", {"deep": [[PLANTED]]}),
+        ("backbone.${oc.env:MEREC_SECRET}", 1),
+        ("backbone._args_", [PLANTED]),
+        ("backbone._args_", [3]),
+        ("backbone._recursive_", False),
+        ("backbone._convert_", "none"),
+        ("backbone.size", {"_partial_": "yes", "_target_": "merec.backbones.STSTNet"}),
+        ("backbone.size", "???"),
+        ("features.difference", PLANTED),
+        ("features.difference", "${oc.env:MEREC_SECRET}"),
+        (
+            "features.crops",
+            {"size": f"${{oc.create:{{_target_: logging.FileHandler, filename: {HARM}}}}}"},
+        ),
+        ("features._args_", [1]),
+        ("datamodule.modality", "${oc.env:MEREC_SECRET}"),
+        ("corpus.root", "${oc.env:MEREC_SECRET}"),
+        ("corpus.root", "${hydra:runtime.cwd}"),
+    ],
+)
+def test_nothing_of_a_stored_config_is_resolved_or_called_but_backbones(
+    good, save, tmp_path, capsys, path, value
+):
+    file = save(plant(good, path, value))
+    with pytest.raises(InputError, match=r"checkpoint\.ckpt"):
+        restore(file)
+    assert not (tmp_path / HARM).exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_checked_is_what_is_built(tmp_path):
+    # OmegaConf finds interpolations in containers of its own, too: they are refused before it sees them.
+    node = {
+        "a": {"_target_": "merec.backbones.STSTNet", "_partial_": True},
+        "b": {"c": [1, {"d": 2}]},
+    }
+    assert resolve_stored(node, ("merec.backbones",), tmp_path) == node
+    built = build_stored(node["a"], ("merec.backbones",), tmp_path)
+    assert built.func is STSTNet
+
+
+def test_a_network_of_a_plug_in_is_built_only_if_the_user_names_it(
+    good, save, tmp_path, monkeypatch
+):
+    (tmp_path / "my_networks.py").write_text(
+        "from merec.backbones import STSTNet\nclass Mine(STSTNet):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = save(plant(good, "backbone._target_", "my_networks.Mine"))
+    with pytest.raises(InputError, match=r"asks for my_networks\.Mine, .* plugins=MODULE"):
+        restore(file)
+    assert type(restore(file, ["my_networks"]).backbone).__name__ == "Mine"
+    with pytest.raises(InputError, match="asks for"):
+        restore(file, ["my_net"])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "[]",
+        "3",
+        "a: [",
+        "backbone: 3",
+        "a: &a [*a]",
+        "a: 2026-01-01",
+        "!!python/object/apply:os.getcwd []",
+        "\n".join(
+            ["a: &a0 [1]", *(f"b{n}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(40))]
+        ),
+    ],
+)
+def test_a_config_that_is_none_is_one_line(save, config):
+    with pytest.raises(InputError, match=r"checkpoint\.ckpt is damaged") as caught:
+        restore(save(config))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"classes": 3},
+        {"classes": []},
+        {"classes": ["a", "a"]},
+        {"classes": [1, 2]},
+        {"in_channels": "3"},
+        {"in_channels": 10**9},
+        {"in_channels": [3, "x"]},
+        {"in_channels": None},
+        {"scales": [[1.0], [2.0]]},
+        {"scales": "raw"},
+        {"protocol": None},
+        {"target": "age"},
+        {"target": ["emotion"]},
+        {"config": None},
+    ],
+)
+def test_facts_of_another_kind_are_one_line(good, save, facts):
+    file = save(good)
+    checkpoint = torch.load(file, weights_only=True)
+    torch.save(checkpoint | {"merec": checkpoint["merec"] | facts}, file)
+    with pytest.raises(InputError, match=r"checkpoint\.ckpt is damaged|does not fit") as caught:
+        restore(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(good, save, value):
+    file = save(good)
+    checkpoint = torch.load(file, weights_only=True)
+    name = next(iter(checkpoint["state_dict"]))
+    checkpoint["state_dict"][name] = checkpoint["state_dict"][name] * value
+    torch.save(checkpoint, file)
+    with pytest.raises(InputError, match=f"are not finite .{name}.: its training diverged"):
+        restore(file)
