@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from merec.errors import InputError
 from merec.quoting import quote_texts
-from merec.run_files import check_config, reading
+from merec.run_files import check_node, reading
 
 
 @dataclass
@@ -236,9 +236,9 @@ def resolve_stored(
             packages, or another key that Hydra would act on.
     """
     with reading(source, OWN):
-        created = OmegaConf.create(check_config(dict(node)))
+        created = OmegaConf.create(check_node(dict(node)))
         resolved = OmegaConf.to_container(created, resolve=True, throw_on_missing=True)
-        plain = check_config(resolved)
+        plain = check_node(resolved)
     for path, value in _walk(plain, ""):
         if not isinstance(value, dict):
             continue

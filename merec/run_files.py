@@ -97,13 +97,26 @@ def expect(value: Any, kind: type | tuple[type, ...], name: str, words: str) -> 
 
 
 def check_config(config: Any) -> dict[str, Any]:
-    """Return a config that came out of a file if it is plain values by name, all of them resolved.
+    """Return a run's config that came out of a file if it is plain and resolved; see `check_node`.
+
+    Raises:
+        UnexpectedError: As `check_node` says, or if a node that merec reads is no mapping.
+    """
+    check_node(config)
+    for name in _NODES:
+        expect(find_node(config, name), dict, name, "entries by name")
+    expect(config.get("remark"), (str, type(None)), "remark", "a text")
+    return config
+
+
+def check_node(config: Any) -> dict[str, Any]:
+    """Return a node of a config that came out of a file if it is plain values by name, all resolved.
 
     Args:
         config: What `yaml.safe_load` gave.
 
     Raises:
-        UnexpectedError: If it is no mapping, a node that merec reads is none, or a key or value holds an
+        UnexpectedError: If it is no mapping, or a key or value holds an
             interpolation (`${…}`), which OmegaConf would resolve: to a variable of this machine, or to a
             class to be called.
     """
@@ -127,9 +140,6 @@ def check_config(config: Any) -> dict[str, Any]:
         else:
             expect(value, (str, int, float, bool, type(None)), path, "a text, a number or null")
             _refuse_interpolation(value, path)
-    for name in _NODES:
-        expect(find_node(config, name), dict, name, "entries by name")
-    expect(config.get("remark"), (str, type(None)), "remark", "a text")
     return config
 
 
