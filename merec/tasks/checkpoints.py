@@ -22,12 +22,12 @@ def read_weights(weights: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"task.weights={path} does not exist; give a checkpoint.ckpt of merec")
     checkpoint = read_checkpoint(path)
-    for name in ("saw", "never_saw"):
-        if not isinstance(checkpoint["merec"].get(name), list):
-            raise InputError(
-                f"{path} does not say whom its weights {name.replace('_', ' ')}, without which a held-out "
-                f"subject could leak; {_GIVE}"
-            )
+    saw = checkpoint["merec"].get("saw")
+    if not isinstance(saw, list) or not all(isinstance(name, str) for name in saw):
+        raise InputError(
+            f"{path} does not say which subjects it was trained on, so it cannot be shown to be blind to the "
+            f"held-out one; {_GIVE}"
+        )
     return checkpoint
 
 
@@ -49,7 +49,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             reason = shorten((str(error) or type(error).__name__).splitlines()[0], 200)
             raise InputError(f"{path} cannot be read ({reason}); {_GIVE}") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "merec"} <= checkpoint.keys():
-        raise InputError(f"{path} is no checkpoint of merec; {_GIVE}")
+        raise InputError(
+            f"{path} is no checkpoint of merec: it does not say which subjects it was trained on; {_GIVE}"
+        )
     with reading(path, _GIVE):
         expect(checkpoint["merec"], dict, "merec", "entries by name")
         state = expect(checkpoint["state_dict"], dict, "state_dict", "tensors by name")
