@@ -91,7 +91,7 @@ def assert_same_code(folder: Path, environment: dict[str, Any], resume: str) -> 
     file = folder / "environment.json"
     if not _has_results(folder) or not file.exists():
         return
-    before = list_sessions(json.loads(file.read_text()))[-1].get("code")
+    before = list_sessions(read_environment(folder))[-1].get("code")
     now = environment["code"]
     if before == now:
         return

@@ -204,8 +204,10 @@ def read_environment(folder: Path) -> dict[str, Any]:
         sessions = expect(found.get("resumed", []), list, "resumed", "a list")
         for session in (found, *sessions):
             expect(session, dict, "resumed", "a list of entries by name")
-            for name in ("versions", "machine"):
+            for name in ("versions", "machine", "code"):
                 expect(session.get(name), (dict, type(None)), name, "entries by name")
+            for name, digest in (session.get("code") or {}).items():
+                expect(digest, str, f"code of {name}", "a hash")
     return found
 
 

@@ -24,6 +24,7 @@ INDIFFERENT = (
     "merec.files",
     "merec.imports",
     "merec.reporting",
+    "merec.run_files",
     "merec.server",
     "merec.source_code",
     "merec.tasks.progress",
