@@ -170,7 +170,7 @@ def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) 
     """
     roots = {*_list_targets(config["task"])}
     for samples in data:
-        if samples.corpus.flow_maps is None:
+        if "onset" in samples.corpus.index:  # it has frames, of which features are made
             roots |= {*list_makers(samples.representation)}
     if config["task"].get("pretrain") == "contrastive":
         roots |= {*POOL_MAKERS}

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from merec import source_code
+from merec.datamodules import ClipDataModule
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
-from merec.provenance import _read_commit
+from merec.provenance import _read_commit, hash_run_sources
 
 NET = '''
 import torch
@@ -177,6 +180,20 @@ def test_in_a_checkout_an_edited_backbone_or_stage_is_refused_and_other_files_ar
     done = train()
     assert done.returncode == 2
     assert "merec/backbones/ststnet.py changed" in done.stderr
+
+
+@pytest.mark.parametrize("representation", ["flow_map", "points"])
+def test_stages_of_features_are_code_of_a_run_on_frames_and_not_of_one_on_flow_maps(representation):
+    def hash_names(**columns: int) -> set[str]:
+        index = pd.DataFrame({"sample_id": ["a"], **columns})
+        data = object.__new__(ClipDataModule)
+        data.corpus, data.representation = SimpleNamespace(index=index), representation
+        config = {"task": {"_target_": "merec.backbones.STSTNet"}}
+        return {*hash_run_sources(config, [data]).files}
+
+    maker = f"merec/features/{representation}.py".replace("/points", "/structure")
+    assert {"merec/features/motion.py", maker} <= hash_names(onset=1)
+    assert "merec/features/motion.py" not in hash_names()
 
 
 def test_uncommitted_changes_are_recorded_as_a_hash_of_the_difference(tmp_path, monkeypatch):

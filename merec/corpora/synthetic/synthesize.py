@@ -132,7 +132,9 @@ def _is_begun(root: Path, settings: Settings) -> bool:
         before = manifest.get("settings", {})
         now = settings.identify()
         changed = [
-            f"{key} was {before.get(key)}, is {now.get(key)}"
+            "by another version of the renderer's code"
+            if key == "code"
+            else f"{key} was {before.get(key)}, is {now.get(key)}"
             for key in sorted(before.keys() | now.keys())
             if before.get(key) != now.get(key)
         ]
