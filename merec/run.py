@@ -145,7 +145,7 @@ def _pool(folder: Path) -> Result | None:
 def collect_scores(result: Result) -> dict[str, Any]:
     """UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter.
 
-    Of action units, the F1 of each, and the meter.
+    Of action units, the F1 of each, and the meter. An end that is NaN, since there is no interval, is `None`.
     """
     known = {
         "protocol": result.protocol.to_dict(),
@@ -155,9 +155,13 @@ def collect_scores(result: Result) -> dict[str, Any]:
     optimism = [vars(reading) for reading in result.read_optimism()]
     if result.tells_units:
         units = result.score_units().to_dict("records")
+        units = [{key: _or_none(value) for key, value in row.items()} for row in units]
         return known | {"action_units": units, "optimism": optimism}
     scores = {
-        subset: {name: vars(score) for name, score in result.score(subset).items()}
+        subset: {
+            name: {key: _or_none(value) for key, value in vars(score).items()}
+            for name, score in result.score(subset).items()
+        }
         for subset in result.subsets
     }
     return known | {
@@ -166,6 +170,11 @@ def collect_scores(result: Result) -> dict[str, Any]:
         "classes": result.score_classes(),
         "optimism": optimism,
     }
+
+
+def _or_none(value: Any) -> Any:
+    """NaN as `None`: JSON has no NaN."""
+    return None if value != value else value
 
 
 def _has_news(cfg: DictConfig, folder: Path) -> bool:

@@ -10,7 +10,7 @@ from merec.evaluation.comparison import compare_with_base
 from merec.evaluation.metrics import Confusion, f1_per_class, uf1, uf1_without_each
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
-from merec.evaluation.statistics import score_intervals
+from merec.evaluation.statistics import DIFFERENCE_RANGE, score_intervals
 from merec.settings import configuration_hash
 from merec.types import InputError
 
@@ -88,8 +88,8 @@ def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:
     for result in results:
         classes = result.protocol.classes
         counts = result.confusions()[1]
-        f1 = score_intervals(f1_per_class, counts)
-        gain = score_intervals(_gain_without_each, counts)
+        f1 = score_intervals(f1_per_class, counts, each=True)
+        gain = score_intervals(_gain_without_each, counts, each=False, limits=DIFFERENCE_RANGE)
         without = uf1_without_each(counts.sum(1)).mean(0)
         pooled = counts.sum((0, 1))
         wrong = pooled - np.diag(np.diag(pooled))

@@ -16,7 +16,12 @@ from scipy.special import log_softmax, logsumexp
 
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
-from merec.evaluation.statistics import bootstrap_mean, draw_subjects, percentile_interval
+from merec.evaluation.statistics import (
+    draw_subjects,
+    effective_subjects,
+    mean_interval,
+    t_interval,
+)
 
 BINS = 10
 DRAWS = 2_000  # of a second number beside the scores; its interval is read to two digits
@@ -116,8 +121,14 @@ def score_calibration(results: Sequence[Result]) -> pd.DataFrame:
             gaps.append(_draw_errors(probability, label, table["subject"].to_numpy(str)))
         probability, label = read_probability(result.predictions, classes)
         brier = brier_of_samples(probability, label)
-        ece_low, ece_high = percentile_interval(np.mean(gaps, axis=0))
-        brier_low, brier_high = percentile_interval(bootstrap_mean(brier, subjects, DRAWS))
+        samples = np.unique(subjects, return_counts=True)[1]
+        ece_low, ece_high = t_interval(
+            float(np.mean(errors)),
+            np.mean(gaps, axis=0),
+            len(samples),
+            effective_subjects(samples[:, None]),
+        ).tolist()
+        brier_low, brier_high = mean_interval(brier, subjects, DRAWS, limits=(0.0, 2.0))
         rows.append(
             {
                 **result.identity,

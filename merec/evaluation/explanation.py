@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from merec.evaluation.results import Result, Score
-from merec.evaluation.statistics import bootstrap_mean, percentile_interval
+from merec.evaluation.statistics import mean_interval
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Explanation:
             return None
         known = wide.index[compared]
         subjects = known.get_level_values("subject").to_numpy(str)
-        interval = percentile_interval(bootstrap_mean(auc[compared], subjects))
+        interval = mean_interval(auc[compared], subjects)
         return Agreement(
             Score(float(auc[compared].mean()), *interval),
             known.get_level_values("sample_id").nunique(),

@@ -27,7 +27,7 @@ from merec.evaluation.optimism import (
 from merec.evaluation.predictions import assert_complete
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.runs import Epochs, Run
-from merec.evaluation.statistics import Metric, bootstrap, percentile_interval, pooled
+from merec.evaluation.statistics import Metric, score_intervals
 from merec.settings import flatten, shared_settings
 from merec.types import InputError, Protocol
 
@@ -38,7 +38,10 @@ IDENTITY = ("protocol", "protocol_hash", "result")
 
 @dataclass(frozen=True)
 class Score:
-    """A pooled metric, averaged over seeds, with its 95 % subject-bootstrap interval."""
+    """A pooled metric, averaged over seeds, with its 95 % subject-bootstrap interval (`t_interval`).
+
+    Both ends are NaN for fewer than three subjects, who give no interval.
+    """
 
     value: float
     low: float
@@ -118,7 +121,7 @@ class Result:
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
-                name: Score(pooled(metric, counts), *percentile_interval(bootstrap(metric, counts)))
+                name: Score(*score_intervals(metric, counts, each=False).tolist())
                 for name, metric in self.scorers.items()
             }
         return self._scores[subset]
@@ -144,21 +147,25 @@ class Result:
 
         Returns:
             One row per action `unit` and a last one of their `mean`: `samples` and `subjects` that show it,
-            `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval,
-            and `chance`, the F1 if it were always said to be there.
+            `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval
+            (NaN for a unit that fewer than three subjects show), and `chance`, the F1 if it were always said
+            to be there.
         """
         _, counts = self.confusions()
         shown = counts[0, :, :, 1].sum(-1)  # by subject and unit
-        drawn = bootstrap(f1_per_unit, counts)
-        drawn = np.column_stack([drawn, drawn.mean(1)])
-        f1, chance = f1_per_unit(counts.sum(1)).mean(0), chance_f1(counts[0].sum(0))
-        low, high = np.array([percentile_interval(line) for line in drawn.T]).T
+        chance = chance_f1(counts[0].sum(0))
+        f1, low, high = np.column_stack(
+            [
+                score_intervals(f1_per_unit, counts, each=True),
+                score_intervals(mean_f1, counts, each=False),
+            ]
+        )
         return pd.DataFrame(
             {
                 "unit": [*self.protocol.classes, "mean"],
                 "samples": [*shown.sum(0), shown.sum()],
                 "subjects": [*(shown > 0).sum(0), int((shown.sum(1) > 0).sum())],
-                "f1": [*f1, pooled(mean_f1, counts)],
+                "f1": f1,
                 "low": low,
                 "high": high,
                 "chance": [*chance, chance.mean()],

@@ -8,6 +8,7 @@ from merec.evaluation.ablation import MODALITIES
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
     NOTHING,
+    describe_interval,
     describe_results,
     format_change,
     format_interval,
@@ -39,8 +40,8 @@ def lay_out_modalities(summary: Summary) -> Table | None:
         rows.append(cells | {"Fused − RGB": change, "p": p})
     shown = [result for result in summary.results if result.name in set(full["result"])]
     caption = (
-        f"{describe_results(shown)} Equal but for the modality and its channels. [95 % interval of {DRAWS:,} "
-        f"draws of whole subjects, paired for a difference]; p: paired permutation of subjects, {DRAWS:,} "
+        f"{describe_results(shown)} Equal but for the modality and its channels. [{describe_interval()}; "
+        f"paired for a difference]; p: paired permutation of subjects, {DRAWS:,} "
         "draws, two-sided, not corrected for the number of rows."
     )
     return Table("Modalities", caption, pd.DataFrame(rows))
@@ -63,8 +64,8 @@ def lay_out_ablation(summary: Summary) -> Table:
         for _, row in summary.ablation.iterrows()
     ]
     caption = (
-        f"{describe_results(summary.results)} Mean over seeds [95 % interval of {DRAWS:,} draws of whole "
-        "subjects]. Most taken for: another class, and the share of its own samples. UF1 without it: its "
+        f"{describe_results(summary.results)} Mean over seeds [{describe_interval()}]. "
+        "Most taken for: another class, and the share of its own samples. UF1 without it: its "
         "samples left out, mean F1 of the others; others taken for it stay mistakes. Nothing is trained "
         "again."
     )

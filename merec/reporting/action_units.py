@@ -8,13 +8,13 @@ from rich.console import Console
 
 from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
 from merec.files import atomic, write_text
 from merec.reporting.elements import write_document, write_figure, write_table
 from merec.reporting.figures import draw_units
 from merec.reporting.formats import print_table, write_latex, write_markdown
 from merec.reporting.html import write_curves, write_runs
 from merec.reporting.notation import (
+    describe_interval,
     describe_remarks,
     describe_results,
     format_interval,
@@ -41,8 +41,8 @@ def lay_out_units(results: Sequence[Result]) -> Table:
             cells[title] = format_interval(own["f1"], own["low"], own["high"])
         rows.append(cells)
     caption = (
-        f"{describe_results(results)} F1 of being present, all folds pooled, mean over seeds [95 % interval "
-        f"of {DRAWS:,} draws of whole subjects]; present: a probability of {THRESHOLD:g} or more, fixed "
+        f"{describe_results(results)} F1 of being present, all folds pooled, mean over seeds "
+        f"[{describe_interval()}]; present: a probability of {THRESHOLD:g} or more, fixed "
         "beforehand. n, Subjects: that show it. Always present: F1 of saying so of every sample. mean: of "
         "all action units alike."
     )

@@ -16,7 +16,12 @@ from merec.evaluation.calibration import (
 )
 from merec.evaluation.results import Result
 from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, tidy, wrap
-from merec.reporting.notation import describe_results, format_interval, format_number
+from merec.reporting.notation import (
+    describe_interval,
+    describe_results,
+    format_interval,
+    format_number,
+)
 from merec.reporting.summary import Summary
 from merec.reporting.tables import Table
 
@@ -36,10 +41,10 @@ def lay_out_calibration(summary: Summary) -> Table:
     ]
     classes = len(summary.results[0].protocol.classes)
     caption = (
-        f"{describe_results(summary.results)} Mean over seeds [95 % interval of {DRAWS:,} draws of whole "
-        f"subjects]. ECE: expected calibration error, mean |accuracy − confidence| of {BINS} equal bins of "
-        "the highest probability; it is never negative, so that chance alone raises it, and an interval may "
-        "lie above its value. Brier: squared distance of the probabilities to the truth, 0 to 2; guessing "
+        f"{describe_results(summary.results)} Mean over seeds [{describe_interval(DRAWS)}]. "
+        f"ECE: expected calibration error, mean |accuracy − confidence| of {BINS} equal bins of "
+        "the highest probability; it is never negative, so that chance alone raises it. "
+        f"Brier: squared distance of the probabilities to the truth, 0 to 2; guessing "
         f"all classes alike has {format_number(1 - 1 / classes, 3)}. Not calibrated: decision values made to "
         "sum to 1, which rank the classes and no more. No temperature is fitted."
     )

@@ -19,6 +19,7 @@ from merec.reporting.drawing import to_svg
 from merec.reporting.formats import escape_markdown, print_table, write_markdown
 from merec.reporting.groups import describe_groups, draw_groups, explain_groups
 from merec.reporting.notation import (
+    describe_interval,
     describe_remarks,
     describe_results,
     format_change,
@@ -113,8 +114,8 @@ def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result) -> Table:
         for _, row in table.iterrows()
     ]
     caption = (
-        f"A: {a.name}. B: {b.name}. {describe_results([a, b])} [95 % interval of {DRAWS:,} "
-        f"paired draws of whole subjects]; p: paired permutation of subjects, {DRAWS:,} draws, "
+        f"A: {a.name}. B: {b.name}. {describe_results([a, b])} [{describe_interval(paired=True)}]; "
+        f"p: paired permutation of subjects, {DRAWS:,} draws, "
         "two-sided, not corrected for the number of rows."
     )
     return Table("B against A", caption, pd.DataFrame(rows))

@@ -75,7 +75,7 @@ def measure_row(names: Sequence[str], least: float) -> float:
 def measure_reach(scores: pd.DataFrame, metric: str) -> Float[np.ndarray, "2 rows"]:
     """How far the intervals of scores reach below and above them, as error bars want it."""
     value, low, high = (scores[f"{metric}{end}"].to_numpy() for end in ("", "_low", "_high"))
-    # A percentile interval need not hold the value it belongs to; an error bar must not turn round.
+    # Rounding may put an end on the wrong side of its value; an error bar must not turn round.
     return np.clip([value - low, high - value], 0, None)
 
 

@@ -1,5 +1,6 @@
 """Which sides cannot be told apart, as a picture: in the manner of a critical-difference diagram."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
-from merec.reporting.notation import format_interval, format_list, format_number
+from merec.reporting.notation import describe_interval, format_interval, format_list, format_number
 from merec.reporting.pairs import ALPHA, Comparison
 
 
@@ -52,7 +53,8 @@ def draw_groups(comparison: Comparison) -> Figure:
         axes.plot([score.low, score.high], [place] * 2, color=GREY, linewidth=1.4)
         axes.plot(score.value, place, "o", color=COLOURS[0], ms=6)
         text = format_interval(score.value, score.low, score.high)
-        axes.text(score.high, place, f"  {text}", va="center", fontsize=SMALL)
+        end = score.value if math.isnan(score.high) else score.high
+        axes.text(end, place, f"  {text}", va="center", fontsize=SMALL)
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 0.45 * (high - low))  # room for the numbers
     tidy(axes, "x")
@@ -95,8 +97,8 @@ def explain_groups(comparison: Comparison) -> str:
         else "sides of which no two are told apart"
     )
     return (
-        f"Points: {comparison.metric.upper()} of all samples, mean over seeds, with 95 % intervals of "
-        f"{DRAWS:,} draws of whole subjects. A bar joins, by its dots, {joined}: p > "
+        f"Points: {comparison.metric.upper()} of all samples, mean over seeds, each with its interval "
+        f"({describe_interval()}). A bar joins, by its dots, {joined}: p > "
         f"{format_number(ALPHA, 2)} in the paired permutation of subjects ({DRAWS:,} draws, two-sided), "
         f"Holm-corrected over {pairs} "
         f"{'pair' if pairs == 1 else 'pairs'}. Not Nemenyi's critical difference of ranks: a subject has "

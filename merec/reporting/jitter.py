@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.figure import Figure
 
-from merec.evaluation.statistics import DRAWS
 from merec.reporting.drawing import COLOURS, MEDIUM, SMALL, measure_reach, tidy
 from merec.reporting.notation import (
     NOTHING,
+    describe_interval,
     describe_results,
     format_change,
     format_interval,
@@ -45,7 +45,7 @@ def lay_out_jitter(summary: Summary) -> Table | None:
         "frames; all were trained on annotated ones. Reached: mean shift of onset and apex. Clamped: samples "
         "of which one could not go all the way, as the frame is not on disk or the onset would not stay "
         "before the apex; it went as far as it could. Less annotated: UF1 less that of annotated key frames. "
-        f"[95 % interval of {DRAWS:,} draws of whole subjects, paired for a difference]."
+        f"[{describe_interval()}; paired for a difference]."
     )
     return Table("Key frames off the annotated ones", caption, pd.DataFrame(rows))
 

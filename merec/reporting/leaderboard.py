@@ -9,6 +9,7 @@ import pandas as pd
 from merec.evaluation.results import Result
 from merec.reporting.notation import (
     NOTHING,
+    describe_interval,
     describe_results,
     format_interval,
     format_pair,
@@ -71,8 +72,8 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
         }
         rows.append(cells)
     caption = (
-        f"{describe_results(summary.results)} Mean over seeds of all folds pooled [95 % interval of draws of "
-        "whole subjects]; data sets, UF1/UAR, are subsets of the same predictions. Claimed: what "
+        f"{describe_results(summary.results)} Mean over seeds of all folds pooled [{describe_interval()}]; "
+        "data sets, UF1/UAR, are subsets of the same predictions. Claimed: what "
         "would have been claimed if each held-out subject had chosen its epoch; never used. Published: "
         "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, "
         "T: a third party's table; LEAK: the code chooses the best epoch on the held-out subject). "

@@ -8,6 +8,7 @@ import pandas as pd
 
 from merec.evaluation.absent_classes import describe_absent_classes
 from merec.evaluation.results import Result
+from merec.evaluation.statistics import DRAWS
 
 NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}
@@ -27,19 +28,32 @@ def format_pair(uf1: float, uar: float) -> str:
     return NOTHING if math.isnan(uf1) else f"{format_number(uf1)}/{format_number(uar)}"
 
 
+def describe_interval(draws: int = DRAWS, paired: bool = False) -> str:
+    """Say what an interval in brackets is."""
+    return (
+        f"95 % t interval, standard error by {draws:,} {'paired ' if paired else ''}draws of whole subjects "
+        "(Hesterberg 2015), degrees of freedom: Kish's effective number of subjects − 1; [–]: none for fewer "
+        "than three subjects"
+    )
+
+
 def format_interval(value: float, low: float, high: float) -> str:
-    """Write a score with its interval: `.7412 [.690, .788]`."""
+    """Write a score with its interval: `.7412 [.690, .788]`; `.7412 [–]` where none is given."""
+    if math.isnan(low):
+        return f"{format_number(value)} [{NOTHING}]"
     return f"{format_number(value)} [{format_number(low, 3)}, {format_number(high, 3)}]"
 
 
 def format_difference(value: float, digits: int = 4) -> str:
     """Write a difference with its sign: `+.0487`."""
     text = format_number(value, digits)
-    return text if text.startswith("−") or float(text) == 0 else f"+{text}"
+    return text if text.startswith(("−", NOTHING)) or float(text) == 0 else f"+{text}"
 
 
 def format_change(row: pd.Series) -> str:
-    """Write the `difference` of a row of `compare_results` with its interval."""
+    """Write the `difference` of a row of `compare_results` with its interval; `[–]` where none is given."""
+    if math.isnan(row["low"]) and not math.isnan(row["difference"]):
+        return f"{format_difference(row['difference'])} [{NOTHING}]"
     low, high = format_difference(row["low"], 3), format_difference(row["high"], 3)
     return f"{format_difference(row['difference'])} [{low}, {high}]"
 

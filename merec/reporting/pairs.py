@@ -9,6 +9,7 @@ import pandas as pd
 from merec.evaluation.results import Result, Score
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
+    describe_interval,
     describe_remarks,
     describe_results,
     format_change,
@@ -22,7 +23,7 @@ from merec.reporting.tables import Table
 
 ALPHA = 0.05  # told apart: a corrected p no greater
 _WIDE = 4  # columns of differences that fit a terminal
-_INTERVAL = f"[95 % interval of {DRAWS:,} paired draws of whole subjects]"
+_INTERVAL = f"[{describe_interval(paired=True)}]"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,7 @@ def lay_out_sides(comparison: Comparison) -> Table:
             cells[metric.upper()] = format_interval(score.value, score.low, score.high)
         rows.append(cells)
     caption = (
-        f"{describe_results(sides)} Mean over seeds of all folds pooled [95 % interval of {DRAWS:,} draws of "
-        "whole subjects]."
+        f"{describe_results(sides)} Mean over seeds of all folds pooled [{describe_interval()}]."
     )
     return Table("Sides", caption, pd.DataFrame(rows))
 

@@ -8,6 +8,7 @@ from merec.evaluation.statistics import DRAWS
 from merec.reporting.compare import quote_comparison
 from merec.reporting.notation import (
     NOTHING,
+    describe_interval,
     describe_results,
     format_change,
     format_interval,
@@ -42,7 +43,7 @@ def lay_out_pretraining(summary: Summary) -> Table | None:
     shown = [result for result in summary.results if result.name in set(full["result"])]
     caption = (
         f"{describe_results(shown)} Equal but for their start and what follows from it; probed: the encoder "
-        f"is frozen, and the head trained. [95 % interval of {DRAWS:,} draws of whole subjects, paired for a "
+        f"is frozen, and the head trained. [{describe_interval()}; paired for a "
         f"difference]; p: paired permutation of subjects, {DRAWS:,} draws, two-sided, not corrected for the "
         "number of rows."
     )

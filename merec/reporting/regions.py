@@ -9,9 +9,13 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.explanation import Explanation
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
 from merec.reporting.drawing import LARGE, MEDIUM, ON_DARK, ON_LIGHT, SMALL, draw_cells, plain, wrap
-from merec.reporting.notation import describe_results, format_interval, format_number
+from merec.reporting.notation import (
+    describe_interval,
+    describe_results,
+    format_interval,
+    format_number,
+)
 from merec.reporting.tables import Table
 
 _CELL = 0.72  # inch
@@ -88,7 +92,7 @@ def lay_out_agreement(explained: Sequence[tuple[Result, Explanation]]) -> Table 
     caption = (
         f"{describe_results([result for result, _ in explained])} AUC: probability that a region which a "
         "coded action unit moves (FACS, Ekman, Friesen & Hager 2002) is more important to the network than "
-        f"one that none moves, mean over samples and seeds [95 % interval of {DRAWS:,} draws of whole "
-        "subjects]; chance is .5. n: samples with regions of both kinds."
+        f"one that none moves, mean over samples and seeds "
+        f"[{describe_interval()}]; chance is .5. n: samples with regions of both kinds."
     )
     return Table("Regions and coded action units", caption, pd.DataFrame(rows))

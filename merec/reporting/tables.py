@@ -7,9 +7,9 @@ import pandas as pd
 
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
 from merec.reporting.notation import (
     NOTHING,
+    describe_interval,
     describe_results,
     format_interval,
     format_list,
@@ -22,7 +22,7 @@ from merec.reporting.summary import READINGS, Summary
 
 INDENT = "\N{NO-BREAK SPACE}" * 2
 _HOW_SCORED = (
-    f"Mean over seeds of all folds pooled [95 % interval of {DRAWS:,} draws of whole subjects]; "
+    f"Mean over seeds of all folds pooled [{describe_interval()}]; "
     "data sets are subsets of the same predictions."
 )
 

@@ -7,10 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
 from merec.evaluation.threshold import read_pairs, read_thresholds
 from merec.reporting.drawing import COLOURS, MEDIUM, SMALL, measure_reach, tidy
-from merec.reporting.notation import describe_results, format_interval, format_number
+from merec.reporting.notation import (
+    describe_interval,
+    describe_results,
+    format_interval,
+    format_number,
+)
 from merec.reporting.summary import Summary
 from merec.reporting.tables import (
     Table,
@@ -50,7 +54,7 @@ def lay_out_thresholds(summary: Summary) -> Table | None:
     caption = (
         f"{describe_results(shown)} Pairs at or above the threshold are kept, of the whole pool; a fold "
         f"leaves its held-out subject's out besides. Unit of the threshold: {units}. "
-        f"[95 % interval of {DRAWS:,} draws of whole subjects]."
+        f"[{describe_interval()}]."
     )
     return Table("Threshold of intensity", caption, pd.DataFrame(rows))
 

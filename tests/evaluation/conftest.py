@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
@@ -120,3 +121,25 @@ def megc2019() -> tuple[np.ndarray, np.ndarray]:
         pytest.skip("the flow maps of MEGC2019 are not at ../shared/data/megc2019_flow")
     with np.load(MEGC2019) as arrays:
         return arrays["label"].astype(np.int64), arrays["subject"]
+
+
+def _reckon_interval(
+    value: float, draws: list[float], samples: np.ndarray, limits: tuple[float, float] = (0, 1)
+) -> tuple[float, float]:
+    """A t interval with bootstrap standard error, term by term; `samples` by subject and class."""
+    subjects, classes = samples.shape
+    total, kept = samples.sum(), [c for c in range(classes) if samples[:, c].sum()]
+    of_all = of_each = 0.0
+    for row in samples:
+        of_all += (row.sum() / total) ** 2
+        of_each += np.mean([row[c] / samples[:, c].sum() for c in kept]) ** 2
+    number = max(2, min(1 / of_all, 1 / of_each))
+    error = np.sqrt(np.mean([(draw - value) ** 2 for draw in draws]) * subjects / (subjects - 1))
+    reach = stats.t(number - 1).ppf(0.975) * error
+    return max(value - reach, limits[0]), min(value + reach, limits[1])
+
+
+@pytest.fixture(scope="session")
+def reckon_interval() -> Callable[..., tuple[float, float]]:
+    """See `_reckon_interval`."""
+    return _reckon_interval

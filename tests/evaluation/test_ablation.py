@@ -103,7 +103,7 @@ def test_uf1_without_a_class_equals_scikit_learn_without_its_samples() -> None:
 
 
 def test_classes_say_what_they_are_taken_for_and_what_they_cost(
-    write_modality: Callable, monkeypatch: pytest.MonkeyPatch
+    write_modality: Callable, reckon_interval: Callable
 ) -> None:
     result = read(write_modality("rgb", seed=0))[0]
     table = ablate_classes([result]).set_index("class")
@@ -119,8 +119,10 @@ def test_classes_say_what_they_are_taken_for_and_what_they_cost(
         assert row["uf1_without"] - row["difference"] == pytest.approx(uf1(pooled))
     drawn = np.tensordot(draw_subjects(len(subjects), 10_000, 0), counts[0], 1)
     gains = uf1_without_each(drawn) - uf1(drawn)[:, None]
-    ends = np.quantile(gains, [0.025, 0.975], axis=0)
-    np.testing.assert_allclose(table[["low", "high"]].to_numpy().T, ends)
+    samples = counts[0].sum(-1)
+    for (_, row), draws in zip(table.iterrows(), gains.T, strict=True):
+        expected = reckon_interval(row["difference"], draws, samples, (-1, 1))
+        assert (row["low"], row["high"]) == pytest.approx(expected)
 
 
 def test_a_class_that_is_never_mistaken_is_taken_for_none(

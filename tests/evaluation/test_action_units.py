@@ -31,7 +31,6 @@ from merec.evaluation.statistics import (
     bootstrap,
     compare_paired,
     draw_subjects,
-    percentile_interval,
 )
 from merec.types import ActionUnit, Corpus
 
@@ -215,7 +214,7 @@ def test_another_coding_of_the_same_samples_is_refused(coded):
 
 
 def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
-    coded, tmp_path, write_run
+    coded, tmp_path, write_run, reckon_interval
 ):
     corpus = label_action_units(coded, 2)
     tables = [predict(corpus, seed) for seed in (0, 1)]
@@ -233,10 +232,13 @@ def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
     assert scores.loc[list(UNITS), "samples"].tolist() == truth.sum(0).tolist()
     assert scores.loc[list(UNITS), "subjects"].tolist() == [4, 3, 4, 2]
     _, counts = confusion_by_unit(result.predictions, UNITS)
-    low, high = percentile_interval(bootstrap(mean_f1, counts))
-    assert (scores.loc["mean", "low"], scores.loc["mean", "high"]) == pytest.approx((low, high))
-    assert (scores["low"] <= scores["f1"]).all()
-    assert (scores["f1"] <= scores["high"]).all()
+    samples = counts[0, :, :, 1].sum(-1)
+    expected = reckon_interval(expected.mean(), bootstrap(mean_f1, counts), samples)
+    assert (scores.loc["mean", "low"], scores.loc["mean", "high"]) == pytest.approx(expected)
+    given = scores[scores["subjects"] >= 3]
+    assert (given["low"] <= given["f1"]).all()
+    assert (given["f1"] <= given["high"]).all()
+    assert scores.loc["AU15", ["low", "high"]].isna().all()  # shown by two subjects
 
 
 def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):

@@ -19,9 +19,12 @@ from merec.evaluation.statistics import (
     compare_paired,
     correct_holm,
     draw_subjects,
+    effective_subjects,
+    mean_interval,
     paired_intervals,
-    percentile_interval,
     pooled,
+    score_intervals,
+    t_interval,
 )
 
 KNOWN = {"average": "macro", "labels": range(3), "zero_division": 0}
@@ -124,25 +127,68 @@ def test_the_bootstrap_is_the_same_for_a_seed(two_runs):
     assert not np.array_equal(values, bootstrap(uf1, counts, 500, seed=2))
 
 
+@pytest.mark.parametrize("subjects", [3, 8, 30])
+def test_of_subjects_with_a_sample_each_the_interval_is_students(subjects):
+    value = np.random.default_rng(subjects).uniform(0.3, 0.7, size=subjects)
+    found = mean_interval(value, np.arange(subjects), draws=200_000)
+    expected = stats.t.interval(0.95, subjects - 1, value.mean(), stats.sem(value))
+    assert found == pytest.approx(expected, abs=0.01 * (expected[1] - expected[0]))
+
+
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
-def test_the_interval_equals_scipys_percentile_interval(level):
+def test_the_interval_is_that_of_scipys_bootstrap_standard_error(level):
     sample = np.random.default_rng(0).exponential(size=30)
     reference = stats.bootstrap(
-        (sample,),
-        np.mean,
-        n_resamples=999,
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(1),
+        (sample,), np.mean, n_resamples=999, method="percentile", rng=np.random.default_rng(1)
     )
-    found = percentile_interval(reference.bootstrap_distribution, level)
-    assert found == pytest.approx(tuple(reference.confidence_interval))
+    draws = reference.bootstrap_distribution
+    error = np.hypot(reference.standard_error * np.sqrt(998 / 999), draws.mean() - sample.mean())
+    expected = sample.mean() + stats.t(29).ppf([(1 - level) / 2, (1 + level) / 2]) * error * (
+        np.sqrt(30 / 29)
+    )
+    found = t_interval(sample.mean(), draws, 30, 30.0, (0.0, np.inf), level)
+    np.testing.assert_allclose(found, expected)
 
 
-def test_the_interval_holds_the_middle_of_the_draws():
-    values = np.random.default_rng(0).permutation(np.arange(10_001.0))
-    assert percentile_interval(values) == pytest.approx((250.0, 9750.0))
-    assert percentile_interval(values, 0.8) == pytest.approx((1000.0, 9000.0))
+def test_the_effective_number_of_subjects_is_that_of_equal_ones_and_less_of_unequal_ones():
+    assert effective_subjects(np.full((9, 1), 4)) == pytest.approx(9)
+    assert effective_subjects(np.full((9, 3), 4)) == pytest.approx(9)
+    # A class that three of nine equal subjects show: (6/18 + 3/18 + 3 (1/18 + 1/6) ...) by hand.
+    rare = np.array([[4, 2]] * 3 + [[6, 0]] * 6)
+    shares = np.array([(4 / 48 + 1 / 3) / 2] * 3 + [(6 / 48) / 2] * 6)
+    assert effective_subjects(rare) == pytest.approx(1 / (shares**2).sum())
+    sizes = np.array([[20], [1], [1], [1]])
+    assert effective_subjects(sizes) == 2  # 1.31: no degree of freedom would be left
+    assert effective_subjects(np.pad(rare, ((0, 0), (0, 1)))) == effective_subjects(rare)
+
+
+@pytest.mark.parametrize("subjects", [1, 2])
+def test_one_or_two_subjects_give_a_score_without_an_interval(subjects):
+    a, b = np.random.default_rng(0).integers(1, 5, size=(2, 1, subjects, 3, 3))
+    value, low, high = score_intervals(uf1, a, each=False)
+    assert value == pytest.approx(pooled(uf1, a))
+    assert np.isnan([low, high]).all()
+    found = compare_paired(uf1, a, b, draws=99)
+    assert found.value == pytest.approx(pooled(uf1, b) - pooled(uf1, a))
+    assert np.isnan([found.low, found.high]).all()
+    assert 0 < found.p <= 1
+    assert np.isnan(mean_interval(np.ones(subjects), np.arange(subjects))).all()
+
+
+def test_a_class_that_two_subjects_show_has_no_interval_and_the_others_have():
+    counts = np.random.default_rng(0).integers(1, 5, size=(1, 8, 3, 3))
+    counts[:, 2:, 1] = 0
+    _, low, high = score_intervals(f1_per_class, counts, each=True)
+    assert np.isnan([low[1], high[1]]).all()
+    assert np.isfinite([low[[0, 2]], high[[0, 2]]]).all()
+
+
+def test_an_interval_ends_where_scores_do():
+    counts = np.zeros((1, 4, 3, 3), dtype=np.int64)
+    counts[..., range(3), range(3)] = 5
+    counts[0, 0] = np.roll(counts[0, 0], 1, axis=0)
+    _, low, high = score_intervals(uf1, counts, each=False)
+    assert (low, high) == (0, 1)
 
 
 def test_the_interval_of_subjects_covers_where_one_of_samples_does_not():
@@ -153,15 +199,14 @@ def test_the_interval_of_subjects_covers_where_one_of_samples_does_not():
     covered, covered_by_samples, studies = 0, 0, 100
     for study in range(studies):
         counts = population[:, rng.integers(1500, size=40)]
-        low, high = percentile_interval(bootstrap(uf1, counts, 400, seed=study))
+        _, low, high = score_intervals(uf1, counts, each=False, draws=400, seed=study)
         covered += low <= truth <= high
         # What a bootstrap that draws samples and ignores faces would claim.
         cells = counts.sum((0, 1)).ravel()
         drawn = rng.multinomial(cells.sum(), cells / cells.sum(), size=400).reshape(-1, 3, 3)
-        low, high = percentile_interval(uf1(drawn))
+        low, high = np.quantile(uf1(drawn), [0.025, 0.975])
         covered_by_samples += low <= truth <= high
-    # Percentile intervals of 40 clusters are a little short; 95 % ± noise, but never 85 or 100.
-    assert 0.87 <= covered / studies <= 0.99
+    assert 0.9 <= covered / studies <= 0.99
     assert covered_by_samples / studies < 0.8
 
 
@@ -174,7 +219,9 @@ def test_a_run_against_itself_differs_by_nothing(two_runs):
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_the_paired_interval_equals_concatenating_the_same_subjects_for_both(name, two_runs):
+def test_the_paired_interval_equals_concatenating_the_same_subjects_for_both(
+    name, two_runs, reckon_interval
+):
     a, b = two_runs
     counts = [confusion_by_subject(rows, 3)[1] for rows in two_runs]
     difference = compare_paired(METRICS[name], *counts, draws=10, seed=5)
@@ -182,8 +229,9 @@ def test_the_paired_interval_equals_concatenating_the_same_subjects_for_both(nam
         score_rows(name, repeat_subjects(b, drawn)) - score_rows(name, repeat_subjects(a, drawn))
         for drawn in draw_subjects(8, 10, seed=5)
     ]
-    low, high = np.quantile(naive, [0.025, 0.975])
-    assert difference.value == pytest.approx(score_rows(name, b) - score_rows(name, a))
+    value = score_rows(name, b) - score_rows(name, a)
+    low, high = reckon_interval(value, naive, counts[0][0].sum(-1), (-1, 1))
+    assert difference.value == pytest.approx(value)
     assert (difference.low, difference.high) == pytest.approx((low, high))
     assert low < high
 
@@ -263,7 +311,7 @@ def test_pairing_narrows_the_interval_of_runs_that_find_the_same_subjects_hard()
     a, b = simulate(np.random.default_rng(6), 60, [0.45, 0.5], spread=0.45)[:, None]
     paired = compare_paired(uf1, a, b, draws=2000)
     unpaired = np.subtract(bootstrap(uf1, b, 2000, seed=1), bootstrap(uf1, a, 2000, seed=2))
-    low, high = percentile_interval(unpaired)
+    low, high = np.quantile(unpaired, [0.025, 0.975])
     assert paired.high - paired.low < 0.9 * (high - low)
 
 
@@ -352,18 +400,27 @@ def test_the_paired_interval_approaches_scipys_of_paired_subjects():
         rng=np.random.default_rng(0),
     )
     found = compare_paired(accuracy, a[None], b[None], draws=20_000)
-    tolerance = 0.03 * (found.high - found.low)
-    assert (found.low, found.high) == pytest.approx(
-        tuple(reference.confidence_interval), abs=tolerance
-    )
+    degrees = effective_subjects(a.sum(-1)) - 1
+    expected = 2 * stats.t(degrees).ppf(0.975) * reference.standard_error * np.sqrt(40 / 39)
+    assert found.high - found.low == pytest.approx(expected, rel=0.03)
+    assert (found.high + found.low) / 2 == pytest.approx(found.value)
 
 
-def test_intervals_of_several_scores_are_those_of_each(two_runs):
+def test_intervals_of_each_class_count_the_subjects_that_show_it(two_runs, reckon_interval):
     counts = [confusion_by_subject(rows, 3)[1] for rows in two_runs]
     value, low, high = paired_intervals(f1_per_class, *counts, draws=300, seed=2)
+    times = draw_subjects(8, 300, 2)
     for name in range(3):
-        alone = compare_paired(
-            lambda c, name=name: f1_per_class(c)[..., name], *counts, draws=300, seed=2
-        )
-        found = (value[name], low[name], high[name])
-        assert found == pytest.approx((alone.value, alone.low, alone.high))
+        sides = [
+            np.stack(
+                [
+                    f1_per_class(c)[..., name]
+                    for c in np.tensordot(one, times, (1, 1)).transpose(0, 3, 1, 2)
+                ]
+            ).mean(0)
+            for one in counts
+        ]
+        alone = [np.mean([f1_per_class(c.sum(0))[name] for c in one]) for one in counts]
+        samples = counts[0].sum((0, -1))[:, [name]]
+        ends = reckon_interval(alone[1] - alone[0], sides[1] - sides[0], samples, (-1, 1))
+        assert (value[name], low[name], high[name]) == pytest.approx((alone[1] - alone[0], *ends))
