@@ -198,12 +198,13 @@ class Finding(NamedTuple):
 class Corpus:
     """The samples of a data set, or of several.
 
-    A corpus of flow maps has `flow_maps`; a corpus of frames has the columns from `onset` on.
+    A corpus of flow maps has `flow_maps`; a corpus of frames has the columns from `onset` on. Samples are
+    sorted by id, so that nothing depends on the order of a sheet's rows or of a folder's files.
 
     Attributes:
         protocol: Which list of samples this is.
-        index: One row per sample: `sample_id`, `corpus` (the data set it comes from), `subject`,
-            `clip` (its name within that data set), `label`; for frames also `onset`, `apex` (frame
+        index: One row per sample, sorted by id: `sample_id`, `corpus` (the data set it comes from),
+            `subject`, `clip` (its name within that data set), `label`; for frames also `onset`, `apex` (frame
             numbers), `offset` (frame number, `pd.NA` where none is known; dtype Int64), `fps` (frames/s),
             `emotion` (as annotated, spelling mended), `action_units` (tuple of `ActionUnit`; `None` where
             they were not coded or cannot be read, so that it is not known which there are),
@@ -234,3 +235,11 @@ class Corpus:
     findings: tuple[Finding, ...] = ()
     key_frames: bool = False
     rejected: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        order = self.index["sample_id"].to_numpy(object).argsort(kind="stable")
+        if (order == np.arange(len(order))).all():
+            return
+        object.__setattr__(self, "index", self.index.iloc[order].reset_index(drop=True))
+        if self.flow_maps is not None:
+            object.__setattr__(self, "flow_maps", self.flow_maps[order])

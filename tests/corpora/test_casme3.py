@@ -103,7 +103,7 @@ def test_lists_can_be_joined_by_sample_id(real_casme3: Path, read: Read) -> None
 
 def test_part_c_takes_the_middle_frame_as_apex(real_casme3: Path, read: Read) -> None:
     index = read("casme3", real_casme3, annotation="part_c").index
-    first = index.iloc[0]
+    first = index.set_index("sample_id", drop=False).loc["spNO.1_1_373"]
     assert (first["sample_id"], first["corpus"]) == ("spNO.1_1_373", "casme3c")
     assert (first["onset"], first["apex"], first["offset"]) == (373, 379, 385)
     assert [str(unit) for unit in first["action_units"]] == ["R4", "5"]
