@@ -17,8 +17,8 @@ ROWS = [
     ["spNO.1", "a", 355, 359, 360, "5", "II", "others"],
     ["spNO.1", "b", 166, 175, 179, "4", "III", "disgust"],
     ["spNo.2", "J", 7, 7, 49, "R12", "VII", "happy"],
-    ["spNO.14", "c", 20, 28, 40, "2+1", "II", "surprise"],
-    ["spNO.14", "c", 90, 95, 99, "24+T18", "VII", "Others"],
+    ["spNO.30", "c", 20, 28, 40, "2+1", "II", "surprise"],
+    ["spNO.30", "c", 90, 95, 99, "24+T18", "VII", "Others"],
 ]
 EXPECTED = yaml.safe_load(
     (Path(__file__).parents[2] / "conf" / "corpus" / "casme3.yaml").read_text()
@@ -120,7 +120,7 @@ def test_spelling_is_mended_with_one_note_each(made: Callable[..., Path], read: 
         "spelling of classes": "1 of 5 rows: Others → others (1×)",
     }
     assert corpus.index["sample_id"].tolist() == [
-        "spNO.1_a_355", "spNO.1_b_166", "spNO.2_j_7", "spNO.14_c_20", "spNO.14_c_90",
+        "spNO.1_a_355", "spNO.1_b_166", "spNO.2_j_7", "spNO.30_c_20", "spNO.30_c_90",
     ]  # fmt: skip
     assert corpus.index["label"].tolist() == [3, 0, 1, 2, 3]
     assert (corpus.index["fps"] == 30).all()
@@ -335,16 +335,16 @@ def test_exclusions_leave_with_a_note_and_another_name(
 ) -> None:
     root = made()
     (root / "error_info_damaged_image_partA.txt").write_text(
-        "spNO.1 A 359.jpg  the image cannot open\nspNO.14 c 30.jpg  the image cannot open\n"
+        "spNO.1 A 359.jpg  the image cannot open\nspNO.30 c 30.jpg  the image cannot open\n"
     )
-    corpus = read("casme3", root, exclude=["zero_motion", "damaged", "spNO.14_c_90"])
-    assert corpus.index["sample_id"].tolist() == ["spNO.1_b_166", "spNO.14_c_20"]
+    corpus = read("casme3", root, exclude=["zero_motion", "damaged", "spNO.30_c_90"])
+    assert corpus.index["sample_id"].tolist() == ["spNO.1_b_166", "spNO.30_c_20"]
     assert corpus.protocol.name == "casme3-4@v2-subset"
     left = {f.sample_id: f.found for f in corpus.findings if f.kind == "excluded"}
-    assert set(left) == {"spNO.1_a_355", "spNO.2_j_7", "spNO.14_c_90"}
+    assert set(left) == {"spNO.1_a_355", "spNO.2_j_7", "spNO.30_c_90"}
     assert "apex is in error_info" in left["spNO.1_a_355"]
-    with pytest.raises(InputError, match=r"names spNO.14_c_91, .* did you mean spNO.14_c_90"):
-        read("casme3", root, exclude=["spNO.14_c_91"])
+    with pytest.raises(InputError, match=r"names spNO.30_c_91, .* did you mean spNO.30_c_90"):
+        read("casme3", root, exclude=["spNO.30_c_91"])
 
 
 def test_excluding_nothing_keeps_the_name(made: Callable[..., Path], read: Read) -> None:
@@ -440,7 +440,7 @@ def test_the_frames_of_a_bad_row_are_named_if_its_numbers_can_be_read(
     rejected = read("casme3", made(rows), lenient=True).rejected
     assert rejected is not None
     assert rejected["row"].tolist() == [1, 3]
-    assert rejected.at[1, "color"].path(20).parts[-4:] == ("spNO.14", "c", "color", "20.jpg")
+    assert rejected.at[1, "color"].path(20).parts[-4:] == ("spNO.30", "c", "color", "20.jpg")
     left = read("casme3", made(rows), lenient=True, exclude=["spNO.1_b_176"]).rejected
     assert left is not None
     assert left["row"].tolist() == [3]

@@ -85,7 +85,7 @@ def test_rows_known_to_be_wrong_are_mended_by_number(made: Callable[..., Path], 
     for number in (125, 132, 133):
         rows[number][4] = 5
     rows[56][3:6] = [5600, 5650, 573]
-    index = read("samm", made(rows)).index
+    index = read("samm", made(rows)).index.set_index("row")
     assert index.loc[[125, 132, 133], "apex"].tolist() == [20, 20, 20]
     assert index.at[56, "offset"] == 5739
     rows[56][3:6] = [6600, 6650, 573]  # then 5739 fits no better
