@@ -33,6 +33,7 @@ _LEFT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144
 _RIGHT_EYE = (362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382)
 _LID = 0.16  # of the distance between the eyes: how far around an eye's opening a blink moves skin
 _SIDE, _DROP, _NOSE = 0.15, 0.22, 0.08  # the recipe's 10, 15 and 5 px, as shares of that distance
+_BROW = 0.6  # where the eye and brow regions end, from the brow's highest point to the lower lid
 
 
 class Masks(NamedTuple):
@@ -50,7 +51,10 @@ class Masks(NamedTuple):
 
 
 def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) -> Masks:
-    """The regions of a face.
+    """Draw the regions of a face.
+
+    The two eye and brow regions begin at the brow's highest point and end above the upper lid, so they hold
+    no forehead.
 
     Args:
         points: Landmarks in px of the crop.
@@ -67,7 +71,10 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
     middle = float(p[27:31, 0].mean())
     column, row = np.meshgrid(np.arange(size), np.arange(size))
     face = _fill([flat[list(_FACE)]], size)
-    upper = face & (row < low_lid)
+    left_brow, right_brow = (
+        face & (row >= top) & (row < top + _BROW * (lid - top))
+        for top, lid in ((p[17:22, 1].min(), p[41, 1]), (p[22:27, 1].min(), p[46, 1]))
+    )
     left_cheek = _hull([*p[1:5], (p[31, 0] - _SIDE * apart, nose), p[31]], size)
     right_cheek = _hull([*p[12:16], (p[35, 0] + _SIDE * apart, nose), p[35]], size)
     # The lower lip's outline, widened downwards; all five points of it and neither corner, where the release
@@ -76,8 +83,8 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
     mouth[7:, 1] += _DROP * apart
     regions = np.stack(
         [
-            upper & (column < middle),
-            upper & (column >= middle),
+            left_brow & (column < middle),
+            right_brow & (column >= middle),
             left_cheek,
             right_cheek,
             _hull([*p[4:7], p[31], p[48]], size),
@@ -93,7 +100,7 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
     regions &= face
     # Cheeks take part in a smile; what fits the head's movement badly loses its vote (see motion.py).
     rigid = _outline_rigid(flat, size) & ~_widen(eyes, 2 * _LID * apart)
-    rigid |= face & ~regions[[0, 1, 4, 5, 6, 7]].any(axis=0)
+    rigid |= face & (row >= low_lid) & ~regions[[4, 5, 6, 7]].any(axis=0)
     return Masks(regions, face, rigid)
 
 

@@ -11,8 +11,8 @@ SIZE = 224
 # Boxes around parts of the reference head, mm: x towards the subject's left, which is the image's right, and
 # y up; and the region that holds them.
 PARTS = {
-    "brow on the image's left": ((-60, -12), (742, 760), 0),
-    "brow on the image's right": ((12, 60), (742, 760), 1),
+    "brow on the image's left": ((-60, -12), (742, 750), 0),
+    "brow on the image's right": ((12, 60), (742, 750), 1),
     "cheek on the image's left": ((-50, -35), (684, 700), 2),
     "cheek on the image's right": ((35, 50), (684, 700), 3),
     "beside the mouth, image's left": ((-36, -26), (649, 665), 4),
@@ -71,6 +71,29 @@ def pair_landmarks(points: np.ndarray) -> np.ndarray:
     return partner
 
 
+BROWS = (
+    (70, 63, 105, 66, 107),
+    (336, 296, 334, 293, 300),
+)  # upper edges, outer to inner end and back
+UPPER_LIDS = ((160, 159, 158), (385, 386, 387))
+
+
+@pytest.mark.parametrize("blinks", [True, False])
+def test_eye_and_brow_regions_hold_no_forehead_and_no_eye(takes, blinks):
+    """They begin at the brow's highest point; little of them is above the brow's slopes on either side."""
+    for take in takes.values():
+        points, _ = crop(take)
+        regions = draw_regions(points, SIZE, blinks).regions
+        column, row = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+        for region, brow, lid in zip(regions[:2], BROWS, UPPER_LIDS, strict=True):
+            edge = points[list(brow)]
+            assert not (region & (row < edge[:, 1].min() - 2)).any()
+            order = np.argsort(edge[:, 0])
+            above = region & (row < np.interp(column, edge[order, 0], edge[order, 1]))
+            assert above.sum() < 0.2 * region.sum()
+            assert not (region & (row >= points[list(lid), 1].min())).any()
+
+
 def test_blinks_are_left_out_if_so_asked(takes):
     points, without = crop(takes["brow"])
     with_ = draw_regions(points, SIZE, False)
@@ -100,4 +123,4 @@ def test_regions_grow_with_the_crop(takes, factor):
     points, masks = crop(takes["brow"])
     other = draw_regions(factor * points, int(factor * SIZE), True)
     share = other.regions.sum(axis=(1, 2)) / masks.regions.sum(axis=(1, 2)) / factor**2
-    np.testing.assert_allclose(share, 1, atol=0.06)
+    np.testing.assert_allclose(share, 1, atol=0.08)  # a row of a brow at half the size
