@@ -210,7 +210,7 @@ def inspect(arguments: list[str]) -> None:
 
 def predict(arguments: list[str]) -> None:
     """Name an unseen clip's emotion: `merec predict CLIP [checkpoint=FILE] [calibration=RUN] [fps=N]`."""
-    keys = ("checkpoint", "calibration", "fps", "intrinsics", "plugins")
+    keys = ("checkpoint", "calibration", "fps", "intrinsics", "plugins", "other_code")
     defaults = dict.fromkeys(keys, "") | {"out": "runs/predict"}
     paths, options = split_paths(arguments, defaults, "predict")
     if len(paths) != 1:
@@ -230,7 +230,10 @@ def predict(arguments: list[str]) -> None:
     from merec.reporting.prediction import describe_prediction
 
     plugins = [name for name in options["plugins"].split(",") if name]
-    found, files = predict(paths[0], checkpoint, calibration, fps, intrinsics, out, plugins)
+    other_code = read_flag("predict", "other_code", options["other_code"] or "false")
+    found, files = predict(
+        paths[0], checkpoint, calibration, fps, intrinsics, out, plugins, other_code
+    )
     sys.stdout.write(describe_prediction(found, files))
 
 

@@ -71,6 +71,7 @@ usage: merec predict CLIP [checkpoint=FILE] [KEY=VALUE…]
                 depth need; by default that of the corpus they were trained on
   plugins       your own modules or packages, separated by commas, whose networks may be built from the
                 checkpoint; without it only merec's own are, so that a checkpoint cannot run code
+  other_code    true: accept a network whose code, or that of its features, changed since it was trained
   out           folder for NAME.png and NAME.json; runs/predict by default
 
   merec train task=finetune backbone=ststnet

@@ -35,6 +35,7 @@ def predict(
     intrinsics: Path | None,
     out: Path,
     plugins: Sequence[str] = (),
+    other_code: bool = False,
 ) -> tuple[Prediction, tuple[Path, Path]]:
     """Find the apex of a clip, name the emotion, and write a picture and all facts to `out`.
 
@@ -47,6 +48,7 @@ def predict(
         intrinsics: YAML file of the camera, for points in depth; `None` for the camera of the training.
         out: Folder to write to.
         plugins: Modules or packages whose networks are trusted, besides merec's own.
+        other_code: Whether a network is accepted whose code changed since it was trained.
 
     Returns:
         What was found, and the picture and the JSON file about it.
@@ -55,7 +57,7 @@ def predict(
         InputError: If the clip, the checkpoint or the run cannot be used, or do not fit each other.
     """
     footage = open_footage(clip, fps)
-    network = None if checkpoint is None else restore(checkpoint, plugins)
+    network = None if checkpoint is None else restore(checkpoint, plugins, other_code)
     # Whatever can be refused is, before the clip is looked through.
     found = None if network is None else _calibrate(network, calibration)
     if network is not None and network.modality != "rgb" and not footage.has_depth:

@@ -21,7 +21,7 @@ from merec.features.sample import list_makers
 from merec.files import write_json
 from merec.run_files import read_config, read_environment
 from merec.settings import comparable, configuration_hash, flatten
-from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources
+from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, name_changed
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -98,14 +98,7 @@ def assert_same_code(folder: Path, environment: dict[str, Any], resume: str) -> 
     if before is None:
         found = "was made by a merec that did not record the code of its results"
     else:
-        changed = sorted(
-            name for name in before.keys() | now.keys() if before.get(name) != now.get(name)
-        )
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        found = (
-            f"holds results of other code: {', '.join(changed[:3])}{more} changed since they were "
-            "computed"
-        )
+        found = f"holds results of other code: {name_changed(before, now)} changed since they were computed"
     if resume == "force":
         log.warning("%s %s; resume=force keeps them", folder, found)
         return

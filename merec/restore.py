@@ -1,5 +1,6 @@
 """A trained network out of its checkpoint, with all that it takes to show it somebody else's clip."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,12 @@ from merec.datamodules.batches import Scale
 from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
 from merec.run_files import UnexpectedError, expect, parse_config, reading
-from merec.tasks.checkpoints import read_checkpoint
+from merec.source_code import name_changed
+from merec.tasks.checkpoints import hash_network, read_checkpoint
 from merec.tasks.finetune import load_weights
 from merec.types import Corpus, InputError
+
+log = logging.getLogger(__name__)
 
 _BACKBONES = "merec.backbones"
 _MOST = 10_000  # channels; more would only fill the memory
@@ -91,7 +95,7 @@ class Network(NamedTuple):
         return logsigmoid(logits) if self.target == "action_units" else logits.log_softmax(1)
 
 
-def restore(file: Path, plugins: Sequence[str] = ()) -> Network:
+def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -> Network:
     """Read a checkpoint that `merec train` wrote, of task=finetune or of a fold.
 
     Nothing in the file is run: only classes of `merec.backbones` and of plug-ins are built from its config.
@@ -99,9 +103,11 @@ def restore(file: Path, plugins: Sequence[str] = ()) -> Network:
     Args:
         file: The checkpoint.
         plugins: Modules or packages that the user trusts, besides merec's own backbones.
+        other_code: Whether code that changed since it was trained is accepted.
 
     Raises:
-        InputError: If there is none, it cannot be read, is no network with classes, or does not fit the code.
+        InputError: If there is none, it cannot be read, is no network with classes, does not fit the code, or
+            was trained by other code.
     """
     if not file.exists():
         raise InputError(
@@ -123,6 +129,7 @@ def restore(file: Path, plugins: Sequence[str] = ()) -> Network:
             expect(config.get(name), dict, name, "entries by name")
         classes, channels, scales = _read_inputs(facts, config["datamodule"])
         protocol = expect(facts.get("protocol"), str, "protocol", "a name")
+        code = expect(facts.get("code"), (dict, type(None)), "code", "hashes by file")
         told = facts.get("target", "emotion")  # which older checkpoints do not say
         if told not in TARGETS:
             raise UnexpectedError(f"target is {told!r}, expected {' or '.join(TARGETS)}")
@@ -150,7 +157,35 @@ def restore(file: Path, plugins: Sequence[str] = ()) -> Network:
         if not isinstance(backbone, nn.Module):
             raise InputError(f"{file} asks for {node['_target_']}, which is no network; {OWN}")
     load_weights(backbone, checkpoint["state_dict"], str(file))
+    _compare_code(
+        file, code, hash_network(backbone, config["datamodule"]["representation"]), other_code
+    )
     return Network(file, backbone.eval(), config, protocol, told, classes, scales)
+
+
+def _compare_code(
+    file: Path, before: dict[str, Any] | None, now: dict[str, str], accepted: bool
+) -> None:
+    """Refuse a network whose code, or that of its features, changed since it was trained, unless accepted.
+
+    Raises:
+        InputError: Naming the files.
+    """
+    if before is None:
+        log.warning(
+            "%s does not record by which code it was trained; another version of merec may answer otherwise",
+            file,
+        )
+        return
+    changed = name_changed(before, now)
+    if not changed:
+        return
+    found = f"{file} was trained by other code: {changed} changed since"
+    if not accepted:
+        raise InputError(
+            f"{found}, so its answers may be others; train it again, or set other_code=true to have them"
+        )
+    log.warning("%s; its answers may be others", found)
 
 
 def _read_inputs(

@@ -56,6 +56,13 @@ def combine(files: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def name_changed(before: Mapping[str, str], now: Mapping[str, str], most: int = 3) -> str:
+    """Name the files in which two versions of the code differ, the first few; "" if there are none."""
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources:
     """Hash the source of some functions, classes or modules and of what they use of merec or a plug-in.
 

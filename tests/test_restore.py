@@ -14,6 +14,7 @@ from merec.backbones import STSTNet
 from merec.config import build, build_stored, compose_node, resolve_stored
 from merec.errors import InputError
 from merec.restore import open_store, restore
+from merec.tasks.checkpoints import hash_network
 
 HARM = "harm.log"  # what the planted class would create: a log file of the standard library
 PLANTED = {"_target_": "logging.FileHandler", "filename": HARM}
@@ -89,6 +90,21 @@ def test_a_checkpoint_of_ones_own_is_restored(good, save, tmp_path):
     assert (
         open_store(network.config, tmp_path / "features", network.file).settings.crops.size == 224
     )
+
+
+def test_a_network_whose_code_changed_since_is_refused_by_name_unless_accepted(good, save, caplog):
+    network = build(OmegaConf.create(good["backbone"]))(in_channels=3, num_classes=3)
+    code = hash_network(network, "flow_map")
+    assert {"merec/backbones/ststnet.py", "merec/features/flow_map.py"} <= code.keys()
+    restore(save(good, code=code))
+    assert not caplog.records
+    file = save(good, code=code | {"merec/backbones/ststnet.py": "0" * 16})
+    with pytest.raises(InputError, match=r"ststnet\.py changed since.*other_code=true"):
+        restore(file)
+    restore(file, other_code=True)
+    assert "ststnet.py changed since" in caplog.text
+    with pytest.raises(InputError, match="code"):
+        restore(save(good, code=["x"]))
 
 
 @pytest.mark.parametrize(

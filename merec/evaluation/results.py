@@ -29,6 +29,7 @@ from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.runs import Epochs, Run
 from merec.evaluation.statistics import Metric, score_intervals
 from merec.settings import flatten, shared_settings
+from merec.source_code import name_changed
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -281,17 +282,11 @@ def _mention_other_code(
     others = [run for run in alike if run.configuration != mine]
     if not others:
         return error
+    mine_code, theirs = (run.environment.get("code") or {} for run in (group[0], others[0]))
     return InputError(
         f"{error}; {others[0].folder} has the same config and data, but was trained by other code "
-        f"({_name_changed(group[0], others[0])}), so they are not pooled"
+        f"({name_changed(mine_code, theirs)}), so they are not pooled"
     )
-
-
-def _name_changed(run: Run, other: Run) -> str:
-    """The files in which the code of two runs differs, the first three."""
-    mine, theirs = (each.environment.get("code") or {} for each in (run, other))
-    changed = sorted(n for n in mine.keys() | theirs.keys() if mine.get(n) != theirs.get(n))
-    return ", ".join(changed[:3]) + (" and more" if len(changed) > 3 else "")
 
 
 def _join_remarks(runs: list[Run]) -> str | None:

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from merec.datamodules import ClipDataModule
+from merec.features.sample import MAKERS, list_makers
 from merec.run_files import CONFIG, expect, reading
+from merec.source_code import hash_sources
 from merec.types import InputError
 
 
@@ -87,6 +89,18 @@ def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A checkpoint with the resolved config of a run folder."""
     config = (folder / CONFIG).read_text(encoding="utf-8")
     return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}
+
+
+def hash_network(backbone: torch.nn.Module, representation: str) -> dict[str, str]:
+    """Hash the code that decides what a network answers to a clip: its own, and that of the features.
+
+    Args:
+        backbone: The network.
+        representation: What it reads.
+    """
+    kind = type(backbone)
+    features = list_makers(representation) if representation in MAKERS else []
+    return hash_sources([f"{kind.__module__}.{kind.__qualname__}", *features]).files
 
 
 def describe_inputs(data: ClipDataModule) -> dict[str, Any]:

@@ -32,7 +32,13 @@ from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.files import atomic
 from merec.seeding import derive_seed
-from merec.tasks.checkpoints import add_config, describe_inputs, read_checkpoint, read_weights
+from merec.tasks.checkpoints import (
+    add_config,
+    describe_inputs,
+    hash_network,
+    read_checkpoint,
+    read_weights,
+)
 from merec.tasks.contrast import ContrastSettings
 from merec.tasks.contrastive import Contrastive
 from merec.tasks.ddp import EndTogether
@@ -363,7 +369,8 @@ class FoldTrainer:
         """A checkpoint of a network that `fit` trained on `data`, with the resolved config."""
         others = self._hold_out_others(data, data.test_rows)
         packed = self._pack(task, [data] if others is None else [others, data])
-        packed["merec"] |= describe_inputs(data)
+        code = hash_network(task.backbone, data.representation)
+        packed["merec"] |= describe_inputs(data) | {"code": code}
         return add_config(packed, folder)
 
     def _pack(self, task: pl.LightningModule, trained: Sequence[ClipDataModule]) -> dict[str, Any]:
