@@ -79,7 +79,7 @@ def predict(
     if network is not None and log_probability is not None:
         raw = np.exp(log_probability)
         cooled = raw
-        if found is not None:
+        if found is not None and found.temperature is not None:
             cooled = apply_temperature(log_probability[None], found.temperature)[0]
         file, config = str(network.file), network.config
         said = Said(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
 
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
@@ -25,7 +25,7 @@ from merec.evaluation.statistics import (
 
 BINS = 10
 DRAWS = 2_000  # of a second number beside the scores; its interval is read to two digits
-_COOLEST, _HOTTEST = 0.02, 50.0
+TEMPERATURES = (0.1, 10.0)  # beyond these a temperature is taken for not determined
 # Classifiers without probabilities, of which scores are the softmax of their decision values.
 _DECIDING = (
     "SVC",
@@ -185,8 +185,11 @@ def _list_children(value: object) -> list[Mapping[str, Any]]:
 
 def fit_temperature(
     log_probability: Float[np.ndarray, "samples classes"], label: Int[np.ndarray, " samples"]
-) -> float:
-    """The temperature to divide held-out predictions by for them to be most likely (Guo et al. 2017, §4.2).
+) -> float | None:
+    """Fit the temperature that makes held-out predictions most likely (Guo et al. 2017, §4.2).
+
+    The loss is convex in 1/T. It has no minimum where every prediction is right (T → 0 is best) and where the
+    predictions are no better than guessing (T → ∞); any number would be the optimizer's, not the data's.
 
     Args:
         log_probability: Of samples that the model was not trained on, such as the held-out predictions of a
@@ -195,18 +198,20 @@ def fit_temperature(
         label: Their true classes.
 
     Returns:
-        Above 1 where the model was too sure, below 1 where it was not sure enough; from .02, to which a model
-        that is always right comes near, to 50, that of one worse than chance.
+        Above 1 where the model was too sure, below 1 where it was not sure enough; `None` if the loss has no
+        minimum within `TEMPERATURES`.
     """
-    known = np.maximum(log_probability, np.log(np.finfo(float).tiny))
-    truth = np.take_along_axis(known, label[:, None], axis=1)[:, 0]
+    finite = np.maximum(log_probability, np.log(np.finfo(float).tiny))
+    truth = np.take_along_axis(finite, label[:, None], axis=1)[:, 0]
 
-    def loss(logarithm: float) -> float:
-        cool = np.exp(-logarithm)
-        return float(np.mean(logsumexp(known * cool, axis=1) - truth * cool))
+    def slope(inverse: float) -> float:
+        expected = (softmax(finite * inverse, axis=1) * finite).sum(1)
+        return float(np.mean(expected - truth))
 
-    found = minimize_scalar(loss, bounds=np.log([_COOLEST, _HOTTEST]), method="bounded")
-    return float(np.exp(found.x))
+    least, most = (1 / temperature for temperature in reversed(TEMPERATURES))
+    if not slope(least) < 0 < slope(most):
+        return None
+    return float(1 / brentq(slope, least, most))
 
 
 def apply_temperature(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from merec import __version__
 from merec.evaluation.action_units import THRESHOLD
+from merec.evaluation.calibration import TEMPERATURES
 from merec.features.footage import Footage
 from merec.features.intensity import estimate_by_motion
 from merec.features.spotting import Curve, Spotted
@@ -31,14 +32,14 @@ class Calibration(NamedTuple):
 
     Attributes:
         source: Run whose held-out predictions it was fitted on.
-        temperature: See `fit_temperature`.
+        temperature: See `fit_temperature`; `None` if these predictions do not determine it.
         samples: How many predictions.
         unlike: Settings in which that run differs from what trained the network.
         scores: Its pooled UF1 and UAR on held-out subjects, where they are known.
     """
 
     source: str
-    temperature: float
+    temperature: float | None
     samples: int
     unlike: list[str]
     scores: dict[str, float]
@@ -202,7 +203,7 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
     ]
     if said is not None:
         what = "action units" if said.target == "action_units" else "emotion"
-        lines.append(f"{what}: {said.answer} ({_describe_calibration(said)})")
+        lines.append(f"{what}: {said.answer} ({describe_calibration(said)})")
         order = np.argsort(-said.probability)
         width = max(map(len, said.classes))
         lines += [f"  {said.classes[at]:{width}}  {said.probability[at]:.2f}" for at in order]
@@ -219,16 +220,22 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _describe_calibration(said: Said) -> str:
+def describe_calibration(said: Said) -> str:
+    """Say whether probabilities are calibrated and by what, or why they are not."""
     calibration = said.calibration
     if said.target == "action_units":
         return f"not calibrated; there from a probability of {THRESHOLD:g} on"
     if calibration is None:
         return "not calibrated: calibration=RUN names a finished task=loso run of the same network"
-    text = (
-        f"calibrated by {calibration.samples} held-out predictions of {calibration.source}, temperature "
-        f"{calibration.temperature:.2f}"
-    )
+    predictions = f"{calibration.samples} held-out predictions of {calibration.source}"
+    if calibration.temperature is None:
+        least, most = TEMPERATURES
+        return (
+            f"not calibrated: temperature not determined by the {predictions}, which are all right, or no "
+            f"better than guessing, so that none from {least:g} to {most:g} makes them most likely; give a "
+            "run with more samples"
+        )
+    text = f"calibrated by {predictions}, temperature {calibration.temperature:.2f}"
     if calibration.unlike:
         text += f"; that run differs in {', '.join(calibration.unlike[:3])}"
         text += f" and {len(calibration.unlike) - 3} more" * (len(calibration.unlike) > 3)
@@ -333,7 +340,7 @@ def _draw_probabilities(axes: Axes, said: Said) -> None:
     axes.set_xlim(0, 1.12)
     axes.invert_yaxis()
     state = "not calibrated"
-    if said.calibration is not None:
+    if said.calibration is not None and said.calibration.temperature is not None:
         state = f"calibrated, temperature {said.calibration.temperature:.2f}"
     axes.set_title(f"probability ({state})", fontsize=MEDIUM)
     tidy(axes, "x")

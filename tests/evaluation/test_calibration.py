@@ -138,13 +138,36 @@ def test_a_temperature_minimises_the_loss_and_asks_for_no_normalisation() -> Non
     assert fit_temperature(shifted, label) == pytest.approx(found, rel=1e-4)
 
 
-def test_a_probability_of_0_and_a_model_that_is_always_right_or_wrong_give_a_finite_one() -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_predictions_that_are_all_right_or_all_wrong_determine_no_temperature(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logs = log_softmax(rng.normal(size=(60, 3)), axis=1)
+    assert fit_temperature(logs, logs.argmax(1)) is None
+    assert fit_temperature(logs, logs.argmin(1)) is None
+    assert fit_temperature(np.zeros((60, 3)), rng.integers(3, size=60)) is None
     with np.errstate(divide="ignore"):
         sure = np.log(np.eye(3))
-    label = np.arange(3)
-    assert fit_temperature(sure, (label + 1) % 3) == pytest.approx(50, rel=0.01)
-    assert 0.02 <= fit_temperature(log_softmax(np.eye(3), axis=1), label) < 0.05
+    assert fit_temperature(sure, np.arange(3)) is None
+    assert fit_temperature(sure, (np.arange(3) + 1) % 3) is None
     assert np.isfinite(apply_temperature(sure, 1.7)).all()
+
+
+@pytest.mark.parametrize("temperature", [0.02, 50.0])
+def test_a_temperature_out_of_bounds_is_not_determined(temperature: float) -> None:
+    logs, label = draw(1.0, samples=2000)
+    assert fit_temperature(logs * temperature, label) is None
+
+
+def test_one_mistake_among_sure_predictions_determines_a_temperature() -> None:
+    logs, label = draw(1.0)
+    label = logs.argmax(1)
+    sure = logs.max(1).argmax()
+    label[sure] = logs[sure].argmin()
+    found = fit_temperature(logs, label)
+    assert found is not None
+    cooled = [log_softmax(logs / found / factor, axis=1) for factor in (0.97, 1, 1.03)]
+    likelihood = [each[np.arange(len(label)), label].mean() for each in cooled]
+    assert likelihood[1] == max(likelihood)
 
 
 def test_a_finished_runs_held_out_predictions_can_be_fitted(result: Result) -> None:
