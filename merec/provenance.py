@@ -140,6 +140,7 @@ def describe_environment(
         "commit": _read_commit(),
         "code": sources.files,
         "transductive": bool(config["task"].get("transductive", False)),
+        "not_trained_on": {"zero_motion": int(data[0].still.sum())},
         "versions": {"python": platform.python_version(), "merec": version("merec")}
         | {name: version(name) for name in PACKAGES}
         | sources.libraries,

@@ -109,7 +109,8 @@ def _warn_of_absent_classes(task: Any) -> None:
         log.warning(
             "%s: %s; choose corpus.classes without it to score the others", protocol.name, absent
         )
-    untrained = describe_untrained_classes(getattr(task, "chosen", []), label, protocol.classes)
+    folds = [replace(f, train=data.drop_still(f.train)) for f in getattr(task, "chosen", [])]
+    untrained = describe_untrained_classes(folds, label, protocol.classes)
     if untrained:
         log.warning("%s: %s", protocol.name, untrained)
 

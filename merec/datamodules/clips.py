@@ -32,7 +32,8 @@ from merec.datamodules.choices import (
 )
 from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
 from merec.datamodules.ready import load_ready, load_shifted
-from merec.datamodules.views import find_still, misalign, resize_views
+from merec.datamodules.views import misalign, resize_views
+from merec.datamodules.zero_motion import find_zero_motion
 from merec.evaluation.action_units import mark_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.features.prepare import FeatureStore
@@ -60,7 +61,7 @@ class ClipDataModule(pl.LightningDataModule):
         augment: What happens to training samples; `None` for nothing.
         balanced: Draw as many training samples of each class, some of them twice, some never.
         size: Of views, px; `None` for that of the crops.
-        drop_zero_motion: Do not train on samples of which a view shows no change (methods.md A6).
+        drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted.
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
         require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
             on the same samples.
@@ -132,9 +133,14 @@ class ClipDataModule(pl.LightningDataModule):
             arrays, off = (self.maps,), (self.tested_maps,) if off else ()
         self.views = self._show(arrays)
         self.shifted = self._show(off) if off else None
-        self.still = np.zeros(len(corpus.index), bool)
-        if representation == "views":
-            self._look_for_change()
+        both = self.views if representation == "views" else ()
+        self.still = find_zero_motion(corpus.index, corpus.flow_maps, both) & drop_zero_motion
+        if self.still.any():
+            log.warning(
+                "%d of %d samples of %s show no motion; they are predicted, but not trained on; "
+                "datamodule.drop_zero_motion=false trains on them",
+                *(int(self.still.sum()), len(self.still), corpus.protocol.name),
+            )
         self.scales: tuple[Scale, ...] | None = None
         if scaling == "unit":
             self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
@@ -163,16 +169,6 @@ class ClipDataModule(pl.LightningDataModule):
                 *(int((partner != np.arange(every)).sum()), every, self.corpus.protocol.name),
             )
         return views
-
-    def _look_for_change(self) -> None:
-        """Leave samples out of training of which a view shows nothing."""
-        still = find_still(self.views)
-        if still.any() and self.drop_zero_motion:
-            log.warning(
-                "%d of %d samples of %s have a view without any change; they are not trained on",
-                *(int(still.sum()), len(still), self.corpus.protocol.name),
-            )
-            self.still = still
 
     @property
     def tested(self) -> tuple[Tensor, ...]:
@@ -285,20 +281,35 @@ class ClipDataModule(pl.LightningDataModule):
         """The view of one fold.
 
         Args:
-            train: Rows to train on, but for those that show no change.
+            train: Rows to train on, but for those without motion.
             test: Rows to predict.
             held_out: Name of the held-out subject, part of the seed of what is drawn.
 
         Raises:
-            InputError: If a subject is on both sides.
+            InputError: If a subject is on both sides, or no training sample shows motion.
         """
         assert_subjects_disjoint(self.subject, train=train, test=test)
-        fold, train = copy.copy(self), train[~self.still[train]]
+        fold, train = copy.copy(self), self.drop_still(train)
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
             named = zip(self.sums, self.names, strict=True)
             fold.scales = tuple(measure_scale(sums, train, names) for sums, names in named)
         return fold
+
+    def drop_still(self, rows: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " moving"]:
+        """Return those rows that may be trained on: samples that show motion, or all.
+
+        Raises:
+            InputError: If none is left.
+        """
+        moving = rows[~self.still[rows]]
+        if len(rows) and not len(moving):
+            raise InputError(
+                f"none of {len(rows)} training samples of {self.corpus.protocol.name} shows motion: onset "
+                "and apex are one frame, or the maps are constant; correct the annotation, or set "
+                "datamodule.drop_zero_motion=false to train on them"
+            )
+        return moving
 
     def _load(
         self, views: tuple[Tensor, ...], batches: Sampler, augmenter: Augmenter | None

@@ -87,6 +87,12 @@ class Result:
         return any(run.environment.get("transductive", False) for run in self.runs)
 
     @property
+    def without_motion(self) -> int:
+        """How many samples were predicted, but not trained on, since they show no motion."""
+        known = [run.environment.get("not_trained_on") or {} for run in self.runs]
+        return max(int(each.get("zero_motion", 0)) for each in known)
+
+    @property
     def subsets(self) -> dict[str, pd.DataFrame]:
         """`Full`, and the same predictions by source data set where there are several."""
         by_corpus = {str(name): rows for name, rows in self.predictions.groupby("corpus")}

@@ -137,8 +137,18 @@ def describe_results(results: Sequence[Result]) -> str:
         f"{protocol.subjects} subjects, {len(protocol.classes)} {told}), {protocol.split}; {seeds}; "
         f"transductive pretraining: {pretraining}."
         + (f" Remark: {remarks}." if remarks else "")
+        + _describe_without_motion(results)
         + _describe_absent(results[0])
     )
+
+
+def _describe_without_motion(results: Sequence[Result]) -> str:
+    """Say how many samples no training used since they show no motion; with a leading blank."""
+    counts = {result.without_motion for result in results}
+    if counts == {0}:
+        return ""
+    number = next(iter(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return f" {number} samples without motion (onset is apex) are predicted, but not trained on."
 
 
 def _describe_absent(result: Result) -> str:

@@ -75,8 +75,9 @@ class Baseline:
 
     def _fit(self, estimator: BaseEstimator, describe: Describe, fold: Fold, _: OnEpoch) -> Outcome:
         data, classes = self.datamodule, self.protocol.classes
-        label, subject = self.corpus.index["label"].iloc[fold.train], data.subject[fold.train]
-        train, test = data.maps[fold.train], data.tested_maps[fold.test]
+        rows = data.drop_still(fold.train)
+        label, subject = self.corpus.index["label"].iloc[rows], data.subject[rows]
+        train, test = data.maps[rows], data.tested_maps[fold.test]
         notes: dict[str, Any]
         if self.target == "action_units":
             marks = mark_units(label, classes)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -135,6 +135,8 @@ class LeaveOneSubjectOut(FoldTrainer):
         choose by, and all are trained.
         """
         every = self.datamodule.annotated
+        # A sample that is not trained on chooses nothing either.
+        fold = replace(fold, train=every.drop_still(fold.train))
         labels = every.label.numpy()
         alike = np.zeros(len(labels), np.int64)
         alike[fold.train] = self.told.stratify(labels[fold.train])

@@ -565,3 +565,46 @@ def test_baselines_read_flow_maps_only(corpus):
         Baseline(
             make(corpus, "views", "rgb"), "any", {}, {}, {}, 0, None, "subject", None, "emotion", 3
         )
+
+
+@pytest.fixture
+def still(corpus: Corpus) -> Corpus:
+    """The corpus with frame numbers; onset and apex of every third sample are one frame."""
+    onset = np.arange(len(corpus.index))
+    apex = onset + (onset % 3 > 0)
+    return replace(corpus, index=corpus.index.assign(onset=onset, apex=apex))
+
+
+@pytest.mark.parametrize("scaling", ["raw", "standard"])
+@pytest.mark.parametrize(("kind", "modality"), PAIRS)
+def test_samples_without_motion_are_predicted_but_neither_train_nor_scale(
+    still, kind, modality, scaling
+):
+    if kind == "points" and scaling == "standard":
+        pytest.skip("points are normalised one sample at a time")
+    motionless = tuple(np.flatnonzero(still.index["onset"] == still.index["apex"]))
+    assert len(motionless) == 6
+    given = {"scaling": scaling, "batch_size": 3}
+    sound, spoilt = (
+        hold_out(still, kind, modality, features=features, **given)
+        for features in (StandIn(), StandIn(spoilt=motionless))
+    )
+    assert not set(sound.train_rows) & set(motionless)
+    every = leave_one_subject_out(sound.subject)
+    assert sorted(np.concatenate([fold.test for fold in every])) == list(range(18))
+    assert set(sound.test_rows) & set(motionless)
+    for one, other in zip(sound.train_dataloader(), spoilt.train_dataloader(), strict=True):
+        assert (one.sample_id == other.sample_id).all()
+        pairs = (one.inputs, other.inputs)
+        views = [pair if isinstance(pair, tuple) else (pair,) for pair in pairs]
+        assert all(torch.equal(a, b) for a, b in zip(*views, strict=True))
+    for a, b in zip(sound.scales or (), spoilt.scales or (), strict=True):
+        assert torch.equal(a.zero, b.zero)
+        assert torch.equal(a.one, b.one)
+    assert len(hold_out(still, kind, modality, drop_zero_motion=False).train_rows) == 12
+
+
+def test_a_corpus_without_any_motion_to_train_on_is_refused(still):
+    frozen = replace(still, index=still.index.assign(apex=still.index["onset"]))
+    with pytest.raises(InputError, match=r"none of 12 training samples of made.*drop_zero_motion"):
+        hold_out(frozen, "points", "fused")

@@ -41,7 +41,10 @@ def _judge_order(sample: Sample, where: str) -> Iterable[Finding]:
     elif apex is not None and offset is not None and apex > offset:
         yield sample.report("error", "apex after offset", where, numbers, remedy)
     elif onset is not None and onset == apex:
-        remedy = "its motion from onset to apex is zero; corpus.exclude=[zero_motion] leaves such samples out"
+        remedy = (
+            "its motion from onset to apex is zero, so it is predicted, but not trained on "
+            "(datamodule.drop_zero_motion); corpus.exclude=[zero_motion] leaves such samples out"
+        )
         yield sample.report("note", "onset is apex", where, numbers, remedy)
 
 
