@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 from merec.backbones.dropout import Dropout
 from merec.backbones.norms import LeadingNorm, PooledNorm
@@ -149,8 +149,8 @@ class LitePointGCN(nn.Module):
     def _rank(self, points: Tensor) -> Tensor:
         """Return the points with the largest motion, sorted by falling motion.
 
-        Dropped points come last: where too few are left, those left are repeated, the strongest first. A
-        later stage that takes the first points then gets distinct ones as long as there are any.
+        A later stage that takes the first of them gets distinct ones as long as there are any: dropped points
+        are left out, and repetitions of a point (a region with too few pixels is filled with them) come last.
         """
         motion = points[..., 3 : len(FEATURES)]
         shown = [number - 3 for number in self.chosen if number > 2]
@@ -158,22 +158,17 @@ class LitePointGCN(nn.Module):
         ranked = (centred if self.legacy.rank_centred else motion)[..., shown]
         length = torch.linalg.vector_norm(ranked, dim=-1)
         whole = torch.cat([points[..., :3], centred], -1)
-        kept = points[..., len(FEATURES) :] > 0
-        marked = kept.shape[-1] > 0
-        if marked and self.legacy.drop_to_first:
-            whole = torch.where(kept, whole, whole[:, :, :1])
-            length = torch.where(kept[..., 0], length, length[:, :, :1])
-            marked = False
+        kept = (points[..., len(FEATURES) :] > 0).all(-1)  # of no marks all are kept
+        if self.legacy.drop_to_first:
+            whole = torch.where(kept[..., None], whole, whole[:, :, :1])
+            length = torch.where(kept, length, length[:, :, :1])
         if not self.apart:
             whole, length, kept = (each.flatten(1, 2)[:, None] for each in (whole, length, kept))
         k = round(self.keep[0] * whole.shape[2])
-        if marked:
-            length = torch.where(kept[..., 0], length, -1)
-        order = length.topk(k, dim=2).indices
-        if marked:
-            left = kept.sum(2).clamp(1, k)
-            order = order.gather(2, torch.arange(k, device=order.device) % left)
-        return whole.gather(2, order[..., None].expand(*order.shape, len(FEATURES)))
+        if self.legacy.drop_to_first:
+            return _gather(whole, length.topk(k, dim=2).indices)
+        order = torch.where(kept, length, -1).sort(dim=2, descending=True, stable=True).indices
+        return _take_distinct(_gather(whole, order), kept.gather(2, order), k)
 
     def _cut(self, found: Tensor) -> Tensor:
         return found.detach() if self.legacy.detach_stages else found
@@ -309,6 +304,26 @@ def _centre(motion: Float[Tensor, "batch regions k 3"]) -> Float[Tensor, "batch 
     centred = motion - motion.mean((1, 2), keepdim=True)
     most = torch.linalg.vector_norm(centred, dim=-1).amax((1, 2))[:, None, None, None]
     return centred / torch.where(most > 0, most, 1)
+
+
+def _gather(
+    points: Float[Tensor, "batch regions k 6"], index: Int[Tensor, "batch regions chosen"]
+) -> Float[Tensor, "batch regions chosen 6"]:
+    return points.gather(2, index[..., None].expand(*index.shape, points.shape[-1]))
+
+
+def _take_distinct(
+    points: Float[Tensor, "batch regions n 6"], kept: Bool[Tensor, "batch regions n"], k: int
+) -> Float[Tensor, "batch regions k 6"]:
+    """Take the first k points that are kept and differ from the one before.
+
+    Where there are fewer, they are taken again, from the first on. So no shape depends on their number.
+    """
+    differ = (points[:, :, 1:] != points[:, :, :-1]).any(-1)
+    distinct = kept & pad(differ, (1, 0), value=True)
+    order = distinct.byte().sort(dim=2, descending=True, stable=True).indices
+    count = distinct.sum(2, keepdim=True).clamp(min=1)
+    return _gather(points, order.gather(2, torch.arange(k, device=points.device) % count))
 
 
 def _check(

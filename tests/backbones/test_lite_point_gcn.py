@@ -209,6 +209,37 @@ def test_stages_see_the_strongest_points_that_are_kept_and_repeat_them_where_too
     assert torch.equal(count_distinct(ranked[:, :, :2]), kept.sum(2).clamp(max=2))
 
 
+@pytest.mark.parametrize("own", [1, 3, 7])
+def test_a_region_that_was_filled_with_its_own_points_shows_distinct_ones_first(own):
+    network, points = make(*SMALL), draw(4, 16)
+    order = points[..., 3:].norm(dim=-1).argsort(2, descending=True)[..., None]
+    points = points.gather(2, order.expand_as(points))
+    again = torch.cat([torch.arange(own), torch.arange(16 - own) % own]).sort().values
+    ranked = network._rank(points[:, :, again])[..., :3]
+    assert torch.equal(ranked, points[:, :, torch.arange(8) % own, :3])
+
+
+def test_views_of_96_samples_show_the_last_stage_as_many_distinct_points_as_at_test():
+    """Or as many as were kept, if fewer; at the strongest dropping, with regions that were filled."""
+    network, points = make(*SMALL), draw(96, 32)
+    order = points[..., 3:].norm(dim=-1).argsort(2, descending=True)[..., None]
+    points = points.gather(2, order.expand_as(points))
+    points[:, 3] = points[:, 3, (torch.arange(32) // 5)]  # a region of seven points
+    kept = torch.rand(96, 8, 32, generator=torch.Generator().manual_seed(3)) >= 0.875
+    kept[..., 9] = True
+    at_test = count_distinct(network._rank(points)[:, :, :4])
+    in_training = count_distinct(network._rank(mark(points, kept))[:, :, :4])
+    left = torch.tensor(
+        [
+            [len(p[k].unique(dim=0)) for p, k in zip(*each, strict=True)]
+            for each in zip(points, kept, strict=True)
+        ]
+    )
+    assert (at_test == 4).all()
+    assert torch.equal(in_training, at_test.minimum(left))
+    assert (in_training[:, :3] < 4).any()
+
+
 def test_all_regions_as_one_leave_dropped_points_out_too():
     network, points = make(*SMALL, "backbone.apart=false"), draw(2, 16)
     kept = torch.rand(2, 8, 16, generator=torch.Generator().manual_seed(3)) < 0.3
