@@ -14,6 +14,7 @@ from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.features.footage import Footage, open_footage
+from merec.features.frames import OUTSIDE
 from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import Spotted, Stream, spot_apex
 from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
@@ -140,8 +141,12 @@ def _look_closely(
         _assert_camera(network, corpus, arrays)
         said = network.predict(network.show(corpus, features))
     except InputError as error:
+        reason = str(error)
+        for position in chosen:  # of a video the frame, not the file that goes with the folder
+            file = str(color.path(footage.numbers[position]))
+            reason = reason.replace(file, footage.name_frame(position))
         raise InputError(
-            f"onset {onset} and apex {apex} of {footage.path} were found, but cannot be used: {error}"
+            f"onset {onset} and apex {apex} of {footage.path} were found, but cannot be used: {reason}"
         ) from error
     return arrays, said[0].numpy()
 
@@ -262,6 +267,11 @@ def _add_notes(footage: Footage, spotted: Spotted) -> None:
     if spotted.face < _SMALL:
         footage.notes.append(
             f"the face is {spotted.face:.0f} px wide; below {_SMALL} px apexes are found less surely"
+        )
+    if spotted.outside > OUTSIDE:
+        footage.notes.append(
+            f"{spotted.outside:.0%} of the face's landmarks lie outside the frame, where they are guessed; "
+            "record the whole face"
         )
     unseen = int((~spotted.curve.seen).sum())
     if unseen:

@@ -9,6 +9,25 @@ from jaxtyping import Bool, Float, UInt8
 LEFT_EYE, RIGHT_EYE = (33, 133), (362, 263)
 
 
+def measure_roll(points: Float[np.ndarray, "landmarks _"]) -> float:
+    """Return the angle of the line between the eyes in the image, degrees; 0 upright, positive clockwise."""
+    left, right = (points[list(eye), :2].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE))
+    across = right - left
+    return float(np.degrees(np.arctan2(across[1], across[0])))
+
+
+def measure_extent(points: Float[np.ndarray, "landmarks _"]) -> float:
+    """Return the larger of a face's width and height, px."""
+    return float(np.ptp(points[:, :2], axis=0).max())
+
+
+def measure_outside(points: Float[np.ndarray, "landmarks _"], width: int, height: int) -> float:
+    """Return the share of a face's landmarks that lie outside an image of some px."""
+    flat = points[:, :2]
+    inside = (flat >= -0.5) & (flat <= (width - 0.5, height - 0.5))
+    return float(1 - inside.all(axis=1).mean())
+
+
 @dataclass(frozen=True)
 class Alignment:
     """A similarity from a frame to a square crop; pixel centres have whole coordinates in both.

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
 from merec.features.alignment import Alignment
-from merec.features.frames import decode_color, decode_depth, describe_size
+from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
 from merec.features.pair import RELIEF
 from merec.features.settings import ClipSettings
 from merec.types import InputError
@@ -76,6 +76,7 @@ def make_clip(
             )
         color[file] = shrink_color(alignment.crop_color(frame), settings.size)
         for each in maps if modality != "rgb" else ():
+            assert_unturned(contents[file], file)
             after, _ = alignment.crop_depth(decode_depth(contents[each], each, (height, width)))
             change, known = measure_change(crops["depth"][0], after, most_depth)
             depth[file] = shrink_depth(change, known, settings.size)

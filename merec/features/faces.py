@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from merec.assets import ASSETS
-from merec.features.frames import decode_color, find_face
+from merec.features.frames import assert_upright, decode_color, find_face
 from merec.features.landmarks import BLENDSHAPES, FaceLandmarker, FaceLandmarks
 from merec.features.store import StopError, Store, hash_content, make_key
 from merec.source_code import hash_sources
@@ -63,6 +63,20 @@ class FaceFinder:
         }
         self.store.save(FACES, key, arrays)
         return face
+
+    def assert_upright(self, file: Path, frame: np.ndarray, face: FaceLandmarks) -> None:
+        """Refuse a face that is upside down.
+
+        Args:
+            file: The frame's.
+            frame: Its pixels.
+            face: What was found in it.
+
+        Raises:
+            InputError: If it is.
+            StopError: If the model cannot be had.
+        """
+        assert_upright(self._open(), frame, face, str(file))
 
     def _look(self, file: Path, content: bytes, frame: np.ndarray | None) -> FaceLandmarks:
         frame = decode_color(content, file) if frame is None else frame

@@ -6,8 +6,23 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from merec.features.alignment import LEFT_EYE, RIGHT_EYE, Alignment, align_face
-from merec.features.landmarks import FaceLandmarker
+from merec.features.alignment import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    Alignment,
+    align_face,
+    measure_extent,
+    measure_outside,
+)
+from merec.features.frames import (
+    LEAST_FACE,
+    SMALL_FACE,
+    TURN,
+    assert_fit,
+    assert_upright,
+    describe_size,
+)
+from merec.features.landmarks import FaceLandmarker, FaceLandmarks
 from merec.features.motion import estimate_head_motion, measure_flow
 from merec.features.regions import draw_regions
 from merec.features.structure import shape_from_landmarks
@@ -15,8 +30,6 @@ from merec.types import InputError
 
 SIZE = 168  # px of the crop, in which movements of .5 px of 224 still show; of 112 they do not
 GRID = 28  # cells along each axis
-LEAST_FACE = 48  # px in the frame; of a smaller one a hundredth is less than any flow measures
-FEW_PIXELS = 100  # px from which on nothing need be said
 _MARGIN, _RELIEF = 0.05, 42  # as of the features; px at which the face's shape is drawn
 _LASTS = 2.0  # s after which the face is looked for anew, for heads wander
 _LOOKS = 200  # times that a face is looked for in vain
@@ -38,6 +51,7 @@ class Course(NamedTuple):
             blinks move); they add up to 1.
         seen: Whether the face is seen.
         face: Extent of the face in the frame, px; the smallest.
+        outside: Share of its landmarks that lie outside the frame; the largest.
     """
 
     positions: np.ndarray
@@ -46,6 +60,7 @@ class Course(NamedTuple):
     weights: Float[np.ndarray, " cells"]
     seen: Bool[np.ndarray, " frames"]
     face: float
+    outside: float = 0.0
 
 
 class _Reference(NamedTuple):
@@ -61,6 +76,7 @@ class _Reference(NamedTuple):
     share: Float[np.ndarray, "grid grid"]
     unit: float  # hundredths of the distance between the eyes, px of the crop
     extent: float  # of the face, px of the frame
+    outside: float  # share of its landmarks
 
 
 def follow_face(
@@ -68,6 +84,7 @@ def follow_face(
     second: Callable[[int], float],
     duration: float,
     landmarker: FaceLandmarker,
+    name: Callable[[int], str] = "frame {}".format,
 ) -> Course:
     """Measure the course of the skin.
 
@@ -80,18 +97,19 @@ def follow_face(
         second: Of a position.
         duration: Of all frames, s.
         landmarker: Finds the face in the references.
+        name: Names the frame of a position in a message.
 
     Raises:
-        InputError: If no face is found, or it is too small.
+        InputError: If no face is found, it is too small, lies on its side or is upside down.
     """
     positions, seconds, seen = [], [], []
     found: list[np.ndarray] = []
     reference: _Reference | None = None
     base = np.zeros((GRID, GRID, 2), np.float32)
-    share, extent, tried, looked, size = None, np.inf, -np.inf, 0, ""
+    share, extent, outside, tried, looked, size = None, np.inf, 0.0, -np.inf, 0, ""
     for position, frame in frames:
         now = second(position)
-        size = f"{frame.shape[1]}×{frame.shape[0]} px"
+        size = describe_size(frame)
         visible = False
         if reference is not None:
             moved = _measure(reference, frame)
@@ -101,10 +119,21 @@ def follow_face(
         stale = reference is None or not visible or now - reference.second >= _LASTS
         if stale and now - tried >= duration / _LOOKS:
             tried, looked = now, looked + 1
-            again = _look(frame, now, landmarker)
+            face = landmarker.find(frame)
+            if reference is None:
+                if face is not None:
+                    assert_fit(face.points, name(position))
+                    assert_upright(landmarker, frame, face, name(position))
+                elif looked == 1 and landmarker.is_upside_down(frame):
+                    raise InputError(f"the face in {name(position)} is upside down; {TURN}")
+            again = None if face is None else _make_reference(frame, now, face)
+            if reference is not None and again is not None:
+                # Of another size it is another face, or none.
+                again = again if 0.5 < again.extent / reference.extent < 2 else None
             if again is not None:
                 base = here if visible else (found[-1] if found else base)
                 reference, extent = again, min(extent, again.extent)
+                outside = max(outside, again.outside)
                 share = again.share if share is None else np.minimum(share, again.share)
                 here, visible = base, True
         if reference is None:
@@ -118,12 +147,12 @@ def follow_face(
             raise InputError("no frame of the clip can be read; copy it again from its source")
         raise InputError(
             f"no face is found in any of the {looked} frames that were looked at ({size}); give a clip in "
-            "which a face is seen from the front, 100 px wide or more"
+            f"which a face is seen from the front, {LEAST_FACE} px wide at least, better {SMALL_FACE}"
         )
     if extent < LEAST_FACE:
         raise InputError(
             f"the face is {extent:.0f} px wide, of which micro-expressions move hundredths; expected "
-            f"{LEAST_FACE} px at least, better {FEW_PIXELS}: record it closer, or at a higher resolution"
+            f"{LEAST_FACE} px at least, better {SMALL_FACE}: record it closer, or at a higher resolution"
         )
     chosen = share > _SHARE
     if not chosen.any():
@@ -135,14 +164,12 @@ def follow_face(
         share[chosen] / share[chosen].sum(),
         np.array(seen),
         float(extent),
+        outside,
     )
 
 
-def _look(frame: np.ndarray, second: float, landmarker: FaceLandmarker) -> _Reference | None:
-    """A frame as a reference; `None` if it shows no face."""
-    face = landmarker.find(frame)
-    if face is None:
-        return None
+def _make_reference(frame: np.ndarray, second: float, face: FaceLandmarks) -> _Reference:
+    """A frame and its face as a reference."""
     alignment = align_face(face.points, SIZE, _MARGIN)
     points = np.column_stack(
         [alignment.to_crop(face.points[:, :2]), alignment.scale * face.points[:, 2]]
@@ -160,7 +187,8 @@ def _look(frame: np.ndarray, second: float, landmarker: FaceLandmarker) -> _Refe
         skin,
         _average(skin),
         float(np.linalg.norm(left - right)) / 100,
-        float(np.ptp(face.points[:, :2], axis=0).max()),
+        measure_extent(face.points),
+        measure_outside(face.points, frame.shape[1], frame.shape[0]),
     )
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 ASSUMED = 30.0  # frames/s, of folders that do not say
 _FASTEST = 10_000.0  # frames/s; a header that says more is wrong
+_LOST = 0.02  # of the frames that a header counts; some count by duration and rate
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -60,6 +61,10 @@ class Footage(ABC):
         return False
 
     @abstractmethod
+    def name_frame(self, position: int) -> str:
+        """Name a frame in a message, so that its user finds it."""
+
+    @abstractmethod
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """Some frames in RGB, each with its position; one at a time is in memory.
 
@@ -69,7 +74,26 @@ class Footage(ABC):
 
     @abstractmethod
     def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
-        """Some frames as files below `folder`, by number, and their depth if all of them have it."""
+        """Some frames as files, by number, and their depth if all have it; made below `folder` if need be."""
+
+
+@dataclass(frozen=True)
+class ListedFrames(Frames):
+    """Images of any name.
+
+    Attributes:
+        files: With their numbers, rising.
+    """
+
+    files: tuple[tuple[int, Path], ...] = ()
+
+    def path(self, number: int) -> Path:
+        """See `Frames.path`."""
+        return dict(self.files)[int(number)]
+
+    def numbers(self) -> list[int]:
+        """See `Frames.numbers`."""
+        return [number for number, _ in self.files]
 
 
 @dataclass(frozen=True)
@@ -88,6 +112,10 @@ class FrameFolder(Footage):
     def has_depth(self) -> bool:
         """See `Footage.has_depth`."""
         return bool(self.depth)
+
+    def name_frame(self, position: int) -> str:
+        """See `Footage.name_frame`."""
+        return str(self.color[self.numbers[position]])
 
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Footage.read`."""
@@ -111,18 +139,36 @@ class FrameFolder(Footage):
             _note(self, f"{len(failed)} of {len(positions)} frames are left out: {failed[0]}")
 
     def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
-        """See `Footage.export`; the files are copied as they are."""
+        """See `Footage.export`; the files themselves, wherever they lie."""
         numbers = [self.numbers[position] for position in positions]
         missing = [number for number in numbers if number not in self.depth]
         if self.depth and missing:
             _note(self, f"frame {missing[0]} has no depth, so that none is used")
-        color = _copy(self.color, numbers, folder / "color")
-        return color, None if missing else _copy(self.depth, numbers, folder / "depth")
+        color, depth = (
+            ListedFrames(self.path, "{}", tuple(sorted(files.items())))
+            for files in (self.color, self.depth)
+        )
+        return color, None if missing else depth
 
 
 @dataclass(frozen=True)
 class VideoFile(Footage):
-    """A video, whose frames are numbered from 0."""
+    """A video, whose frames are numbered from 0.
+
+    Attributes:
+        times: When each frame was taken by the stream's own time stamps, s after the first; empty where
+            frames follow each other at `fps`.
+    """
+
+    times: tuple[float, ...] = ()
+
+    def second(self, position: int) -> float:
+        """See `Footage.second`."""
+        return self.times[position] if self.times else super().second(position)
+
+    def name_frame(self, position: int) -> str:
+        """See `Footage.name_frame`."""
+        return f"frame {position} of {self.path} ({self.second(position):.2f} s)"
 
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Footage.read`; frames between are passed over without their colours being worked out."""
@@ -134,10 +180,6 @@ class VideoFile(Footage):
                 while at < position and capture.grab():
                     at += 1
                 if at < position:
-                    _note(
-                        self,
-                        f"the video ends after {at + 1} frames, though its header says {len(self.numbers)}",
-                    )
                     return
                 whole, frame = capture.retrieve()
                 if whole and frame is not None:
@@ -216,15 +258,6 @@ def _open_folder(path: Path, fps: float | int | None) -> FrameFolder:
     return FrameFolder(path, name, fps or ASSUMED, numbers, notes, color, depth)
 
 
-def _copy(files: dict[int, Path], numbers: Sequence[int], folder: Path) -> Frames:
-    """Files under their numbers alone; what is in them is told by their content."""
-    frames = Frames(folder, "{}" + files[numbers[0]].suffix)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        frames.path(number).write_bytes(read_bytes(files[number]))
-    return frames
-
-
 def _list_images(folder: Path) -> dict[int, Path]:
     """The images of a folder by the last number in their names.
 
@@ -254,23 +287,37 @@ def _open_video(path: Path, fps: float | int | None) -> VideoFile:
     try:
         rate = capture.get(cv2.CAP_PROP_FPS)
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if not capture.grab():
-            raise InputError(
-                f"no frame of {path} can be decoded; copy it again, or write its frames to a folder as images"
-            )
-        if count < 1:  # a header without it
-            count = 1
-            while capture.grab():
-                count += 1
+        # Headers are wrong about counts and rates: whatever can be decoded is looked at once.
+        stamps = []
+        while capture.grab():
+            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
     finally:
         capture.release()
+    if not stamps:
+        raise InputError(
+            f"no frame of {path} can be decoded; copy it again, or write its frames to a folder as images"
+        )
     notes = []
+    if len(stamps) < (1 - _LOST) * count - 1:
+        notes.append(f"the video ends after {len(stamps)} frames, though its header says {count}")
+    times: tuple[float, ...] = ()
     if fps is None:
+        seconds = np.array(stamps) - stamps[0]
+        steps = np.diff(seconds)
+        stamped = len(steps) > 0 and bool(np.isfinite(steps).all() and (steps > 0).all())
         fps = rate
         if not (math.isfinite(rate) and 1 <= rate <= _FASTEST):
-            fps = ASSUMED
-            notes.append(f"{ASSUMED:g} frames/s are assumed; fps= says how many there are")
-    return VideoFile(path, path.stem, fps, range(count), notes)
+            fps = len(steps) / seconds[-1] if stamped else ASSUMED
+            if not stamped:
+                notes.append(f"{ASSUMED:g} frames/s are assumed; fps= says how many there are")
+        if stamped and np.abs(seconds - np.arange(len(seconds)) / fps).max() > 0.5 / fps:
+            times = tuple(seconds.tolist())
+            fps = len(steps) / seconds[-1]
+            notes.append(
+                f"frames are {1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms apart, though the "
+                f"header says {rate:g} frames/s; times are those of the stream"
+            )
+    return VideoFile(path, path.stem, float(fps), range(len(stamps)), notes, times)
 
 
 def _open_capture(path: Path) -> Any:

@@ -5,14 +5,21 @@ import io
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Float, UInt8, UInt16
 
+from merec.features.alignment import measure_extent, measure_outside, measure_roll
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks
 from merec.types import InputError
 
 _ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # of a JPEG and a PNG that are whole
 DARK = 8  # grey level; a frame whose brightest hundredth is below it shows nothing
 PLAUSIBLE = (100, 10_000)  # mm, the median of a depth map of a face before a wall
+LEAST_FACE = 48  # px; of a smaller one landmarks shift by more than a micro-expression moves them
+SMALL_FACE = 100  # px from which on nothing need be said
+OUTSIDE = 0.05  # of the landmarks may lie outside the frame before it is told
+_TILTED = 45  # degrees; no head is held so
+TURN = "turn the frames upright (e.g. ffmpeg -vf transpose=1 or hflip,vflip), depth and camera with them"
+_ORIENTATION = 0x0112  # tag of EXIF
 _AGAIN = "copy it again from its source, or leave the sample out: corpus.exclude"
 _EXPORT = "expected a 16-bit PNG with one channel, in mm, 0 = invalid; export the depth maps again"
 
@@ -39,8 +46,34 @@ def read_bytes(file: Path) -> bytes:
         ) from error
 
 
+def read_orientation(content: bytes) -> int:
+    """Return an image's EXIF orientation, 1 to 8; 1 where it has none."""
+    from PIL import Image
+
+    # Pillow would decode a whole PNG to find that it has none.
+    if not (b"Exif" in content[:65536] or b"eXIf" in content):
+        return 1
+    with contextlib.suppress(Exception), Image.open(io.BytesIO(content)) as image:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    return 1
+
+
+def assert_unturned(content: bytes, file: Path) -> None:
+    """Refuse a frame that is to be turned before it is looked at, beside which depth would lie askew.
+
+    Raises:
+        InputError: If its EXIF orientation is any but 1.
+    """
+    orientation = read_orientation(content)
+    if orientation != 1:
+        raise InputError(
+            f"{file} has EXIF orientation {orientation}, which would turn colour and depth apart; write both "
+            "upright, pixel on pixel and without the tag, or take datamodule=rgb"
+        )
+
+
 def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame in RGB.
+    """A frame in RGB, turned upright by its EXIF orientation.
 
     Args:
         content: Of the file.
@@ -67,8 +100,9 @@ def decode_depth(
 
     Raises:
         InputError: If it is no whole image, has not 16 bits and one channel, is of another size, empty, or
-            not in mm.
+            not in mm, or is to be turned by EXIF.
     """
+    assert_unturned(content, file)
     depth = _decode(content, file, None)
     if depth.ndim != 2:
         raise InputError(f"{file} has {depth.shape[2]} channels; {_EXPORT}")
@@ -93,22 +127,91 @@ def decode_depth(
 def find_face(
     landmarker: FaceLandmarker, frame: UInt8[np.ndarray, "height width 3"], file: Path
 ) -> FaceLandmarks:
-    """The one face in a frame.
+    """Find the one face in a frame.
 
     Raises:
-        InputError: If there is none, or a second one of similar size.
+        InputError: If there is none, or a second one of similar size; if it is too small, or lies on its
+            side.
     """
     face = landmarker.find(frame)
     if face is None:
+        if landmarker.is_upside_down(frame):
+            raise InputError(f"the face in {file} is upside down; {TURN}")
         raise InputError(
-            f"no face is found in {file}; look at it, and leave the sample out: corpus.exclude"
+            f"no face is found in {file} ({describe_size(frame)}); expected one from the front, {LEAST_FACE} "
+            "px wide or more: look at it, and leave the sample out: corpus.exclude"
         )
     if face.others:
         raise InputError(
             f"{1 + face.others} faces are found in {file}, expected one; crop the clip to one of them, or "
             "leave the sample out: corpus.exclude"
         )
+    assert_fit(face.points, str(file))
     return face
+
+
+def assert_fit(points: Float[np.ndarray, "landmarks _"], file: str) -> None:
+    """Refuse a face that is too small or lies on its side.
+
+    Args:
+        points: Landmarks, px of the frame.
+        file: Of the frame, for the message.
+
+    Raises:
+        InputError: If it is less than `LEAST_FACE` px wide and high, or not within 45° of upright.
+    """
+    extent, roll = measure_extent(points), measure_roll(points)
+    if extent < LEAST_FACE:
+        raise InputError(
+            f"the face in {file} is {extent:.0f} px wide, of which micro-expressions move hundredths; "
+            f"expected {LEAST_FACE} px at least, better {SMALL_FACE}: record it closer, or at a higher "
+            "resolution"
+        )
+    if abs(roll) > _TILTED:
+        raise InputError(f"the face in {file} lies on its side ({roll:.0f}° from upright); {TURN}")
+
+
+def assert_upright(
+    landmarker: FaceLandmarker,
+    frame: UInt8[np.ndarray, "height width 3"],
+    face: FaceLandmarks,
+    file: str,
+) -> None:
+    """Refuse a face that is upside down.
+
+    Raises:
+        InputError: If it is.
+    """
+    if landmarker.is_upside_down(frame, face):
+        raise InputError(
+            f"the face in {file} is upside down, its brows below its mouth, so that its landmarks are wrong; "
+            f"{TURN}"
+        )
+
+
+def describe_face(points: Float[np.ndarray, "landmarks _"], width: int, height: int) -> str:
+    """Say what should make one doubt the landmarks of a face; "" if nothing should.
+
+    Landmarks of one face shift by .006, .013, .038 and .056 of the distance between the outer corners of its
+    eyes if it is shown at 112, 64, 28 and 20 px.
+
+    Args:
+        points: Landmarks, px of the frame.
+        width: Of the frame, px.
+        height: The same.
+    """
+    notes = []
+    extent, outside = measure_extent(points), measure_outside(points, width, height)
+    if extent < SMALL_FACE:
+        notes.append(
+            f"the face is {extent:.0f} px wide; below {SMALL_FACE} px its landmarks shift about as far as a "
+            "micro-expression moves them"
+        )
+    if outside > OUTSIDE:
+        notes.append(
+            f"{outside:.0%} of the face's landmarks lie outside the frame, where they are guessed"
+        )
+    return "; ".join(notes)
 
 
 def describe_size(image: np.ndarray) -> str:
@@ -123,19 +226,17 @@ def _decode(content: bytes, file: Path, mode: str | None) -> np.ndarray:
     to the standard error themselves.
     """
     import cv2
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if content.endswith(_ENDS):
-        # A frame that says it lies on its side stays there, as its depth does.
-        flags = cv2.IMREAD_COLOR_RGB if mode else cv2.IMREAD_UNCHANGED
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        flags = cv2.IMREAD_COLOR_RGB if mode else cv2.IMREAD_UNCHANGED  # the former heeds EXIF
         with contextlib.suppress(cv2.error):  # of one that is too large
             found = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
             if found is not None:
                 return found
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert(mode) if mode else image)
+            return np.asarray(ImageOps.exif_transpose(image).convert(mode) if mode else image)
     except UnidentifiedImageError as error:  # its message names an address in memory
         raise InputError(f"{file} is no image; {_AGAIN}") from error
     except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:

@@ -1,19 +1,25 @@
 """Where a face is in an image: MediaPipe's 478 landmarks and 52 blendshapes."""
 
 import contextlib
+import math
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from merec.assets import find_asset
+from merec.features.alignment import measure_roll
 
 PADDING = 0.25  # of the image's height and width, on each side
+_LEAST_TILE = 240  # px; a tile shows faces of a tenth of its side, and smaller ones are of no use
+_TILE_STEP = 2 / 3  # of its side, so that a face of a third of it is whole in some tile
+_AROUND = 3.0  # times its extent: the square in which a face found in a tile is looked at again
+_TURNED = 256  # px of the crop that is turned
 _STDERR = threading.Lock()
 _SIDED = (
     *(
@@ -105,7 +111,8 @@ class FaceLandmarker:
         """The face in an image, or `None`.
 
         If none is found, the image is padded by a quarter and looked at again, for the detector misses some
-        faces that fill the image (2 of 442 tightly cropped ones, which it finds then).
+        faces that fill the image (2 of 442 tightly cropped ones, which it finds then); then in overlapping
+        tiles, for it misses faces narrower than a tenth of the image.
 
         Args:
             image: RGB, uint8 of shape (height, width, 3).
@@ -124,7 +131,62 @@ class FaceLandmarker:
             # Black, as the detector itself fills up an image to a square.
             padded = np.pad(image, ((rows, rows), (columns, columns), (0, 0)))
             face = self._find(padded, rows, columns)
-        return face
+        return self._find_in_tiles(image) if face is None else face
+
+    def is_upside_down(self, image: np.ndarray, face: FaceLandmarks | None = None) -> bool:
+        """Whether a face is upside down, which its landmarks do not show: they are upright then, and wrong.
+
+        In an image turned by a quarter the landmarks are right whichever way is up (mean error below .05 of
+        the distance between the eyes): of 65 rendered faces none was called upside down, and 47 of the 48
+        that were found upside down were.
+
+        Args:
+            image: As `find` takes it.
+            face: What was found in it; `None` to look at the whole image.
+        """
+        import cv2
+
+        if face is not None:
+            flat = face.points[:, :2]
+            low, high = flat.min(axis=0), flat.max(axis=0)
+            scale = _TURNED / float(2 * (high - low).max())
+            shift = _TURNED / 2 - scale * (low + high) / 2
+            matrix = np.column_stack([scale * np.eye(2), shift])
+            image = cv2.warpAffine(image, matrix, (_TURNED, _TURNED), flags=cv2.INTER_LINEAR)
+        turned = self._find(np.rot90(image), 0, 0)  # anticlockwise: an upright face's roll is -90°
+        return turned is not None and measure_roll(turned.points) > 45
+
+    def _find_in_tiles(self, image: np.ndarray) -> FaceLandmarks | None:
+        """The face in an image, looked for in squares of half its longer side, then a quarter, and so on."""
+        side = max(image.shape[:2]) // 2
+        while side >= _LEAST_TILE:
+            faces = []
+            for top in _spread(image.shape[0], side):
+                for left in _spread(image.shape[1], side):
+                    face = self._find(image[top : top + side, left : left + side], -top, -left)
+                    faces += [] if face is None else [face]
+            if faces:
+                return self._look_again(image, faces)
+            side //= 2
+        return None
+
+    def _look_again(self, image: np.ndarray, faces: list[FaceLandmarks]) -> FaceLandmarks:
+        """The largest of faces that were found in tiles, in a square around it that no tile's border cuts."""
+        spans = [(face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)) for face in faces]
+        sizes = [float((high - low).max()) for low, high in spans]
+        main = int(np.argmax(sizes))
+        centres = [(low + high) / 2 for low, high in spans]
+        apart = [centres[main]]  # one face is found in several tiles
+        for centre, size in zip(centres, sizes, strict=True):
+            far = all(np.abs(centre - other).max() > sizes[main] / 2 for other in apart)
+            apart += [centre] if far and size >= sizes[main] / 2 else []
+        half = _AROUND * sizes[main] / 2
+        (left, top), (right, bottom) = (
+            (centres[main] + sign * half).round().astype(int).clip(0, image.shape[1::-1])
+            for sign in (-1, 1)
+        )
+        again = self._find(image[top:bottom, left:right], -int(top), -int(left)) or faces[main]
+        return replace(again, others=max(again.others, len(apart) - 1))
 
     def _find(self, image: np.ndarray, top: int, left: int) -> FaceLandmarks | None:
         """The face in an image whose pixel (0, 0) is pixel (-top, -left) of the one asked about."""
@@ -151,6 +213,14 @@ class FaceLandmarker:
             np.asarray(found.facial_transformation_matrixes[main], np.float64),
             sum(other >= 0.5 * widths[main] for other in widths) - 1,
         )
+
+
+def _spread(length: int, side: int) -> list[int]:
+    """Where tiles begin that cover a length evenly and overlap by a third of their side or more."""
+    if length <= side:
+        return [0]
+    count = 1 + math.ceil((length - side) / (_TILE_STEP * side))
+    return [round(start) for start in np.linspace(0, length - side, count)]
 
 
 @contextlib.contextmanager

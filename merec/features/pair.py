@@ -10,7 +10,7 @@ from merec.features.alignment import Alignment, align_face
 from merec.features.difference import subtract_colors, subtract_depths
 from merec.features.faces import FaceFinder
 from merec.features.flow_map import compute_strain, shrink, stretch
-from merec.features.frames import decode_color, decode_depth, describe_size
+from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
 from merec.features.landmarks import BLENDSHAPES
 from merec.features.motion import (
     estimate_head_motion,
@@ -88,6 +88,7 @@ def make_crops(
         )
     found = {file: faces.find(file, contents[file], frame) for file, frame in frames.items()}
     shown = [found[file] for file in pair.color]
+    faces.assert_upright(pair.color[0], onset, shown[0])
     alignment = align_face(shown[0].points, settings.size, settings.margin)
     landmarks = [
         np.column_stack(
@@ -127,6 +128,8 @@ def make_depth(
     """
     if pair.depth is None:
         raise _lacks_depth(pair.sample_id, "depth")
+    for file in pair.color:
+        assert_unturned(contents[file], file)
     height, width = crops["frame"].tolist()
     alignment = Alignment(crops["matrix"], crops["onset"].shape[0])
     depths = {}

@@ -265,7 +265,7 @@ class FeatureStore:
         """Pairs with the frames of their clips, from onset to offset, or to the apex if that is unknown."""
         offsets = index["offset"] if "offset" in index else pd.Series(pd.NA, index.index)
         ends = offsets.fillna(index["apex"])
-        list_numbers = cache(Frames.numbers)  # clips share folders
+        list_numbers = cache(lambda frames: frames.numbers())  # clips share folders
         added = []
         for pair, row, end in zip(pairs, index.itertuples(), ends, strict=True):
             there = list_numbers(row.color) or [row.onset]  # reading it will say what is wrong

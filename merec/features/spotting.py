@@ -67,6 +67,7 @@ class Spotted(NamedTuple):
         curve: Around the apex, frame by frame.
         overview: Of the whole clip, if it is long.
         face: Extent of the face, px of the frame.
+        outside: Share of its landmarks that lie outside the frame.
     """
 
     onset: int
@@ -78,6 +79,7 @@ class Spotted(NamedTuple):
     curve: Curve
     overview: Curve | None
     face: float
+    outside: float = 0.0
 
 
 def spot_apex(
@@ -100,7 +102,7 @@ def spot_apex(
     def follow(positions: Sequence[int]) -> Course:
         frames = watch(footage.read(positions), len(positions))
         lasts = footage.second(positions[-1]) - footage.second(positions[0])
-        return follow_face(frames, footage.second, lasts, landmarker)
+        return follow_face(frames, footage.second, lasts, landmarker, footage.name_frame)
 
     every = range(len(footage.numbers))
     if footage.duration <= WHOLE:
@@ -113,7 +115,11 @@ def spot_apex(
     middle = footage.second(first.apex)
     around = [each for each in every if abs(footage.second(each) - middle) <= _AROUND]
     near = spot(follow(_choose(footage, around, _FINE)), middle)
-    return near._replace(overview=first.curve, face=min(first.face, near.face))
+    return near._replace(
+        overview=first.curve,
+        face=min(first.face, near.face),
+        outside=max(first.outside, near.outside),
+    )
 
 
 def _choose(footage: Footage, positions: Sequence[int], step: float) -> list[int]:
@@ -189,6 +195,7 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
         curve,
         None,
         course.face,
+        course.outside,
     )
 
 

@@ -108,5 +108,5 @@ def test_no_face_and_a_small_face_are_refused(portrait_of, landmarker):
     with pytest.raises(InputError, match=r"no face is found in any of the 4 frames .*640×480 px"):
         follow(enumerate([grey] * 4), 4, landmarker)
     far = cv2.resize(portrait_of, (96, 72), interpolation=cv2.INTER_AREA)
-    with pytest.raises(InputError, match=r"the face is \d+ px wide, .*expected 48 px"):
+    with pytest.raises(InputError, match=r"the face in frame 0 is \d+ px wide, .*expected 48 px"):
         follow(enumerate([far] * 4), 4, landmarker)

@@ -1,5 +1,6 @@
 """Clips as people have them are read frame by frame; what is wrong with one is said in a line."""
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -97,6 +98,74 @@ def test_a_video_that_ends_early_gives_what_it_has(video, tmp_path):
     read = [position for position, _ in footage.read(footage.numbers)]
     assert read == list(range(len(read)))
     assert 0 < len(read) < 30
+    assert footage.notes == [f"the video ends after {len(read)} frames, though its header says 30"]
+
+
+def test_frames_beyond_the_count_of_the_header_are_read(video, tmp_path):
+    content = bytearray(video.read_bytes())
+    struct.pack_into("<I", content, content.find(b"avih") + 24, 12)
+    struct.pack_into("<I", content, content.find(b"strh") + 40, 12)
+    short = tmp_path / "short.avi"
+    short.write_bytes(content)
+    assert cv2.VideoCapture(str(short), cv2.CAP_FFMPEG).get(cv2.CAP_PROP_FRAME_COUNT) == 12
+    footage = open_footage(short, None)
+    greys = [int(np.median(frame)) for _, frame in footage.read(footage.numbers)]
+    assert np.abs(np.array(greys) - GREYS).max() <= 3
+    assert footage.notes == []
+
+
+def write_mp4(file: Path, stamps: list[tuple[int, int]], upright: bool = True) -> Path:
+    """Twelve frames whose time stamps are `stamps`: how many frames last how many thirtieths of a second."""
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 30, SIZE)
+    for grey in GREYS[:12]:
+        writer.write(np.vstack([paint(grey)[:24], paint(255 - grey)[24:]]))
+    writer.release()
+    content = bytearray(file.read_bytes())
+    at = content.find(b"stts") - 4
+    (size,) = struct.unpack_from(">I", content, at)
+    (unit,) = struct.unpack_from(">I", content, at + 20)
+    entries = b"".join(struct.pack(">II", count, lasts * unit) for count, lasts in stamps)
+    made = struct.pack(">I4sII", 16 + len(entries), b"stts", 0, len(stamps)) + entries
+    content[at : at + size] = made
+    for box in (b"stbl", b"minf", b"mdia", b"trak", b"moov"):  # those around it grow with it
+        place = content.find(box) - 4
+        (was,) = struct.unpack_from(">I", content, place)
+        struct.pack_into(">I", content, place, was + len(made) - size)
+    struct.pack_into(">I", content, content.find(b"elst") + 12, 2**30)  # all of it is shown
+    if not upright:  # turned by 90 degrees when shown
+        matrix = (0, 65536, 0, -65536, 0, 0, SIZE[1] * 65536, 0, 1 << 30)
+        struct.pack_into(">9i", content, content.find(b"tkhd") + 44, *matrix)
+    file.write_bytes(content)
+    return file
+
+
+def test_times_of_a_variable_frame_rate_are_those_of_the_stream(tmp_path):
+    footage = open_footage(write_mp4(tmp_path / "clip.mp4", [(6, 1), (6, 4)]), None)
+    expected = np.concatenate([np.arange(6), 6 + 4 * np.arange(6)]) / 30
+    found = [footage.second(position) for position in footage.numbers]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert footage.duration == pytest.approx(26 / 30, abs=2e-3)
+    assert "frames are 33 to 133 ms apart" in footage.notes[0]
+    told = open_footage(tmp_path / "clip.mp4", 200)  # who says the rate is believed
+    assert told.second(11) == pytest.approx(11 / 200)
+    steady = open_footage(write_mp4(tmp_path / "steady.mp4", [(12, 1)]), None)
+    assert (steady.fps, steady.notes) == (30, [])
+
+
+def test_a_video_is_turned_as_its_header_says(tmp_path):
+    flat, turned = (
+        next(iter(open_footage(write_mp4(tmp_path / f"{u}.mp4", [(12, 1)], u), None).read([6])))[1]
+        for u in (True, False)
+    )
+    np.testing.assert_array_equal(turned, np.rot90(flat, -1))
+
+
+def test_frames_are_used_where_they_lie(tmp_path):
+    folder = write_frames(tmp_path / "clip", [4, 5, 6], "img{:04d}.png")
+    color, _ = open_footage(folder, 30).export([0, 2], tmp_path / "out")
+    assert color.path(6) == folder / "img0006.png"
+    assert color.numbers() == [4, 5, 6]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_frame_that_is_damaged_is_left_out_and_told(tmp_path):

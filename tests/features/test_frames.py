@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from merec.errors import InputError
-from merec.features.frames import decode_color, decode_depth
+from merec.features.frames import decode_color, decode_depth, read_orientation
 
 FILE = Path("spNO.1/a/color/1.jpg")
 
@@ -30,13 +30,14 @@ def encode(image: np.ndarray, kind: str, **options) -> bytes:
 
 def open_by_pillow(content: bytes, mode: str | None = None) -> np.ndarray:
     with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert(mode) if mode else image)
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(upright.convert(mode) if mode else upright)
 
 
-def turn() -> Image.Exif:
+def turn(orientation: int = 6) -> Image.Exif:
     """What a camera held upright writes."""
     facts = Image.Exif()
-    facts[0x0112] = 6  # orientation
+    facts[0x0112] = orientation
     return facts
 
 
@@ -56,8 +57,25 @@ DEPTH = encode((draw(45, 67).astype(np.uint16) * 7 + 300), "png")
 @pytest.mark.parametrize("name", COLOR)
 def test_color_is_what_pillow_shows(name):
     found = decode_color(COLOR[name], FILE)
-    assert found.shape == (45, 67, 3)
+    assert found.shape == ((67, 45, 3) if "side" in name else (45, 67, 3))
     np.testing.assert_array_equal(found, open_by_pillow(COLOR[name], "RGB"))
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_colour_is_turned_upright_by_its_exif_orientation(kind, orientation):
+    content = encode(draw(45, 67, 3), kind, exif=turn(orientation))
+    found = decode_color(content, FILE)
+    np.testing.assert_array_equal(found, open_by_pillow(content, "RGB"))
+    assert read_orientation(content) == orientation
+    # Through Pillow, which takes what OpenCV does not.
+    np.testing.assert_array_equal(decode_color(content + b"more", FILE), found)
+
+
+def test_depth_that_would_be_turned_is_refused():
+    content = encode(draw(45, 67).astype(np.uint16) * 7 + 300, "png", exif=turn(3))
+    with pytest.raises(InputError, match=r"has EXIF orientation 3, .*datamodule=rgb"):
+        decode_depth(content, FILE, (45, 67))
 
 
 @pytest.mark.parametrize("tail", [b"", b"more"])

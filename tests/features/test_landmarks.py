@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -100,6 +101,34 @@ def test_a_face_is_found_within_the_image_and_moves_with_it(landmarker, rendered
         assert shifted is not None
         moved = np.median(shifted.points - face.points, axis=0)
         np.testing.assert_allclose(moved[:2], (16, 8), atol=1)
+
+
+def test_a_small_face_in_a_large_frame_is_found_in_tiles(landmarker, rendered_faces):
+    """A face of 181 px in 1920×1080, which the detector misses, as where the same pixels are cropped."""
+    image = rendered_faces[0]
+    whole = landmarker.find(image)
+    scale = 181 / np.ptp(whole.points[:, :2], axis=0).max()
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    frame = np.full((1080, 1920, 3), 90, np.uint8)
+    frame[600 : 600 + small.shape[0], 1100 : 1100 + small.shape[1]] = small
+    assert landmarker._find(frame, 0, 0) is None
+    face = landmarker.find(frame)
+    assert face is not None
+    assert face.others == 0
+    expected = (whole.points[:, :2] + 0.5) * scale - 0.5 + (1100, 600)
+    off = np.linalg.norm(face.points[:, :2] - expected, axis=1)
+    assert np.median(off) < 2
+    frame[100 : 100 + small.shape[0], 200 : 200 + small.shape[1]] = small
+    assert landmarker.find(frame).others == 1
+
+
+def test_an_upside_down_face_is_told_from_an_upright_one(landmarker, rendered_faces):
+    noticed = []
+    for image in rendered_faces:
+        assert not landmarker.is_upside_down(image, landmarker.find(image))
+        turned = np.ascontiguousarray(image[::-1, ::-1])
+        noticed.append(landmarker.is_upside_down(turned, landmarker.find(turned)))
+    assert sum(noticed) >= len(noticed) - 1
 
 
 def test_the_same_image_gives_the_same_points_again(landmarker, rendered_faces):

@@ -267,6 +267,18 @@ def to_8_bit(image):
 HARMS = {
     "no face": (lambda c: spoil(c, "onset", lambda i: i * 0 + 128), "no face is found"),
     "two faces": (lambda c: spoil(c, "onset apex", lambda i: np.hstack([i, i])), "2 faces"),
+    "upside down": (
+        lambda c: spoil(c, "onset apex", lambda i: i[::-1, ::-1]),
+        "upside down",
+    ),
+    "on its side": (
+        lambda c: spoil(c, "onset apex", lambda i: np.rot90(i)),
+        "lies on its side",
+    ),
+    "tiny": (
+        lambda c: spoil(c, "onset apex", lambda i: cv2.resize(i, (128, 96), interpolation=3)),
+        "px wide, of which micro-expressions move hundredths; expected 48 px",
+    ),
     "black": (lambda c: spoil(c, "apex", lambda i: i * 0), "is black"),
     "size": (lambda c: spoil(c, "apex", lambda i: i[:200]), "is 320×200 px, but its onset 320×240"),
     "empty": (lambda c: spoil(c, "apex", lambda i: i * 0, "depth"), "every depth is 0"),

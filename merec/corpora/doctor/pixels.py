@@ -14,6 +14,8 @@ PLAUSIBLE = (100.0, 10_000.0)  # mm, the median of a depth map of a face before 
 _AGAIN = "copy the frame again from its source, or leave the sample out (corpus.exclude)"
 _DEPTH = "expected 16-bit PNG with one channel, in mm, 0 = invalid; export the depth maps again"
 
+_TURNED = "datamodule=rgb turns it upright; depth and its colour must lie upright, without the tag"
+
 Size = tuple[int, int]  # width × height in px
 Problem = tuple[str, str, str]  # kind, found, remedy
 
@@ -68,6 +70,8 @@ def _judge_color(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
         yield "unreadable image", pixels.problem, _AGAIN
         return
     yield from _judge_size(pixels, size, "wrong size", f"as the others; {_AGAIN}")
+    if pixels.orientation != 1:
+        yield "turned frame", f"EXIF orientation {pixels.orientation}", _TURNED
     if pixels.grey:
         yield "grey colour", "no colour", f"expected colour as in the others; {_AGAIN}"
 
@@ -78,7 +82,9 @@ def _judge_depth(pixels: Pixels, size: Size | None) -> Iterator[Problem]:
         return
     remedy = "as its colour, pixel on pixel; export the depth again"
     yield from _judge_size(pixels, size, "depth of another size", remedy)
-    if pixels.channels != 1:
+    if pixels.orientation != 1:
+        yield "turned depth", f"EXIF orientation {pixels.orientation}", _TURNED
+    elif pixels.channels != 1:
         yield "depth with channels", f"{pixels.channels} channels of {pixels.bits} bits", _DEPTH
     elif pixels.bits != 16:
         yield "8-bit depth", f"{pixels.bits} bits", _DEPTH
@@ -118,7 +124,7 @@ def _gather(
             where = frames.path(min(by_number)) if len(by_number) == 1 else frames.folder
             numbers = f"{format_ranges(by_number)}{name_keys(sample, by_number)}"
             severity = "error" if sample.keys & by_number.keys() else "warning"
-            if kind == "grey colour":
+            if kind in ("grey colour", "turned frame"):
                 severity = "warning"
             yield sample.report(severity, kind, relate(where, root), f"{numbers}: {found}", remedy)
 

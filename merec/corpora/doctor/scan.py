@@ -13,6 +13,7 @@ import numpy as np
 from merec.types import Frames
 
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
+_ORIENTATION = 0x0112  # tag of EXIF
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
@@ -66,6 +67,7 @@ class Pixels(NamedTuple):
         valid: Share of the pixels that are not 0.
         median: Of the pixels that are not 0 (of depth: mm); 0 if there are none.
         digest: A checksum of the pixels.
+        orientation: Of EXIF, 1 to 8; width and height are those after turning.
     """
 
     problem: str = ""
@@ -77,6 +79,7 @@ class Pixels(NamedTuple):
     valid: float = 0.0
     median: float = 0.0
     digest: str = ""
+    orientation: int = 1
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ def _open_image(frames: Frames, number: int) -> Pixels:
 
     By Pillow: OpenCV says why it cannot on the error stream only.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         content = frames.path(number).read_bytes()
@@ -172,6 +175,8 @@ def _open_image(frames: Frames, number: int) -> Pixels:
                 return Pixels("its end is missing")
             # A palette's numbers and bare bits are no intensities.
             plain = image.convert("RGB") if image.mode in ("P", "1") else image
+            orientation = int(image.getexif().get(_ORIENTATION, 1))
+            plain = ImageOps.exif_transpose(plain)
             mode, bands, pixels = plain.mode, plain.getbands(), np.asarray(plain)
     except UnidentifiedImageError:  # its message names an address in memory
         return Pixels("it is no image")
@@ -190,4 +195,5 @@ def _open_image(frames: Frames, number: int) -> Pixels:
         valid=float(np.count_nonzero(pixels) / pixels.size),
         median=float(np.median(there)) if there.size else 0.0,
         digest=f"{zlib.crc32(np.ascontiguousarray(pixels).data):08x}",
+        orientation=orientation,
     )
