@@ -1,7 +1,7 @@
 """What travels through merec: a corpus, a batch of its samples, the protocol they belong to."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,6 +68,8 @@ class Protocol:
             out once.
         train_on: Data sets that alone are trained on; none for all but the held-out one.
         target: What is told of a sample: its `emotion`, one of `classes`, or its `action_units`, any of them.
+        sources: First 16 hex digits of the SHA-256 over the sorted (sample id, data set) rows; empty if it is
+            not known, as in older runs, and no part of a comparison of protocols.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Protocol:
     held_out: tuple[str, ...] = ()
     train_on: tuple[str, ...] = ()
     target: str = "emotion"
+    sources: str = field(default="", compare=False)
 
     @property
     def folds(self) -> int:

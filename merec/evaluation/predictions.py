@@ -1,5 +1,6 @@
 """Tables of predictions: one row per held-out sample and seed, joined by sample id alone."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,15 +10,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from merec.evaluation.action_units import THRESHOLD, mark_units, spell_units
+from merec.evaluation.action_units import NOTHING, THRESHOLD, mark_units, spell_units
 from merec.evaluation.protocol import describe_protocol
 from merec.files import atomic, write_text
-from merec.run_files import reading
+from merec.run_files import FOLD, FOLD_AGAIN, UnexpectedError, reading
 from merec.types import InputError, Protocol
 
 COLUMNS = ["sample_id", "corpus", "subject", "clip", "fold", "seed", "label", "predicted"]
 _NUMBERS = ["fold", "seed", "label", "predicted"]
 _UNIT = re.compile(r"p_AU\d+")
+_TOLERANCE = 0.01  # of a sum of probabilities in half precision
 
 
 def tabulate(
@@ -105,6 +107,106 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_fold(path: Path, protocol: Protocol, fold: int, seed: int | None) -> pd.DataFrame:
+    """Read the predictions of a fold, and refuse rows that no fold of the run can have written.
+
+    Args:
+        path: File of predictions; a `fold.json` beside it says who was held out.
+        protocol: Which classes there are, and how many folds.
+        fold: Number of the fold, which its folder is named after.
+        seed: Seed of the run; `None` if it is not known.
+
+    Raises:
+        InputError: Naming file, line and sample: a class without a column, a sample predicted twice, a label
+            that is no class, a probability outside 0 to 1, probabilities that do not sum to 1, a prediction
+            that is not the most probable class (of action units: not those of one half or more), or another
+            fold, seed or held-out subject than the run's.
+    """
+    table = read_predictions(path)
+    with reading(path, FOLD_AGAIN):
+        columns = [f"p_{name}" for name in protocol.classes]
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise UnexpectedError(f"it has no column {', '.join(missing)}")
+        foreign = [column for column in table.filter(regex="^p_") if column not in columns]
+        if foreign:
+            raise UnexpectedError(f"{', '.join(foreign)} is of no class of {protocol.name}")
+        ids = table["sample_id"]
+        _refuse(table, ids.duplicated(), "sample_id", ids, "each sample once")
+        _refuse(table, table["fold"] != fold, "fold", table["fold"], f"{fold} as in its folder")
+        if seed is not None:
+            wrong = table["seed"] != seed
+            _refuse(table, wrong, "seed", table["seed"], f"{seed} as in config.yaml")
+        _check_labels(table, protocol)
+        _check_probability(table, columns, protocol)
+        _check_held_out(table, path.with_name(FOLD))
+    return table
+
+
+def _refuse(
+    table: pd.DataFrame,
+    wrong: Shaped[np.ndarray, " rows"] | pd.Series,
+    what: str,
+    value: Shaped[np.ndarray, " rows"] | pd.Series,
+    expected: str,
+) -> None:
+    """Raise an error about the first row whose value is wrong, if there is one."""
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        first = rows[0]
+        found = np.asarray(value)[first]
+        found = f"{found:g}" if isinstance(found, float) else found
+        more = f"; {len(rows) - 1} more such lines" if len(rows) > 1 else ""
+        # Line 1 holds the names of the columns.
+        raise UnexpectedError(
+            f"line {first + 2}, sample {table['sample_id'].iloc[first]}: {what} is {found}, expected "
+            f"{expected}{more}"
+        )
+
+
+def _check_labels(table: pd.DataFrame, protocol: Protocol) -> None:
+    """Refuse labels and predictions that the protocol does not have."""
+    for column in ("label", "predicted"):
+        value = table[column]
+        if protocol.target == "action_units":
+            known = {*protocol.classes, NOTHING}
+            wrong = np.array([not known.issuperset(str(text).split("+")) for text in value])
+            _refuse(table, wrong, column, value, f"units of {', '.join(protocol.classes)}")
+        else:
+            most = len(protocol.classes) - 1
+            _refuse(table, ~value.between(0, most), column, value, f"a class from 0 to {most}")
+
+
+def _check_probability(table: pd.DataFrame, columns: list[str], protocol: Protocol) -> None:
+    """Refuse what is no probability, and predictions that do not follow from the probabilities."""
+    probability = table[columns].to_numpy(float)
+    outside = (probability < 0) | (probability > 1 + _TOLERANCE)
+    for column, wrong, value in zip(columns, outside.T, probability.T, strict=True):
+        _refuse(table, wrong, column, value, "a probability from 0 to 1")
+    predicted = table["predicted"].to_numpy()
+    if protocol.target == "action_units":
+        named = np.array(spell_units(probability >= THRESHOLD, protocol.classes), dtype=object)
+        expected = f"the action units of a probability of {THRESHOLD:g} or more"
+        _refuse(table, predicted != named, "predicted", predicted, expected)
+        return
+    total = probability.sum(1)
+    wrong = np.abs(total - 1) > _TOLERANCE
+    _refuse(table, wrong, "the sum of its probabilities", total, "1")
+    below = probability[np.arange(len(table)), predicted] < probability.max(1)
+    _refuse(table, below, "predicted", predicted, "the class of the largest probability")
+
+
+def _check_held_out(table: pd.DataFrame, notes: Path) -> None:
+    """Refuse samples of another subject, or data set, than the one that the fold's note names."""
+    if not notes.exists():  # as in runs older than the note
+        return
+    with reading(notes, FOLD_AGAIN):
+        held_out = str(json.loads(notes.read_text(encoding="utf-8"))["held_out"])
+    # A subject or a data set: which it is, the protocol of a corpus alone does not say.
+    others = (table["subject"] != held_out) & (table["corpus"] != held_out)
+    _refuse(table, others, "subject", table["subject"], f"{held_out}, held out by {notes.name}")
+
+
 def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:
     """Refuse to score anything but every sample of the protocol once per seed.
 
@@ -132,6 +234,11 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
                 "run the same command again to train them"
             )
         found = describe_protocol(protocol.name, rows, protocol.classes)
+        if protocol.sources and found.hash == protocol.hash and found.sources != protocol.sources:
+            raise InputError(
+                f"{source}: column corpus of seed {seed} is not what the run recorded: a sample was moved to "
+                "another data set; delete the folds that were changed and run the same command again"
+            )
         if (found.samples, found.subjects, found.hash) != expected:
             raise InputError(
                 f"{source}: the {found.samples} samples of seed {seed} are not the "

@@ -16,7 +16,13 @@ def describe_protocol(
     rows = sorted(index[["sample_id", "subject", "label"]].astype(str).agg("\0".join, axis=1))
     digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
     samples, subjects = len(index), index["subject"].nunique()
-    return Protocol(name, tuple(classes), samples, subjects, digest[:16], target=target)
+    sources = ""
+    if "corpus" in index:
+        known = sorted(index[["sample_id", "corpus"]].astype(str).agg("\0".join, axis=1))
+        sources = hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
+    return Protocol(
+        name, tuple(classes), samples, subjects, digest[:16], target=target, sources=sources
+    )
 
 
 def assert_counts(

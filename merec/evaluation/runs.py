@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from merec.evaluation.predictions import read_predictions
+from merec.evaluation.predictions import read_fold
 from merec.run_files import (
     CONFIG,
     ENVIRONMENT,
@@ -173,7 +173,16 @@ def read_run(folder: Path) -> Run:
     files = sorted((folder / "folds").glob(f"*/{PREDICTIONS}"))
     if not files:
         raise InputError(f"no fold of {folder} has finished; run its command again")
-    predictions = pd.concat([read_predictions(file) for file in files], ignore_index=True)
+    seed = config.get("seed")
+    tables = []
+    for file in files:
+        if not file.parent.name.isdigit() or int(file.parent.name) >= protocol.folds:
+            raise InputError(
+                f"{file.parent} is no fold of this run, whose folds are 000 to {protocol.folds - 1:03d}; "
+                "move it elsewhere"
+            )
+        tables.append(read_fold(file, protocol, int(file.parent.name), seed))
+    predictions = pd.concat(tables, ignore_index=True)
     return Run(folder, config, environment, protocol, predictions)
 
 

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import Logger
 
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion, uar, uf1
-from merec.evaluation.predictions import read_predictions, tabulate, write_predictions
+from merec.evaluation.predictions import read_fold, tabulate, write_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, write_json
@@ -64,6 +64,10 @@ class FoldWriter:
     def locate(self, fold: Fold) -> Path:
         """The predictions of a fold; written last, so a fold that has them is whole."""
         return fold_folder(self.folder, fold.number) / "predictions.csv"
+
+    def read(self, fold: Fold) -> pd.DataFrame:
+        """Read the predictions of a finished fold (see `read_fold`)."""
+        return read_fold(self.locate(fold), self.corpus.protocol, fold.number, self.seed)
 
     def write(self, fold: Fold, outcome: Outcome, seconds: float) -> None:
         """Write all files of a fold, its predictions last."""
@@ -169,7 +173,7 @@ def run_folds(
     """
     folds = list(folds)
     done = [fold for fold in folds if writer.locate(fold).exists()]
-    tables = [read_predictions(writer.locate(fold)) for fold in done]
+    tables = [writer.read(fold) for fold in done]
     todo = [fold for fold in folds if not writer.locate(fold).exists()]
     failed: list[Trained] = []
     with FoldProgress(title, len(folds), len(done)) as progress:
@@ -181,7 +185,7 @@ def run_folds(
                 failed.append(trained)
                 continue
             progress.finish_fold(fold.held_out, trained.seconds)
-            tables.append(read_predictions(writer.locate(fold)))
+            tables.append(writer.read(fold))
             if logger:
                 _log_progress(logger, tables, writer.corpus.protocol)
     if failed:

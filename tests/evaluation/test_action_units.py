@@ -26,7 +26,7 @@ from merec.evaluation.predictions import (
 )
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
-from merec.evaluation.runs import find_runs
+from merec.evaluation.runs import find_runs, read_run
 from merec.evaluation.statistics import (
     bootstrap,
     compare_paired,
@@ -259,3 +259,27 @@ def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
     assert found.value == pytest.approx(scores[0])
     assert found.p == pytest.approx((1 + extreme) / 51)
     assert 0 < extreme < 50
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("p_AU4", 1.2, "p_AU4 is 1.2, expected a probability from 0 to 1"),
+        ("predicted", "other", "expected the action units of a probability of 0.5 or more"),
+        ("label", "AU4+AU99", r"label is AU4\+AU99, expected units of AU4, AU7"),
+    ],
+)
+def test_a_row_of_units_that_no_fold_can_have_written_is_refused(
+    coded, tmp_path, write_run, column, value, words
+):
+    corpus = label_action_units(coded, 2)
+    known = corpus.protocol.to_dict()
+    folder = write_run(tmp_path / "run", predict(corpus, 0), corpus.index, UNITS, protocol=known)
+    read_run(folder)
+    file = folder / "folds/001/predictions.csv"
+    rows = pd.read_csv(file).astype({column: object})
+    other = "AU4" if rows.loc[0, "predicted"] != "AU4" else "AU7"
+    rows.loc[0, column] = other if value == "other" else value
+    rows.to_csv(file, index=False)
+    with pytest.raises(InputError, match=rf"line 2, sample .*: .*{words}"):
+        read_run(folder)

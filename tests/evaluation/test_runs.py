@@ -291,6 +291,74 @@ def test_a_damaged_fold_is_an_error_that_names_the_file(tmp_path, write_run, ind
         find_runs([folder])
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("p_positive", 1.7, "p_positive is 1.7, expected a probability from 0 to 1"),
+        ("p_positive", -0.3, "p_positive is -0.3, expected a probability from 0 to 1"),
+        ("p_positive", 0.999, "the sum of its probabilities is .*, expected 1"),
+        ("predicted", "other", "predicted is [012], expected the class of the largest probability"),
+        ("predicted", 3, "predicted is 3, expected a class from 0 to 2"),
+        ("label", -1, "label is -1, expected a class from 0 to 2"),
+        ("fold", -2, "fold is -2, expected 2 as in its folder"),
+        ("fold", 3, "fold is 3, expected 2 as in its folder"),
+        ("seed", 1, "seed is 1, expected 0 as in config.yaml"),
+        ("subject", "sub04", "subject is sub04, expected 005, held out by fold.json"),
+    ],
+)
+def test_a_row_that_no_fold_can_have_written_is_refused_by_file_line_and_sample(
+    tmp_path, write_run, index, table, column, value, words
+):
+    folder = write_run(tmp_path / "run", table, index)
+    place = fold_folder(folder, 2)
+    (place / "fold.json").write_text('{"held_out": "005"}')
+    read_run(folder)
+    rows = pd.read_csv(place / "predictions.csv", dtype={"subject": str})
+    rows[column] = rows[column].astype(object)
+    sample_id, named = rows.loc[1, ["sample_id", "predicted"]]
+    rows.loc[1, column] = (named + 1) % 3 if value == "other" else value
+    rows.to_csv(place / "predictions.csv", index=False)
+    found = rf"002.predictions\.csv is damaged \(line 3, sample {sample_id}: {words}\); delete"
+    with pytest.raises(InputError, match=found):
+        read_run(folder)
+
+
+def test_a_class_without_its_column_and_a_sample_given_twice_are_refused(
+    tmp_path, write_run, index, table
+):
+    folder = write_run(tmp_path / "run", table, index)
+    file = fold_folder(folder, 2) / "predictions.csv"
+    rows = pd.read_csv(file, dtype={"subject": str})
+    rows.drop(columns="p_surprise").to_csv(file, index=False)
+    with pytest.raises(InputError, match="it has no column p_surprise"):
+        read_run(folder)
+    rows.assign(p_contempt=0.0).to_csv(file, index=False)
+    with pytest.raises(InputError, match="p_contempt is of no class of fake"):
+        read_run(folder)
+    pd.concat([rows, rows.iloc[:1]]).to_csv(file, index=False)
+    with pytest.raises(InputError, match="sample_id is .*, expected each sample once"):
+        read_run(folder)
+
+
+def test_a_folder_that_is_no_fold_of_the_run_is_refused(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    for name in ("007", "copy"):
+        shutil.copytree(fold_folder(folder, 2), folder / "folds" / name)
+        with pytest.raises(InputError, match=rf"{name} is no fold of this run, .* 000 to 006"):
+            read_run(folder)
+        shutil.rmtree(folder / "folds" / name)
+
+
+def test_a_sample_moved_to_another_data_set_is_refused(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    file = fold_folder(folder, 2) / "predictions.csv"
+    rows = pd.read_csv(file, dtype={"subject": str})
+    rows.loc[0, "corpus"] = "casme2"
+    rows.to_csv(file, index=False)
+    with pytest.raises(InputError, match="a sample was moved to another data set"):
+        pool_runs([read_run(folder)])
+
+
 def write_variants(
     tmp_path, write_run, index, table, configs: list[dict], name: str = "ststnet"
 ) -> None:
@@ -326,7 +394,7 @@ def test_seeds_folds_and_loggers_tell_no_configurations_apart(tmp_path, write_ru
     assert names_of(tmp_path) == ["ststnet"]
     task = {"seed": 5, "datamodule": {"seed": 5, "root": 9}, "width": 16}
     settings = {"seed": 5, "logger": {"id": 7}, "task": task}
-    write_run(tmp_path / "2", predict(index, seed=0), index, configuration="0ther", config=settings)
+    write_run(tmp_path / "2", predict(index, seed=5), index, configuration="0ther", config=settings)
     assert names_of(tmp_path) == ["ststnet", "ststnet (width=16)"]
 
 
