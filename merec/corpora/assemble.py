@@ -8,7 +8,7 @@ import pandas as pd
 
 from merec.corpora.rows import Source
 from merec.corpora.subjects import refuse_namesakes
-from merec.evaluation.protocol import assert_counts, describe_protocol
+from merec.evaluation.protocol import WRONG_COUNTS, assert_counts, describe_protocol
 from merec.types import Camera, Corpus, Finding, InputError
 
 _LEFT_OUT = "left out as asked"
@@ -121,9 +121,7 @@ def _judge_counts(
         if unread:
             remedy = f"not asserted: {', '.join(sorted(unread))} left with an error, as asked"
             return [Finding("note", "counts", source.where, None, "", wrong, remedy)]
-        remedy = (
-            "copy it again from its source, or set corpus.expected=null to use a subset knowingly"
-        )
+        remedy = WRONG_COUNTS
         return [Finding("error", "counts", source.where, None, "", wrong, remedy)]
     return []
 

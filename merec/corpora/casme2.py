@@ -12,7 +12,12 @@ from merec.corpora.rows import choose_classes
 from merec.corpora.subjects import CASME2, name_subjects
 from merec.types import Corpus, Finding, Frames, InputError
 
-FILES = tuple(f"CASME2-coding-20140508.{end}" for end in ("xlsx", "xls", "csv"))
+# The later edition labels three clips of sub24 otherwise and adds objective classes; published numbers and
+# MEGC2019 follow the first.
+EDITIONS = {
+    edition: tuple(f"CASME2-coding-{date}.{end}" for end in ("xlsx", "xls", "csv"))
+    for edition, date in (("2014", "20140508"), ("2019", "20190701"))
+}
 PATTERNS = ("casme*", "annotation*")
 ERRATA = "casme2"  # key of errata.yaml
 COLUMNS = {
@@ -34,6 +39,7 @@ FRAMES = {
 def read_casme2(
     root: str,
     name: str,
+    annotation: str | int | None,
     classes: int,
     class_maps: Mapping[int, Mapping[str, Sequence[str]]],
     left_out: Mapping[int, Sequence[str]],
@@ -49,7 +55,10 @@ def read_casme2(
 
     Args:
         root: Folder with `CASME2-coding-20140508.xlsx` and `CASME2-RAW/` or `Cropped/`.
-        name: Name of the data set; the protocol is `{name}-{classes}`.
+        name: Name of the data set; the protocol is `{name}-{classes}`, of any but the first edition of the
+            sheet `{name}-{classes}@{edition}`.
+        annotation: `2014`, `2019` or the path of a table with their columns; `None` for the first of the two
+            that lies there.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         left_out: By number of classes: samples that the published protocol does not hold.
@@ -69,7 +78,9 @@ def read_casme2(
     if frames not in FRAMES:
         raise InputError(f"corpus.frames={frames}; expected {' or '.join(FRAMES)}")
     chosen = choose_classes(class_maps, classes, name)
-    table, source = open_sheet(folder, FILES, PATTERNS, COLUMNS, "casme2", "coding sheet")
+    table, source, edition = open_sheet(
+        folder, EDITIONS, annotation, PATTERNS, COLUMNS, "casme2", "coding sheet"
+    )
     table["subject"], notes = name_subjects(table["subject"], CASME2, source.where)
     table["sample_id"] = table["subject"] + "_" + table["clip"]
     find_frames = partial(_find_frames, folder, Disk(CASME2), frames)
@@ -88,7 +99,7 @@ def read_casme2(
     rejected = rejected[~rejected["sample_id"].isin(omitted)]
     return assemble(
         index,
-        name=f"{name}-{classes}",
+        name=f"{name}-{classes}{edition}",
         classes=list(chosen),
         expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),

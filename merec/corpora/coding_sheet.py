@@ -23,33 +23,70 @@ from merec.types import Finding, Frames, InputError
 
 def open_sheet(
     root: Path,
-    files: Sequence[str],
+    editions: Mapping[str, Sequence[str]],
+    annotation: str | int | None,
     patterns: Sequence[str],
     columns: Mapping[str, Sequence[str]],
     choice: str,
     what: str,
-) -> tuple[pd.DataFrame, Source]:
+) -> tuple[pd.DataFrame, Source, str]:
     """Find the coding sheet of a corpus and read its columns.
 
     Args:
         root: Folder of the corpus.
-        files: Names that the sheet may have, the official one first.
+        editions: Edition → names that its sheet may have, the official one first. Published numbers are of
+            the first edition.
+        annotation: An edition, or the path of a table, from `root` or from here; `None` for the first
+            edition that lies there.
         patterns: Folders that may hold it, as in `find_file`.
         columns: As in `read_table`.
         choice: Name of the corpus in conf/corpus, for messages.
         what: What the sheet is called, for messages.
 
+    Returns:
+        The table, what it was read from, and what is added to the protocol's name: "" for the first
+        edition, else e.g. `@2019`.
+
     Raises:
         InputError: If the sheet or a column is missing.
     """
-    file = find_file(root, files, patterns)
-    if file is None:
-        raise InputError(
-            f"{files[0]} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
-            f"{what} there"
-        )
+    file, edition = _find_sheet(root, editions, annotation, patterns, what)
     table = read_table(file, columns)
-    return table, describe_source(table, file, relate(file, root), choice)
+    suffix = "" if edition == next(iter(editions)) else f"@{edition}"
+    return table, describe_source(table, file, relate(file, root), choice), suffix
+
+
+def _find_sheet(
+    root: Path,
+    editions: Mapping[str, Sequence[str]],
+    annotation: str | int | None,
+    patterns: Sequence[str],
+    what: str,
+) -> tuple[Path, str]:
+    """The file and the edition of a coding sheet; a table of another name is an edition of its own."""
+    if annotation is None or str(annotation) in editions:
+        wanted = [*editions] if annotation is None else [str(annotation)]
+        for edition in wanted:
+            file = find_file(root, editions[edition], patterns)
+            if file is not None:
+                return file, edition
+        given = "" if annotation is None else f"corpus.annotation={annotation}, but "
+        names = " or ".join(editions[edition][0] for edition in wanted)
+        raise InputError(
+            f"{given}{names} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
+            f"{what} there, or set corpus.annotation=FILE"
+        )
+    file = Path(str(annotation)).expanduser()
+    file = root / file if not file.is_file() and (root / file).is_file() else file
+    if not file.is_file():
+        raise InputError(
+            f"corpus.annotation={annotation} is no file; expected {', '.join(editions)} or the path of a "
+            f"{what}"
+        )
+    for edition, names in editions.items():
+        if file.name.casefold() in [name.casefold() for name in names]:
+            return file, edition
+    return file, file.stem
 
 
 def read_samples(

@@ -37,6 +37,11 @@ def read_megc2019(
                 f"corpus.parts.{part} has the classes {', '.join(corpus.protocol.classes)}; expected "
                 f"{', '.join(classes)} in this order, as in corpus.classes"
             )
+    editions = [
+        f"{part}-{edition}"
+        for part, corpus in parts.items()
+        if (edition := corpus.protocol.name.removesuffix("-subset").partition("@")[2])
+    ]
     index = pd.concat([corpus.index for corpus in parts.values()], ignore_index=True)
     twice = index["sample_id"].duplicated()
     if twice.any():
@@ -48,7 +53,8 @@ def read_megc2019(
     rejected = [corpus.rejected for corpus in parts.values() if corpus.rejected is not None]
     return assemble(
         index,
-        name=name,
+        # Of other editions of the sheets it is another protocol, of which no counts are published.
+        name=f"{name}@{'+'.join(editions)}" if editions else name,
         classes=classes,
         expected=None if expected is None else {name: expected},
         exclude={},

@@ -12,7 +12,7 @@ from merec.corpora.rows import choose_classes
 from merec.corpora.subjects import SAMM, name_subjects
 from merec.types import Corpus, Frames
 
-FILES = tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))
+EDITIONS = {"v2": tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))}
 PATTERNS = ("samm*", "annotation*")
 ERRATA = "samm"  # key of errata.yaml
 COLUMNS = {
@@ -29,6 +29,7 @@ COLUMNS = {
 def read_samm(
     root: str,
     name: str,
+    annotation: str | int | None,
     classes: int,
     class_maps: Mapping[int, Mapping[str, Sequence[str]]],
     emotions: Sequence[str],
@@ -42,7 +43,9 @@ def read_samm(
 
     Args:
         root: Folder with `SAMM_Micro_FACS_Codes_v2.xlsx` and the subjects' folders (`006/006_1_2/`).
-        name: Name of the data set; the protocol is `{name}-{classes}`.
+        name: Name of the data set; the protocol is `{name}-{classes}`, of a table of another name
+            `{name}-{classes}@{file}`.
+        annotation: `v2`, or the path of a table with its columns; `None` for `v2`.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         emotions: Every emotion that may be annotated.
@@ -58,7 +61,9 @@ def read_samm(
     """
     folder = open_root(root, "SAMM")
     chosen = choose_classes(class_maps, classes, name)
-    table, source = open_sheet(folder, FILES, PATTERNS, COLUMNS, "samm", "FACS sheet")
+    table, source, edition = open_sheet(
+        folder, EDITIONS, annotation, PATTERNS, COLUMNS, "samm", "FACS sheet"
+    )
     table["subject"], notes = name_subjects(table["subject"], SAMM, source.where)
     table["sample_id"] = table["subject"] + "_" + table["clip"]
     find_frames = partial(_find_frames, folder, Disk(SAMM))
@@ -67,7 +72,7 @@ def read_samm(
     )
     return assemble(
         index,
-        name=f"{name}-{classes}",
+        name=f"{name}-{classes}{edition}",
         classes=list(chosen),
         expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),

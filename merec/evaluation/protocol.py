@@ -8,6 +8,12 @@ import pandas as pd
 from merec.types import InputError, Protocol
 
 
+WRONG_COUNTS = (
+    "compare it with the official file of this protocol: rows may be missing, sorted into it or relabelled; "
+    "set corpus.expected=null to use it knowingly"
+)
+
+
 def describe_protocol(
     name: str, index: pd.DataFrame, classes: Sequence[str], target: str = "emotion"
 ) -> Protocol:
@@ -62,8 +68,8 @@ def assert_counts(
     ]
     if wrong:
         raise InputError(
-            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); copy it again "
-            "from its source, or set corpus.expected=null to use a subset knowingly"
+            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); "
+            f"{WRONG_COUNTS}"
         )
 
 
