@@ -127,5 +127,65 @@ def test_frames_are_named_even_if_absent(made: Callable[..., Path], read: Read) 
 
 
 def test_without_a_sheet_nothing_is_read(tmp_path: Path, read: Read) -> None:
-    with pytest.raises(InputError, match=f"{NAME} is not in"):
+    with pytest.raises(InputError, match=f"{NAME} or CASME2-coding-20190701.xlsx is not in"):
         read("casme2", tmp_path, lenient=True)
+
+
+LATER = "CASME2-coding-20190701.xlsx"
+LATER_HEADER = ["Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units",
+                "Estimated Emotion", "Objective Classes"]  # fmt: skip
+LATER_ROWS = [[*row[:8], "surprise" if row[0] == 1 else row[8], 1] for row in ROWS]
+
+
+def test_the_later_sheet_is_a_protocol_of_its_own(
+    made: Callable[..., Path], read: Read, write_sheet: Callable[..., Path]
+) -> None:
+    root = made()
+    write_sheet(root / LATER, LATER_HEADER, LATER_ROWS)
+    protocols = {
+        annotation: read("casme2", root, classes=3, annotation=annotation).protocol
+        for annotation in (None, "2014", 2014, 2019, LATER, str(root / LATER))
+    }
+    names = [protocol.name for protocol in protocols.values()]
+    assert names == ["casme2-3"] * 3 + ["casme2-3@2019"] * 3
+    assert protocols[None].hash == protocols["2014"].hash != protocols[2019].hash
+    assert protocols[2019].hash == protocols[LATER].hash
+
+
+def test_the_later_sheet_alone_is_read_and_named(
+    tmp_path: Path, read: Read, write_sheet: Callable[..., Path]
+) -> None:
+    write_sheet(tmp_path / LATER, LATER_HEADER, LATER_ROWS)
+    corpus = read("casme2", tmp_path)
+    assert corpus.protocol.name == "casme2-5@2019"
+    assert corpus.index["sample_id"].tolist() == [
+        "sub01_EP02_01f", "sub01_EP03_02", "sub04_EP12_01f", "sub26_EP18_51", "sub26_EP18_52",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=f"annotation=2014, but {NAME} is not in"):
+        read("casme2", tmp_path, annotation=2014)
+
+
+def test_a_table_of_another_name_is_a_protocol_of_its_own(
+    made: Callable[..., Path], read: Read
+) -> None:
+    root = made()
+    (root / NAME).rename(root / "mine.xlsx")
+    assert read("casme2", root, annotation="mine.xlsx").protocol.name == "casme2-5@mine"
+    with pytest.raises(InputError, match=r"annotation=yours.xlsx is no file; expected 2014, 2019 or"):
+        read("casme2", root, annotation="yours.xlsx")
+
+
+def test_labels_unlike_the_protocol_are_not_a_damaged_copy(
+    made: Callable[..., Path], read: Read
+) -> None:
+    expected = {"casme2-5": {"class": {"surprise": 4}}}
+    with pytest.raises(InputError, match="class surprise: 1 found, 4 expected") as error:
+        read("casme2", made(), expected=expected)
+    (finding,) = [
+        finding
+        for finding in read("casme2", made(), expected=expected, lenient=True).findings
+        if finding.severity == "error"
+    ]
+    for text in (str(error.value), finding.remedy):
+        assert "copy it again" not in text
+        assert "relabelled" in text

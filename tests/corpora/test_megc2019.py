@@ -101,6 +101,14 @@ def test_a_subset_of_a_part_is_a_subset_of_the_whole(build: Callable[..., Any]) 
     assert again.protocol.name == "megc2019-cd-subset"
 
 
+def test_of_another_edition_of_a_sheet_the_whole_is_another_protocol(
+    build: Callable[..., Any], data: Path
+) -> None:
+    sheet = data / "casme2" / "CASME2-coding-20140508.xlsx"
+    sheet.rename(sheet.with_name("CASME2-coding-20190701.xlsx"))
+    assert build().protocol.name == "megc2019-cd@casme2-2019"
+
+
 def test_parts_must_agree_on_classes_and_samples(build: Callable[..., Any]) -> None:
     part = build().index
     whole = build()

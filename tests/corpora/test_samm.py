@@ -141,3 +141,12 @@ def test_a_sheet_without_the_header_is_refused(
     write_sheet(tmp_path / NAME, HEADER[:3], [], above=13)
     with pytest.raises(InputError, match="has no column Onset Frame or Onset, Apex Frame"):
         read("samm", tmp_path, lenient=True)
+
+
+def test_a_table_of_another_name_is_a_protocol_of_its_own(
+    made: Callable[..., Path], read: Read
+) -> None:
+    root = made()
+    assert read("samm", root, annotation="v2").protocol.name == "samm-5"
+    (root / NAME).rename(root / "mine.xlsx")
+    assert read("samm", root, annotation="mine.xlsx").protocol.name == "samm-5@mine"
