@@ -66,7 +66,7 @@ def synthesize(arguments: list[str]) -> None:
     """Render a corpus: `merec synthesize [root=FOLDER] [KEY=VALUE…] [jobs=N]`."""
     import logging
 
-    from merec.config import compose_node
+    from merec.config import compose_node, refuse_made
 
     defaults = compose_node("corpus", ["corpus=synthetic"])["render"]
     paths, options = split_paths(
@@ -78,11 +78,13 @@ def synthesize(arguments: list[str]) -> None:
         )
     import yaml
 
+    if options["annotation"] not in ("", "null"):
+        refuse_made([key for key in ("subjects", "samples") if options[key]])
     # Not by way of Hydra, whose grammar cannot read the parentheses of the official file names.
     given = {key: options[key] for key in defaults if options[key]}
     try:
         render = dict(defaults) | {
-            key: text if key == "annotation" else yaml.safe_load(text)
+            key: text if key == "annotation" and text != "null" else yaml.safe_load(text)
             for key, text in given.items()
         }
     except yaml.YAMLError as error:
@@ -147,6 +149,12 @@ def prepare(arguments: list[str]) -> int:
     strict, unlabelled, every = (
         read_flag("prepare", key, options[key]) for key in ("strict", "unlabelled", "all")
     )
+    for key, value in (("all", every), ("strict", strict)):
+        if unlabelled and value:
+            raise InputError(
+                f"merec prepare: {key}=true has no effect with unlabelled=true, which makes pairs of frames "
+                "only; leave out one of the two"
+            )
     jobs = read_jobs("prepare", options["jobs"])
     corpus, features = _build_corpus_and_features(overrides)
     out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
@@ -185,6 +193,10 @@ def inspect(arguments: list[str]) -> None:
     defaults = {"count": "9", "out": "runs/inspect", "unlabelled": "false"}
     options, overrides = split_overrides("inspect", rest, dict(defaults), (*_GROUPS, _STUDY))
     _name_corpus("inspect", overrides)
+    if samples and any(text.startswith("count=") for text in rest):
+        raise InputError(
+            f"merec inspect: count= has no effect beside the sample {samples[0]}; leave out one of the two"
+        )
     corpus, features = _build_corpus_and_features(overrides)
     if read_flag("inspect", "unlabelled", options["unlabelled"]):
         corpus = features.make_pool(corpus)

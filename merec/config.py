@@ -176,7 +176,49 @@ def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
             raise InputError(line) from error
     if misfits:
         raise InputError("\n  ".join(["the config does not fit the code:", *misfits]))
+    if group == "corpus":
+        refuse_unfollowed(node, overrides)
     return node
+
+
+def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse overrides of `corpus.render` that another key of the corpus makes void.
+
+    Args:
+        corpus: The config of the corpus.
+        overrides: As the user gave them.
+
+    Raises:
+        InputError: Naming them.
+    """
+    keys = [text.partition("=")[0].lstrip("+~") for text in overrides]
+    given = [key for key in keys if key.startswith("corpus.render.")]
+    if not given or "render" not in corpus:
+        return
+    if corpus["root"] is not None:
+        raise InputError(
+            f"{given[0]} has no effect on corpus.root={corpus['root']}, which is rendered already; leave out "
+            "one of the two"
+        )
+    if corpus["render"]["annotation"] is not None:
+        refuse_made([key for key in given if key.rpartition(".")[2] in ("subjects", "samples")])
+
+
+def refuse_made(given: Sequence[str]) -> None:
+    """Refuse numbers of made subjects and samples for the twin of a table, which has its own.
+
+    Args:
+        given: The keys as the user gave them; none is fine.
+
+    Raises:
+        InputError: Naming them.
+    """
+    if given:
+        raise InputError(
+            f"{' and '.join(given)} {'has' if len(given) == 1 else 'have'} no effect beside an annotation, "
+            "whose twin has the subjects and the samples of the table; leave "
+            f"{'it' if len(given) == 1 else 'them'} out, or give a shorter table"
+        )
 
 
 def takes(node: DictConfig, name: str) -> bool:

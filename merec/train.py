@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from merec.assets import cache_folder
-from merec.config import check, explain_override, home, register
+from merec.config import check, explain_override, home, refuse_unfollowed, register
 from merec.errors import InputError
 from merec.imports import importing
 from merec.jobs import Jobs
@@ -61,6 +61,7 @@ def train_job(cfg: DictConfig) -> None:
         finished = (folder / "metrics.json").exists()
         if not finished and OmegaConf.select(cfg, "task.engine") in ("auto", "processes"):
             start_server()  # before check, which imports torch
+        refuse_unfollowed(cfg.corpus, job.overrides.task)
         with importing():
             check(cfg)
             # torch takes seconds to import; a misspelt key should not wait for it.

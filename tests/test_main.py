@@ -251,3 +251,45 @@ def test_the_console_script_and_the_module_are_the_same(tmp_path: Path):
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("merec ")
     assert np.all([part.isdigit() for part in done.stdout.split()[1].split(".")])
+
+
+TWIN = ("annotation=t.xlsx", "subjects=1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["synthesize", "annotation=t.xlsx", "subjects=1", "samples=1"],
+            "subjects and samples have no effect beside an annotation",
+        ),
+        (["synthesize", "annotation=t.xlsx", "samples=1"], "samples has no effect beside an"),
+        (
+            ["prepare", "corpus=synthetic", "unlabelled=true", "all=true"],
+            "all=true has no effect with unlabelled=true",
+        ),
+        (
+            ["prepare", "corpus=synthetic", "unlabelled=true", "strict=true"],
+            "strict=true has no effect with unlabelled=true",
+        ),
+        (["inspect", "spNO.1_a_5", "corpus=synthetic", "count=3"], "count= has no effect beside"),
+        *(
+            (
+                [verb, "corpus=synthetic", "corpus.root=here", "corpus.render.macro=3"],
+                "corpus.render.macro has no effect on corpus.root=here",
+            )
+            for verb in ("doctor", "prepare", "inspect", "train")
+        ),
+        *(
+            (
+                [verb, "corpus=synthetic", *(f"corpus.render.{key}" for key in TWIN)],
+                "corpus.render.subjects has no effect beside an annotation",
+            )
+            for verb in ("doctor", "train")
+        ),
+    ],
+)
+def test_an_option_that_would_not_be_followed_is_refused(merec, tmp_path, arguments, said):
+    (tmp_path / "t.xlsx").touch()
+    assert said in one_line_error(merec(*arguments))
+    assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]

@@ -71,9 +71,9 @@ def _find_sheet(
             if file is not None:
                 return file, edition
         given = "" if annotation is None else f"corpus.annotation={annotation}, but "
-        names = " or ".join(editions[edition][0] for edition in wanted)
+        sought = " or ".join(editions[edition][0] for edition in wanted)
         raise InputError(
-            f"{given}{names} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
+            f"{given}{sought} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
             f"{what} there, or set corpus.annotation=FILE"
         )
     file = Path(str(annotation)).expanduser()

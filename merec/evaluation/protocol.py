@@ -7,7 +7,6 @@ import pandas as pd
 
 from merec.types import InputError, Protocol
 
-
 WRONG_COUNTS = (
     "compare it with the official file of this protocol: rows may be missing, sorted into it or relabelled; "
     "set corpus.expected=null to use it knowingly"
@@ -68,8 +67,7 @@ def assert_counts(
     ]
     if wrong:
         raise InputError(
-            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); "
-            f"{WRONG_COUNTS}"
+            f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); {WRONG_COUNTS}"
         )
 
 

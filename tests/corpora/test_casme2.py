@@ -171,7 +171,9 @@ def test_a_table_of_another_name_is_a_protocol_of_its_own(
     root = made()
     (root / NAME).rename(root / "mine.xlsx")
     assert read("casme2", root, annotation="mine.xlsx").protocol.name == "casme2-5@mine"
-    with pytest.raises(InputError, match=r"annotation=yours.xlsx is no file; expected 2014, 2019 or"):
+    with pytest.raises(
+        InputError, match=r"annotation=yours.xlsx is no file; expected 2014, 2019 or"
+    ):
         read("casme2", root, annotation="yours.xlsx")
 
 
