@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from merec.errors import InputError
 from merec.quoting import quote_texts
 from merec.run_files import check_node, reading
+from merec.text_values import find_misread_texts
 
 
 @dataclass
@@ -126,6 +127,7 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
             reason = str(error).splitlines()[0]
             problems.append(f"{path}._target_: {node['_target_']} cannot be imported ({reason})")
             continue
+        problems += find_misread_texts(target, node, path)
         accepted = inspect.signature(target).parameters
         if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
             continue

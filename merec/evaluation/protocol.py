@@ -45,6 +45,10 @@ def assert_counts(
     Raises:
         InputError: Listing every count that differs.
     """
+    if not isinstance(expected.get("hash", ""), str):
+        raise InputError(
+            f"corpus.expected: the hash is {expected['hash']}, which is no text; put it in quotes"
+        )
     label_names = index["label"].map(dict(enumerate(classes)))
     found: dict[str, int | str] = {
         "samples": len(index),

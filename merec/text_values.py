@@ -1,0 +1,71 @@
+"""Names in a config that YAML took for numbers or booleans, such as the sample id 006_006_1_2 (197002)."""
+
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping
+from inspect import isclass
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+_EXAMPLE = "YAML takes names such as 006_006_1_2, 1e3, no or on for numbers and booleans"
+
+
+def find_misread_texts(target: Callable[..., Any], node: Mapping[str, Any], path: str) -> list[str]:
+    """Find the values of a config node that should be text, by the annotations of its constructor.
+
+    Args:
+        target: What the node describes.
+        node: Its keys and values; a value that is still an interpolation is passed over.
+        path: Dotted path of the node.
+
+    Returns:
+        One line for each value that is no text, naming its key and what to do.
+    """
+    try:
+        hints = get_type_hints(getattr(target, "__init__", None) if isclass(target) else target)
+    except (
+        NameError,
+        TypeError,
+        AttributeError,
+    ):  # of a library whose annotations cannot be resolved
+        return []
+    lines: list[str] = []
+    for key, value in node.items():
+        if key in hints:
+            lines += _find(value, hints[key], f"{path}.{key}")
+    return lines
+
+
+def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str) and value.startswith("${"):
+        return
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        lines = [list(_find(value, each, path)) for each in arguments]
+        complaints = [some for some in lines if some]
+        fits = any(
+            _is_kind(value, each) and not some for each, some in zip(arguments, lines, strict=True)
+        )
+        if complaints and not fits:
+            yield from complaints[0]
+    elif hint is str:
+        if isinstance(value, bool | int | float):
+            yield f"{path} is {value}, which is no text: {_EXAMPLE}; put it in quotes"
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
+        if isinstance(value, Mapping) and len(arguments) == 2:
+            for key, entry in value.items():
+                yield from _find(key, arguments[0], f"{path}, key {key}")
+                yield from _find(entry, arguments[1], f"{path}.{key}")
+    elif arguments[:1] == (str,) and isinstance(value, str | bool | int | float):
+        yield f"{path} is {value}; expected a list of names: write {path}=[NAME,…]"
+    elif arguments and isinstance(value, list):
+        for number, entry in enumerate(value):
+            yield from _find(entry, arguments[0], f"{path}[{number}]")
+
+
+def _is_kind(value: Any, hint: Any) -> bool:
+    """Whether a value may be what an annotation says, by its outer type alone."""
+    kind = get_origin(hint) or hint
+    if kind is float:
+        return isinstance(value, int | float)
+    if isinstance(value, list):
+        return isinstance(kind, type) and issubclass(kind, Collection) and kind is not str
+    return kind is Any or (isinstance(kind, type) and isinstance(value, kind))
