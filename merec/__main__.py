@@ -159,7 +159,7 @@ def prepare(arguments: list[str]) -> int:
     corpus, features = _build_corpus_and_features(overrides)
     out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     from merec.features.prepare import choose_modality, list_shown
-    from merec.files import atomic
+    from merec.files import write_csv
     from merec.reporting.prepared import describe_failures, describe_pairs
 
     if unlabelled:
@@ -173,8 +173,7 @@ def prepare(arguments: list[str]) -> int:
             pairs = features.make_pool(corpus, jobs)
             features.prepare(pairs, jobs, [each for each in shown if each[0] == "views"])
     if out:
-        with atomic(out) as part:
-            table.to_csv(part, index=False)
+        write_csv(out, table)
     describe = describe_pairs if unlabelled else describe_failures
     sys.stdout.write(describe(table, features.store.root, out))
     failed = 0 if unlabelled else int((table["status"] != "ready").sum())

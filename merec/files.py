@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -57,8 +60,43 @@ def describe_bad_name(name: str) -> str:
         return "is a path"
     if not name.isprintable():
         return "holds characters that cannot be printed"
+    if name[0] in "=+-@":
+        return "begins as a formula does"
     if "{" in name or "}" in name:
         return "holds curly brackets"
     if len(name.encode()) > LONGEST_NAME:
         return f"is longer than {LONGEST_NAME} bytes"
     return ""
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?", re.ASCII)
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a .csv for people, wholly or not at all; no cell of it is a formula for a spreadsheet.
+
+    Files that merec reads again are written as they are, since a mended cell would be another name.
+    """
+    with atomic(path) as part:
+        escape_formulas(table).to_csv(part, index=False)
+
+
+def escape_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Put an apostrophe before texts that a spreadsheet would run: after `=`, `+`, `-`, `@`, tab or return.
+
+    Numbers and a mark alone, such as `-`, stay as they are; so do names of columns that are none.
+    """
+    escaped = table.rename(columns=_escape)
+    for place, (_, column) in enumerate(table.items()):
+        if column.dtype.kind not in "biufcmM":
+            escaped.isetitem(place, column.map(_escape))
+    return escaped
+
+
+def _escape(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", "\n")  # a return alone is not quoted, and would end the row
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return text
+    return text if len(cell) == 1 or _NUMBER.fullmatch(cell) else f"'{text}"

@@ -1,13 +1,15 @@
 """Files are whole or absent, whatever happens while they are written."""
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from merec import files
-from merec.files import atomic, write_json, write_text
+from merec.files import atomic, describe_bad_name, write_csv, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -98,3 +100,38 @@ def test_what_json_cannot_hold_keeps_the_old_file(tmp_path):
         write_json(tmp_path / "metrics.json", {"uf1": object()})
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"uf1": 0.5}
     assert names(tmp_path) == ["metrics.json"]
+
+
+DANGEROUS = ("=1+1", "+A1", "-A1", "@SUM(1)", "\tx", "\r=1", '=HYPERLINK("x")', "-1+2")
+HARMLESS = ("", "-", "+", "-.05", "+1", "-3e-4", "−.05", "'", "a=b", "5", "12+4", "-12.5%")
+
+
+def test_no_cell_of_a_table_for_people_is_a_formula(tmp_path):
+    table = pd.DataFrame({"text": [*DANGEROUS, *HARMLESS], "number": -1.5})
+    table["=name"] = table["text"].astype("category")
+    write_csv(tmp_path / "a.csv", table)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as handle:
+        header, *rows = csv.reader(handle)
+    assert header == ["text", "number", "'=name"]
+    mended = [f"'{text}".replace("\r", "\n") for text in DANGEROUS]
+    assert [row[0] for row in rows] == [*mended, *HARMLESS]
+    assert [row[2] for row in rows] == [row[0] for row in rows]
+    assert {row[1] for row in rows} == {"-1.5"}
+    assert table["text"].tolist() == [*DANGEROUS, *HARMLESS]
+
+
+@pytest.mark.parametrize(
+    "name", ["spNO.1", "EP02_01f", "006_1_2", "a", "王", "sub 01", "...x", "x" * 100]
+)
+def test_a_plain_name_may_be_part_of_a_path(name, tmp_path):
+    assert describe_bad_name(name) == ""
+    (tmp_path / name).mkdir()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", ".", "..", "../x", "a/b", "/etc", "a\\b", "C:x", "C:\\x", "\\\\host", "a\0b", "a\nb", "\x7f",
+     "x" * 256, "王" * 90, "\udc80", "{}", "=1", "-rf", "@a", "a\u202eb"],
+)  # fmt: skip
+def test_what_leaves_a_folder_or_is_no_name_is_described(name):
+    assert describe_bad_name(name)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.results import Result
-from merec.files import atomic, write_text
+from merec.files import write_csv, write_text
 from merec.reporting.elements import write_document, write_figure, write_table
 from merec.reporting.figures import draw_units
 from merec.reporting.formats import print_table, write_latex, write_markdown
@@ -80,8 +80,7 @@ def write_units_report(results: Sequence[Result], out: Path, console: Console) -
     frames = {"action_units": pd.concat(scores.values()), "optimism": optimism}
     frames["predictions"] = pool_predictions(results)
     for name, frame in frames.items():
-        with atomic(out / f"{name}.csv") as part:
-            frame.to_csv(part, index=False)
+        write_csv(out / f"{name}.csv", frame)
     labels = ("action-units", "optimism")[: len(tables)]
     latex = "\n".join(map(write_latex, tables, labels))
     write_text(out / "table.md", "\n".join(map(write_markdown, tables)))

@@ -14,7 +14,7 @@ from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
-from merec.files import atomic, write_text
+from merec.files import write_csv, write_text
 from merec.reporting.drawing import to_svg
 from merec.reporting.formats import escape_markdown, print_table, write_markdown
 from merec.reporting.groups import describe_groups, draw_groups, explain_groups
@@ -84,10 +84,8 @@ def _write(comparison: Comparison, quote: str, out: Path) -> None:
     """Raw numbers, the picture, and a page of Markdown with tables, picture and sentence."""
     about = comparison.sides[0].identity
     for name, frame in (("pairs", comparison.pairs), ("classes", comparison.classes)):
-        with atomic(out / f"{name}.csv") as part:
-            frame.assign(protocol=about["protocol"], protocol_hash=about["protocol_hash"]).to_csv(
-                part, index=False
-            )
+        protocol = {key: about[key] for key in ("protocol", "protocol_hash")}
+        write_csv(out / f"{name}.csv", frame.assign(**protocol))
     write_text(out / "groups.svg", to_svg(draw_groups(comparison)) + "\n")
     alt = escape_markdown(describe_groups(comparison))
     page = [

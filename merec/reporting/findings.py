@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from merec.corpora.doctor import Examination
-from merec.files import atomic
+from merec.files import write_csv
 from merec.reporting.formats import print_table
 from merec.reporting.notation import format_list
 from merec.reporting.tables import Table
@@ -23,8 +23,7 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
     """Write all findings as a CSV, wholly or not at all; with no finding, its header."""
     table = pd.DataFrame(findings, columns=list(Finding._fields))
     table["row"] = table["row"].astype("Int64")
-    with atomic(path) as part:
-        table.to_csv(part, index=False)
+    write_csv(path, table)
 
 
 def print_findings(

@@ -11,7 +11,7 @@ from rich.console import Console
 from merec.evaluation.predictions import export_megc2019_log
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
-from merec.files import atomic, write_text
+from merec.files import write_csv, write_text
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.action_units import write_units_report
 from merec.reporting.calibration import lay_out_calibration
@@ -127,8 +127,7 @@ def _write_raw(summary: Summary, out: Path) -> None:
         "jitter": summary.jitters,
     }
     for name, frame in frames.items():
-        with atomic(out / f"{name}.csv") as part:
-            frame.to_csv(part, index=False)
+        write_csv(out / f"{name}.csv", frame)
     slugs = make_slugs([result.name for result in summary.results])
     for slug, result in zip(slugs, summary.results, strict=True):
         if not result.protocol.name.startswith("megc2019"):

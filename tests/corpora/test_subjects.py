@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from merec.corpora.subjects import CASME2, CASME3, SAMM, SMIC, Naming, spell_subject
+from merec.corpora.synthetic.twin import plan_twin
 from merec.errors import InputError
 from merec.evaluation.splits import leave_one_subject_out
 from merec.types import Corpus
@@ -175,3 +176,39 @@ def test_flow_maps_name_people_as_their_set_does(tmp_path: Path, read: Read) -> 
         write_table(changed)
         with pytest.raises(InputError, match=found):
             read("megc2019_flow", tmp_path)
+
+
+BAD_NAMES = ["../out", "a/b", "/tmp/x", "..", "C:x", "a\\b", "x" * 300, "{0}", "=1+1"]
+
+
+@pytest.mark.parametrize("corpus", SPELLINGS)
+@pytest.mark.parametrize("column", ["subject", "clip"])
+def test_a_name_that_is_a_path_is_refused_with_its_row(
+    corpus: str, column: str, tmp_path: Path, write_sheet: Sheet, read: Read
+) -> None:
+    for name in BAD_NAMES:
+        file = write(corpus, tmp_path, [1, 2, 3], write_sheet)
+        book = openpyxl.load_workbook(file)
+        cell = book.worksheets[0].cell(3, 1 if column == "subject" else 2)
+        cell.value, cell.data_type = name, "s"
+        book.save(file)
+        with pytest.raises(InputError, match=r"row 3 of the sheet.*cell [AB]3") as error:
+            read(corpus, tmp_path)
+        assert "\n" not in str(error.value)
+        lenient = read(corpus, tmp_path, lenient=True)
+        assert len(lenient.index) == 2
+        assert lenient.rejected is not None
+        assert lenient.rejected.empty
+
+
+@pytest.mark.parametrize("column", [1, 2])
+def test_the_twin_of_a_sheet_with_paths_for_names_writes_nothing(
+    column: int, tmp_path: Path, write_sheet: Sheet
+) -> None:
+    file = write("casme3", tmp_path / "sheet", [1, 2], write_sheet)
+    book = openpyxl.load_workbook(file)
+    book.worksheets[0].cell(3, column).value = "../../escaped"
+    book.save(file)
+    with pytest.raises(InputError, match=r"row 3 of the sheet.*escaped' \(cell [AB]3\) is a path"):
+        plan_twin(file, "key", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet"]

@@ -24,7 +24,7 @@ from merec.corpora.synthetic.studio import default_camera, draw_studio
 from merec.corpora.synthetic.truth import locate_truth, write_truth
 from merec.corpora.synthetic.twin import plan_twin
 from merec.errors import InputError
-from merec.files import atomic, write_json, write_text
+from merec.files import atomic, write_csv, write_json, write_text
 from merec.types import Finding
 
 log = logging.getLogger(__name__)
@@ -330,5 +330,4 @@ def _write_notes(root: Path, findings: Sequence[Finding]) -> None:
         return
     import pandas as pd
 
-    with atomic(root / "twin_notes.csv") as part:
-        pd.DataFrame(findings).to_csv(part, index=False)
+    write_csv(root / "twin_notes.csv", pd.DataFrame(findings))
