@@ -132,7 +132,8 @@ def _list_names(pages: Sequence[tuple[str | None, Page]]) -> str:
 
 def _list_columns(texts: Sequence[str]) -> str:
     """The names of a header, short enough for a line."""
-    shown = ", ".join(text if len(text) <= 40 else f"{text[:40]}…" for text in texts[:20])
+    plain = [" ".join(text.split()) for text in texts[:20]]
+    shown = ", ".join(text if len(text) <= 40 else f"{text[:40]}…" for text in plain)
     return f"{shown}, and {len(texts) - 20} more" if len(texts) > 20 else shown
 
 
