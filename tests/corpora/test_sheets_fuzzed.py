@@ -1,5 +1,7 @@
 """Whatever is done to a sheet, a reader reads it or says in one line what is wrong."""
 
+# ruff: noqa: E501 - tables of readers and odd cells
+
 import csv
 import datetime
 import io
@@ -197,7 +199,8 @@ def fuzz(
         np.savez(folder / "flow.npz", flow=np.zeros((6, 3, 28, 28), np.uint8), sample_id=ids)
     _write(file, sheet, rows, _Plain(), write_xls)
     _read(reader, folder, file, read, lenient=False)  # as it is it can be read
-    outcomes = {"read": 0, "refused": 0}
+    messages: list[str] = []
+    read_well = 0
     for number in range(count):
         what = rng.random()
         _write(file, sheet, _mutate(rows, rng) if what < 0.7 else rows, rng, write_xls)
@@ -209,14 +212,13 @@ def fuzz(
             try:
                 _read(reader, folder, file, read, lenient)
             except InputError as error:
-                assert "\n" not in str(error), (number, str(error))
-                assert len(str(error)) < 2000, (number, len(str(error)))
-                outcomes["refused"] += 1
+                messages.append(str(error))
             except Exception as error:
                 raise AssertionError(f"{reader} {kind} number {number}: {error!r}") from error
             else:
-                outcomes["read"] += 1
-    assert min(outcomes.values()) > count / 10, outcomes
+                read_well += 1
+    assert [text for text in messages if "\n" in text or len(text) > 2000] == []
+    assert min(read_well, len(messages)) > count / 10
 
 
 class _Plain:
