@@ -157,7 +157,7 @@ def read_rows(
         for key in ("subject", "clip"):
             if key not in bad_columns:
                 wrong += _judge_name(key, str(cells[key]), source.name_cell(int(row), key))
-        no_name = bool(wrong)
+        no_name = bool(wrong) or shown != sample_id
         numbers, wrong_numbers = _read_numbers(cells, bad_columns)
         wrong += wrong_numbers
         if "emotion" not in bad_columns:
