@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; False too for a name that no file can have."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib raises for names that are too long
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is such a folder; False too for a name that no folder can have."""
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises for names that are too long
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a `.part` path to write to; it takes the name `path` only if the block succeeds.

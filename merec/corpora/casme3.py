@@ -31,6 +31,7 @@ from merec.corpora.rows import (
 )
 from merec.corpora.sheets import read_table
 from merec.corpora.subjects import CASME3, name_subjects
+from merec.files import is_file
 from merec.types import Corpus, Finding, Frames, InputError
 
 PATTERNS = ("annotation*", "part_a*", "part_c*", "exception*")  # in lower case
@@ -212,9 +213,9 @@ def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:
             "corpus.annotation=FILE"
         )
     file = Path(annotation).expanduser()
-    if not file.is_file() and (root / file).is_file():
+    if not is_file(file) and is_file(root / file):
         file = root / file
-    if not file.is_file():
+    if not is_file(file):
         raise InputError(
             f"corpus.annotation={annotation} is no file; expected {', '.join(LISTS)} or the path of a table"
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from merec.corpora.subjects import Naming
+from merec.files import is_folder
 from merec.types import Frames, InputError
 
 
@@ -62,7 +63,7 @@ def open_root(root: str, what: str) -> Path:
         InputError: If there is no such folder.
     """
     folder = Path(root).expanduser()
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(
             f"corpus.root={root} is no folder; expected {what}. Set corpus.root=FOLDER, or MEREC_DATA to "
             "the folder that holds it, or roots in conf/local/default.yaml"

@@ -213,3 +213,13 @@ def test_the_twin_of_a_sheet_with_paths_for_names_writes_nothing(
     with pytest.raises(InputError, match=r"row 3 of the sheet.*escaped' \(cell [AB]3\) is a path"):
         plan_twin(file, "key", 0)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet"]
+
+
+@pytest.mark.parametrize("key", ["root", "annotation"])
+def test_a_name_that_no_file_can_have_is_told(key: str, tmp_path: Path, read: Read) -> None:
+    long = "x" * 300
+    settings = {"annotation": long} if key == "annotation" else {}
+    with pytest.raises(InputError, match=rf"corpus.{key}=.*x{{300}}"):
+        read("casme3", tmp_path / (long if key == "root" else ""), **settings)
+    with pytest.raises(InputError, match="annotation=x+ is no file"):
+        plan_twin(Path(long), "key", 0)

@@ -18,6 +18,7 @@ from merec.corpora.synthetic.plan import (
     draw_peak,
 )
 from merec.corpora.synthetic.timecourse import FPS
+from merec.files import is_file
 from merec.seeding import derive_seed
 from merec.types import Finding, InputError
 
@@ -47,7 +48,7 @@ def plan_twin(
     """
     check_frames(frames)
     annotation = annotation.expanduser()
-    if not annotation.is_file():
+    if not is_file(annotation):
         raise InputError(
             f"annotation={annotation} is no file; expected an annotation of CAS(ME)^3, such as "
             f"{MICRO_FILE}; set annotation=FILE, or leave it out for a corpus of made subjects"
