@@ -128,7 +128,18 @@ def doctor(arguments: list[str]) -> int:
     from merec.reporting.findings import print_findings, write_findings
 
     root = node.get("root")
-    examination = examine(corpus, Path(root) if root else None, deep, jobs)
+    faces: list[Any] = []
+    if deep and "onset" in corpus.index:
+        from tempfile import TemporaryDirectory
+
+        from merec.features.examination import examine_faces
+
+        with (
+            TemporaryDirectory() as folder
+        ):  # what belongs into a store is for merec prepare to say
+            features = build(compose_node("features", []), root=folder)
+            faces = examine_faces(corpus, features, jobs)
+    examination = examine(corpus, Path(root) if root else None, deep, jobs, faces)
     if out:
         write_findings(out, examination.findings)
     print_findings(examination, out)

@@ -46,6 +46,7 @@ def load_ready(
             loaded.rows[both],
             {key: array[both] for key, array in loaded.arrays.items()},
             loaded.reason if both.all() else reason,
+            loaded.note,
         )
     name, every, ready = corpus.protocol.name, len(corpus.index), len(loaded.rows)
     if ready < every:
@@ -59,6 +60,8 @@ def load_ready(
         known = corpus.protocol
         protocol = describe_protocol(name, index, known.classes, known.target)
         corpus = replace(corpus, index=index, protocol=protocol)
+    if loaded.note:
+        log.warning("faces of %s to be doubted: %s", name, loaded.note)
     arrays = tuple(loaded.arrays.values())
     _assert_finite(arrays, corpus.index["sample_id"].tolist(), representation)
     if representation == "flow_map":  # it is a corpus of flow maps from here on

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, UInt8
 
 # Corners of the eyes in MediaPipe's mesh: those on the image's left, then those on its right.
 LEFT_EYE, RIGHT_EYE = (33, 133), (362, 263)
+OUTER_CORNERS = (33, 263)
 
 
 def measure_roll(points: Float[np.ndarray, "landmarks _"]) -> float:

@@ -182,7 +182,10 @@ def assert_upright(
     Raises:
         InputError: If it is.
     """
-    if landmarker.is_upside_down(frame, face):
+    height, width = frame.shape[:2]
+    # The landmarks of a face that the frame cuts off are told in any case, and say little here.
+    whole = measure_outside(face.points, width, height) <= OUTSIDE
+    if whole and landmarker.is_upside_down(frame, face):
         raise InputError(
             f"the face in {file} is upside down, its brows below its mouth, so that its landmarks are wrong; "
             f"{TURN}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from merec.features.alignment import Alignment, align_face
+from merec.features.alignment import OUTER_CORNERS, Alignment, align_face
 from merec.features.difference import subtract_colors, subtract_depths
 from merec.features.faces import FaceFinder
 from merec.features.flow_map import compute_strain, shrink, stretch
@@ -21,7 +21,16 @@ from merec.features.motion import (
 from merec.features.points import choose_points, normalise, sharpen
 from merec.features.regions import REGIONS, draw_regions
 from merec.features.settings import CropSettings, MotionSettings, PointSettings
-from merec.features.structure import back_project, find_outliers, shape_from_landmarks
+from merec.features.structure import (
+    OUTER_EYES,
+    USUAL_EYES,
+    back_project,
+    find_outliers,
+    is_mirrored,
+    measure_outer_eyes,
+    read_depth_at,
+    shape_from_landmarks,
+)
 from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
@@ -120,11 +129,12 @@ def make_depth(
         contents: Of the files.
 
     Returns:
-        `depth` (2, size, size) uint16 mm, 0 = invalid.
+        `depth` (2, size, size) uint16 mm, 0 = invalid; `eyes` (2, 3), the outer corners of the onset's eyes
+        in px of the frame, with the face's median depth in mm.
 
     Raises:
-        InputError: If there is no depth, it is not 16-bit, of another size than its colour, or missing in
-            most of the face.
+        InputError: If there is no depth, it is not 16-bit, of another size than its colour, mirrored, or
+            missing in most of the face.
     """
     if pair.depth is None:
         raise _lacks_depth(pair.sample_id, "depth")
@@ -132,16 +142,54 @@ def make_depth(
         assert_unturned(contents[file], file)
     height, width = crops["frame"].tolist()
     alignment = Alignment(crops["matrix"], crops["onset"].shape[0])
-    depths = {}
+    shown = crops["landmarks"][0].astype(np.float64)
+    points = np.column_stack([alignment.to_frame(shown[:, :2]), shown[:, 2]])
+    depths, eyes = {}, np.zeros((2, 3))
     for file in dict.fromkeys(pair.depth):
-        crop, known = alignment.crop_depth(decode_depth(contents[file], file, (height, width)))
+        depth = decode_depth(contents[file], file, (height, width))
+        crop, known = alignment.crop_depth(depth)
         share = float(known.mean())
         if share < 0.5:
             raise InputError(
                 f"{file} has depth in {share:.0%} of the face only; copy it again, or take datamodule=rgb"
             )
+        if file == pair.depth[0]:
+            if is_mirrored(points, depth):
+                raise InputError(
+                    f"{file} fits its colour better if it is mirrored; expected depth px by px: mirror the "
+                    "depth maps and export them again, or take datamodule=rgb"
+                )
+            usual = np.nanmedian(read_depth_at(points, depth))
+            eyes = np.column_stack([points[list(OUTER_CORNERS), :2], (usual, usual)])
         depths[file] = crop
-    return {"depth": np.stack([depths[file] for file in pair.depth]).astype(np.uint16)}
+    maps = np.stack([depths[file] for file in pair.depth]).astype(np.uint16)
+    return {"depth": maps, "eyes": eyes}
+
+
+def assert_true_size(pair: Pair, made: Mapping[str, np.ndarray], frame: np.ndarray) -> None:
+    """Refuse depth by which no face is as large, as far as the camera is known.
+
+    Args:
+        pair: The files, and the camera.
+        made: Of `make_depth`.
+        frame: Height and width of the frames, px.
+
+    Raises:
+        InputError: If the outer corners of the eyes are too near or too far from each other.
+    """
+    camera = pair.camera
+    if camera is None or pair.depth is None or not np.isfinite(camera).all():
+        return
+    if [camera.height, camera.width] != frame.tolist():  # its makers say so
+        return
+    apart = measure_outer_eyes(made["eyes"].astype(np.float64), camera)
+    low, high = OUTER_EYES
+    if not low <= apart <= high:
+        raise InputError(
+            f"{pair.depth[0]} makes the outer corners of the eyes {apart:.0f} mm apart, expected "
+            f"{low:.0f} to {high:.0f}; its unit looks like {USUAL_EYES / apart:.2g} mm: export depth in mm, "
+            "or set corpus.intrinsics to the camera of these frames"
+        )
 
 
 def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> dict[str, np.ndarray]:

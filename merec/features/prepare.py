@@ -74,11 +74,13 @@ class Loaded(NamedTuple):
             size, size) float32.
         reason: Why the others cannot: of each kind of reason how many samples, and the first of them; "" if
             all can.
+        note: What should make one doubt some of those that can be used, summed up likewise.
     """
 
     rows: Int[np.ndarray, " n"]
     arrays: dict[str, np.ndarray]
     reason: str
+    note: str = ""
 
 
 class FeatureStore:
@@ -135,14 +137,14 @@ class FeatureStore:
             One row per sample of the index, in its order: `sample_id`, `status` (ready, failed, or colour
             only, where only what needs depth cannot be made), `reason`,
             `shift` (of the head, px of the crop), `short` (points of regions that had too few, over all
-            regions; the larger of several modalities).
+            regions; the larger of several modalities), `note` (what should make one doubt it).
 
         Raises:
             InputError: If the corpus has no frames, the store cannot be written, or the landmarker's model
                 cannot be had. A sample that cannot be used is none: it has a row.
         """
         shown = [_name_stage(*names) for names in representations]
-        pairs = self._pair_up(corpus, any(stage.name == "clip" for stage in shown))
+        pairs = self.list_pairs(corpus, any(stage.name == "clip" for stage in shown))
         stages = [MOTION, *([SCENE] if any(pair.depth for pair in pairs) else []), *shown]
         outcomes = self._run(pairs, stages, jobs)
         for stage in shown:
@@ -153,8 +155,11 @@ class FeatureStore:
             reason = "; ".join(dict.fromkeys(outcome.reasons.values()))
             status = "failed" if outcome.reasons.keys() - in_depth else "colour only"
             status = status if reason else "ready"
-            rows.append((pair.sample_id, status, reason, outcome.shift, outcome.short))
-        table = pd.DataFrame(rows, columns=["sample_id", "status", "reason", "shift", "short"])
+            rows.append(
+                (pair.sample_id, status, reason, outcome.shift, outcome.short, outcome.note)
+            )
+        columns = ["sample_id", "status", "reason", "shift", "short", "note"]
+        table = pd.DataFrame(rows, columns=columns)
         return table.astype({"shift": "float64", "short": "Int64"})
 
     def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
@@ -165,7 +170,7 @@ class FeatureStore:
                 used.
         """
         stage = _name_stage(representation, modality)
-        pairs = self._pair_up(corpus, representation == "clip")
+        pairs = self.list_pairs(corpus, representation == "clip")
         known = self.store.read_table(self._name_index(stage, pairs))
         found = None if known is None else self._collect(stage, known)
         if found is None:
@@ -173,7 +178,7 @@ class FeatureStore:
             known = self._keep_index(stage, pairs, outcomes)
             found = self._collect(stage, known)
         assert known is not None
-        reason = _sum_up(pairs, known["reason"].tolist())
+        reason = sum_up(pairs, known["reason"].tolist())
         if found is None or not found:
             raise InputError(
                 f"no sample of {corpus.protocol.name} can be used: "
@@ -184,7 +189,7 @@ class FeatureStore:
         arrays = {name: np.stack([sample[own] for sample in found]) for name, own in names}
         if representation in ("views", "clip"):  # kept in half the room
             arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-        return Loaded(rows, arrays, reason)
+        return Loaded(rows, arrays, reason, sum_up(pairs, known["note"].tolist()))
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
         """Crops and motion of one sample, by the names that `make_crops` and `make_motion` give them.
@@ -198,7 +203,7 @@ class FeatureStore:
         Raises:
             InputError: If the sample cannot be used.
         """
-        pair = self._pair_up(corpus)[row]
+        pair = self.list_pairs(corpus)[row]
         with FaceFinder(self.store) as faces:
             sample = Sample(pair, self.settings, faces)
             color = sample.get(CROPS) | sample.get(MOTION)
@@ -245,7 +250,7 @@ class FeatureStore:
                 self._write_table(name, table)
         return describe_pool(corpus, table)
 
-    def _pair_up(self, corpus: Corpus, with_clips: bool = False) -> list[Pair]:
+    def list_pairs(self, corpus: Corpus, with_clips: bool = False) -> list[Pair]:
         """The files of each row of the index; those of its clip only where they are asked for."""
         if "onset" not in corpus.index:
             raise InputError(
@@ -306,10 +311,10 @@ class FeatureStore:
         """A row per sample with the key of its stage, or "" and the reason why there is none."""
         at = stage.folder
         rows = [
-            (pair.sample_id, outcome.keys.get(at, ""), outcome.reasons.get(at, ""))
+            (pair.sample_id, outcome.keys.get(at, ""), outcome.reasons.get(at, ""), outcome.note)
             for pair, outcome in zip(pairs, outcomes, strict=True)
         ]
-        table = pd.DataFrame(rows, columns=["sample_id", "key", "reason"])
+        table = pd.DataFrame(rows, columns=["sample_id", "key", "reason", "note"])
         if all(outcome.lasting for outcome in outcomes):  # else it is tried again next time
             self._write_table(self._name_index(stage, pairs), table)
         return table
@@ -345,19 +350,24 @@ def list_shown(modality: str) -> list[tuple[str, str]]:
     return [(kind, each) for kind in REPRESENTATIONS for each in modalities]
 
 
-def _sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
-    """Reasons in a line: of each kind, the most frequent first, how many there are and the first."""
-    kinds: dict[str, list[str]] = {}
-    for pair, reason in zip(pairs, reasons, strict=True):
-        if reason:
-            kind = reason
-            for name in (*map(str, (*pair.files, *pair.clip_files)), pair.sample_id):
-                kind = kind.replace(name, "")
-            kinds.setdefault(re.sub(r"\d+", "", kind), []).append(reason)
-    several = sorted(kinds.values(), key=len, reverse=True)
+def sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
+    """Put reasons into a line: of each kind, the most frequent first, how many there are and the first."""
+    several = group_by_kind(pairs, reasons)
     if len(several) < 2:
-        return several[0][0] if several else ""
-    return "; ".join(f"{len(alike)} as {alike[0]}" for alike in several)
+        return reasons[several[0][0]] if several else ""
+    return "; ".join(f"{len(alike)} as {reasons[alike[0]]}" for alike in several)
+
+
+def group_by_kind(pairs: Sequence[Pair], reasons: Sequence[str]) -> list[list[int]]:
+    """Group the samples that have a reason by it, whichever files it names; the largest group first."""
+    kinds: dict[str, list[int]] = {}
+    for row, (pair, reason) in enumerate(zip(pairs, reasons, strict=True)):
+        kind = reason
+        for name in (*map(str, (*pair.files, *pair.clip_files)), pair.sample_id):
+            kind = kind.replace(name, "")
+        if reason:
+            kinds.setdefault(re.sub(r"\d[\d.]*", "", kind), []).append(row)
+    return sorted(kinds.values(), key=len, reverse=True)
 
 
 def _locate(frames: Frames, numbers: tuple[int, int]) -> tuple[Path, Path]:

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from merec.features.alignment import Alignment
 from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
-from merec.features.frames import ReadError, read_bytes
+from merec.features.frames import ReadError, describe_face, read_bytes
 from merec.features.pair import (
     WIDE,
     Pair,
+    assert_true_size,
     make_crops,
     make_depth,
     make_flow_map,
@@ -78,12 +80,14 @@ class Outcome(NamedTuple):
         keys: Of the stages that are there, by folder.
         reasons: Why others are not, by folder.
         shift: Of the head, px of the crop.
+        note: What should make one doubt the sample, "" if nothing should.
         short: Points that were drawn twice, for a region had too few.
         lasting: Whether the same files would fail again for the same reasons.
     """
 
     keys: dict[str, str]
     reasons: dict[str, str]
+    note: str
     shift: float
     short: int | None
     lasting: bool
@@ -152,6 +156,9 @@ class Sample:
             InputError: If it cannot be made, e.g. as no face is found.
             StopError: If it cannot be kept, or no sample can be made.
         """
+        if stage.needs_depth and stage != DEPTH and self.pair.depth is not None:
+            frame = self.get(CROPS, ["frame"])["frame"]
+            assert_true_size(self.pair, self.get(DEPTH, ["eyes"]), frame)
         if stage not in self._made:
             key = self.key(stage)
             kept = self.store.load(stage.folder, key, names)
@@ -228,7 +235,14 @@ def _prepare_sample(
                 f"sample {pair.sample_id}: unexpected {type(error).__name__} "
                 f"({' '.join(str(error).split())[:200]}); please report it"
             )
-    return Outcome(keys, reasons, shift, short, lasting)
+    note = ""
+    if sample is not None and len(keys):
+        crops = sample.get(CROPS, ["frame", "matrix", "landmarks"])
+        alignment = Alignment(crops["matrix"], settings.crops.size)
+        points = alignment.to_frame(crops["landmarks"][0, :, :2].astype(np.float64))
+        height, width = crops["frame"].tolist()
+        note = describe_face(points, width, height)
+    return Outcome(keys, reasons, note, shift, short, lasting)
 
 
 def _choose_settings(settings: Settings, stage: Stage) -> dict[str, Any]:

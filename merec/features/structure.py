@@ -1,12 +1,78 @@
 """Where the skin is in space: from depth through the camera's true intrinsics, or from the landmark mesh."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt16
 
 from merec.features.alignment import Alignment
 from merec.types import Camera
 
+# mm between the outer corners of the eyes. Adults' are 80 to 105 mm apart (means 88 of women, 91 of men:
+# Farkas, Anthropometry of the Head and Face, 1994); the rest is for landmarks, turned heads and rough focal
+# lengths.
+OUTER_EYES = (60.0, 130.0)
+USUAL_EYES = 90.0  # mm
+_BETTER = 0.05  # by how much a mirror image must fit better
+_RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 OUTLIER = 1.5  # times the mean distance from the centroid (Zhang et al. 2025)
+
+
+def read_depth_at(
+    points: Float[np.ndarray, "points _"], depth: UInt16[np.ndarray, "height width"]
+) -> Float[np.ndarray, " points"]:
+    """Read the depth (mm) at points (column, row) as the median of 3×3 px; NaN where there is none."""
+    height, width = depth.shape
+    column, row = np.round(points[:, :2]).astype(int).T
+    inside = (column >= 1) & (row >= 1) & (column < width - 1) & (row < height - 1)
+    around = np.arange(-1, 2)
+    at = row.clip(1, height - 2)[:, None, None], column.clip(1, width - 2)[:, None, None]
+    window = depth[at[0] + around[:, None], at[1] + around].reshape(len(points), 9)
+    window = np.where((window > 0) & inside[:, None], window, np.nan)
+    there = np.isfinite(window).any(axis=1)
+    found = np.full(len(points), np.nan)
+    found[there] = np.nanmedian(window[there], axis=1)
+    return found
+
+
+def is_mirrored(
+    landmarks: Float[np.ndarray, "landmarks 3"], depth: UInt16[np.ndarray, "height width"]
+) -> bool:
+    """Whether the mirror image of a depth map fits a face better than the map itself.
+
+    A map fits as well as its depth at the landmarks correlates with their z (the nose is nearest), times the
+    share of them that it puts onto the face. On 65 rendered faces no right map was called mirrored, and all
+    mirrored ones (left to right, or turned by 180°) were; maps turned top to bottom are not looked for.
+
+    Args:
+        landmarks: px of the frame.
+        depth: mm, 0 = invalid.
+    """
+    as_it_is, *turned = (
+        _fit_depth(landmarks, each) for each in (depth, depth[:, ::-1], depth[::-1, ::-1])
+    )
+    return max(turned) > as_it_is + _BETTER
+
+
+def _fit_depth(landmarks: np.ndarray, depth: np.ndarray) -> float:
+    """Correlation with the landmarks' z, times the share of them on the face."""
+    here = read_depth_at(landmarks, depth)
+    known = np.isfinite(here)
+    if known.any():
+        known[known] = np.abs(here[known] - np.median(here[known])) < _RELIEF
+    share = float(known.mean())
+    if share < 0.3 or np.ptp(here[known]) == 0:
+        return 0.0
+    return share * float(np.corrcoef(here[known], landmarks[known, 2])[0, 1])
+
+
+def measure_outer_eyes(eyes: Float[np.ndarray, "2 3"], camera: Camera) -> float:
+    """Measure the distance between the outer corners of the eyes, mm.
+
+    Args:
+        eyes: Column and row (px of the frame) of both corners, and the depth of the face, mm.
+        camera: Of the frames.
+    """
+    across = (eyes[1, :2] - eyes[0, :2]) / (camera.fx, camera.fy) * eyes[:, 2].mean()
+    return float(np.hypot(*across))
 
 
 def back_project(

@@ -20,6 +20,12 @@ def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> 
     lines = [f"{row['sample_id']}: {row['reason']}" for _, row in flawed.head(_MOST).iterrows()]
     if len(flawed) > _MOST:
         lines.append(f"… and {len(flawed) - _MOST} more")
+    doubtful = table[table["note"] != ""]
+    if len(doubtful):
+        first = doubtful.iloc[0]
+        lines.append(
+            f"{len(doubtful)} samples to be doubted, e.g. {first['sample_id']}: {first['note']}"
+        )
     if colour:
         lines.append(f"{colour} samples are ready in colour only: datamodule=rgb uses them")
     short = int((table["short"] > 0).sum())

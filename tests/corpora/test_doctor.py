@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -459,3 +460,18 @@ def test_findings_are_the_same_for_any_number_of_processes(root):
     spoil_text(name(root, 3, 24, "depth"))
     corpus = make_corpus(root)
     assert examine(corpus, root, True, jobs=2) == examine(corpus, root, True, jobs=1)
+
+
+def test_deep_examination_tells_of_depth_in_another_unit_once(
+    merec, rendered, tmp_path, find_local
+):
+    find_local("face_landmarker")
+    root = Path(shutil.copytree(rendered, tmp_path / "corpus"))
+    for file in root.glob("spNO.*/*/depth/*.png"):
+        cv2.imwrite(str(file), 4 * cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    done = merec("doctor", "corpus=synthetic", f"corpus.root={root}", "deep=true", "jobs=1")
+    assert done.returncode == 1, done.stderr
+    table = pd.read_csv(tmp_path / "runs" / "doctor" / "synthetic.csv")
+    (found,) = table[table["kind"] == "unusable depth"].to_dict("records")
+    assert "4 of 4 samples" in found["found"]
+    assert "its unit looks like 0.2" in found["remedy"]

@@ -90,7 +90,7 @@ def copied(rendered: Path, tmp_path: Path) -> Corpus:
 def test_a_table_tells_of_every_sample_in_the_order_of_the_index(corpus, root):
     table = make(root).prepare(corpus, 1, ALL)
     assert table["sample_id"].tolist() == corpus.index["sample_id"].tolist()
-    assert table.columns.tolist() == ["sample_id", "status", "reason", "shift", "short"]
+    assert table.columns.tolist() == ["sample_id", "status", "reason", "shift", "short", "note"]
     assert (table["shift"] >= 0).all()
     assert (table["short"] >= 0).all()
 
@@ -326,6 +326,55 @@ def test_colour_alone_is_the_same_whatever_lies_beside_it_in_depth(corpus, copie
         assert (other.rows.tolist(), other.reason) == ([*range(len(corpus.index))], "")
         for name, array in whole.arrays.items():
             np.testing.assert_array_equal(array, other.arrays[name])
+
+
+def change_depth(corpus: Corpus, change) -> None:
+    """Of all frames."""
+    for folder in {depth.folder for depth in corpus.index["depth"]}:
+        for file in folder.iterdir():
+            cv2.imwrite(str(file), change(cv2.imread(str(file), cv2.IMREAD_UNCHANGED)))
+
+
+UNITS = {
+    4: r"eyes 3\d\d mm apart, expected 60 to 130; its unit looks like 0\.2\d mm",
+    0.2: r"eyes 1\d mm apart, expected 60 to 130; its unit looks like 5\.\d mm",
+}
+
+
+@pytest.mark.parametrize("factor", UNITS)
+def test_depth_of_another_unit_is_told_by_the_size_of_the_face(copied, tmp_path, factor):
+    change_depth(copied, lambda depth: np.round(depth * factor).astype(np.uint16))
+    store = make(tmp_path / "new")
+    table = store.prepare(copied, 1, [POINTS])
+    assert table["status"].eq("colour only").all()
+    assert table["reason"].str.contains(UNITS[factor]).all(), table["reason"][0]
+    with pytest.raises(InputError, match=f"no sample of .*{UNITS[factor]}"):
+        store.load(copied, *MAPS)
+    assert len(store.load(copied, "flow_map", "rgb").rows) == len(table)
+    unknown = replace(copied, camera=None)  # how large the face is cannot be known then
+    assert len(store.load(unknown, *MAPS).rows) == len(table)
+
+
+def test_mirrored_depth_is_noticed(copied, tmp_path):
+    change_depth(copied, lambda depth: depth[:, ::-1])
+    table = make(tmp_path / "new").prepare(copied, 1)
+    assert table["status"].eq("colour only").all()
+    assert table["reason"].str.contains("fits its colour better if it is mirrored").all()
+
+
+def test_a_small_face_and_one_partly_outside_the_frame_are_told(copied, tmp_path, caplog):
+    spoil(copied, "onset apex", lambda image: image[: 3 * len(image) // 5])
+    for row in (1, 2, 3):
+        for name in ("onset", "apex"):
+            file = copied.index["color"].iloc[row].path(int(copied.index[name].iloc[row]))
+            image = cv2.imread(str(file))
+            cv2.imwrite(str(file), cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=3))
+    store = make(tmp_path / "new", "features.depth=false")
+    table = store.prepare(copied, 1)
+    assert table["status"].eq("ready").all(), table["reason"][0]
+    assert re.search(r"\d+% of the face's landmarks lie outside the frame", table["note"][0])
+    assert table["note"][1:].str.contains(r"face is \d\d px wide; below 100 px").all()
+    assert "landmarks lie outside" in store.load(copied, "flow_map", "rgb").note
 
 
 def test_every_kind_of_reason_is_counted(copied, root):

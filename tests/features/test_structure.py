@@ -5,7 +5,14 @@ import pytest
 
 from merec.corpora.synthetic.truth import is_seen, project
 from merec.features.alignment import Alignment, align_face
-from merec.features.structure import back_project, find_outliers, shape_from_landmarks
+from merec.features.structure import (
+    back_project,
+    find_outliers,
+    is_mirrored,
+    measure_outer_eyes,
+    read_depth_at,
+    shape_from_landmarks,
+)
 from merec.types import Camera
 
 CAMERA = Camera(600.0, 620.0, 310.0, 255.0, 640, 480)
@@ -16,6 +23,30 @@ def sample(field: np.ndarray, px: np.ndarray) -> np.ndarray:
 
     column, row = px.astype(np.float32).T[:, None]
     return cv2.remap(np.ascontiguousarray(field, np.float32), column, row, cv2.INTER_LINEAR)[0]
+
+
+def test_outer_eyes_are_as_far_apart_as_the_camera_says():
+    camera = Camera(800.0, 400.0, 320.0, 240.0, 640, 480)
+    corners = np.array([[-40.0, 10.0, 700.0], [50.0, -5.0, 700.0]])  # mm
+    seen = corners[:, :2] / corners[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    found = measure_outer_eyes(np.column_stack([seen, corners[:, 2]]), camera)
+    assert found == pytest.approx(np.linalg.norm(corners[1] - corners[0]))
+
+
+def test_depth_is_read_where_it_is_known():
+    depth = np.full((9, 9), 700, np.uint16)
+    depth[4, 4], depth[:3, :3] = 0, 0
+    found = read_depth_at(np.array([[4.2, 3.9], [1.0, 1.0], [-3.0, 5.0], [7.0, 7.0]]), depth)
+    np.testing.assert_array_equal(found, [700, np.nan, np.nan, 700])
+
+
+@pytest.mark.parametrize("name", ["brow", "smile", "head"])
+def test_a_map_is_called_mirrored_only_if_it_is(takes, name):
+    take = takes[name]
+    for landmarks, depth in zip(take.landmarks, take.depth, strict=True):
+        assert not is_mirrored(landmarks, depth)
+        assert is_mirrored(landmarks, depth[:, ::-1])
+        assert is_mirrored(landmarks, depth[::-1, ::-1])
 
 
 @pytest.mark.parametrize("name", ["brow", "smile", "head"])

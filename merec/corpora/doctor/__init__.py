@@ -50,7 +50,13 @@ class Examination:
         return sum(finding.severity == severity for finding in self.findings)
 
 
-def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -1) -> Examination:
+def examine(
+    corpus: Corpus,
+    root: Path | None,
+    deep: bool = False,
+    jobs: int = -1,
+    faces: Sequence[Finding] = (),
+) -> Examination:
     """Compare a corpus with its files.
 
     Folders are listed once; of each sample onset and apex are opened, in colour and depth, because these
@@ -61,6 +67,7 @@ def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -
         root: Of the corpus; folders below it are named from there.
         deep: Open every frame from onset to offset.
         jobs: Number of processes; -1 for one per core.
+        faces: Findings about its faces; those about samples with an error of their files are left out.
     """
     root = root.expanduser() if root else None
     clips = collect_clips(corpus)
@@ -73,6 +80,8 @@ def examine(corpus: Corpus, root: Path | None, deep: bool = False, jobs: int = -
     found += folders.find_lookalikes([clip.color.folder for clip in clips], root)
     found += judge_pixels(clips, scans, corpus.camera, root)
     found += judge_classes(corpus)
+    flawed = {finding.sample_id for finding in found if finding.severity == "error"} - {""}
+    found += [finding for finding in faces if finding.sample_id not in flawed]
     wanted = color = depth = 0
     for clip, scan in zip(clips, scans, strict=True):
         numbers = clip.make_request().wanted

@@ -1,0 +1,57 @@
+"""Findings about the faces of a corpus, and whether its depth fits them."""
+
+from merec.features.prepare import FeatureStore, group_by_kind
+from merec.features.store import StopError
+from merec.types import Corpus, Finding
+
+_LOOK = "look at it: merec inspect SAMPLE corpus=…"
+
+
+def examine_faces(corpus: Corpus, features: FeatureStore, jobs: int) -> list[Finding]:
+    """Look for what makes a face, or its depth, unfit for features.
+
+    What is alike in more than half of the samples is one finding.
+
+    Args:
+        corpus: Of frames.
+        features: With a store that may be written to.
+        jobs: Processes; -1 for one per core.
+
+    Returns:
+        Findings of kind `unusable face` (none, several, small, turned), `unusable depth` (of another unit,
+        mirrored) or `doubtful face` (small, partly outside the frame).
+    """
+    try:
+        table = features.prepare(corpus, jobs)
+    except StopError as error:
+        return [
+            Finding("note", "faces not examined", "", None, "", str(error), "then examine again")
+        ]
+    pairs = features.list_pairs(corpus)
+    numbers = [int(number) for number in corpus.index["row"]]
+    findings = []
+    for column, status, severity, kind in (
+        ("reason", "failed", "error", "unusable face"),
+        ("reason", "colour only", "error", "unusable depth"),
+        ("note", None, "warning", "doubtful face"),
+    ):
+        texts = (
+            table[column] if status is None else table[column].where(table["status"] == status, "")
+        )
+        for rows in group_by_kind(pairs, texts.tolist()):
+            found, _, remedy = texts[rows[0]].partition("; ")
+            remedy = remedy or _LOOK
+            if len(rows) > max(1, len(table) / 2):
+                found = (
+                    f"{len(rows)} of {len(table)} samples, e.g. {pairs[rows[0]].sample_id}: {found}"
+                )
+                findings.append(Finding(severity, kind, "", None, "", found, remedy))
+                continue
+            for row in rows:
+                found, _, remedy = texts[row].partition("; ")
+                remedy = remedy or _LOOK
+                where = str(pairs[row].color[0].parent)
+                number = numbers[row]
+                name = pairs[row].sample_id
+                findings.append(Finding(severity, kind, where, number, name, found, remedy))
+    return findings
