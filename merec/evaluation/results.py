@@ -18,6 +18,7 @@ from merec.evaluation.action_units import (
     mark_units,
     mean_f1,
 )
+from merec.evaluation.guessing import guess_units
 from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
 from merec.evaluation.optimism import (
     Optimism,
@@ -133,6 +134,11 @@ class Result:
             }
         return self._scores[subset]
 
+    def score_seeds(self, subset: str = "Full") -> dict[str, list[float]]:
+        """Compute each of `scorers` of a subset for every seed by itself, in the order of `seeds`."""
+        pooled = self.confusions(subset)[1].sum(1)
+        return {name: np.asarray(metric(pooled)).tolist() for name, metric in self.scorers.items()}
+
     @cached_property  # several tables ask, and each answer takes thousands of draws
     def _scores(self) -> dict[str, dict[str, Score]]:
         return {}
@@ -155,12 +161,13 @@ class Result:
         Returns:
             One row per action `unit` and a last one of their `mean`: `samples` and `subjects` that show it,
             `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval
-            (NaN for a unit that fewer than three subjects show), and `chance`, the F1 if it were always said
-            to be there.
+            (NaN for a unit that fewer than three subjects show), `chance`, the F1 if it were always said to
+            be there, and `by_frequency`, that of guesses as frequent as it is.
         """
         _, counts = self.confusions()
         shown = counts[0, :, :, 1].sum(-1)  # by subject and unit
         chance = chance_f1(counts[0].sum(0))
+        guessed = guess_units(shown.sum(0), int(counts[0, :, 0].sum()))
         f1, low, high = np.column_stack(
             [
                 score_intervals(f1_per_unit, counts, each=True),
@@ -176,6 +183,7 @@ class Result:
                 "low": low,
                 "high": high,
                 "chance": [*chance, chance.mean()],
+                "by_frequency": [*guessed, guessed.mean()],
             }
         )
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.results import Result
 from merec.files import write_csv, write_text
-from merec.reporting.elements import write_document, write_figure, write_table
+from merec.reporting.elements import write_document, write_figure, write_list, write_table
 from merec.reporting.figures import draw_units
-from merec.reporting.formats import print_table, write_latex, write_markdown
+from merec.reporting.formats import print_table, write_latex, write_markdown, write_notes
 from merec.reporting.html import write_curves, write_runs
 from merec.reporting.notation import (
     describe_interval,
@@ -21,7 +21,7 @@ from merec.reporting.notation import (
     format_number,
 )
 from merec.reporting.summary import pool_predictions, read_optimism
-from merec.reporting.tables import Table, lay_out_optimism
+from merec.reporting.tables import Table, lay_out_optimism, lay_out_seeds
 
 
 def lay_out_units(results: Sequence[Result]) -> Table:
@@ -34,6 +34,7 @@ def lay_out_units(results: Sequence[Result]) -> Table:
             "n": str(unit["samples"]),
             "Subjects": str(unit["subjects"]),
             "Always present": format_number(unit["chance"]),
+            "By frequency": format_number(unit["by_frequency"]),
         }
         for name, table in scores.items():
             own = table.iloc[number]
@@ -43,25 +44,34 @@ def lay_out_units(results: Sequence[Result]) -> Table:
     caption = (
         f"{describe_results(results)} F1 of being present, all folds pooled, mean over seeds "
         f"[{describe_interval()}]; present: a probability of {THRESHOLD:g} or more, fixed "
-        "beforehand. n, Subjects: that show it. Always present: F1 of saying so of every sample. mean: of "
+        "beforehand. n, Subjects: that show it. Always present: F1 of saying so of every sample; never: 0. "
+        "By frequency: of random guesses as frequent as the unit is, mean of draws. mean: of "
         "all action units alike."
     )
     return Table("Action units", caption, pd.DataFrame(rows))
 
 
-def write_units_report(results: Sequence[Result], out: Path, console: Console) -> None:
+def write_units_report(
+    results: Sequence[Result], out: Path, console: Console, notes: Sequence[str] = ()
+) -> None:
     """Write what can be said of results whose target is action units.
 
     Args:
         results: Of one protocol.
         out: Where to: `report.html`, `table.md`, `table.tex`; raw numbers in `action_units.csv`,
-            `optimism.csv` and `predictions.csv`.
+            `optimism.csv`, `seeds.csv` and `predictions.csv`.
         console: Where to print the table.
+        notes: What the terminal was warned of while the results were read.
     """
-    tables, optimism = [lay_out_units(results)], read_optimism(results)
+    tables, labels, optimism = [lay_out_units(results)], ["action-units"], read_optimism(results)
     scores = {result.name: result.score_units() for result in results}
     if not optimism.empty:
         tables.append(lay_out_optimism(results, optimism))
+        labels.append("optimism")
+    by_seed = lay_out_seeds(results)
+    if by_seed is not None:
+        tables.append(by_seed)
+        labels.append("seeds")
     protocol = results[0].protocol
     sections = {table.title: write_table(table) for table in tables}
     means = "; ".join(f"{name} {format_number(f1['f1'].iloc[-1])}" for name, f1 in scores.items())
@@ -72,18 +82,27 @@ def write_units_report(results: Sequence[Result], out: Path, console: Console) -
         f"Action units of {protocol.name}, {protocol.split}",
         describe_remarks(results),
         describe_results(results),
-        sections | {"Learning curves": write_curves(results), "What was run": write_runs(results)},
+        {"Notes": write_list(notes)}
+        | sections
+        | {"Learning curves": write_curves(results), "What was run": write_runs(results)},
     )
     for result, frame in zip(results, scores.values(), strict=True):
         for place, (name, value) in enumerate(result.identity.items()):
             frame.insert(place, name, value)
     frames = {"action_units": pd.concat(scores.values()), "optimism": optimism}
     frames["predictions"] = pool_predictions(results)
+    frames["seeds"] = pd.DataFrame(
+        [
+            result.identity | {"seed": seed, "f1": value}
+            for result in results
+            for seed, value in zip(result.seeds, result.score_seeds()["f1"], strict=True)
+        ]
+    )
     for name, frame in frames.items():
         write_csv(out / f"{name}.csv", frame)
-    labels = ("action-units", "optimism")[: len(tables)]
     latex = "\n".join(map(write_latex, tables, labels))
-    write_text(out / "table.md", "\n".join(map(write_markdown, tables)))
+    parts = [write_notes(notes), *map(write_markdown, tables)]
+    write_text(out / "table.md", "\n".join(filter(None, parts)))
     write_text(out / "table.tex", f"% needs \\usepackage{{booktabs}}\n{latex}")
     write_text(out / "report.html", page)
     for table in tables:

@@ -48,6 +48,12 @@ def write_document(title: str, remark: str, lead: str, sections: Mapping[str, st
     )
 
 
+def write_list(items: Collection[str]) -> str:
+    """Write texts as a list; empty if there are none."""
+    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<ul>{rows}</ul>" if items else ""
+
+
 def write_figure(figure: Figure, alt: str, caption: str, prefix: str) -> str:
     """A picture in the page's colours, with what it shows in words.
 

@@ -1,6 +1,7 @@
 """A table in Markdown, LaTeX and for the terminal, with every cell escaped."""
 
 import re
+from collections.abc import Sequence
 
 import rich.box
 import rich.table
@@ -53,6 +54,12 @@ def write_markdown(table: Table) -> str:
     cells = ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
     cells.insert(1, "|" + "|".join(rules) + "|")
     return f"## {table.title}\n\n{escape_markdown(table.caption)}\n\n" + "\n".join(cells) + "\n"
+
+
+def write_notes(notes: Sequence[str]) -> str:
+    """Write notes as a list in Markdown; empty if there are none."""
+    lines = "\n".join(f"- {escape_markdown(note)}" for note in notes)
+    return f"## Notes\n\n{lines}\n" if notes else ""
 
 
 def write_latex(table: Table, label: str) -> str:

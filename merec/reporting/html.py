@@ -11,7 +11,7 @@ from merec.evaluation.runs import list_sessions
 from merec.reporting import calibration, figures
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.curves import read_curves
-from merec.reporting.elements import write_document, write_figure, write_table
+from merec.reporting.elements import write_document, write_figure, write_list, write_table
 from merec.reporting.jitter import draw_jitters, lay_out_jitter
 from merec.reporting.leaderboard import lay_out_leaderboard
 from merec.reporting.notation import (
@@ -34,6 +34,7 @@ from merec.reporting.tables import (
     lay_out_optimism,
     lay_out_published,
     lay_out_scores,
+    lay_out_seeds,
     lay_out_subjects,
 )
 from merec.reporting.threshold import draw_pools, draw_studies, lay_out_thresholds
@@ -52,9 +53,12 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
     """
     shown = lay_out_published(summary) if published else None
     ranking = lay_out_leaderboard(summary) if published else None
+    by_seed = lay_out_seeds(summary.results)
     sections = {
+        "Notes": write_list(summary.notes),
         "Leaderboard": write_table(ranking) if ranking else "",
         "Scores": write_table(lay_out_scores(summary)),
+        "Seeds": write_table(by_seed) if by_seed else "",
         "Honest and best epoch on test": _write_optimism(summary),
         "What pretraining brings": _write_pretraining(summary),
         "Threshold of intensity": _write_thresholds(summary),

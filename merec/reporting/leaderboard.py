@@ -12,12 +12,13 @@ from merec.reporting.notation import (
     describe_interval,
     describe_results,
     format_interval,
+    format_number,
     format_pair,
     name_subset,
 )
 from merec.reporting.published import Published, load_published
 from merec.reporting.summary import Summary
-from merec.reporting.tables import Table
+from merec.reporting.tables import BELOW_HONEST, GUESSES, Table
 
 
 def rank_results(summary: Summary) -> pd.DataFrame:
@@ -71,10 +72,19 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
             "Tried": _count(row["tried"]),
         }
         rows.append(cells)
+    for guess, table in summary.guesses.groupby("guess", sort=False):
+        scores = table.set_index("subset").to_dict("index")
+        cells = dict.fromkeys(rows[0], NOTHING) | {"Method": str(guess)}
+        cells |= {title: format_number(scores["Full"][title.lower()]) for title in ("UF1", "UAR")}
+        for subset in subsets:
+            pair = format_pair(scores[subset]["uf1"], scores[subset]["uar"])
+            cells[name_subset(subset)] = pair
+        rows.append(cells)
     caption = (
         f"{describe_results(summary.results)} Mean over seeds of all folds pooled [{describe_interval()}]; "
         "data sets, UF1/UAR, are subsets of the same predictions. Claimed: what "
-        "would have been claimed if each held-out subject had chosen its epoch; never used. Published: "
+        "would have been claimed if each held-out subject had chosen its epoch; never used. "
+        f"{BELOW_HONEST} {GUESSES} Published: "
         "UF1/UAR of the method's own paper or of a table (C: authors' repository or challenge paper, "
         "T: a third party's table; LEAK: the code chooses the best epoch on the held-out subject). "
         "Seconds: one seed, all folds, summed over workers. Tried: configurations among which each fold "

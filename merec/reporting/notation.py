@@ -116,6 +116,17 @@ def describe_remarks(results: Sequence[Result]) -> str:
     )
 
 
+def describe_tried(results: Sequence[Result]) -> str:
+    """Say among how many configurations the folds of each result chose, as far as runs recorded it."""
+    tried = {
+        result.name: max((run.environment.get("tried") or 0 for run in result.runs), default=0)
+        for result in results
+    }
+    known = [f"{number} by {name}" for name, number in tried.items() if number]
+    others = "" if len(known) == len(tried) else f"{', others ' if known else ''}none recorded"
+    return f"Configurations tried inside each fold: {', '.join(known)}{others}."
+
+
 def describe_results(results: Sequence[Result]) -> str:
     """Say what a table stands on: protocol, seeds, whether any pretraining was transductive, remarks."""
     protocol = results[0].protocol
@@ -136,6 +147,7 @@ def describe_results(results: Sequence[Result]) -> str:
         f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
         f"{protocol.subjects} subjects, {len(protocol.classes)} {told}), {protocol.split}; {seeds}; "
         f"transductive pretraining: {pretraining}."
+        + f" {describe_tried(results)}"
         + (f" Remark: {remarks}." if remarks else "")
         + _describe_without_motion(results)
         + _describe_absent(results[0])

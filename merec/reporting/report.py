@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,11 +16,12 @@ from merec.files import write_csv, write_text
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.action_units import write_units_report
 from merec.reporting.calibration import lay_out_calibration
-from merec.reporting.formats import print_table, write_latex, write_markdown
+from merec.reporting.formats import print_table, write_latex, write_markdown, write_notes
 from merec.reporting.html import write_page
 from merec.reporting.jitter import lay_out_jitter
 from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
 from merec.reporting.notation import make_slugs
+from merec.reporting.notes import collect_warnings
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.samples import Sheets
 from merec.reporting.sheets import SHEETS, find_sheets
@@ -30,6 +32,7 @@ from merec.reporting.tables import (
     lay_out_published,
     lay_out_scores,
     lay_out_scores_briefly,
+    lay_out_seeds,
 )
 from merec.reporting.threshold import lay_out_thresholds
 
@@ -48,7 +51,7 @@ def write_report(
     Args:
         paths: Run folders, or folders that hold some; all of one protocol.
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
-            (scores), `leaderboard.csv`, `classes.csv`, `subjects.csv`, `optimism.csv`,
+            (scores), `guesses.csv`, `leaderboard.csv`, `classes.csv`, `subjects.csv`, `optimism.csv`,
             `pretraining.csv`, `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes),
             `calibration.csv`, `jitter.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in
             `megc2019-log/`. Of action units see `write_units_report`.
@@ -60,12 +63,17 @@ def write_report(
         InputError: If a path holds no run, protocols differ, or a sample is missing or predicted
             twice.
     """
-    results = pool_runs(find_runs(paths))
-    if results[0].tells_units:
-        write_units_report(results, out, console or Console())
-        return results
-    summary = summarize(results)
+    with collect_warnings() as notes:
+        results = pool_runs(find_runs(paths))
+        if results[0].tells_units:
+            write_units_report(results, out, console or Console(), notes)
+            return results
+        summary = summarize(results)
+    summary = replace(summary, notes=tuple(notes))
     tables = {"scores": lay_out_scores(summary), "classes": lay_out_classes(summary)}
+    by_seed = lay_out_seeds(summary.results)
+    if by_seed is not None:
+        tables["seeds"] = by_seed
     if not summary.optimism.empty:
         tables["optimism"] = lay_out_optimism(summary.results, summary.optimism)
     beside = lay_out_published(summary) if published else None
@@ -84,7 +92,8 @@ def write_report(
     page = write_page(summary, published, Sheets(sheets, _link_sheets(results, out, sheets)))
 
     _write_raw(summary, out)
-    write_text(out / "table.md", "\n".join(map(write_markdown, tables.values())))
+    parts = [write_notes(summary.notes), *map(write_markdown, tables.values())]
+    write_text(out / "table.md", "\n".join(filter(None, parts)))
     brief = lay_out_scores_briefly(summary)  # a page and a terminal are narrow
     latex = [write_latex(table, name) for name, table in (tables | {"scores": brief}).items()]
     write_text(out / "table.tex", "\n".join(["% needs \\usepackage{booktabs}", *latex]))
@@ -113,6 +122,7 @@ def _write_raw(summary: Summary, out: Path) -> None:
     """CSV files with every digit, and the logs of the MEGC2019 challenge."""
     frames: dict[str, pd.DataFrame] = {
         "table": summary.scores,
+        "guesses": summary.guesses,
         "leaderboard": rank_results(summary),
         "classes": summary.classes,
         "subjects": summary.subjects,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from merec.evaluation.ablation import ablate_classes, compare_modalities
 from merec.evaluation.calibration import score_calibration
+from merec.evaluation.guessing import score_guesses
 from merec.evaluation.jitter import read_jitters
 from merec.evaluation.pretraining import compare_starts
 from merec.evaluation.results import IDENTITY, Result, assert_emotions
@@ -32,6 +33,8 @@ class Summary:
         ablation: See `ablate_classes`.
         calibration: See `score_calibration`.
         jitters: See `read_jitters`.
+        guesses: See `score_all_guesses`.
+        notes: What the terminal was warned of while the results were read, such as runs passed over.
     """
 
     results: list[Result]
@@ -45,6 +48,8 @@ class Summary:
     ablation: pd.DataFrame
     calibration: pd.DataFrame
     jitters: pd.DataFrame
+    guesses: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def summarize(results: Sequence[Result]) -> Summary:
@@ -67,6 +72,7 @@ def summarize(results: Sequence[Result]) -> Summary:
         ablate_classes(results),
         score_calibration(results),
         read_jitters(results),
+        score_all_guesses(results[0]),
     )
 
 
@@ -102,9 +108,10 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
 
     Returns:
         One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`,
-        `uf1_low`, `uf1_high`, …), on Full what best-epoch-on-test would have claimed
-        (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over the other
-        classes alone (`present_uf1`, …).
+        `uf1_low`, `uf1_high`, …), its values of each seed (`uf1_seeds`) with least, largest and standard
+        deviation (`uf1_min`, `uf1_max`, `uf1_sd`; NaN of one seed), on Full what best-epoch-on-test would
+        have claimed (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over
+        the other classes alone (`present_uf1`, …).
     """
     claims = (
         optimism.groupby("result")[["best_epoch_uf1", "best_epoch_uar"]].mean().to_dict("index")
@@ -125,6 +132,14 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
                     f"{metric}_low": score.low,
                     f"{metric}_high": score.high,
                 }
+            for metric, values in result.score_seeds(subset).items():
+                spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
+                row |= {
+                    f"{metric}_seeds": " ".join(map(repr, values)),
+                    f"{metric}_min": min(values),
+                    f"{metric}_max": max(values),
+                    f"{metric}_sd": spread,
+                }
             absent = result.find_absent_classes(subset)
             classes = len(result.protocol.classes)
             # F1 and recall of a class without samples are 0, whatever is predicted.
@@ -137,6 +152,27 @@ def score_results(results: Sequence[Result], optimism: pd.DataFrame) -> pd.DataF
             row |= {f"claimed_{m}": claimed.get(f"best_epoch_{m}", np.nan) for m in ("uf1", "uar")}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def score_all_guesses(result: Result) -> pd.DataFrame:
+    """Score guesses that look at no face on the samples of a protocol, Full and by data set.
+
+    Returns:
+        One row per `guess` (see `score_guesses`) and `subset`: each of `METRICS`.
+    """
+    classes = len(result.protocol.classes)
+    labels = {
+        subset: rows.drop_duplicates("sample_id")["label"].to_numpy()
+        for subset, rows in result.subsets.items()
+    }
+    frequency = np.bincount(labels["Full"], minlength=classes) / len(labels["Full"])
+    known = {"protocol": result.protocol.name, "protocol_hash": result.protocol.hash}
+    rows = [
+        known | {"guess": guess, "subset": subset, "samples": len(label)} | scores
+        for subset, label in labels.items()
+        for guess, scores in score_guesses(label, frequency).items()
+    ]
+    return pd.DataFrame(rows).sort_values("guess", kind="stable", ignore_index=True)
 
 
 def score_classes(results: Sequence[Result]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from merec.evaluation.metrics import METRICS
@@ -24,6 +25,20 @@ INDENT = "\N{NO-BREAK SPACE}" * 2
 _HOW_SCORED = (
     f"Mean over seeds of all folds pooled [{describe_interval()}]; "
     "data sets are subsets of the same predictions."
+)
+
+
+GUESSES = (
+    "Majority class: always the largest class of the protocol. Chance: random guesses, all classes alike or "
+    "as frequent as they are, mean of draws."
+)
+BELOW_HONEST = (
+    "That epoch is chosen fold by fold, by most samples right and the earliest of equals, not by the pooled "
+    "UF1: the claim can lie below the honest number."
+)
+_UNITS_BELOW_HONEST = (
+    "That epoch is chosen fold by fold, by the F1 of its samples and units together and the earliest of "
+    "equals, not by the pooled mean F1: the claim can lie below the honest number."
 )
 
 
@@ -74,13 +89,20 @@ def lay_out_scores(summary: Summary) -> Table:
             "Transductive": "YES" if row["transductive"] else "no",
         }
         rows.append(cells)
-    caption = f"{describe_results(summary.results)} {_HOW_SCORED}"
+    for _, row in summary.guesses.iterrows():
+        cells = dict.fromkeys(rows[0], NOTHING) | {
+            "Method": row["guess"],
+            "Samples of": name_subset(row["subset"]),
+            "n": str(row["samples"]),
+        }
+        rows.append(cells | _format_guess(row, ("UF1", "UAR", "Accuracy")))
+    caption = f"{describe_results(summary.results)} {_HOW_SCORED} {GUESSES}"
     table = pd.DataFrame(rows)
     if summary.optimism.empty:
         return Table("Scores", caption, table.drop(columns="Claimed"))
     unit = summary.results[0].protocol.unit
     claimed = f"Claimed: UF1/UAR if each held-out {unit} chose its best epoch; never used."
-    return Table("Scores", f"{caption} {claimed}", table)
+    return Table("Scores", f"{caption} {claimed} {BELOW_HONEST}", table)
 
 
 def lay_out_scores_briefly(summary: Summary) -> Table:
@@ -96,8 +118,42 @@ def lay_out_scores_briefly(summary: Summary) -> Table:
             cells[title] = format_interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"])
         cells |= _score_present_classes(summary, row)
         rows.append(cells | {"Acc.": format_number(row["accuracy"])})
-    caption = f"{describe_results(summary.results)} {_HOW_SCORED}"
+    for _, row in summary.guesses[summary.guesses["subset"] == "Full"].iterrows():
+        cells = dict.fromkeys(rows[0], NOTHING) | {"Method": row["guess"], "n": str(row["samples"])}
+        rows.append(cells | _format_guess(row, ("UF1", "UAR", "Acc.")))
+    caption = f"{describe_results(summary.results)} {_HOW_SCORED} {GUESSES}"
     return Table("Scores", caption, pd.DataFrame(rows))
+
+
+def _format_guess(row: pd.Series, titles: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a guess, by the titles of the columns of `METRICS`."""
+    return {
+        title: format_number(row[metric]) for metric, title in zip(METRICS, titles, strict=True)
+    }
+
+
+def lay_out_seeds(results: Sequence[Result]) -> Table | None:
+    """Lay out the scores of each seed and their spread on all samples; `None` if all have one seed."""
+    rows = []
+    for result in results:
+        scores = result.score_seeds()
+        cells = {"Method": result.name, "Seeds": format_list(result.seeds)}
+        for metric in result.protocol.metrics:
+            values = scores[metric]
+            several = len(values) > 1
+            cells[metric.upper()] = format_list([format_number(value) for value in values])
+            ends = f"{format_number(min(values))} – {format_number(max(values))}"
+            cells[f"{metric.upper()} range"] = ends if several else NOTHING
+            spread = float(np.std(values, ddof=1)) if several else np.nan
+            cells[f"{metric.upper()} SD"] = format_number(spread)
+        rows.append(cells)
+    if all(len(result.seeds) == 1 for result in results):
+        return None
+    caption = (
+        f"{describe_results(results)} All folds of each seed pooled, in the order of the seeds; range and "
+        "standard deviation over seeds, which say nothing of other subjects."
+    )
+    return Table("Seeds", caption, pd.DataFrame(rows))
 
 
 def _name_samples(row: pd.Series) -> str:
@@ -130,9 +186,10 @@ def lay_out_optimism(results: Sequence[Result], optimism: pd.DataFrame) -> Table
             cells[title] = "/".join(format_number(mean[f"{reading}_{each}"]) for each in metrics)
         rows.append(cells)
     unit, scores = results[0].protocol.unit, "/".join(metrics).upper()
+    below = _UNITS_BELOW_HONEST if results[0].tells_units else BELOW_HONEST
     caption = (
         f"{describe_results(results)} {scores}, mean over seeds. Honest: the last epoch. "
-        f"Best epoch on test: chosen by each held-out {unit}. Random guessing: guesses in the "
+        f"Best epoch on test: chosen by each held-out {unit}. {below} Random guessing: guesses in the "
         "labels' frequencies in place of predictions, with the same choice."
     )
     return Table("Honest and best epoch on test", caption, pd.DataFrame(rows))

@@ -94,7 +94,7 @@ def test_provenance_is_shown(page: Page) -> None:
 def test_links_of_the_contents_lead_somewhere(page: Page) -> None:
     ids = {attrs.get("id") for _, attrs in page.tags}
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
-    assert len(links) == 12 + 7  # sections, and every subject's samples
+    assert len(links) == 13 + 7  # sections, and every subject's samples
     assert {link[1:] for link in links} <= ids
 
 

@@ -106,7 +106,7 @@ def test_transductive_results_are_marked_everywhere(runs: Path) -> None:
         result.runs[0].environment["transductive"] = True
     summary = summarize(guilty)
     assert "YES for guilty" in lay_out_subjects(summary).caption
-    assert lay_out_scores(summary).rows["Transductive"].tolist() == ["YES"] * 3
+    assert lay_out_scores(summary).rows["Transductive"].tolist() == ["YES"] * 3 + ["–"] * 9
     assert lay_out_published(summary).rows["Source"].iloc[-1] == "ours, TRANSDUCTIVE"
 
 

@@ -1,0 +1,53 @@
+"""Scores of guesses that look at no face: a floor to read every result against."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from merec.evaluation.metrics import METRICS
+
+MAJORITY, UNIFORM, BY_FREQUENCY = "majority class", "chance, uniform", "chance, by frequency"
+DRAWS = 2_000  # of the guesses; UF1 is then exact to three digits
+
+
+def score_guesses(
+    label: Int[np.ndarray, " samples"], frequency: Float[np.ndarray, " classes"]
+) -> dict[str, dict[str, float]]:
+    """Compute the scores of always naming the largest class and of guessing at random.
+
+    Args:
+        label: True classes of the samples that are scored, of a data set say.
+        frequency: Share of each class in the whole protocol, which is all that the guesser knows.
+
+    Returns:
+        Each of `METRICS` for each guess: `majority class`, `chance, uniform` (all classes alike) and `chance,
+        by frequency`; of chance the mean over draws.
+    """
+    classes = len(frequency)
+    samples = np.bincount(label, minlength=classes)
+    rng = np.random.default_rng(0)
+    scores = {}
+    for name, probability in (
+        (MAJORITY, np.eye(classes)[frequency.argmax()]),
+        (UNIFORM, np.full(classes, 1 / classes)),
+        (BY_FREQUENCY, frequency),
+    ):
+        draws = 1 if name == MAJORITY else DRAWS
+        rows = [rng.multinomial(number, probability, size=draws) for number in samples]
+        counts = np.stack(rows, axis=1)  # rows true, columns guessed
+        scores[name] = {metric: float(score(counts).mean()) for metric, score in METRICS.items()}
+    return scores
+
+
+def guess_units(present: Int[np.ndarray, " units"], samples: int) -> Float[np.ndarray, " units"]:
+    """Compute the mean F1 of guessing each action unit as often as it is there; of never, it is 0.
+
+    Args:
+        present: How many samples show each action unit.
+        samples: How many samples there are.
+    """
+    rng = np.random.default_rng(0)
+    share = present / samples
+    hits = rng.binomial(present, share, size=(DRAWS, len(present)))
+    false = rng.binomial(samples - present, share, size=(DRAWS, len(present)))
+    named = hits + false + present
+    return np.divide(2 * hits, named, out=np.zeros(hits.shape), where=named > 0).mean(0)

@@ -1,0 +1,32 @@
+"""What the terminal was told while a report was made, so that the page says it too."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Collector(logging.Handler):
+    """A handler that keeps each warning once."""
+
+    def __init__(self, notes: list[str]):
+        super().__init__(logging.WARNING)
+        self.notes = notes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text of a warning."""
+        text = record.getMessage()
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+@contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """Yield a list that holds all warnings which merec logs in the block; they are logged as ever."""
+    notes: list[str] = []
+    collector = _Collector(notes)
+    logger = logging.getLogger("merec")
+    logger.addHandler(collector)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(collector)
