@@ -111,7 +111,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
         contrastive=Contrastive,
         target="emotion",
-        least_subjects=3,
+        min_subjects=2,
         legacy={},
         folds="0",
         hold_out="subject",

@@ -335,11 +335,20 @@ def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _walk(child, f"{path}[{number}]")
 
 
+# Keys that were renamed, and what else one must know.
+_SUCCESSORS = {
+    "least_subjects": ("min_subjects", "which counts training subjects, so give one less")
+}
+
+
 def _complain(path: str, owner: str, accepted: Iterable[str]) -> str:
     key = path.rpartition(".")[2]
     names = list(accepted)
     near = get_close_matches(key, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}"
+    successor, meaning = _SUCCESSORS.get(key, ("", ""))
+    if successor in names:
+        hint = f"it is called {successor} now, {meaning}"
     return f"{path}: {owner} has no {key}; {hint}"
 
 

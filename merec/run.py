@@ -20,6 +20,7 @@ from merec.evaluation.absent_classes import (
     describe_untrained_classes,
     find_absent_classes,
 )
+from merec.evaluation.action_units import find_trained_units
 from merec.evaluation.jitter import SHIFTS
 from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
@@ -100,16 +101,30 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
 
 def _warn_of_absent_classes(task: Any) -> None:
     """Say before training which classes cannot be found, in all folds or in some."""
-    data = task.datamodule
-    protocol, label = data.corpus.protocol, data.corpus.index["label"].to_numpy()
-    if protocol.target != "emotion" or getattr(task, "target", "emotion") != "emotion":
+    data, corpus = task.datamodule, getattr(task, "corpus", task.datamodule.corpus)
+    protocol, label = corpus.protocol, corpus.index["label"].to_numpy()
+    folds = [replace(f, train=data.drop_still(f.train)) for f in getattr(task, "chosen", [])]
+    if protocol.target != "emotion":
+        untrained_units = {
+            fold.held_out: sorted(
+                {*protocol.classes}
+                - {*find_trained_units(corpus.index.iloc[fold.train], task.min_subjects)}
+            )
+            for fold in folds
+        }
+        lacking = [f"{who} ({', '.join(units)})" for who, units in untrained_units.items() if units]
+        if lacking:
+            log.warning(
+                "%s: %d of %d folds predict some action units as absent, since fewer than %d of their "
+                "training subjects show them; held out: %s",
+                *(protocol.name, len(lacking), len(folds), task.min_subjects, "; ".join(lacking)),
+            )
         return
     absent = describe_absent_classes(find_absent_classes(label, protocol.classes), protocol.classes)
     if absent:
         log.warning(
             "%s: %s; choose corpus.classes without it to score the others", protocol.name, absent
         )
-    folds = [replace(f, train=data.drop_still(f.train)) for f in getattr(task, "chosen", [])]
     untrained = describe_untrained_classes(folds, label, protocol.classes)
     if untrained:
         log.warning("%s: %s", protocol.name, untrained)

@@ -16,7 +16,7 @@ _INDIFFERENT = (
     "chunk",
     "compiled",
 )
-_OF_UNITS = ("target", "least_subjects")
+_OF_UNITS = ("target", "min_subjects", "least_subjects")
 _VARIED = ("seed", "fold")  # what runs that are pooled differ in
 
 

@@ -204,3 +204,11 @@ def test_roots_say_where_each_corpus_lies_and_leave_the_others_alone(composed, m
     assert composed("corpus=samm", "+roots.casme3=/mine").corpus.root == "/data/samm"
     assert composed("corpus=synthetic", "+roots.casme3=/mine").corpus.root is None
     assert composed("corpus=megc2019", "+roots.samm=/mine").corpus.parts.samm.root == "/mine"
+
+
+@pytest.mark.parametrize("sign", ["", "+"])
+def test_a_renamed_key_names_its_successor(merec, sign):
+    done = merec("train", f"{sign}task.least_subjects=3")
+    assert done.returncode == 2
+    assert "it is called min_subjects now" in done.stderr
+    assert "give one less" in done.stderr

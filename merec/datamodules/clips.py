@@ -34,7 +34,7 @@ from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
 from merec.datamodules.ready import load_ready, load_shifted
 from merec.datamodules.views import misalign, resize_views
 from merec.datamodules.zero_motion import find_zero_motion
-from merec.evaluation.action_units import mark_units
+from merec.evaluation.action_units import find_trained_units, mark_coded, mark_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.features.prepare import FeatureStore
 from merec.types import Batch, Corpus, InputError
@@ -121,7 +121,8 @@ class ClipDataModule(pl.LightningDataModule):
             arrays = (corpus.flow_maps,)
         self.arrays = arrays + off  # what a run was made of: all channels, in no scale
         self.corpus = corpus
-        self.label = read_labels(corpus)
+        self.label, self.classes = read_labels(corpus), corpus.protocol.classes
+        self.min_subjects: int | None = None  # where action units are learnt
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
         # Maps as they lie in the store; there are some in one representation only.
@@ -228,11 +229,12 @@ class ClipDataModule(pl.LightningDataModule):
         }
         return ClipDataModule(corpus, **(settings | changes))
 
-    def relabel(self, corpus: Corpus) -> "ClipDataModule":
+    def relabel(self, corpus: Corpus, min_subjects: int) -> "ClipDataModule":
         """The same samples with other labels, without those that cannot be labelled.
 
         Args:
             corpus: `self.corpus` with another target, see `set_target`.
+            min_subjects: How many training subjects must show an action unit for a fold to learn it.
 
         Raises:
             InputError: If samples are to be drawn by a class that they no longer have.
@@ -243,8 +245,29 @@ class ClipDataModule(pl.LightningDataModule):
                 "together; set datamodule.balanced=false and recipe.class_balanced=true, which weighs each"
             )
         told = self.keep_samples(corpus)
-        told.label = read_labels(corpus)
+        told.label, told.classes = read_labels(corpus), corpus.protocol.classes
+        if corpus.protocol.target == "action_units":
+            told.min_subjects = min_subjects
         return told
+
+    def choose_units(self, classes: Sequence[str]) -> "ClipDataModule":
+        """Return the same samples with these action units as labels, scored or not."""
+        chosen = copy.copy(self)
+        chosen.classes = tuple(classes)
+        chosen.label = torch.from_numpy(mark_coded(self.corpus.index, classes)).float()
+        return chosen
+
+    def choose_trained_units(self, train: Int[np.ndarray, " train"]) -> "ClipDataModule":
+        """Return the same samples with the labels that a fold learns, chosen by its training rows alone.
+
+        Raises:
+            InputError: If too few training subjects show any action unit.
+        """
+        if self.min_subjects is None:
+            return self
+        return self.choose_units(
+            find_trained_units(self.corpus.index.iloc[train], self.min_subjects)
+        )
 
     def keep_samples(self, corpus: Corpus) -> "ClipDataModule":
         """Return these samples as far as they are in another corpus, in the order of this one.
@@ -289,7 +312,8 @@ class ClipDataModule(pl.LightningDataModule):
             InputError: If a subject is on both sides, or no training sample shows motion.
         """
         assert_subjects_disjoint(self.subject, train=train, test=test)
-        fold, train = copy.copy(self), self.drop_still(train)
+        train = self.drop_still(train)
+        fold = copy.copy(self.choose_trained_units(train) if len(train) else self)
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
             named = zip(self.sums, self.names, strict=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from merec.evaluation.metrics import f1_per_class
 from merec.evaluation.protocol import describe_protocol
@@ -22,24 +22,28 @@ _JOINT = "+"
 ByUnit = Int[np.ndarray, "seeds subjects units 2 2"]
 
 
-def set_target(corpus: Corpus, target: str, least_subjects: int) -> Corpus:
+def set_target(corpus: Corpus, target: str, min_subjects: int) -> Corpus:
     """The corpus with what is to be told as its labels.
 
     Args:
         corpus: Labelled with emotions.
         target: `emotion` or `action_units`.
-        least_subjects: See `label_action_units`.
+        min_subjects: See `label_action_units`.
 
     Raises:
         InputError: If there is no such target, or as `label_action_units`.
     """
     if target not in TARGETS:
         raise InputError(f"task.target={target} is unknown; choose {' or '.join(TARGETS)}")
-    return corpus if target == "emotion" else label_action_units(corpus, least_subjects)
+    return corpus if target == "emotion" else label_action_units(corpus, min_subjects)
 
 
-def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
-    """Label the samples with the action units that enough subjects show.
+def label_action_units(corpus: Corpus, min_subjects: int) -> Corpus:
+    """Label the samples with the action units that are scored: those that every fold can learn.
+
+    With any one subject held out, at least `min_subjects` others show each of them. What a fold trains is
+    decided by its training subjects alone, see `find_trained_units`; labels of held-out subjects decide but
+    which predictions are scored.
 
     An action unit is its number: of which side or lip it was coded is left out. A sample whose action units
     were not coded or cannot be read is left out too: to call them absent would teach, and score, what nobody
@@ -47,8 +51,7 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
 
     Args:
         corpus: With coded `action_units`.
-        least_subjects: How many subjects must show an action unit; two at least, so that one is left to
-            learn it from.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
 
     Returns:
         The corpus with an index whose `label` names the action units (`AU4+AU7`, or `none`), and a protocol
@@ -58,28 +61,49 @@ def label_action_units(corpus: Corpus, least_subjects: int) -> Corpus:
         InputError: If a data set has no coded action units, or none is shown by so many subjects.
     """
     name = corpus.protocol.name
-    if least_subjects < 2:
+    if min_subjects < 1:
         raise InputError(
-            f"task.least_subjects={least_subjects}: whoever shows an action unit alone leaves nobody to "
-            "learn it from; give 2 or more"
+            f"task.min_subjects={min_subjects}, but nobody learns an action unit that no training subject "
+            "shows; give 1 or more"
         )
     index = drop_uncoded(corpus.index, name)
-    shown = pd.DataFrame({"unit": _read_numbers(index), "subject": index["subject"]})
-    shown = shown.explode("unit").dropna()
-    subjects = shown.groupby("unit")["subject"].nunique()
-    kept = sorted(int(unit) for unit in subjects.index[subjects >= least_subjects])
-    if not kept:
+    subjects = _count_subjects(index)
+    classes = [f"AU{unit}" for unit in subjects.index[subjects > min_subjects]]
+    if not classes:
         raise InputError(
-            f"no action unit of {name} is shown by {least_subjects} subjects or more, the most by "
-            f"{subjects.max()}; lower task.least_subjects"
+            f"no action unit of {name} is shown by {min_subjects + 1} subjects or more, so that "
+            f"{min_subjects} are left to learn it from, the most by {subjects.max()}; lower task.min_subjects"
         )
-    classes = [f"AU{unit}" for unit in kept]
     labelled = index.assign(label=spell_coded(index, classes))
     protocol = describe_protocol(name, labelled, classes, "action_units")
     maps = corpus.flow_maps
     if maps is not None:
         maps = maps[corpus.index["sample_id"].isin(labelled["sample_id"]).to_numpy()]
     return replace(corpus, index=labelled, protocol=protocol, flow_maps=maps)
+
+
+def find_trained_units(index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
+    """Return the action units that a fold learns, by number: those that enough training subjects show.
+
+    Args:
+        index: The training samples of a fold, and nobody else's.
+        min_subjects: How many subjects must show an action unit.
+
+    Raises:
+        InputError: If there are none.
+    """
+    subjects = _count_subjects(index)
+    if not (subjects >= min_subjects).any():
+        raise InputError(
+            f"no action unit is shown by {min_subjects} of the training subjects; lower task.min_subjects"
+        )
+    return tuple(f"AU{unit}" for unit in subjects.index[subjects >= min_subjects])
+
+
+def _count_subjects(index: pd.DataFrame) -> pd.Series:
+    """Count the subjects who show each action unit, sorted by its number."""
+    shown = pd.DataFrame({"unit": _read_numbers(index), "subject": index["subject"]})
+    return shown.explode("unit").dropna().groupby("unit")["subject"].nunique().sort_index()
 
 
 def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -116,9 +140,25 @@ def spell_coded(index: pd.DataFrame, classes: Sequence[str]) -> list[str]:
         index: With coded `action_units`, known of every sample, see `drop_uncoded`.
         classes: Names of those that are asked for.
     """
+    return spell_units(mark_coded(index, classes), classes)
+
+
+def mark_coded(index: pd.DataFrame, classes: Sequence[str]) -> Bool[np.ndarray, "samples units"]:
+    """Mark which of some action units were coded of each sample; arguments as of `spell_coded`."""
     asked = [int(unit.removeprefix("AU")) for unit in classes]
     marks = [[unit in coded for unit in asked] for coded in _read_numbers(index)]
-    return spell_units(np.array(marks, dtype=bool).reshape(-1, len(asked)), classes)
+    return np.array(marks, dtype=bool).reshape(-1, len(asked))
+
+
+def spread_units(
+    values: Shaped[np.ndarray, "*samples trained"], trained: Sequence[str], classes: Sequence[str]
+) -> Shaped[np.ndarray, "*samples units"]:
+    """Put what was predicted of the trained action units in the place of the scored ones; 0 elsewhere."""
+    spread = np.zeros((*values.shape[:-1], len(classes)), values.dtype)
+    for place, name in enumerate(classes):
+        if name in trained:
+            spread[..., place] = values[..., list(trained).index(name)]
+    return spread
 
 
 def _read_numbers(index: pd.DataFrame) -> pd.Series:

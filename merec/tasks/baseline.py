@@ -11,7 +11,12 @@ from pytorch_lightning.loggers import Logger
 from sklearn.base import BaseEstimator
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.action_units import mark_units, set_target
+from merec.evaluation.action_units import (
+    find_trained_units,
+    mark_units,
+    set_target,
+    spread_units,
+)
 from merec.evaluation.splits import Fold, select_folds, split
 from merec.tasks.estimators import Describe, fit_and_score, fit_and_score_units
 from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
@@ -35,7 +40,7 @@ class Baseline:
         hold_out: What each fold holds out: a `subject`, or all of a data set (`corpus`).
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
         target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
-        least_subjects: How many subjects must show an action unit for it to be told.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
     """
 
     datamodule: ClipDataModule
@@ -48,7 +53,7 @@ class Baseline:
     hold_out: str
     train_on: Sequence[str] | None
     target: str
-    least_subjects: int
+    min_subjects: int
 
     def __post_init__(self) -> None:
         if self.datamodule.representation != "flow_map":
@@ -60,7 +65,7 @@ class Baseline:
             raise InputError(
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
             )
-        self.corpus = set_target(self.datamodule.corpus, self.target, self.least_subjects)
+        self.corpus = set_target(self.datamodule.corpus, self.target, self.min_subjects)
         self.datamodule = self.datamodule.keep_samples(self.corpus)
         folds, self.protocol = split(self.corpus, self.hold_out, self.train_on)
         self.chosen = select_folds(folds, self.folds)
@@ -80,11 +85,14 @@ class Baseline:
         train, test = data.maps[rows], data.tested_maps[fold.test]
         notes: dict[str, Any]
         if self.target == "action_units":
-            marks = mark_units(label, classes)
+            learnt = find_trained_units(self.corpus.index.iloc[rows], self.min_subjects)
+            trained = [name for name in classes if name in learnt]
+            marks = mark_units(label, classes)[:, [name in trained for name in classes]]
             scores, chosen = fit_and_score_units(
                 estimator, describe, train, marks, subject, test, data.channels
             )
-            notes = dict(zip(classes, chosen, strict=True))
+            scores = spread_units(scores, trained, classes)
+            notes = dict(zip(trained, chosen, strict=True))
         else:
             given = train, label.to_numpy(np.int64), subject, test, data.channels
             scores, notes = fit_and_score(estimator, describe, *given, len(classes))

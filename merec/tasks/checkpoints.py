@@ -115,6 +115,6 @@ def describe_inputs(data: ClipDataModule) -> dict[str, Any]:
     return {
         "in_channels": list(channels) if isinstance(channels, tuple) else channels,
         "protocol": data.corpus.protocol.name,
-        "classes": list(data.corpus.protocol.classes),
+        "classes": list(data.classes),
         "scales": data.scales and [[each.tolist() for each in scale] for scale in data.scales],
     }

@@ -179,13 +179,15 @@ class _Trainer:
 
 
 def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
-    """Folds that can be stacked: of as many steps per epoch, neighbours with last batches of like size.
+    """Folds that can be stacked: of the same classes and as many steps per epoch.
+
+    Neighbours have last batches of like size.
 
     Args:
         held: All folds.
         most: Of a chunk.
     """
-    steps = {id(each): len(each.view.train_dataloader()) for each in held}
+    steps = {id(each): (each.view.classes, len(each.view.train_dataloader())) for each in held}
     order = sorted(held, key=lambda each: (steps[id(each)], len(each.view.train_rows)))
     alike = [list(some) for _, some in groupby(order, lambda each: steps[id(each)])]
     return [part for some in alike for part in _split(some, -(-len(some) // most))]

@@ -137,6 +137,7 @@ class LeaveOneSubjectOut(FoldTrainer):
         every = self.datamodule.annotated
         # A sample that is not trained on chooses nothing either.
         fold = replace(fold, train=every.drop_still(fold.train))
+        every = every.choose_trained_units(fold.train)
         labels = every.label.numpy()
         alike = np.zeros(len(labels), np.int64)
         alike[fold.train] = self.told.stratify(labels[fold.train])
@@ -146,7 +147,7 @@ class LeaveOneSubjectOut(FoldTrainer):
         # Starting weights may have seen the inner subjects, but never the held-out one.
         _, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
-        truth = labels[[position[sample_id] for sample_id in epochs.sample_id]]
+        truth = data.label.numpy()[[position[sample_id] for sample_id in epochs.sample_id]]
         scores = [self.told.score(truth, said) for said in epochs.predicted.swapaxes(0, 1)]
         if not any(scores):
             log.warning(

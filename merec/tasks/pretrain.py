@@ -41,7 +41,7 @@ class Pretrain(FinetuneOnce):
             if self.pretrain == "contrastive":
                 found, _ = self.find_encoder(others, data.test_rows, report, logger or False)
             else:
-                backbone = self._start(data, data.test_rows)
+                backbone = self._start(data, data.test_rows, data.classes)
                 task, _, _ = self._train(
                     backbone, others, "none", report, logger or False, self.pretrain_epochs
                 )

@@ -5,7 +5,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -27,7 +27,7 @@ from merec.datamodules import (
     hold_out_pairs,
     open_pretraining,
 )
-from merec.evaluation.action_units import set_target
+from merec.evaluation.action_units import set_target, spread_units
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.files import atomic
@@ -48,7 +48,7 @@ from merec.tasks.finetune import Finetune, check_freeze, drop_head, load_weights
 from merec.tasks.folds import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
-from merec.tasks.targets import open_target
+from merec.tasks.targets import Target, open_target
 from merec.tasks.together import RecordFolds, Together
 from merec.types import InputError
 
@@ -83,7 +83,7 @@ class FoldTrainer:
         pool: How `contrastive` draws pairs.
         contrast: How views are contrasted.
         target: What is told: the `emotion`, or which `action_units` there are.
-        least_subjects: How many subjects must show an action unit for it to be told.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
         legacy: Defects of released code that the other settings refer to.
         contrastive: Factory of the LightningModule that does it.
     """
@@ -103,7 +103,7 @@ class FoldTrainer:
     pool: PairPool
     contrast: ContrastSettings
     target: str
-    least_subjects: int
+    min_subjects: int
     legacy: Mapping[str, bool]
     contrastive: Callable[..., Contrastive]
     together: ClassVar[bool] = False  # whether several devices may train one network
@@ -118,8 +118,8 @@ class FoldTrainer:
                 f"{given}; leave that to the backbone's recipe"
             )
         check_freeze(backbone, self.freeze)
-        labelled = set_target(self.datamodule.corpus, self.target, self.least_subjects)
-        self.datamodule = self.datamodule.relabel(labelled)
+        labelled = set_target(self.datamodule.corpus, self.target, self.min_subjects)
+        self.datamodule = self.datamodule.relabel(labelled, self.min_subjects)
         self.told = open_target(labelled.protocol)
         self.told.check_loss(getattr(self.finetune, "keywords", {}).get("loss"))
         self.trainer = _ignore_cluster(self.trainer)
@@ -201,15 +201,20 @@ class FoldTrainer:
             (task, trainer, epochs) for task, epochs in zip(tasks, record.to_epochs(), strict=True)
         ]
 
+    def open_target(self, data: ClipDataModule) -> Target:
+        """Return how the labels of a fold are learnt: of action units those that it trains."""
+        return type(self.told)(len(data.classes))
+
     def make_fresh(self, data: ClipDataModule) -> Finetune:
         """What a fold trains, before it has learnt anything."""
-        return self._make_task(self._start(data, data.test_rows[:0]), data, self.freeze)
+        backbone = self._start(data, data.test_rows[:0], data.classes)
+        return self._make_task(backbone, data, self.freeze)
 
     def _begin(
         self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], on_epoch: OnEpoch
     ) -> nn.Module:
         """The backbone that `fit` finetunes, pretrained if it is to be."""
-        backbone = self._start(data, unseen)
+        backbone = self._start(data, unseen, data.classes)
         others = self._hold_out_others(data, unseen)
         if others is not None and self.pretrain == "contrastive":
             encoder, source = self.find_encoder(others, unseen, on_epoch)
@@ -264,7 +269,7 @@ class FoldTrainer:
         """Contrast `pairs` from fresh weights; a checkpoint of what the encoders learnt."""
         names = pairs.sample_id[pairs.train_rows]
         log.info("pretraining on %d %s", len(names), pairs.held_out)
-        backbone = self._start(pairs, unseen)
+        backbone = self._start(pairs, unseen, self.datamodule.classes)
         task = self.contrastive(
             backbone=backbone,
             settings=self.contrast,
@@ -288,15 +293,22 @@ class FoldTrainer:
         }
         return packed
 
-    def _start(self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"]) -> nn.Module:
-        """A fresh backbone, at random or with `weights`."""
+    def _start(
+        self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], classes: Sequence[str]
+    ) -> nn.Module:
+        """A fresh backbone for these classes, at random or with `weights`."""
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
-        backbone = self.backbone(in_channels=data.in_channels, num_classes=self.told.classes)
+        backbone = self.backbone(in_channels=data.in_channels, num_classes=len(classes))
         if self.weights:
             checkpoint = read_weights(self.weights)
             self._assert_never_saw(checkpoint, unseen, Path(self.weights))
             state = checkpoint["state_dict"]
-            if checkpoint["merec"].get("target", "emotion") != self.target:
+            other = checkpoint["merec"].get("target", "emotion") != self.target
+            # Folds learn other action units, if too few of their training subjects show one.
+            other |= self.target == "action_units" and checkpoint["merec"].get("classes") != [
+                *classes
+            ]
+            if other:
                 state = drop_head(backbone, state, self.weights)
             load_weights(backbone, state, self.weights)
         return backbone
@@ -312,9 +324,10 @@ class FoldTrainer:
             together = sorted({name for subject in alone for name in self.groups[subject]})
             return hold_out_pairs(self.pretraining, together, self.least_intensity)
         rows = np.union1d(data.test_rows, unseen)
-        return hold_out_others(
+        others = hold_out_others(
             self.pretraining, np.unique(data.subject[rows]).tolist(), data.held_out
         )
+        return others.choose_units(data.classes) if self.target == "action_units" else others
 
     def _train(
         self,
@@ -332,7 +345,7 @@ class FoldTrainer:
     def _make_task(self, backbone: nn.Module, data: ClipDataModule, freeze: str) -> Finetune:
         return self.finetune(
             backbone=backbone,
-            target=self.told,
+            target=self.open_target(data),
             label=data.label[data.train_rows],
             seed=self.seed,
             held_out=data.held_out,
@@ -413,13 +426,20 @@ class FoldTrainer:
         """Predict the held-out samples of a trained fold."""
         said = trainer.predict(task, dataloaders=data.predict_dataloader())
         assert said is not None
+        probability = torch.cat([probability for _, probability in said]).double().numpy()
+        scored = self.datamodule.classes
+        if self.target == "action_units":  # a fold may train others, too, and not all of them
+            probability = spread_units(probability, data.classes, scored)
+            if len(epochs.sample_id):
+                predicted = spread_units(epochs.predicted, data.classes, scored)
+                epochs = replace(epochs, predicted=predicted)
         return Outcome(
             sample_id=np.concatenate([ids for ids, _ in said]).tolist(),
-            probability=torch.cat([probability for _, probability in said]).double().numpy(),
+            probability=probability,
             epochs=epochs,
             checkpoint=self.pack(task, data, folder),
             notes={"parameters": sum(value.numel() for value in task.backbone.parameters())},
-            tables=explain(task.backbone, self.told, trainer, data)
+            tables=explain(task.backbone, task.target, trainer, data)
             if data.representation == "points"
             else {},
         )

@@ -12,11 +12,13 @@ from merec.evaluation.action_units import (
     chance_f1,
     confusion_by_unit,
     f1_per_unit,
+    find_trained_units,
     label_action_units,
     mark_units,
     mean_f1,
     set_target,
     spell_units,
+    spread_units,
 )
 from merec.evaluation.predictions import (
     assert_complete,
@@ -80,7 +82,7 @@ def marks_of(table: pd.DataFrame, classes) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("least", "kept"),
-    [(2, ("AU4", "AU7", "AU12", "AU15")), (3, ("AU4", "AU7", "AU12")), (4, ("AU4", "AU12"))],
+    [(1, ("AU4", "AU7", "AU12", "AU15")), (2, ("AU4", "AU7", "AU12")), (3, ("AU4", "AU12"))],
 )
 def test_labels_are_the_units_that_so_many_subjects_show_on_whatever_side(coded, least, kept):
     corpus = label_action_units(coded, least)
@@ -94,9 +96,9 @@ def test_labels_are_the_units_that_so_many_subjects_show_on_whatever_side(coded,
 
 
 def test_emotions_and_units_of_the_same_samples_are_two_protocols(coded):
-    emotion = set_target(coded, "emotion", 3)
+    emotion = set_target(coded, "emotion", 2)
     assert emotion is coded
-    units = [set_target(coded, "action_units", least).protocol for least in (2, 3)]
+    units = [set_target(coded, "action_units", least).protocol for least in (1, 2)]
     assert len({each.hash for each in (coded.protocol, *units)}) == 3
 
 
@@ -104,8 +106,8 @@ def test_emotions_and_units_of_the_same_samples_are_two_protocols(coded):
     ("target", "least", "said"),
     [
         ("units", 3, r"task\.target=units is unknown; choose emotion or action_units"),
-        ("action_units", 1, r"task\.least_subjects=1: .* give 2 or more"),
-        ("action_units", 5, r"no action unit of made .* by 5 subjects or more, the most by 4"),
+        ("action_units", 0, r"task\.min_subjects=0, .* give 1 or more"),
+        ("action_units", 4, r"no action unit of made .* by 5 subjects or more, .* the most by 4"),
     ],
 )
 def test_targets_that_cannot_be_are_refused(coded, target, least, said):
@@ -123,16 +125,16 @@ def test_a_data_set_without_coded_units_is_refused_rather_than_called_unmoved(co
     for given in (index, index.drop(columns="action_units")):
         corpus = Corpus(coded.protocol, given, None, ())
         with pytest.raises(InputError, match="of made has no coded action units; take a corpus"):
-            label_action_units(corpus, 2)
+            label_action_units(corpus, 1)
 
 
 def test_samples_whose_units_are_not_known_are_left_out_rather_than_called_unmoved(coded, caplog):
     unknown = coded.index["sample_id"].isin(["a0", "c2"])
     cells = coded.index["action_units"].mask(unknown, None)
     assert cells.isna().sum() == 2
-    corpus = label_action_units(replace(coded, index=coded.index.assign(action_units=cells)), 2)
+    corpus = label_action_units(replace(coded, index=coded.index.assign(action_units=cells)), 1)
     assert corpus.protocol.samples == len(coded.index) - 2
-    rest = label_action_units(replace(coded, index=coded.index[~unknown].reset_index(drop=True)), 2)
+    rest = label_action_units(replace(coded, index=coded.index[~unknown].reset_index(drop=True)), 1)
     assert corpus.index.equals(rest.index)
     assert corpus.protocol == rest.protocol
     assert "2 of 13 samples of made are left out, neither trained on nor scored" in caplog.text
@@ -152,7 +154,7 @@ def test_what_is_no_list_of_the_units_is_refused(text):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_equal_scikit_learns_of_all_folds_pooled(coded, seed):
-    corpus = label_action_units(coded, 2)
+    corpus = label_action_units(coded, 1)
     table = predict(corpus, seed)
     truth, said = marks_of(table, UNITS)
     _, counts = confusion_by_unit(table, UNITS)
@@ -166,7 +168,7 @@ def test_scores_equal_scikit_learns_of_all_folds_pooled(coded, seed):
 
 
 def test_a_unit_that_is_neither_there_nor_said_to_be_counts_as_nothing(coded):
-    corpus = label_action_units(coded, 2)
+    corpus = label_action_units(coded, 1)
     table = predict(corpus, 0)
     table = table[~(table["label"] + table["predicted"]).str.contains("AU15")]
     _, counts = confusion_by_unit(table, UNITS)
@@ -174,7 +176,7 @@ def test_a_unit_that_is_neither_there_nor_said_to_be_counts_as_nothing(coded):
 
 
 def test_the_bootstrap_draws_whole_subjects_for_all_units_at_once(coded):
-    table = predict(label_action_units(coded, 2), 0)
+    table = predict(label_action_units(coded, 1), 0)
     subjects, counts = confusion_by_unit(table, UNITS)
     drawn = bootstrap(f1_per_unit, counts, draws=20, seed=1)
     for times, found in zip(draw_subjects(len(subjects), 20, 1), drawn, strict=True):
@@ -185,7 +187,7 @@ def test_the_bootstrap_draws_whole_subjects_for_all_units_at_once(coded):
 
 
 def test_a_probability_of_one_half_is_enough_and_less_is_not(coded):
-    corpus = label_action_units(coded, 3)
+    corpus = label_action_units(coded, 2)
     index = corpus.index.iloc[:2]
     probability = np.array([[0.5, 0.4999, 1.0], [0.0, 0.0, 0.0]])
     classes, ids = corpus.protocol.classes, index["sample_id"].tolist()
@@ -194,7 +196,7 @@ def test_a_probability_of_one_half_is_enough_and_less_is_not(coded):
 
 
 def test_predictions_read_back_as_they_were_and_foreign_units_are_refused(coded, tmp_path):
-    corpus = label_action_units(coded, 3)
+    corpus = label_action_units(coded, 2)
     table, file = predict(corpus, 0), tmp_path / "predictions.csv"
     write_predictions(file, table)
     found = read_predictions(file)
@@ -206,7 +208,7 @@ def test_predictions_read_back_as_they_were_and_foreign_units_are_refused(coded,
 
 
 def test_another_coding_of_the_same_samples_is_refused(coded):
-    corpus = label_action_units(coded, 3)
+    corpus = label_action_units(coded, 2)
     table = predict(corpus, 0)
     table.loc[0, "label"] = "none" if table["label"][0] != "none" else "AU4"
     with pytest.raises(InputError, match=r"are not the 13 of made"):
@@ -216,7 +218,7 @@ def test_another_coding_of_the_same_samples_is_refused(coded):
 def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
     coded, tmp_path, write_run, reckon_interval
 ):
-    corpus = label_action_units(coded, 2)
+    corpus = label_action_units(coded, 1)
     tables = [predict(corpus, seed) for seed in (0, 1)]
     for seed, table in enumerate(tables):
         known = corpus.protocol.to_dict()
@@ -242,7 +244,7 @@ def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
 
 
 def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
-    a, b = (predict(label_action_units(coded, 2), seed) for seed in (0, 1))
+    a, b = (predict(label_action_units(coded, 1), seed) for seed in (0, 1))
     counts = [confusion_by_unit(each, UNITS)[1] for each in (a, b)]
     found = compare_paired(mean_f1, *counts, draws=50, seed=3)
     subjects = np.array(sorted(set(a["subject"])))
@@ -272,7 +274,7 @@ def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
 def test_a_row_of_units_that_no_fold_can_have_written_is_refused(
     coded, tmp_path, write_run, column, value, words
 ):
-    corpus = label_action_units(coded, 2)
+    corpus = label_action_units(coded, 1)
     known = corpus.protocol.to_dict()
     folder = write_run(tmp_path / "run", predict(corpus, 0), corpus.index, UNITS, protocol=known)
     read_run(folder)
@@ -283,3 +285,24 @@ def test_a_row_of_units_that_no_fold_can_have_written_is_refused(
     rows.to_csv(file, index=False)
     with pytest.raises(InputError, match=rf"line 2, sample .*: .*{words}"):
         read_run(folder)
+
+
+def test_a_fold_learns_what_enough_training_subjects_show_and_that_holds_all_that_is_scored(coded):
+    for least in (1, 2):
+        scored = label_action_units(coded, least).protocol.classes
+        for subject in coded.index["subject"].unique():
+            others = coded.index[coded.index["subject"] != subject]
+            learnt = find_trained_units(others, least)
+            assert {*scored} <= {*learnt}
+            for name in learnt:
+                number = int(name.removeprefix("AU"))
+                shows = others["action_units"].map(
+                    lambda units, number=number: any(unit.number == number for unit in units)
+                )
+                assert others.loc[shows, "subject"].nunique() >= least
+
+
+def test_what_was_predicted_of_trained_units_comes_to_the_place_of_the_scored_ones():
+    values = np.array([[0.1, 0.2, 0.3]])
+    spread = spread_units(values, ("AU1", "AU4", "AU7"), ("AU4", "AU6", "AU1"))
+    np.testing.assert_array_equal(spread, [[0.2, 0.0, 0.1]])

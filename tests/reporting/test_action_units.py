@@ -39,7 +39,7 @@ def corpus(index: pd.DataFrame) -> Corpus:
     units = [tuple(map(ActionUnit, shown[label])) for label in index["label"]]
     coded = index.assign(action_units=units)
     protocol = describe_protocol("coded", coded, ("a", "b", "c"))
-    return label_action_units(Corpus(protocol, coded, None, ()), 2)
+    return label_action_units(Corpus(protocol, coded, None, ()), 1)
 
 
 def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str, epochs: int = 0) -> Path:

@@ -101,7 +101,7 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
         "contrast": ContrastSettings("softmax", "first_batch", 4, 0.1, 0.5, False),
         "contrastive": partial(Contrastive, optimizer=optimizer, scheduler=None),
         "target": "emotion",
-        "least_subjects": 3,
+        "min_subjects": 2,
         "legacy": {},
     } | changes
 

@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
-from merec.evaluation.predictions import assert_complete
+from merec.evaluation.predictions import assert_complete, read_predictions
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import split_inner_subjects
+from merec.features.flow_map import describe
 from merec.settings import comparable, configuration_hash
-from merec.tasks import Finetune
+from merec.tasks import Baseline, Finetune
 from merec.tasks.targets import ActionUnits
+from merec.types import ActionUnit, Corpus
 
 UNITS = ("AU4", "AU12")
 
@@ -96,7 +99,8 @@ def test_a_sample_whose_units_are_not_known_is_as_if_it_were_not_there(
 
 def test_checkpoints_say_what_they_tell(told, read_fold):
     merec = read_fold(told, 3).checkpoint["merec"]
-    assert (merec["target"], merec["classes"]) == ("action_units", list(UNITS))
+    # Two of the training subjects show AU 7, too: it is trained, but two in all are too few to score it.
+    assert (merec["target"], merec["classes"]) == ("action_units", ["AU4", "AU7", "AU12"])
 
 
 def test_epochs_keep_what_is_said_of_each_unit_and_end_with_what_is_written(told, read_fold):
@@ -174,7 +178,7 @@ def test_weights_of_emotions_start_all_but_the_head(
     swept, train_units, make_units, coded, make_data
 ):
     weights = str(fold_folder(swept, 0) / "checkpoint.ckpt")  # of three emotions
-    kind = {"streams": [3, 5, 8], "dropout": 0.5, "size": 28, "compiled": True}
+    kind = {"streams": [3, 5, 8], "dropout": 0.5, "size": 28, "padding": 1, "compiled": True}
     with pytest.raises(InputError, match="another task.target, and Headless does not say"):
         train_units(folds=0, weights=weights, backbone=partial(Headless, **kind))
     task = make_units(make_data(coded()), folds=0, weights=weights)
@@ -217,8 +221,56 @@ def test_inner_parts_share_rare_units_and_say_so_where_they_cannot(coded, make_d
 
 def test_runs_from_before_the_choice_go_on_and_pool_with_those_that_tell_emotions():
     old = {"task": {"freeze": "none", "datamodule": {"scaling": "unit"}}}
-    new = {"task": old["task"] | {"target": "emotion", "least_subjects": 3}}
+    new = {"task": old["task"] | {"target": "emotion", "min_subjects": 2}}
     units = {"task": new["task"] | {"target": "action_units"}}
-    fewer = {"task": units["task"] | {"least_subjects": 2}}
+    fewer = {"task": units["task"] | {"min_subjects": 1}}
     assert comparable(old) == comparable(new)
     assert len({configuration_hash(each) for each in (old, new, units, fewer)}) == 3
+
+
+def show(corpus: Corpus, units: dict[str, tuple[int, ...]]) -> Corpus:
+    """Add action units to all samples of some subjects."""
+    cells = [
+        tuple({*coded} | {ActionUnit(unit) for unit in units.get(subject, ())})
+        for coded, subject in zip(
+            corpus.index["action_units"], corpus.index["subject"], strict=True
+        )
+    ]
+    return replace(corpus, index=corpus.index.assign(action_units=cells))
+
+
+@pytest.mark.parametrize("way", ["loop", "stacked", "inner", "estimator"])
+def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_prediction(
+    coded, make_data, train_units, new_folder, read_fold, same_weights, way
+):
+    # Two others show AU 9 and AU 10. Labels of 007 decide whether a third does, and whether AU 30 exists.
+    base = show(coded(), {"006": (9,), "s01": (9, 10), "sub02": (10,)})
+    runs = []
+    for own in ((), (9, 30), (9, 10, 30)):
+        data = make_data(show(base, {"007": own}))
+        if way == "estimator":
+            folder, estimator = new_folder(), LogisticRegression(max_iter=50)
+            words = {"others": partial(describe, cells=7)}
+            how = (0, 1, "subject", None, "action_units", 2)
+            Baseline(data, "e", {"e": estimator}, {"rgb": ["u", "v"]}, words, *how).run(
+                folder, None
+            )
+        elif way == "inner":
+            folder = train_units(data, folds=1, selection="inner", epochs=2)
+        else:
+            folder = train_units(data, folds="0-2", engine=way, epochs=2)
+        runs.append(folder)
+    tables = [read_predictions(fold_folder(folder, 1) / "predictions.csv") for folder in runs]
+    scored = [[c for c in table if c.startswith("p_")] for table in tables]
+    assert scored[0] == ["p_AU4", "p_AU12"]
+    assert scored[1] == ["p_AU4", "p_AU9", "p_AU12"]
+    assert scored[2] == ["p_AU4", "p_AU9", "p_AU10", "p_AU12"]
+    for number, common in enumerate(scored[:2]):
+        before, after = (tables[number + shift][["sample_id", *common]] for shift in (0, 1))
+        pd.testing.assert_frame_equal(before, after)
+    if way != "estimator":
+        first, *others = (read_fold(folder, 1) for folder in runs)
+        assert first.checkpoint["merec"]["classes"] == ["AU4", "AU7", "AU9", "AU10", "AU12"]
+        for other in others:
+            assert other.checkpoint["merec"]["classes"] == first.checkpoint["merec"]["classes"]
+            assert same_weights(first, other)

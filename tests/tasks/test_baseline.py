@@ -48,9 +48,9 @@ def make(
     hold_out="subject",
     train_on=None,
     target="emotion",
-    least_subjects=3,
+    min_subjects=2,
 ) -> Baseline:
-    how = (0, folds, hold_out, train_on, target, least_subjects)
+    how = (0, folds, hold_out, train_on, target, min_subjects)
     return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, *how)
 
 

@@ -280,7 +280,7 @@ def test_action_units_are_pretrained_on_as_those_of_the_corpus(
         data=show(replace(people, index=index, macro=macro)),
         pretrain="macro",
         target="action_units",
-        least_subjects=3,
+        min_subjects=2,
         epochs=EPOCHS,
         finetune=learn_units(),
     )
