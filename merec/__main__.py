@@ -29,6 +29,7 @@ def report(arguments: list[str]) -> None:
     )
     if not paths:
         raise InputError("merec report needs run folders, e.g. merec report runs/megc2019_flow")
+    _make_folder(Path(options["out"]))
     from merec.reporting.report import write_report
 
     published, sheets = options["published"].lower() != "false", Path(options["sheets"])
@@ -57,6 +58,7 @@ def dashboard(arguments: list[str]) -> None:
         raise InputError("merec dashboard needs run folders, e.g. merec dashboard runs/synthetic")
     given = options["online"]
     online = read_flag("dashboard", "online", given) if given else None
+    _make_folder(Path(options["out"]))
     from merec.reporting.dashboard import write_dashboard
 
     write_dashboard(paths, Path(options["out"]), online)
@@ -285,12 +287,13 @@ def _locate_table(verb: str, out: str, name: str) -> Path | None:
 
 def _make_folder(folder: Path) -> None:
     """A folder for output; told before the work is done, not after."""
+    from merec.files import make_output
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_output(folder)
     except OSError as error:
-        reason = error.strerror or error
         raise InputError(
-            f"{folder} cannot be made ({reason}); set out= to another place"
+            f"out={folder} cannot be written to ({error.strerror or error}); set out= to another place"
         ) from error
 
 
@@ -331,6 +334,7 @@ def main() -> int:
         sys.stdout.write(PREDICT if verb == "predict" else HELP)
         return 0
     show_traceback = "HYDRA_FULL_ERROR" in os.environ
+    os.umask(0o077)  # faces and what is known of people are for nobody else to read
     # Otherwise Hydra would print errors its own way and exit before they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -351,6 +355,14 @@ def main() -> int:
         if show_traceback:
             raise
         sys.stderr.write(f"merec: error: {error}\n")
+        return 2
+    except OSError as error:
+        from merec.files import describe_disk_error, find_disk_error
+
+        cause = find_disk_error(error)
+        if show_traceback or cause is None:
+            raise
+        sys.stderr.write(f"merec: error: {describe_disk_error(cause)}\n")
         return 2
     except KeyboardInterrupt as stop:
         resumes = {

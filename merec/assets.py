@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.request
 import zipfile
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from platformdirs import user_cache_path
 
 from merec.errors import InputError
 from merec.files import atomic
+from merec.owners import own_folder
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +156,8 @@ def find_asset(name: str) -> Path:
     tried = [f"{cached} {wrong}"]
     for source in asset.sources:
         try:
-            with tempfile.TemporaryDirectory(prefix="merec-") as folder:
-                _keep(_fetch(source, asset, Path(folder)), cached)
+            with own_folder() as folder:
+                _keep(_fetch(source, asset, folder), cached)
         except _UnavailableError as reason:
             tried.append(f"{source}: {reason}")
             continue

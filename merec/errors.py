@@ -6,3 +6,21 @@ class InputError(ValueError):
 
     The command line prints it as one line without a traceback (set HYDRA_FULL_ERROR=1 to see one).
     """
+
+
+class StopError(InputError):
+    """Something that stops all samples or folds and not one: no room, no right to write, no model."""
+
+
+class DiskError(StopError, OSError):
+    """A file that cannot be written, as no other of its folder can be.
+
+    It is an `OSError` too, with the `errno` and `strerror` of its cause.
+    """
+
+    def __init__(self, message: str, cause: OSError):
+        super().__init__(message)
+        self.errno, self.strerror = cause.errno, cause.strerror
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from merec.features.footage import Footage, open_footage
 from merec.features.frames import OUTSIDE
 from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import Spotted, Stream, spot_apex
+from merec.owners import own_folder
 from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
 from merec.restore import Network, open_store, restore
 from merec.run_files import ENVIRONMENT, METRICS, find_node, read_scores
@@ -73,8 +73,8 @@ def predict(
     between = time.perf_counter()
     _add_notes(footage, spotted)
     # A folder that goes: the faces of people who come to be looked at are not kept.
-    with TemporaryDirectory() as folder:
-        arrays, log_probability = _look_closely(footage, spotted, network, intrinsics, Path(folder))
+    with own_folder() as folder:
+        arrays, log_probability = _look_closely(footage, spotted, network, intrinsics, folder)
     seconds = {"spotting": between - started, "network": time.perf_counter() - between}
     said = None
     if network is not None and log_probability is not None:

@@ -34,7 +34,7 @@ from merec.provenance import (
     write_environment,
 )
 from merec.reporting.tracked import read_tracked, write_tracked
-from merec.reporting.tracking import finish_tracking, hide_paths, track_result
+from merec.reporting.tracking import finish_tracking, hide_paths, keep_wandb_files, track_result
 from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import InputError
@@ -85,6 +85,12 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
         if task.datamodule.shifts is not None:
             with atomic(folder / SHIFTS) as part:
                 task.datamodule.shifts.to_csv(part, index=False)
+    with keep_wandb_files(folder):
+        return _train(cfg, config, folder, task)
+
+
+def _train(cfg: DictConfig, config: dict[str, Any], folder: Path, task: Any) -> Result | None:
+    """Train what is missing, pool it, score it and log it."""
     logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
         started = time.perf_counter()

@@ -23,6 +23,7 @@ INDIFFERENT = (
     "merec.features.store",
     "merec.files",
     "merec.imports",
+    "merec.owners",
     "merec.reporting",
     "merec.run_files",
     "merec.server",

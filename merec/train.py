@@ -4,8 +4,6 @@ import contextlib
 import ctypes
 import logging
 import os
-import secrets
-import shutil
 import signal
 import sys
 import warnings
@@ -27,8 +25,10 @@ from omegaconf.errors import OmegaConfBaseException
 from merec.assets import cache_folder
 from merec.config import check, explain_override, home, refuse_unfollowed, register
 from merec.errors import InputError
+from merec.files import make_output, sweep_parts
 from merec.imports import importing
 from merec.jobs import Jobs
+from merec.owners import lock_folder, own_folder
 from merec.quoting import quote_texts
 from merec.server import start_server
 
@@ -72,7 +72,9 @@ def train_job(cfg: DictConfig) -> None:
             current_process().name != "MainProcess"
         ):  # one of several jobs at once: its log lines say which
             current_process().name = str(cfg.name)
-        result = run(cfg, folder, ["merec", "train", *job.overrides.task])
+        command = ["merec", "train", *job.overrides.task]
+        with contextlib.nullcontext() if follows else _open_folder(folder, command):
+            result = run(cfg, folder, command)
         if result is not None:
             print_result(result)
     except SystemExit as stop:
@@ -86,6 +88,19 @@ def train_job(cfg: DictConfig) -> None:
             raise
         _remove_empty(folder)
         raise _Refused(error) from error
+
+
+@contextlib.contextmanager
+def _open_folder(folder: Path, command: list[str]) -> Iterator[None]:
+    """Hold the lock of a run folder that can be written to, without what killed runs left in it."""
+    make_output(folder)
+    with lock_folder(folder, command, _BUSY):
+        for place in (folder, *folder.glob("folds/*")):
+            sweep_parts(place, alone=True)
+        yield
+
+
+_BUSY = "wait until it has ended, or set hydra.run.dir (with -m: hydra.sweep.dir) to another folder"
 
 
 def _join_devices(mode: RunMode | None) -> bool:
@@ -143,10 +158,11 @@ def train(arguments: list[str]) -> None:
     """
     os.environ["MEREC_HOME"] = str(home())
     arguments = quote_texts(arguments, is_multirun(arguments))
-    jobs = Jobs(cache_folder() / "jobs" / secrets.token_hex(4))
     try:
-        _launch(arguments, jobs)
-        jobs.assert_finished()
+        with own_folder(cache_folder() / "jobs") as notes:
+            jobs = Jobs(notes)
+            _launch(arguments, jobs)
+            jobs.assert_finished()
     except _Refused as refused:
         raise refused.error from None
     except (HydraException, OmegaConfBaseException) as error:
@@ -157,8 +173,6 @@ def train(arguments: list[str]) -> None:
         if reason is None:
             raise
         raise InputError(reason) from error
-    finally:
-        shutil.rmtree(jobs.notes, ignore_errors=True)
 
 
 def is_multirun(arguments: Sequence[str]) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merec.errors import InputError
-from merec.files import atomic
+from merec.errors import StopError
+from merec.files import atomic, make_private, sweep_parts
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ def hash_content(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-class StopError(InputError):
-    """What stops all samples and not one: no room in the store, no model to find faces with."""
+_PARTS = "parts"  # one folder for all, as listing those of many files would take long
 
 
 class Store:
@@ -50,6 +49,7 @@ class Store:
 
     def __init__(self, root: Path):
         self.root = root
+        self._ready = False  # private, and swept of what killed processes left
 
     def path(self, stage: str, key: str) -> Path:
         """The file of a key; a folder per first two digits keeps listings short."""
@@ -83,7 +83,7 @@ class Store:
         from safetensors.numpy import save
 
         content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-        with self._writing(), atomic(self.path(stage, key)) as part:
+        with self._writing(), atomic(self.path(stage, key), self.root / _PARTS) as part:
             part.write_bytes(content)
 
     def read_table(self, name: str) -> pd.DataFrame | None:
@@ -101,12 +101,19 @@ class Store:
         Raises:
             StopError: If there is no room, or no right to write.
         """
-        with self._writing(), atomic(self.root / "tables" / f"{name}.csv") as part:
+        with (
+            self._writing(),
+            atomic(self.root / "tables" / f"{name}.csv", self.root / _PARTS) as part,
+        ):
             table.to_csv(part, index=False)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
+            if not self._ready:
+                make_private(self.root)
+                sweep_parts(self.root / _PARTS)
+                self._ready = True
             yield
         except OSError as error:
             raise StopError(

@@ -2,6 +2,9 @@
 
 import logging
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +188,29 @@ def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figu
     if not units and read_pairs(result) is not None:
         pictures["pair_intensities"] = draw_intensities(result)
     return pictures
+
+
+@contextmanager
+def keep_wandb_files(folder: Path) -> Iterator[None]:
+    """Have W&B keep its copies of what it is told in the run folder, and not below the user's home.
+
+    Those of an offline run stay, for `wandb sync` uploads them; those of others go. A folder that the user
+    chose by W&B's own variables is left alone.
+    """
+    place = folder / "wandb"
+    ours = {
+        "WANDB_DATA_DIR": place / "staged",  # of an artifact, as long as it is not uploaded
+        "WANDB_CACHE_DIR": place / "cache",  # and from then on
+    }
+    ours = {name: path for name, path in ours.items() if name not in os.environ}
+    os.environ.update({name: str(path.absolute()) for name, path in ours.items()})
+    try:
+        yield
+    finally:
+        for name, path in ours.items():
+            os.environ.pop(name, None)
+            if path.exists() and (path.name == "cache" or not any(place.glob("offline-run-*"))):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 _PATHS = ("root", "roots", "weights", "save_dir", "default_root_dir")

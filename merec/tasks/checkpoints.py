@@ -9,6 +9,7 @@ import torch
 
 from merec.datamodules import ClipDataModule
 from merec.features.sample import MAKERS, list_makers
+from merec.files import atomic
 from merec.run_files import CONFIG, expect, reading
 from merec.source_code import hash_sources
 from merec.types import InputError
@@ -83,6 +84,19 @@ def assert_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
                 f"the weights of {source} are not finite ({name}): its training diverged; train it again "
                 "with a lower recipe.optimizer.lr, or with datamodule.scaling=standard"
             )
+
+
+def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Write a checkpoint, wholly or not at all.
+
+    Raises:
+        InputError: If a weight is not finite.
+        DiskError: If there is no room.
+    """
+    assert_finite(checkpoint["state_dict"], "the network")
+    # Torch's own file writer does not say why it fails.
+    with atomic(path) as part, part.open("wb") as file:
+        torch.save(dict(checkpoint), file)
 
 
 def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:

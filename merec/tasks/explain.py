@@ -16,7 +16,7 @@ from merec.evaluation.facs import find_moved_regions
 from merec.features.points import FEATURES
 from merec.features.regions import REGIONS
 from merec.tasks.targets import Target
-from merec.types import ActionUnit, Batch
+from merec.types import ActionUnit, Batch, InputError
 
 MOTION = slice(FEATURES.index("u"), None)
 
@@ -43,6 +43,11 @@ def explain(
     assert said is not None
     sample_id = np.concatenate([ids for ids, _ in said])
     importance = torch.cat([of_batch for _, of_batch in said]).double().cpu().numpy()
+    if not np.isfinite(importance).all():
+        raise InputError(
+            "the network gives no finite number for samples of which a region is at rest; lower "
+            "recipe.optimizer.lr"
+        )
     index = data.corpus.index
     coded = None
     if "action_units" in index:

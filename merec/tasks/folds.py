@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 from pytorch_lightning.loggers import Logger
 
+from merec.errors import StopError
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_fold, tabulate, write_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
-from merec.files import atomic, write_json
+from merec.files import atomic, describe_disk_error, find_disk_error, write_json
+from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
 from merec.types import Corpus, InputError, Protocol
 
@@ -86,8 +87,7 @@ class FoldWriter:
             with atomic(file.with_name("epochs.npz")) as part:
                 np.savez_compressed(part, **asdict(outcome.epochs))
         if outcome.checkpoint is not None:
-            with atomic(file.with_name("checkpoint.ckpt")) as part:
-                torch.save(outcome.checkpoint, part)
+            write_checkpoint(file.with_name("checkpoint.ckpt"), outcome.checkpoint)
         for name, small in outcome.tables.items():
             with atomic(file.with_name(f"{name}.csv")) as part:
                 small.to_csv(part, index=False)
@@ -104,11 +104,13 @@ class Trained:
         fold: Which.
         seconds: How long it took.
         failure: Why it has no predictions, if it has none.
+        stops: Whether all others would fail for the same reason, as where the disk is full.
     """
 
     fold: Fold
     seconds: float
     failure: str | None = None
+    stops: bool = False
 
 
 Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Iterator[Trained]]
@@ -158,8 +160,11 @@ def try_fold(
         writer.write(fold, outcome, seconds)
     except Exception as error:
         log.debug("traceback", exc_info=error)
-        reason = str(error) or type(error).__name__
-        return Trained(fold, time.perf_counter() - started, reason)
+        reason, full = str(error) or type(error).__name__, find_disk_error(error)
+        if full is not None and not isinstance(error, StopError):
+            reason = describe_disk_error(full)
+        stops = full is not None or isinstance(error, StopError)
+        return Trained(fold, time.perf_counter() - started, reason, stops)
     return Trained(fold, seconds)
 
 
@@ -180,6 +185,11 @@ def run_folds(
         for trained in engine(todo, writer, progress):
             fold = trained.fold
             progress.stop_fold(fold.held_out)
+            if trained.stops:
+                raise StopError(
+                    f"fold {fold.number} ({fold.held_out}): {trained.failure}; {len(tables)} of "
+                    f"{len(folds)} folds are finished and kept"
+                )
             if trained.failure is not None:
                 log.error("fold %d (%s) failed: %s", fold.number, fold.held_out, trained.failure)
                 failed.append(trained)

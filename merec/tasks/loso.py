@@ -18,8 +18,8 @@ from merec.evaluation.splits import (
     split,
     split_inner_subjects,
 )
-from merec.files import atomic
 from merec.seeding import derive_seed
+from merec.tasks.checkpoints import assert_finite, write_checkpoint
 from merec.tasks.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.folds import Engine, FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import FoldProgress, OnEpoch
@@ -145,7 +145,8 @@ class LeaveOneSubjectOut(FoldTrainer):
         train, inner = split_inner_subjects(fold, every.subject, alike, self.inner_parts, seed)
         data = every.hold_out(train, inner, f"{fold.held_out}, inner")
         # Starting weights may have seen the inner subjects, but never the held-out one.
-        _, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
+        task, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
+        assert_finite(task.state_dict(), f"the network of {data.held_out}")
         position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
         truth = data.label.numpy()[[position[sample_id] for sample_id in epochs.sample_id]]
         scores = [self.told.score(truth, said) for said in epochs.predicted.swapaxes(0, 1)]
@@ -216,5 +217,4 @@ class FinetuneOnce(FoldTrainer):
             with FoldProgress("finetune", 1, 0) as progress:
                 report = progress.start_fold("everyone")
                 task, _, _ = self.fit(data, report, logger or False)
-            with atomic(folder / "checkpoint.ckpt") as part:
-                torch.save(self.pack(task, data, folder), part)
+            write_checkpoint(folder / "checkpoint.ckpt", self.pack(task, data, folder))

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from pytorch_lightning.loggers import Logger
 
-from merec.files import atomic
-from merec.tasks.checkpoints import add_config
+from merec.tasks.checkpoints import add_config, write_checkpoint
 from merec.tasks.loso import FinetuneOnce
 from merec.tasks.progress import FoldProgress
 from merec.types import InputError
@@ -47,5 +45,4 @@ class Pretrain(FinetuneOnce):
                 )
                 found = self._pack(task, [others])
         if self.leads:
-            with atomic(file) as part:
-                torch.save(add_config(found, folder), part)
+            write_checkpoint(file, add_config(found, folder))

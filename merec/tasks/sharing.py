@@ -44,7 +44,10 @@ class _Writer(pickle.Pickler):
         key = memory.ctypes.data, memory.nbytes
         if key not in self.pieces:
             path = self.folder / f"{len(self.pieces)}.bin"
-            memory.tofile(path)
+            with path.open(
+                "wb"
+            ) as file:  # whose error says that the disk is full; tofile's does not
+                file.write(memory.reshape(-1).view(np.uint8).data)
             self.pieces[key] = path, memory
         return self.pieces[key][0]
 

@@ -30,7 +30,7 @@ from merec.datamodules import (
 from merec.evaluation.action_units import set_target, spread_units
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
-from merec.files import atomic
+from merec.files import atomic, make_private, sweep_parts
 from merec.seeding import derive_seed
 from merec.tasks.checkpoints import (
     add_config,
@@ -38,6 +38,7 @@ from merec.tasks.checkpoints import (
     hash_network,
     read_checkpoint,
     read_weights,
+    write_checkpoint,
 )
 from merec.tasks.contrast import ContrastSettings
 from merec.tasks.contrastive import Contrastive
@@ -246,7 +247,8 @@ class FoldTrainer:
             "weights": self.weights and hashlib.sha256(Path(self.weights).read_bytes()).hexdigest(),
         }
         file = locate_encoder(settings, pairs)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private(file.parent)
+        sweep_parts(file.parent)
         # Of runs at once, one makes it; of the processes of a run, one holds the lock for all.
         with FileLock(file.with_suffix(".lock")) if self.leads else nullcontext():
             if file.exists():
@@ -254,8 +256,7 @@ class FoldTrainer:
             else:
                 encoder = self._train_encoder(pairs, unseen, on_epoch, logger)
                 if self.leads:
-                    with atomic(file) as part:
-                        torch.save(encoder, part)
+                    write_checkpoint(file, encoder)
         self._assert_never_saw(encoder, unseen, file)
         return encoder, file
 

@@ -16,13 +16,14 @@ from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import current_thread, main_thread
 from typing import NamedTuple, cast
 
 import torch
 
+from merec.errors import DiskError
 from merec.evaluation.splits import Fold
+from merec.owners import own_folder
 from merec.server import open_context
 from merec.tasks.folds import Engine, FoldWriter, Trained, name_folds
 from merec.tasks.process import (
@@ -56,14 +57,15 @@ def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
     def work(folds: Sequence[Fold], writer: FoldWriter, progress: Progress) -> Iterator[Trained]:
         if not folds:
             return
-        with (
-            _ending_on_sigterm(),
-            TemporaryDirectory(
-                prefix="merec-",
-                ignore_cleanup_errors=True,  # Windows keeps files that are mapped
-            ) as shared,
-        ):
-            file = share((writer, engine), Path(shared))
+        with _ending_on_sigterm(), own_folder() as shared:
+            try:
+                file = share((writer, engine), shared)
+            except OSError as error:
+                raise DiskError(
+                    f"{shared} has no room for the samples that worker processes share ({error.strerror}); "
+                    "set TMPDIR to a folder that has, or task.engine=loop",
+                    error,
+                ) from error
             return_freed_memory()  # this process only waits from here on
             yield from _Crew(file, workers).work(cut(folds), progress)
 
