@@ -1,5 +1,7 @@
 """Folds are finished or absent: skipped when finished, and never in each other's way."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 import merec.tasks.folds
-from merec.errors import InputError
+from merec.errors import InputError, StopError
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_predictions
 from merec.evaluation.runs import Epochs, fold_folder
@@ -238,3 +240,25 @@ def test_a_damaged_finished_fold_is_named_before_anything_is_trained(folds, gues
 
     with pytest.raises(InputError, match=r"000/predictions\.csv is damaged"):
         run(never)
+
+
+def test_a_full_disk_stops_training_at_once_and_the_same_command_goes_on(
+    folds, guess, run, tmp_path
+):
+    tried = []
+
+    def train(fold: Fold, on_epoch: OnEpoch) -> Outcome:
+        tried.append(fold.number)
+        if len(tried) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+        return guess(fold, on_epoch)
+
+    with pytest.raises(
+        StopError, match=r"No space left on device.*1 of \d+ folds are finished"
+    ) as error:
+        run(train)
+    assert "\n" not in str(error.value)
+    assert len(tried) == 2
+    assert not [file for file in tmp_path.rglob("*") if ".part" in file.name]
+    run()
+    assert len(list(tmp_path.glob("folds/*/predictions.csv"))) == len(folds)
