@@ -15,8 +15,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from merec.errors import DiskError
+from merec.owners import HOST, is_running
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+_WRITING = (*_FULL, *_CLOSED, *_IN_THE_WAY, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP)
+_PART = re.compile(r"\..*\.(\d+)(?:-([0-9a-f]{6}))?\.part(\.[^.]*)?")
+_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 
 def is_file(path: Path) -> bool:
@@ -27,16 +37,6 @@ def is_file(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Return whether there is such a folder; False too for a name that no folder can have."""
     return os.path.isdir(path)  # noqa: PTH112 - pathlib raises for names that are too long
-
-from merec.errors import DiskError
-from merec.owners import HOST, is_running
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
-_WRITING = (*_FULL, *_CLOSED, *_IN_THE_WAY, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP)
-_PART = re.compile(r"\..*\.(\d+)(?:-([0-9a-f]{6}))?\.part(\.[^.]*)?")
-_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 
 @contextmanager
