@@ -28,6 +28,7 @@ def assemble(
     camera: Camera | None = None,
     macro: pd.DataFrame | None = None,
     unlabelled: pd.DataFrame | None = None,
+    without: Mapping[str, Mapping[str, str]] | None = None,
     subset: bool = False,
 ) -> Corpus:
     """Refuse or note what is wrong, count, exclude, and make the corpus.
@@ -46,23 +47,30 @@ def assemble(
         camera: As in `Corpus`.
         macro: As in `Corpus`.
         unlabelled: As in `Corpus`.
+        without: Kind → sample id → why it is left out; `-without-KIND` is added to the protocol's name.
         subset: Whether samples may be missing, whatever `expected` says.
 
     Raises:
         InputError: In strict reading, for the first error, or for counts unlike the protocol's.
     """
-    found, unread = excuse(findings, exclude)
+    dropped = {key: why for kind in (without or {}).values() for key, why in kind.items()}
+    exclude = {key: why for key, why in exclude.items() if key not in dropped}
+    found, unread = excuse(findings, {**exclude, **dropped})
     if not lenient:
         refuse_errors(found, source)
     refuse_namesakes(index, str(source.file))
     counts = (expected or {}).get(name)
     if counts is not None:
         found += _judge_counts(index, classes, counts, source, lenient, unread)
+    if without:
+        name = f"{name}-without-{'-'.join(without)}"
+        found += _note_left_out(index, dropped, source)
+        index = index[~index["sample_id"].isin(list(dropped))].reset_index(drop=True)
+        counts = (expected or {}).get(name)
+        if counts is not None:
+            found += _judge_counts(index, classes, counts, source, lenient, unread)
     leaves = index["sample_id"].isin(list(exclude))
-    found += [
-        Finding("note", "excluded", source.where, row, sample_id, exclude[sample_id], _LEFT_OUT)
-        for sample_id, row in index.loc[leaves, ["sample_id", "row"]].itertuples(index=False)
-    ]
+    found += _note_left_out(index, exclude, source)
     if subset or expected is None or unread or leaves.any():
         name = f"{name}-subset"  # numbers on it are not numbers on the protocol
     index = index[~leaves].reset_index(drop=True)
@@ -73,13 +81,25 @@ def assemble(
         remedy = "expected some; take the official file, or other classes"
         found.append(Finding("error", "no samples", source.where, None, "", wanted, remedy))
     if lenient and rejected is not None:
-        rejected = rejected[~rejected["sample_id"].isin(list(exclude))].reset_index(drop=True)
+        gone = rejected["sample_id"].isin([*exclude, *dropped])
+        rejected = rejected[~gone].reset_index(drop=True)
     else:
         rejected = None
     protocol = describe_protocol(name, index, classes)
     return Corpus(
         protocol, index, None, (), camera, macro, unlabelled, tuple(found), rejected=rejected
     )
+
+
+def _note_left_out(
+    index: pd.DataFrame, reasons: Mapping[str, str], source: Source
+) -> list[Finding]:
+    """A note on each sample of an index that is left out on purpose."""
+    rows = index.loc[index["sample_id"].isin(list(reasons)), ["sample_id", "row"]]
+    return [
+        Finding("note", "excluded", source.where, row, sample_id, reasons[sample_id], _LEFT_OUT)
+        for sample_id, row in rows.itertuples(index=False)
+    ]
 
 
 def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[Finding], set[str]]:

@@ -1,13 +1,14 @@
 """CAS(ME)^3 (Li et al., TPAMI 2022): colour and depth, parts A and C, in any of its annotation lists.
 
 Lists of part A in use, which give other samples and so other numbers: v2 (860 samples), v1 (921) and the
-list of DVSCL (943; no offset, no action units, 4 classes only). A sample is named
+list of DVSCL (943; no offset, no action units, 4 classes only). The full sheets of parts A and C hold macro-
+expressions too, but no emotions, which are joined from v2 and from the list of part C. A sample is named
 `{subject}_{clip}_{onset}` by the onset as annotated, so that most samples of different lists can be joined:
 858 of the 860 of v2 are in the list of DVSCL under the same id; it gives two others another onset
 (`spNO.216_d_3647` and `spNO.216_e_0`, mistakes of v2).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ import pandas as pd
 
 from merec.corpora.assemble import assemble, resolve_exclusions
 from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
+from merec.corpora.casme3_full import join_emotions, join_part_c, split_types
 from merec.corpora.coding_sheet import read_samples
-from merec.corpora.errata import MIDDLE, UNKNOWN
+from merec.corpora.errata import MIDDLE, UNKNOWN, apply_errata
 from merec.corpora.folders import Disk, find_file, open_root, relate
+from merec.corpora.remarks import note_remarks, resolve_without
 from merec.corpora.rows import (
     ClassMap,
+    Source,
     add_frames,
     choose_classes,
     describe_source,
@@ -29,7 +33,7 @@ from merec.corpora.rows import (
     mend_spelling,
     read_rows,
 )
-from merec.corpora.sheets import read_table
+from merec.corpora.sheets import read_table, refuse_bad_cells
 from merec.corpora.subjects import CASME3, name_subjects
 from merec.files import is_file
 from merec.types import Corpus, Finding, Frames, InputError
@@ -65,6 +69,16 @@ _PART_C = {
     "action_units": ("au", "AU"),
     "emotion": ("emotion",),
 }
+_FULL = {
+    key: _PART_A[key] for key in ("subject", "clip", "onset", "apex", "offset", "action_units")
+}
+_FULL |= {"type": ("Expression type",)}
+_FULL_PART_C = {
+    "subject": ("Subject",),
+    "onset": ("Onset",),
+    "offset": ("Offset",),
+    "type": ("Exp_type",),
+}
 _MACRO = {
     "subject": ("sub", "Subject"),
     "clip": ("seq", "Filename"),
@@ -76,6 +90,9 @@ _MACRO = {
 }
 
 
+_MACRO_FILES = (MACRO_FILE, MACRO_FILE.replace(".xlsx", ".xls"))
+
+
 @dataclass(frozen=True)
 class _List:
     """An annotation list: its official file names, sheet and columns."""
@@ -84,6 +101,7 @@ class _List:
     sheet: str | None
     columns: Mapping[str, Sequence[str]]
     fine: bool  # seven emotions, not four classes
+    emotions: str | None = None  # the list that names the emotions of a full sheet
 
 
 LISTS = {
@@ -94,6 +112,12 @@ LISTS = {
     "dvscl": _List(("dvscl_943.csv",), None, _DVSCL, False),
     "part_c": _List(
         ("CAS(ME)3_part_C_ME.xlsx", "CAS(ME)3_part_C_ME.csv"), "mockCrimeME", _PART_C, False
+    ),
+    "full": _List(
+        ("CAS(ME)3_part_A_v2.xls", "CAS(ME)3_part_A_v2.xlsx"), "AU+Emotion", _FULL, True, "v2"
+    ),
+    "part_c_full": _List(
+        ("CAS(ME)3_part_C.xls", "CAS(ME)3_part_C.xlsx"), "organize", _FULL_PART_C, False, "part_c"
     ),
 }
 
@@ -108,6 +132,7 @@ def read_casme3(
     spellings: Mapping[str, str],
     expected: Mapping[str, Any] | None,
     exclude: Sequence[str],
+    without: str | Sequence[str],
     layout: str,
     part_c_frames: str,
     unlabelled: str | None,
@@ -122,7 +147,8 @@ def read_casme3(
         root: Folder with `spNO.X/` or `Part_A…/`, and the annotation in it or in `annotation*/`.
         name: Name of the data set; the protocol is `{name}-{classes}@{annotation}`. Part C, of other
             people, is the data set `{name}c`.
-        annotation: `v2`, `v1`, `dvscl`, `part_c`, or the path of a table with the columns of one of them.
+        annotation: `v2`, `v1`, `dvscl`, `part_c`, `full`, `part_c_full`, or the path of a table with the
+            columns of one of them.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         emotions: Every emotion that may be annotated.
@@ -130,6 +156,8 @@ def read_casme3(
         expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
         exclude: Sample ids, `zero_motion` (onset and apex are one frame) or `damaged` (onset or apex is in
             the official list of damaged images).
+        without: Kinds of samples that the authors name as bad, `occluded` or `wrongly_labelled`; what is left
+            is the protocol `…-without-{kind}`.
         layout: `full`, `clip` or `auto` (full, where both lie there).
         part_c_frames: Colour folder of part C below `root`, with `{subject}` and `{clip}`.
         unlabelled: Glob below `root` of unlabelled clips; `None` for none.
@@ -154,24 +182,37 @@ def read_casme3(
     where = relate(file, folder)
     table = read_table(file, LISTS[kind].columns, LISTS[kind].sheet if version == kind else None)
     source = describe_source(table, file, where, choice)
-    table, findings = _name_samples(table, where)
-    if kind == "part_c":
+    part_c = kind in ("part_c", "part_c_full")
+    full_macro: pd.DataFrame | None = None
+    findings: list[Finding] = []
+    if LISTS[kind].emotions is not None:
+        table, full_macro, findings = _read_full(table, source, kind, folder)
+    else:
+        table, findings = _name_samples(table, where)
+    if part_c:
         table["apex"] = MIDDLE  # no apex is annotated
     table = table.reindex(columns=[*_PART_A, "sample_id"], fill_value="")
     if kind == "dvscl":
         table["offset"] = UNKNOWN
     finder = FrameFinder(folder, disk, layout)
-    data_set, errata = (f"{name}c", None) if kind == "part_c" else (name, ERRATA)
+    data_set, errata = (f"{name}c", None) if part_c else (name, ERRATA)
 
     def find_frames(row: Mapping[Any, Any]) -> tuple[Frames, Frames | None]:
-        if kind == "part_c":
+        if part_c:
             return finder.part_c(part_c_frames, row)
         return finder.part_a(row, table.at[row["row"], "onset"])  # as annotated
+
+    def find_macro_frames(row: Mapping[Any, Any]) -> tuple[Frames, Frames | None]:
+        if part_c:
+            return finder.part_c(part_c_frames, row)
+        return finder.part_a(row, str(row["onset"]))
 
     index, rejected, of_rows = read_samples(
         table, source, data_set, chosen, emotions, spellings, errata, fps, find_frames
     )
     findings += of_rows
+    if choice == "casme3" and errata is not None:  # a rendered twin has no hand before its face
+        findings += note_remarks(index, errata, where)
     known = table["sample_id"].tolist()
     leaves = resolve_exclusions(index, known, [what for what in exclude if what != "damaged"])
     if "damaged" in exclude:
@@ -180,11 +221,16 @@ def read_casme3(
         if not damaged:
             found, remedy = f"no sample has its onset or apex in {DAMAGED}", "nothing was left out"
             findings.append(Finding("note", "excluded", where, None, "", found, remedy))
-    macro, of_macro = (
-        (None, [])
-        if kind == "part_c"
-        else _read_macro(folder, name, chosen, spellings, finder, fps)
-    )
+    macro: pd.DataFrame | None = None
+    of_macro: list[Finding] = []
+    listed = None if part_c else _read_list(folder, _MACRO, _MACRO_FILES, None)
+    if full_macro is not None:
+        full_macro["emotion"] = join_emotions(full_macro, *([listed[0]] if listed else []))
+        listed = full_macro, source
+    elif listed is not None:
+        listed[0]["action_units"] = _join_units(listed[0], folder)
+    if listed is not None:
+        macro, of_macro = _read_macro(*listed, data_set, chosen, spellings, find_macro_frames, fps)
     return assemble(
         index,
         name=f"{data_set}-{classes}@{version}",
@@ -198,6 +244,7 @@ def read_casme3(
         camera=read_camera(intrinsics, folder),
         macro=macro,
         unlabelled=list_unlabelled(folder, unlabelled, name, fps),
+        without=resolve_without(without, known, errata),
     )
 
 
@@ -223,7 +270,7 @@ def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:
         if file.name.casefold() in [name.casefold() for name in official.files]:
             return file, version, version
     reasons = []
-    for kind in ("v2", "dvscl", "part_c"):
+    for kind in ("v2", "dvscl", "part_c", "full", "part_c_full"):
         try:
             read_table(file, LISTS[kind].columns)
         except InputError as error:
@@ -264,27 +311,87 @@ def _find_damaged(index: pd.DataFrame, root: Path) -> dict[str, str]:
     return leaves
 
 
+def _read_list(
+    root: Path, columns: Mapping[str, Sequence[str]], files: Sequence[str], sheet: str | None
+) -> tuple[pd.DataFrame, Source] | None:
+    """Another table of part A, its samples named; `None` if it is not there."""
+    file = find_file(root, files, PATTERNS)
+    if file is None:
+        return None
+    table = read_table(file, columns, sheet, optional={"action_units"})
+    source = describe_source(table, file, relate(file, root), "casme3")
+    return _name_samples(table, source.where)[0], source
+
+
+def _read_full(
+    table: pd.DataFrame, source: Source, kind: str, root: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Finding]]:
+    """The micro-expressions of a full sheet with their emotions, its macro-expressions, and what was found.
+
+    Raises:
+        InputError: If the list that names the emotions is missing, or a row is neither.
+    """
+    names = LISTS[str(LISTS[kind].emotions)]
+    found = None
+    for folder in dict.fromkeys((root, Path(source.file).parent)):
+        found = found or _read_list(folder, names.columns, names.files, names.sheet)
+    if found is None:
+        raise InputError(
+            f"{source.file} names no emotions; put {names.files[0]} beside it, which does, or set "
+            f"corpus.annotation={LISTS[kind].emotions}"
+        )
+    named, of_list = found
+    refuse_bad_cells(named, Path(of_list.file))
+    micro, macro = split_types(table, source)
+    duplicates: list[Finding] = []
+    if kind == "part_c_full":
+        spelled, _ = name_subjects(table["subject"], CASME3, source.where)
+        micro, macro = micro.assign(subject=spelled), macro.assign(subject=spelled)
+        micro, duplicates = join_part_c(micro, named, Path(of_list.file), source)
+        macro["clip"] = (macro.groupby("subject").cumcount() + 1).astype(str)
+        macro["apex"] = MIDDLE
+    micro, spelling = _name_samples(micro, source.where)
+    macro, _ = _name_samples(macro, source.where)
+    if kind == "full":
+        mended, _ = apply_errata(named, ERRATA, of_list.where)
+        mended["sample_id"] = mended["subject"] + "_" + mended["clip"] + "_" + mended["onset"]
+        micro["emotion"] = join_emotions(micro, named, mended)
+    return micro, macro, [*spelling, *duplicates]
+
+
+def _join_units(listed: pd.DataFrame, root: Path) -> pd.Series:
+    """The action units of the list of macro-expressions; if it names none, those of the full sheet."""
+    sheet = LISTS["full"]
+    if listed["action_units"].any():
+        return listed["action_units"]
+    found = _read_list(root, sheet.columns, sheet.files, sheet.sheet)
+    if found is None:
+        return listed["action_units"]
+    units = dict(zip(found[0]["sample_id"], found[0]["action_units"], strict=True))
+    return listed["sample_id"].map(lambda sample_id: units.get(sample_id, ""))
+
+
 def _read_macro(
-    root: Path,
-    name: str,
+    table: pd.DataFrame,
+    source: Source,
+    data_set: str,
     class_map: ClassMap,
     spellings: Mapping[str, str],
-    finder: FrameFinder,
+    find_frames: Callable[[Mapping[Any, Any]], tuple[Frames, Frames | None]],
     fps: float | int,
-) -> tuple[pd.DataFrame | None, list[Finding]]:
-    """The macro-expressions of the same subjects and classes, if their sheet lies there."""
-    file = find_file(root, [MACRO_FILE, MACRO_FILE.replace(".xlsx", ".xls")], PATTERNS)
-    if file is None:
-        return None, []
-    where = relate(file, root)
-    table = read_table(file, _MACRO, optional={"action_units"})
-    source = describe_source(table, file, where, name)
-    table, _ = _name_samples(table, where)
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Read the rows of macro-expressions of the same subjects and classes.
+
+    Returns:
+        As `Corpus.macro`, of label -1 where no emotion is named; and what was found.
+    """
+    table = table.reindex(columns=[*_PART_A, "sample_id"], fill_value="")
     table["sample_id"] += "_macro"
-    table["emotion"], _ = mend_emotions(table["emotion"], spellings, where)
+    table["emotion"], _ = mend_emotions(table["emotion"], spellings, source.where)
     table["offset"] = table["offset"].mask(table["offset"] == "", UNKNOWN)
     # No protocol depends on them: whatever is wrong is a warning, and an emotion of no class is left out.
     rows, found = read_rows(table, sorted(set(table["emotion"])), (), fps, source)
-    frames = [finder.part_a(row, str(row["onset"])) for row in rows.to_dict("records")]
-    macro, _ = label_samples(add_frames(rows, frames), class_map, name)
+    frames = [find_frames(row) for row in rows.to_dict("records")]
+    macro, _ = label_samples(add_frames(rows, frames), {**class_map, "unknown": [""]}, data_set)
+    macro["label"] = macro["label"].where(macro["emotion"] != "", -1)
     return macro, found

@@ -24,11 +24,20 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
     if corpus.macro is None or corpus.macro.empty:
         raise InputError(
             f"{name} has no macro-expressions of the classes {', '.join(classes)}; put {MACRO_FILE} beside "
-            "its annotation, or render some: merec synthesize macro=N, or corpus.render.macro=N where no "
+            "its annotation, take corpus.annotation=full, whose sheet holds some, or render some: "
+            "merec synthesize macro=N, or corpus.render.macro=N where no "
             "corpus.root is given"
         )
     index = respell_subjects(corpus.macro, corpus)
     target = corpus.protocol.target
+    if target == "emotion":
+        named = index["label"] >= 0
+        if not named.any():
+            raise InputError(
+                f"{name} has {len(index)} macro-expressions, but nothing names their emotions; put "
+                f"{MACRO_FILE} beside its annotation, or set task.target=action_units, if these are coded"
+            )
+        index = index[named].reset_index(drop=True)
     if target == "action_units":
         index = drop_uncoded(index, f"{name}-macro")
         index["label"] = spell_coded(index, classes)

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from merec.corpora.casme3 import read_casme3
+from merec.corpora.macro import make_macro_corpus
 from merec.errors import InputError
+from merec.evaluation.action_units import label_action_units
 from merec.types import Camera, Corpus
 
 NAME = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
@@ -47,12 +50,25 @@ def made(tmp_path: Path, write_sheet: Write) -> Callable[..., Path]:
     return make
 
 
-@pytest.mark.parametrize("protocol", [name for name in EXPECTED if "v1" not in name])
+# A full sheet takes seconds to read, and the classes of one list are counted alike.
+OFTEN = ("@full", "-3@v2-without-occluded", "-7@v2-without-occluded", "-3@part_c_full")
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(OFTEN))
+        for name in EXPECTED
+        if "v1" not in name
+    ],
+)
 def test_the_real_lists_have_the_published_samples(
     real_casme3: Path, read: Read, protocol: str
 ) -> None:
     classes, annotation = int(protocol.split("@")[0][-1]), protocol.split("@")[1]
-    corpus = read("casme3", real_casme3, annotation=annotation, classes=classes, expected=EXPECTED)
+    annotation, _, without = annotation.partition("-without-")
+    changes = {"annotation": annotation, "classes": classes, "without": without or []}
+    corpus = read("casme3", real_casme3, expected=EXPECTED, **changes)
     assert corpus.protocol.name == protocol
     numbers = corpus.index["label"].value_counts().sort_index()
     assert dict(zip(corpus.protocol.classes, numbers, strict=True)) == EXPECTED[protocol]["class"]
@@ -63,22 +79,26 @@ def test_published_numbers_are_those_of_the_yaml() -> None:
     published = {
         "casme3-3@v2": (699, 88, [457, 55, 187]),
         "casme3-4@v2": (860, 94, [457, 55, 187, 161]),
+        "casme3-4@full": (860, 94, [457, 55, 187, 161]),
+        "casme3-4@v2-without-occluded": (845, 94, [453, 55, 182, 155]),
         "casme3-4@dvscl": (943, 95, [508, 64, 201, 170]),
+        "casme3c-4@part_c": (165, 30, [99, 16, 30, 20]),
     }
     for name, (samples, subjects, of_class) in published.items():
         wanted = EXPECTED[name]
         assert (wanted["samples"], wanted["subjects"]) == (samples, subjects)
         assert list(wanted["class"].values()) == of_class
-    assert EXPECTED["casme3c-4@part_c"]["samples"] == 165
+    assert EXPECTED["casme3-4@v1"] == {"samples": 921, "subjects": 95}
 
 
 def test_every_known_mistake_of_v2_is_mended_and_noted(real_casme3: Path, read: Read) -> None:
     corpus = read("casme3", real_casme3)
     notes = {finding.row for finding in corpus.findings if finding.kind == "erratum"}
     assert notes == {128, 708, 749, 750, 796, 798}
-    assert {finding.severity for finding in corpus.findings} == {"note"}
+    warned = {finding.kind for finding in corpus.findings if finding.severity == "warning"}
+    assert warned == {"occluded", "wrongly labelled"}
     rows = corpus.index.set_index("row")[["onset", "apex", "offset"]]
-    assert rows.loc[128].tolist() == [112, 113, 358]
+    assert rows.loc[128].tolist() == [112, 160, 358]
     assert rows.loc[749].tolist() == [2647, 2668, 2694]
     assert rows.loc[750].tolist() == [1, 1, 25]
     assert rows.loc[796].tolist() == [1812, 1824, 1845]
@@ -465,3 +485,143 @@ def test_conf_builds_the_corpus(composed: Callable[..., Any], made: Callable[...
     corpus = instantiate(cfg.corpus, _convert_="all", lenient=True)
     assert corpus.protocol.name == "casme3-3@v2-subset"
     assert isinstance(corpus.index, pd.DataFrame)
+
+
+@pytest.fixture(scope="module")
+def full_sheet(real_casme3: Path) -> Corpus:
+    """What the full sheet of part A gives; it takes seconds to read."""
+    node = yaml.safe_load((Path(__file__).parents[2] / "conf/corpus/casme3.yaml").read_text())
+    del node["_target_"]
+    return read_casme3(
+        **{**node, "root": str(real_casme3), "annotation": "full", "unlabelled": None}
+    )
+
+
+def test_the_full_sheet_gives_the_samples_of_the_list_and_the_macro_expressions(
+    full_sheet: Corpus, real_casme3: Path, read: Read
+) -> None:
+    full, listed = full_sheet, read("casme3", real_casme3)
+    assert full.protocol.name == "casme3-4@full"
+    assert (full.protocol.samples, full.protocol.subjects) == (860, 94)
+    a, b = (
+        corpus.index.assign(onset_id=corpus.index["onset"]).set_index(
+            ["subject", "clip", "onset_id"]
+        )
+        for corpus in (full, listed)
+    )
+    b = b.loc[a.index]
+    for column in ("onset", "apex", "label", "emotion", "action_units"):
+        assert a[column].tolist() == b[column].tolist(), column
+    assert (a["offset"].fillna(0) == b["offset"].fillna(0)).all()
+    assert a.loc[("spNO.149", "d", 112), "apex"] == 160
+    macro = full.macro
+    assert macro is not None
+    assert (len(macro), macro["subject"].nunique()) == (3346, 98)
+    assert macro["action_units"].notna().all()
+    assert macro["action_units"].map(len).min() >= 1
+    first = macro.set_index("sample_id").loc["spNO.1_a_37_macro"]
+    assert (first["onset"], first["apex"], first["offset"]) == (37, 63, 65)
+    assert [str(unit) for unit in first["action_units"]] == ["4", "15", "R10"]
+
+
+def test_macro_expressions_of_the_full_sheet_pretrain_action_units_but_no_emotions(
+    full_sheet: Corpus,
+) -> None:
+    units = make_macro_corpus(label_action_units(full_sheet, 3))
+    assert units.protocol.samples == 3346
+    assert units.index["label"].str.contains("AU10").sum() > 100
+    with pytest.raises(
+        InputError, match="3346 macro-expressions, but nothing names their emotions"
+    ):
+        make_macro_corpus(full_sheet)
+
+
+def test_a_full_sheet_is_known_by_its_file_and_wants_the_list_of_emotions(
+    real_casme3: Path, read: Read, tmp_path: Path
+) -> None:
+    name = "CAS(ME)3_part_C.xls"
+    corpus = read("casme3", tmp_path, annotation=str(real_casme3 / name), expected=EXPECTED)
+    assert corpus.protocol.name == "casme3c-4@part_c_full"  # its emotions lie beside it
+    name = "CAS(ME)3_part_A_v2.xls"
+    (tmp_path / name).write_bytes((real_casme3 / name).read_bytes())
+    with pytest.raises(InputError, match="names no emotions; put .*_v2.xlsx beside it"):
+        read("casme3", tmp_path, annotation="full")
+
+
+FULL = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression type"]
+
+
+def test_the_list_of_macro_expressions_has_the_action_units_of_the_full_sheet(
+    made: Callable[..., Path], read: Read, write_sheet: Write
+) -> None:
+    root = made()
+    rows = [["spNO.1", "a", onset, 30, 50, "4+R12", "Macro-expression"] for onset in (10, 11)]
+    write_sheet(root / "CAS(ME)3_part_A_v2.xlsx", FULL, rows, "AU+Emotion")
+    listed = [["spNO.1", "a", onset, 30, 50, "happy"] for onset in (10, 12)]
+    header = ["sub", "seq", "onset", "apex", "offset", "emotion"]
+    write_sheet(root / "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx", header, listed)
+    macro = read("casme3", root).macro
+    assert macro is not None
+    units = macro.set_index("sample_id")["action_units"]
+    assert [str(unit) for unit in units["spNO.1_a_10_macro"]] == ["4", "R12"]
+    assert units["spNO.1_a_12_macro"] is None
+
+
+def test_a_row_that_is_neither_micro_nor_macro_is_refused(
+    made: Callable[..., Path], read: Read, write_sheet: Write
+) -> None:
+    root = made()
+    rows = [["spNO.1", "a", 10, 30, 50, "4", "Blink"]]
+    write_sheet(root / "CAS(ME)3_part_A_v2.xlsx", FULL, rows, "AU+Emotion")
+    with pytest.raises(InputError, match=r"row 0 from 0 .*: type 'Blink'; expected micro-expr"):
+        read("casme3", root, annotation="full")
+
+
+def test_the_full_sheet_of_part_c_gives_micro_and_macro_expressions(
+    real_casme3: Path, read: Read
+) -> None:
+    full = read("casme3", real_casme3, annotation="part_c_full")
+    listed = read("casme3", real_casme3, annotation="part_c").index
+    assert len(full.index) == 160
+    assert full.macro is not None
+    assert (len(full.macro), full.macro["action_units"].notna().sum()) == (303, 0)
+    both = full.index.merge(listed, on="sample_id")
+    assert len(both) == 159
+    assert (both["label_x"] == both["label_y"]).all()
+    assert (both["offset_x"] == both["offset_y"]).all()
+    (twin,) = [finding for finding in full.findings if finding.kind == "duplicate"]
+    assert twin.sample_id == "spNO.17_17b_12580"
+    assert "offset 12588 here, 12591 in CAS(ME)3_part_C_ME.xlsx" in twin.found
+
+
+def test_what_the_authors_say_of_samples_is_a_warning_and_a_choice(
+    real_casme3: Path, read: Read
+) -> None:
+    corpus = read("casme3", real_casme3)
+    warned = {
+        kind: [finding.sample_id for finding in corpus.findings if finding.kind == kind]
+        for kind in ("occluded", "wrongly labelled")
+    }
+    assert len(set(warned["occluded"])) == 15
+    assert warned["wrongly labelled"] == ["spNO.149_d_112"]
+    without = read("casme3", real_casme3, without="occluded")
+    assert without.protocol.name == "casme3-4@v2-without-occluded"
+    left = set(corpus.index["sample_id"]) - set(without.index["sample_id"])
+    assert left == set(warned["occluded"])
+    assert without.protocol.hash != corpus.protocol.hash
+    excluded = read("casme3", real_casme3, exclude=warned["occluded"])
+    assert excluded.index.equals(
+        without.index
+    )  # only the name differs: it is no subset of one's own
+    assert excluded.protocol.name == "casme3-4@v2-subset"
+
+
+def test_kinds_that_a_list_does_not_hold_are_refused(
+    real_casme3: Path, made: Callable[..., Path], read: Read
+) -> None:
+    with pytest.raises(InputError, match="without=hidden, but there are occluded and wrongly_la"):
+        read("casme3", real_casme3, without="hidden")
+    with pytest.raises(InputError, match="without=occluded, but this list has no such kind"):
+        read("casme3", real_casme3, annotation="part_c", without=["occluded"])
+    with pytest.raises(InputError, match="without=occluded, but this list holds none of its sam"):
+        read("casme3", made(), without="occluded")

@@ -139,3 +139,14 @@ def test_every_official_erratum_says_where_what_and_why() -> None:
             assert "subject" in entry or "outside" in entry["was"].values(), entry
             assert {*entry["was"], *entry["set"]} <= {"onset", "apex", "offset"}
             assert len(entry["why"]) > 10
+
+
+@pytest.mark.parametrize(
+    ("apex", "taken"), [("83", "160"), ("0", "160"), ("160", "160"), ("113", "113")]
+)
+def test_row_128_of_casme3_has_the_apex_of_the_authors_full_sheet(apex: str, taken: str) -> None:
+    """Version 2 has 83, version 1 has 0; the list of DVSCL keeps its own 113."""
+    table = make(["spNO.149", "d", "112", apex, "358"])
+    mended, notes = apply_errata(table, "casme3 part A", "sheet.xlsx")
+    assert mended.at[0, "apex"] == taken
+    assert [note.kind for note in notes] == ["erratum"] * (apex != taken)

@@ -31,6 +31,7 @@ def read_synthetic(
     spellings: Mapping[str, str],
     expected: Mapping[str, Any] | None,
     exclude: Sequence[str],
+    without: str | Sequence[str],
     layout: str,
     part_c_frames: str,
     unlabelled: str | None,
@@ -51,6 +52,7 @@ def read_synthetic(
         spellings: As there.
         expected: As there.
         exclude: As there.
+        without: As there.
         layout: As there.
         part_c_frames: As there.
         unlabelled: As there.
@@ -85,6 +87,7 @@ def read_synthetic(
         spellings=spellings,
         expected=expected,
         exclude=exclude,
+        without=without,
         layout=layout,
         part_c_frames=part_c_frames,
         unlabelled=unlabelled,

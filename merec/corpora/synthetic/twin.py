@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merec.corpora.casme3 import MICRO_FILE, read_casme3
+from merec.corpora.remarks import is_remark
 from merec.corpora.synthetic.frequencies import CLASSES
 from merec.corpora.synthetic.plan import (
     MICRO_PEAK,
@@ -64,6 +65,7 @@ def plan_twin(
         spellings=SPELLINGS,
         expected=None,
         exclude=(),
+        without=(),
         layout="full",
         part_c_frames="{subject}/color",
         unlabelled=None,
@@ -71,7 +73,9 @@ def plan_twin(
         fps=FPS,
     )
     clips, notes = plan_rows(corpus.index, frames, seed, annotation.name)
-    return clips, corpus.findings + notes
+    # A rendered face has no hand before it.
+    kept = tuple(finding for finding in corpus.findings if not is_remark(finding))
+    return clips, kept + notes
 
 
 def plan_rows(

@@ -1,0 +1,89 @@
+"""The full sheets of CAS(ME)^3: micro- and macro-expressions in one table, without emotions.
+
+Emotions are joined from the lists of micro- and of macro-expressions, action units the other way round.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from merec.corpora.rows import Source
+from merec.types import Finding, InputError
+
+_MICRO = ("micro-expression", "1")  # in the sheet of part A, in that of part C
+_MACRO = ("macro-expression", "0")
+
+
+def split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split a full sheet into its micro- and its macro-expressions.
+
+    Args:
+        table: Column `type`, as annotated.
+        source: What it was read from.
+
+    Raises:
+        InputError: For the first row of another type.
+    """
+    kind = table["type"].str.casefold()
+    other = table.index[~kind.isin([*_MICRO, *_MACRO])]
+    if len(other):
+        raise InputError(
+            f"{source.file}, {source.name_row(int(other[0]))}: type {table.at[other[0], 'type']!r}; expected "
+            f"{' or '.join(_MICRO)}, {' or '.join(_MACRO)}; correct the cell"
+        )
+    return table[kind.isin(_MICRO)].copy(), table[kind.isin(_MACRO)].copy()
+
+
+def join_emotions(table: pd.DataFrame, *lists: pd.DataFrame) -> pd.Series:
+    """Look the emotion of each row up by its sample id; "" where no list names it.
+
+    Args:
+        table: Column `sample_id`.
+        lists: Columns `sample_id` and `emotion`; the first that names a sample counts.
+    """
+    known: dict[str, str] = {}
+    for named in lists:
+        for sample_id, emotion in zip(named["sample_id"], named["emotion"], strict=True):
+            known.setdefault(str(sample_id), str(emotion))
+    return table["sample_id"].map(lambda sample_id: known.get(sample_id, ""))
+
+
+def join_part_c(
+    table: pd.DataFrame, named: pd.DataFrame, list_file: Path, source: Source
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Number the micro-expressions of part C's full sheet as its list of emotions does; take the emotions.
+
+    Where two rows of one subject have one onset (there is one such pair), the row whose offset is not that
+    of the list gets the number with a `b` behind it, and a warning.
+
+    Args:
+        table: Columns `subject`, `onset`, `offset`.
+        named: The list of emotions: `subject`, `clip` (a number), `onset`, `offset`, `emotion`.
+        list_file: Where the list was read, for messages.
+        source: What `table` was read from.
+
+    Returns:
+        The table with `clip` and `emotion` ("" where the list names none), and the warnings.
+    """
+    rows = {
+        (row["subject"], row["onset"]): row for row in named.to_dict("records")
+    }  # one of each in the official list
+    twice = table.duplicated(["subject", "onset"], keep=False)
+    clips, emotions, findings = [], [], []
+    for number, (row, cells) in enumerate(table.to_dict("index").items()):
+        match = rows.get((cells["subject"], cells["onset"]))
+        clip = f"x{number}" if match is None else str(match["clip"])
+        if match is not None and twice[row] and cells["offset"] != match["offset"]:
+            clip += "b"
+            sample_id = f"{cells['subject']}_{clip}_{cells['onset']}"
+            found = (
+                f"onset {cells['onset']} in two rows; offset {cells['offset']} here, {match['offset']} in "
+                f"{list_file.name}"
+            )
+            remedy = f"probably one expression; corpus.exclude=[{sample_id}] leaves this row out"
+            findings.append(
+                Finding("warning", "duplicate", source.where, int(row), sample_id, found, remedy)
+            )
+        clips.append(clip)
+        emotions.append("" if match is None else str(match["emotion"]))
+    return table.assign(clip=clips, emotion=emotions), findings
