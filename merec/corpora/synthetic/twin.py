@@ -103,7 +103,8 @@ def plan_rows(
     check_frames(frames)
     expressions: dict[tuple[str, str], list[Expression]] = {}
     notes = []
-    for row in index.to_dict("records"):
+    # In the order of the table, which numbers the people, and so says who has which face.
+    for row in index.sort_values("row", kind="stable").to_dict("records"):
         reason = _find_obstacle(row)
         if reason:
             notes.append(_note(row, "left out", where, reason, "it is not rendered"))

@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 from merec.config import home
-from merec.corpora.casme3 import MICRO_FILE
+from merec.corpora.casme3 import ERRATA, MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
 from merec.corpora.synthetic import synthesize as module
 from merec.corpora.synthetic.annotation import MICRO_COLUMNS
@@ -355,12 +355,13 @@ def test_the_command_line_gives_its_settings_and_without_root_the_cache(
     (tmp_path / "cas(me)3.xlsx").touch()
     assert merec("synthesize", *SMALL, "noise=0.5").returncode == 0
     annotation = "annotation=cas(me)3.xlsx"
-    assert merec("synthesize", *SMALL, "root=there", annotation, "jobs=3").returncode == 0
+    assert merec("synthesize", *SMALL[2:], "root=there", annotation, "jobs=3").returncode == 0
     wanted = render_settings(noise=0.5)
     assert called[0] == (locate_cached(wanted), wanted, -1)
     assert called[0][0].is_relative_to(tmp_path / "cache")
-    twin = render_settings(annotation="cas(me)3.xlsx")
-    assert called[1] == (Path("there"), twin, 3)
+    root, twin, jobs = called[1]
+    assert (root, jobs) == (Path("there"), 3)
+    assert twin.identify() == render_settings(annotation="cas(me)3.xlsx").identify()
 
 
 def test_the_hash_is_of_what_decides_the_pixels(render_settings):
@@ -389,7 +390,9 @@ def test_the_hash_is_of_what_decides_the_pixels(render_settings):
     assert len(hashes | {settings.hash()}) == len(changes) + 1
 
 
-def test_the_hash_is_of_an_annotations_content_and_not_of_its_path(tmp_path, render_settings):
+def test_the_hash_is_of_an_annotations_content_and_its_errata_and_not_of_its_path(
+    tmp_path, render_settings, monkeypatch
+):
     files = [tmp_path / folder / "table.xlsx" for folder in ("a", "b")]
     for file in files:
         file.parent.mkdir()
@@ -397,6 +400,11 @@ def test_the_hash_is_of_an_annotations_content_and_not_of_its_path(tmp_path, ren
     one, two = (render_settings(annotation=str(file)) for file in files)
     assert one.hash() == two.hash()
     assert replace(one, subjects=99).hash() == one.hash()  # a twin's subjects are the table's
+    with monkeypatch.context() as patch:
+        other = {ERRATA: [{"set": {"apex": 161}}]}
+        patch.setattr("merec.corpora.synthetic.settings.read_errata", lambda: other)
+        mended = two.hash()
+    assert mended != one.hash()  # the twin shows the table as it is mended
     files[1].write_bytes(b"other rows")
     assert one.hash() != two.hash()
     assert str(tmp_path) not in json.dumps(one.identify())

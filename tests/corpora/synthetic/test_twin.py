@@ -104,7 +104,7 @@ def test_the_errata_are_applied_and_told(real):
         for clip in clips
         for each in clip.expressions
     }
-    assert ("spNO.149", "d", 112, 113, 358) in times
+    assert ("spNO.149", "d", 112, 160, 358) in times
     assert ("spNO.216", "d", 2647, 2668, 2694) in times
     assert ("spNO.216", "e", 1, 1, 25) in times
     assert ("spNO.40", "e", 1812, 1824, 1845) in times
