@@ -9,6 +9,7 @@ from typing import Any
 from merec.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
 from merec.errors import InputError
 from merec.help import HELP, PREDICT
+from merec.ranges import RANGES
 
 _COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
 _GROUPS = ("corpus", "features")  # of the config, whose overrides prepare and inspect take
@@ -29,11 +30,11 @@ def report(arguments: list[str]) -> None:
     )
     if not paths:
         raise InputError("merec report needs run folders, e.g. merec report runs/megc2019_flow")
+    published = read_flag("report", "published", options["published"])
     _make_folder(Path(options["out"]))
     from merec.reporting.report import write_report
 
-    published, sheets = options["published"].lower() != "false", Path(options["sheets"])
-    write_report(paths, Path(options["out"]), published, sheets=sheets)
+    write_report(paths, Path(options["out"]), published, sheets=Path(options["sheets"]))
 
 
 def compare(arguments: list[str]) -> None:
@@ -214,11 +215,11 @@ def inspect(arguments: list[str]) -> None:
         corpus = features.make_pool(corpus)
     from merec.reporting.inspect import inspect_corpus, inspect_sample
 
+    if not options["count"].isdecimal() or int(options["count"]) < 1:
+        raise InputError(f"merec inspect: count={options['count']} is no number of samples")
     out = Path(options["out"] or defaults["out"])
     _make_folder(out)
     if not samples:
-        if not options["count"].isdecimal():
-            raise InputError(f"merec inspect: count={options['count']} is no number of samples")
         sys.stdout.write(f"{inspect_corpus(corpus, features, int(options['count']), out)}\n")
     names = corpus.index["sample_id"].tolist()
     for sample in samples:
@@ -247,7 +248,11 @@ def predict(arguments: list[str]) -> None:
     )
     if calibration and not checkpoint:
         raise InputError(f"calibration={calibration} is of no use without checkpoint=FILE")
-    fps = read_number("predict", "fps", options["fps"]) if options["fps"] else None
+    fps = (
+        read_number("predict", "fps", options["fps"], RANGES["corpus.fps"])
+        if options["fps"]
+        else None
+    )
     out = Path(options["out"] or "runs/predict")
     _make_folder(out)
     from merec.predict import predict
@@ -259,6 +264,16 @@ def predict(arguments: list[str]) -> None:
         paths[0], checkpoint, calibration, fps, intrinsics, out, plugins, other_code
     )
     sys.stdout.write(describe_prediction(found, files))
+
+
+def completion(arguments: list[str]) -> None:
+    """Complete command lines in a shell: `eval "$(merec completion bash)"`, zsh or fish."""
+    from merec.completion import complete, print_script
+
+    if arguments[:1] == ["words"]:  # what the script asks
+        sys.stdout.writelines(f"{word}\n" for word in complete(arguments[1:], list(VERBS)))
+        return
+    sys.stdout.write(print_script(arguments[0] if arguments else ""))
 
 
 def _name_corpus(verb: str, overrides: list[str]) -> str:
@@ -323,6 +338,7 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
     "inspect": inspect,
     "predict": predict,
     "prepare": prepare,
+    "completion": completion,
 }
 
 
@@ -330,7 +346,8 @@ def main() -> int:
     """Run a verb and return its exit code; errors that the user can mend are one line and code 2."""
     verb, *arguments = sys.argv[1:] or ["--help"]
     asks_for_help = verb in ("-h", "--help", "help")
-    if asks_for_help or (verb in VERBS and verb != "train" and {"-h", "--help"} & {*arguments}):
+    takes_any = verb in ("train", "completion")
+    if asks_for_help or (verb in VERBS and not takes_any and {"-h", "--help"} & {*arguments}):
         sys.stdout.write(PREDICT if verb == "predict" else HELP)
         return 0
     show_traceback = "HYDRA_FULL_ERROR" in os.environ

@@ -1,8 +1,10 @@
 """What follows a verb on the command line: `KEY=VALUE`, overrides of the config, folders."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from merec.errors import InputError
+from merec.ranges import Range
 
 
 def split_overrides(
@@ -48,14 +50,12 @@ def read_jobs(verb: str, value: str) -> int:
     return int(value)
 
 
-def read_number(verb: str, key: str, value: str) -> float:
-    """A number."""
-    try:
-        return float(value)
-    except ValueError as error:
-        raise InputError(
-            f"merec {verb}: {key}={value} is not understood; it is a number"
-        ) from error
+def read_number(verb: str, key: str, value: str, expected: Range) -> float:
+    """Read a number of a range."""
+    with suppress(ValueError):
+        if expected.holds(number := float(value)):
+            return number
+    raise InputError(f"merec {verb}: {key}={value} is not understood; it is {expected.describe()}")
 
 
 def split_paths(

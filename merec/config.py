@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from importlib import import_module
@@ -24,9 +24,22 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from merec.errors import InputError
+from merec.override_errors import (
+    complain,
+    describe_choices,
+    explain_key,
+    explain_override,
+    walk,
+)
 from merec.quoting import quote_texts
+from merec.ranges import find_out_of_range
 from merec.run_files import check_node, reading
 from merec.text_values import find_misread_texts
+
+_NAMED = {  # examples of classes, by the key that names one
+    "optimizer": "torch.optim.AdamW",
+    "scheduler": "torch.optim.lr_scheduler.CosineAnnealingLR",
+}
 
 
 @dataclass
@@ -102,23 +115,70 @@ def check(cfg: DictConfig) -> None:
         InputError: One line per misfit: a key that no constructor takes, with the nearest one it does
             take; a class that does not exist; a value that was left open.
     """
+    nodes: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    wrong = [*_find_lost_nodes(nodes), *find_out_of_range(nodes), *_find_lost_choices(nodes)]
+    if wrong:  # before classes are imported, which takes seconds
+        raise InputError("\n  ".join(wrong))
     known = [f.name for f in fields(RunConfig)]
-    problems = [_complain(str(key), "merec train", known) for key in cfg if key not in known]
+    rest = {key: node for key, node in nodes.items() if key in known}
+    problems = [explain_key(str(key), rest) for key in cfg if key not in known]
     entries = [f.name for f in fields(Recipe)]
     problems += [
-        _complain(f"recipe.{key}", "a recipe", entries) for key in cfg.recipe if key not in entries
+        complain(f"recipe.{key}", "a recipe", entries) for key in cfg.recipe if key not in entries
     ]
-    problems += _find_misfits(OmegaConf.to_container(cfg))
+    problems += _find_misfits(nodes)
     if problems:
         raise InputError("\n  ".join(["the config does not fit the code:", *problems]))
+
+
+def _find_lost_nodes(nodes: dict[str, Any]) -> list[str]:
+    """Return one line for each group of the config that a run needs and that is no mapping."""
+    lines = []
+    for key in (
+        "corpus",
+        "features",
+        "datamodule",
+        "backbone",
+        "recipe",
+        "loss",
+        "task",
+        "trainer",
+    ):
+        value = nodes.get(key)
+        if not isinstance(value, dict):
+            shown = "null" if value in (None, "???") else value
+            lines.append(
+                f"{key}={shown}, but a run needs one; choose {', '.join(list_choices(key))}"
+            )
+    recipe = nodes.get("recipe")
+    for key, needed in (("optimizer", True), ("scheduler", False)):
+        value = recipe.get(key) if isinstance(recipe, dict) else {}
+        if not isinstance(value, dict) and (needed or value is not None):
+            example = _NAMED[key]
+            lines.append(
+                f"recipe.{key}={'null' if value is None else value} is no class with settings; name one by "
+                f"recipe.{key}._target_={example}"
+            )
+    return lines
+
+
+def _find_lost_choices(nodes: dict[str, Any]) -> list[str]:
+    """Return a line if the estimator of a baseline is none of its estimators."""
+    task = nodes["task"]
+    estimators, chosen = task.get("estimators"), task.get("estimator")
+    if not isinstance(estimators, dict) or chosen in estimators:
+        return []
+    near = get_close_matches(str(chosen), estimators, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(estimators)}"
+    return [f"task.estimator={chosen} is unknown; {hint}"]
 
 
 def _find_misfits(nodes: Any, root: str = "") -> list[str]:
     """One line for each value left open below `nodes` and each `_target_` that does not take its keys."""
     problems = [
-        f"{path} has no value; set {path}=…" for path, node in _walk(nodes, root) if node == "???"
+        f"{path} has no value; set {path}=…" for path, node in walk(nodes, root) if node == "???"
     ]
-    for path, node in _walk(nodes, root):
+    for path, node in walk(nodes, root):
         if not isinstance(node, dict) or "_target_" not in node:
             continue
         try:
@@ -132,7 +192,7 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
         if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
             continue
         extra = [key for key in node if not key.startswith("_") and key not in accepted]
-        problems += [_complain(f"{path}.{key}", node["_target_"], accepted) for key in extra]
+        problems += [complain(f"{path}.{key}", node["_target_"], accepted) for key in extra]
         if not node.get("_partial_") and "_args_" not in node:
             open_ = [
                 name
@@ -148,6 +208,26 @@ def list_choices(group: str) -> list[str]:
     return sorted(file.stem for file in (home() / "conf" / group).glob("[!_]*.yaml"))
 
 
+def check_choices(arguments: Sequence[str]) -> None:
+    """Refuse names that a group of the config has not, those of every job of a multirun included.
+
+    Raises:
+        InputError: With the nearest name there is.
+    """
+    if any(text.startswith(("--config-dir", "-cd", "hydra.searchpath")) for text in arguments):
+        return  # there may be choices elsewhere
+    for text in arguments:
+        group, equals, value = text.lstrip("+").partition("=")
+        if not equals or not group.isidentifier():
+            continue
+        for root in (home() / "conf", home()):
+            if (root / group).is_dir() and (group == "experiments") == (root == home()):
+                for name in value.split(",") if re.fullmatch(r"[\w,/.-]*", value) else ():
+                    if name == "null" or not (root / group / f"{name}.yaml").is_file():
+                        there = [file.stem for file in (root / group).glob("[!_]*.yaml")]
+                        raise InputError(describe_choices(group, name, there))
+
+
 def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
     """The config of one group, e.g. of a corpus, for verbs that need no other; it is checked.
 
@@ -158,24 +238,22 @@ def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         InputError: If there is no such choice or key, or the node does not fit the code.
     """
-    choices = list_choices(group)
-    named = [text.removeprefix(f"{group}=") for text in overrides if text.startswith(f"{group}=")]
-    for name in named:
-        if name not in choices:
-            near = get_close_matches(name, choices, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
-            raise InputError(f"there is no {group}={name}; {hint}")
+    check_choices([text for text in overrides if text.startswith(f"{group}=")])
     os.environ["MEREC_HOME"] = str(home())
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
         try:
             node = compose("config", quote_texts(overrides))[group]
-            misfits = _find_misfits(OmegaConf.to_container(node, resolve=True), group)
+            plain: Any = OmegaConf.to_container(node, resolve=True)
+            wrong = find_out_of_range(plain, group)
+            misfits = [] if wrong else _find_misfits(plain, group)
         except (HydraException, OmegaConfBaseException) as error:
-            plain = compose("config", [text for text in overrides if text.startswith(f"{group}=")])
-            line = explain_override(error, plain) or " ".join(str(error).split())
+            base = compose("config", [text for text in overrides if text.startswith(f"{group}=")])
+            line = explain_override(error, base) or " ".join(str(error).split())
             raise InputError(line) from error
+    if wrong:
+        raise InputError("\n  ".join(wrong))
     if misfits:
         raise InputError("\n  ".join(["the config does not fit the code:", *misfits]))
     if group == "corpus":
@@ -283,7 +361,7 @@ def resolve_stored(
         created = OmegaConf.create(check_node(dict(node)))
         resolved = OmegaConf.to_container(created, resolve=True, throw_on_missing=True)
         plain = check_node(resolved)
-    for path, value in _walk(plain, ""):
+    for path, value in walk(plain, ""):
         if not isinstance(value, dict):
             continue
         for key, given in value.items():
@@ -322,54 +400,3 @@ def _is_trusted(target: Any, packages: Sequence[str]) -> bool:
 
 def _lies_in(module: str, packages: Sequence[str]) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in packages)
-
-
-def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every node of a config with its dotted path, parents first."""
-    yield path, node
-    if isinstance(node, dict):
-        for key, child in node.items():
-            yield from _walk(child, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list):
-        for number, child in enumerate(node):
-            yield from _walk(child, f"{path}[{number}]")
-
-
-# Keys that were renamed, and what else one must know.
-_SUCCESSORS = {
-    "least_subjects": ("min_subjects", "which counts training subjects, so give one less")
-}
-
-
-def _complain(path: str, owner: str, accepted: Iterable[str]) -> str:
-    key = path.rpartition(".")[2]
-    names = list(accepted)
-    near = get_close_matches(key, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}"
-    successor, meaning = _SUCCESSORS.get(key, ("", ""))
-    if successor in names:
-        hint = f"it is called {successor} now, {meaning}"
-    return f"{path}: {owner} has no {key}; {hint}"
-
-
-def explain_override(error: Exception, cfg: DictConfig) -> str | None:
-    """One line for Hydra's error about an override of a key that is not there.
-
-    Args:
-        error: What Hydra raised while composing.
-        cfg: The config composed without the overrides, whose keys are suggested.
-
-    Returns:
-        The line, or `None` if the error is of another kind.
-    """
-    found = re.search(r"Could not override '([^']+)'", str(error))
-    if not found:
-        return None
-    path = found[1]
-    parent = path.rpartition(".")[0]
-    node = OmegaConf.select(cfg, parent) if parent else cfg
-    if not isinstance(node, DictConfig):
-        return f"{path}: there is no {parent} in the config; `merec train --cfg job` shows what there is"
-    return _complain(
-        path, parent or "merec train", [name for name in map(str, node) if name[0] != "_"]
-    )

@@ -47,6 +47,9 @@ usage: merec VERB …
               finds onset and apex by the peak of the flow and writes a picture of where the
               motion was, and a JSON file; without checkpoint no more than that. `merec train
               task=finetune` writes a checkpoint of everyone; `merec predict --help` says more
+  completion  complete verbs, choices and keys by the tab key
+              eval "$(merec completion bash)"       in ~/.bashrc; zsh likewise, after compinit
+              merec completion fish | source        in ~/.config/fish/config.fish
 
 Runs lie in runs/CORPUS/TASK/…; the same command resumes a run that was interrupted.
 Data is found below MEREC_DATA, or where corpus.root=FOLDER says.

@@ -2,14 +2,16 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from merec.errors import InputError
 from merec.files import write_json
+from merec.mistakes import describe_mistake, format_traceback, tracebacks
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +25,32 @@ class Jobs:
     Attributes:
         notes: The folder they lie in, which every machine that runs a job sees.
         begun: Jobs that an earlier round began; they are not begun again.
+        total: How many there are; 0 if that is not known.
+        varied: Keys that differ between them.
+        started: When the first was begun, s since 1970.
     """
 
     notes: Path
     begun: frozenset[int] = frozenset()
+    total: int = 0
+    varied: tuple[str, ...] = ()
+    started: float = field(default_factory=time.time)
+
+    def announce(self, number: int, overrides: Sequence[str]) -> None:
+        """Log which job begins, and once others have ended about how long all will take.
+
+        Args:
+            number: Of the job, from 0.
+            overrides: All of its overrides.
+        """
+        ended = sum(reason != _KILLED for _, reason in self._read().values())
+        left = ""
+        if ended and self.total:
+            seconds = (time.time() - self.started) / ended * (self.total - ended)
+            left = f"; about {_describe_time(seconds)} left for all"
+        of = f" of {self.total}" if self.total else ""
+        own = [text for text in overrides if text.partition("=")[0] in self.varied]
+        log.info("job %d%s: %s%s", number + 1, of, " ".join(own), left)
 
     @contextmanager
     def note(self, number: int, folder: Path) -> Iterator[None]:
@@ -40,10 +64,11 @@ class Jobs:
         try:
             yield
         except Exception as error:
-            known = isinstance(error, InputError)
-            reason = " ".join(str(error).split()) or "no reason"
-            reason = reason if known else f"{type(error).__name__}: {reason}"
-            log.error("%s: %s", folder, reason, exc_info=None if known else error)
+            reason = describe_mistake(error)
+            log.error("%s: %s", folder, reason)
+            if trace := format_traceback(error):
+                tracebacks.error("%s:\n%s", folder, trace)
+                reason += f"; its traceback is in {folder / 'train.log'}"
             self._write(number, str(folder), reason)
         else:
             self._write(number, str(folder), None)
@@ -61,7 +86,7 @@ class Jobs:
 
     def find_begun(self) -> "Jobs":
         """The same notes, for a round without the jobs that have left one."""
-        return Jobs(self.notes, frozenset(self._read()))
+        return replace(self, begun=frozenset(self._read()))
 
     def assert_finished(self) -> None:
         """Check that every job ended well.
@@ -87,3 +112,10 @@ class Jobs:
             for file in self.notes.glob("[0-9]*.json")
         }
         return {number: (note["folder"], note["reason"]) for number, note in notes.items()}
+
+
+def _describe_time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

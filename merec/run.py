@@ -26,6 +26,7 @@ from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
 from merec.files import atomic, write_json, write_text
+from merec.mistakes import format_traceback, tracebacks
 from merec.provenance import (
     assert_resumable,
     assert_same_code,
@@ -34,7 +35,13 @@ from merec.provenance import (
     write_environment,
 )
 from merec.reporting.tracked import read_tracked, write_tracked
-from merec.reporting.tracking import finish_tracking, hide_paths, keep_wandb_files, track_result
+from merec.reporting.tracking import (
+    find_network_fault,
+    finish_tracking,
+    hide_paths,
+    keep_wandb_files,
+    track_result,
+)
 from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
 from merec.tasks.process import keep_freed_memory, quiet_lightning
 from merec.types import InputError
@@ -218,12 +225,17 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
     identity = read_wandb_id(folder) or secrets.token_hex(4)
     write_text(folder / WANDB_ID, identity + "\n")
     shown = {key: value for key, value in config.items() if key != "logger"}
+    offline = {}
+    if cfg.logger.get("mode") == "online" and (reason := find_network_fault()):
+        log.warning("%s; this run is kept on this machine, trained as it is", reason)
+        offline = {"mode": "offline"}
     try:
-        logger = build(cfg.logger, id=identity)
+        logger = build(cfg.logger, id=identity, **offline)
         # Lightning passes it in any case, whereupon wandb warns that it is of no use.
         getattr(logger, "_wandb_init", {}).pop("anonymous", None)
         logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
     except Exception as error:  # wandb has many ways to say that there is no account or no network
+        tracebacks.error("W&B:\n%s", format_traceback(error))
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
             f"W&B does not start ({reason}); run `wandb login`, or set logger.mode=offline"

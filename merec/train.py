@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import logging
+import math
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -23,11 +25,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from merec.assets import cache_folder
-from merec.config import check, explain_override, home, refuse_unfollowed, register
+from merec.config import check, check_choices, home, refuse_unfollowed, register
 from merec.errors import InputError
 from merec.files import make_output, sweep_parts
 from merec.imports import importing
 from merec.jobs import Jobs
+from merec.mistakes import describe_mistake, format_traceback, tracebacks
+from merec.override_errors import explain_override
 from merec.owners import lock_folder, own_folder
 from merec.quoting import quote_texts
 from merec.server import start_server
@@ -37,6 +41,10 @@ log = logging.getLogger(__name__)
 _COMMAND = tuple(sys.argv)  # of this process; while Hydra reads it, it has no verb
 _DEATH_OF_PARENT = (
     1  # PR_SET_PDEATHSIG: the signal to get when the process that started this one is gone
+)
+_LAUNCHERS = (
+    "hydra_plugins.hydra_joblib_launcher._core",
+    "hydra._internal.core_plugins.basic_launcher",
 )
 _RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 
@@ -83,11 +91,15 @@ def train_job(cfg: DictConfig) -> None:
         if follows or stop.code not in (None, 1):
             raise
         raise KeyboardInterrupt(143 if stop.code is None else 130) from None
-    except InputError as error:
+    except Exception as error:
         if job.mode == RunMode.MULTIRUN:  # noted, and the other jobs go on
             raise
-        _remove_empty(folder)
-        raise _Refused(error) from error
+        if isinstance(error, InputError):
+            _remove_empty(folder)
+            raise _Refused(error) from error
+        tracebacks.error("%s", format_traceback(error))
+        reason = f"{describe_mistake(error)}; its traceback is in {folder / 'train.log'}"
+        raise _Refused(InputError(reason)) from error
 
 
 @contextlib.contextmanager
@@ -137,6 +149,7 @@ def _start_job(cfg: DictConfig, jobs: Jobs) -> None:
     if hydra_.mode != RunMode.MULTIRUN:
         train_job(cfg)
     elif hydra_.job.num not in jobs.begun:
+        jobs.announce(hydra_.job.num, hydra_.overrides.task)
         with jobs.note(hydra_.job.num, Path(hydra_.runtime.output_dir)):
             train_job(cfg)
 
@@ -157,10 +170,22 @@ def train(arguments: list[str]) -> None:
         InputError: If the overrides, the config or the data are wrong; with `-m` after all other jobs ran.
     """
     os.environ["MEREC_HOME"] = str(home())
+    check_choices(arguments)
     arguments = quote_texts(arguments, is_multirun(arguments))
+    several = is_multirun(arguments)
+    if {"-sc", "--shell-completion"} & {*arguments}:
+        raise InputError(
+            'completion is a verb of its own: eval "$(merec completion bash)", zsh or fish'
+        )
+    for flag in ("--cfg", "-c", "--info", "-i"):
+        if several and flag in arguments:
+            raise InputError(f"{flag} is about one run; give it without -m, and each key one value")
+    values = count_values(arguments) if several else {}
+    for name in _LAUNCHERS:  # each job says itself which of how many it is
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with own_folder(cache_folder() / "jobs") as notes:
-            jobs = Jobs(notes)
+            jobs = Jobs(notes, total=math.prod(values.values()), varied=(*values,))
             _launch(arguments, jobs)
             jobs.assert_finished()
     except _Refused as refused:
@@ -173,6 +198,18 @@ def train(arguments: list[str]) -> None:
         if reason is None:
             raise
         raise InputError(reason) from error
+
+
+def count_values(arguments: Sequence[str]) -> dict[str, int]:
+    """Return the keys that a multirun varies, with their numbers of values; it has a job per combination."""
+    parser = OverridesParser.create()
+    values: dict[str, int] = {}
+    for text in arguments:
+        with contextlib.suppress(HydraException, ValueError):
+            override = parser.parse_override(text)
+            if override.is_sweep_override():
+                values[override.get_key_element()] = len(list(override.sweep_string_iterator()))
+    return values
 
 
 def is_multirun(arguments: Sequence[str]) -> bool:

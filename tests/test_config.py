@@ -7,8 +7,9 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from merec.config import check, compose_node, explain_override, home, list_choices, takes
+from merec.config import check, compose_node, home, list_choices, takes
 from merec.errors import InputError
+from merec.override_errors import explain_override
 from merec.settings import configuration_hash, flatten
 
 
@@ -114,6 +115,35 @@ def test_an_unknown_override_is_explained_by_the_keys_there_are(composed):
         "backbone.dropuot: backbone has no dropuot; did you mean dropout?"
     )
     assert explain_override(Exception("something else"), composed()) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("lr", "there is no lr; did you mean recipe.optimizer.lr?"),
+        ("optimizer.lr", "there is no optimizer.lr; did you mean recipe.optimizer.lr?"),
+        ("optimizer.weight_decay", "did you mean +recipe.optimizer.weight_decay?"),
+        ("optimizer", "did you mean recipe.optimizer._target_=CLASS?"),
+        ("epochs", "did you mean trainer.max_epochs?"),
+        ("max_epochs", "did you mean trainer.max_epochs?"),
+        ("batch_size", "did you mean datamodule.batch_size?"),
+        ("experiment", "did you mean experiments?"),
+        ("model", "did you mean backbone?"),
+        (
+            "recipe.optimizer.weight_decay",
+            "takes weight_decay, which the config leaves to it: write +rec",
+        ),
+        ("recipe.optimizer.wieght_decay", "did you mean +recipe.optimizer.weight_decay=…?"),
+        ("recipe.optimizer.lrr", "did you mean lr?"),
+        ("trainer.gradient_clip_val", "write +trainer.gradient_clip_val=…"),
+    ],
+)
+def test_a_key_that_is_not_there_leads_to_the_right_one_or_to_how_it_is_added(composed, key, line):
+    error = Exception(f"Could not override '{key}'.")
+    told = explain_override(error, composed("recipe=ststnet"))
+    assert line in told
+    if "write +" in line:  # what it advises works
+        composed(f"+{key}=0.5")
 
 
 @pytest.mark.parametrize("corpus", options("corpus"))

@@ -198,7 +198,7 @@ def test_a_wrong_override_is_one_line_and_leaves_nothing(merec, tmp_path, overri
     [
         ("folds=6", "folds are 0 to 5"),
         ("folds=0-6", "folds are 0 to 5"),
-        ("folds=two", "folds=two is not understood"),
+        ("folds=two", "folds=two; expected numbers of folds as 7, 0-9"),
         ("task.engine=warp", "task.engine=warp is unknown"),
         ("task.selection=best", "task.selection=best is unknown"),
         ("datamodule.channels=[u,w]", "datamodule.channels has w"),

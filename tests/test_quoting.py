@@ -8,7 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from merec.config import _walk, compose_node, list_choices
+from merec.config import compose_node, list_choices
+from merec.override_errors import walk
 from merec.quoting import MIXED_KEYS, TEXT_KEYS, is_text_key, quote_texts
 
 AWKWARD = [
@@ -127,7 +128,7 @@ def test_every_text_that_a_constructor_takes_is_known_to_be_text(composed, corpu
     node = OmegaConf.to_container(cfg, resolve=False)
     node["corpus"] = OmegaConf.to_container(compose_node("corpus", [f"corpus={corpus}"]))
     unknown = []
-    for path, part in _walk(
+    for path, part in walk(
         {key: node[key] for key in ("corpus", "features", "datamodule", "task")}
     ):
         if not isinstance(part, dict) or "_target_" not in part:

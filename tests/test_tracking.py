@@ -1,6 +1,9 @@
 """What an offline W&B run holds, read back from its log file."""
 
 import json
+import socket
+import time
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +97,35 @@ def test_no_key_of_an_account_is_written_anywhere(offline_runs, read_bytes):
     for name, content in files.items():
         assert offline_runs.key.encode() not in content, name
     assert offline_runs.key not in offline_runs.printed
+
+
+def test_an_online_run_without_a_network_goes_on_offline_at_once_and_says_how_to_upload(
+    merec, small, monkeypatch, tmp_path
+):
+    with socket.socket() as closed:  # a port of this machine at which nobody listens
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        started = time.perf_counter()
+        done = merec("train", *small, "folds=0", "logger.mode=online", "task.engine=loop")
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - started < 60
+    assert "W&B at http://127.0.0.1" in done.stderr
+    assert "cannot be reached" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "wandb sync" in line]
+    folder = Path(line.partition("wandb sync ")[2].strip().strip("'"))
+    assert list(folder.glob("*.wandb")), line
+
+
+def test_a_server_that_refuses_or_is_silent_is_told_from_one_that_answers(stand_in, monkeypatch):
+    from merec.reporting.tracking import find_network_fault
+
+    monkeypatch.setenv("WANDB_BASE_URL", stand_in.account["WANDB_BASE_URL"])
+    assert find_network_fault(1.0) == ""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.perf_counter()
+        assert "cannot be reached" in find_network_fault(0.5)
+        assert time.perf_counter() - started < 5

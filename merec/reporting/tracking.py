@@ -2,11 +2,16 @@
 
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
@@ -225,6 +230,36 @@ def hide_paths(config: Any) -> Any:
     return config
 
 
+def find_network_fault(seconds: float = 5.0) -> str:
+    """Return why W&B's server cannot be reached, or "" if it answers, whatever it says.
+
+    Args:
+        seconds: How long to wait for an answer; names are looked up for as long at most.
+    """
+    import wandb
+
+    settings = wandb.Settings()
+    settings.update_from_system_settings()
+    settings.update_from_env_vars(dict(os.environ))
+    server = settings.base_url
+    faults: list[str] = []
+
+    def ask() -> None:
+        try:
+            with urlopen(server, timeout=seconds):
+                faults.append("")
+        except HTTPError:  # an answer
+            faults.append("")
+        except (OSError, HTTPException, ValueError) as error:
+            faults.append(str(getattr(error, "reason", error)) or type(error).__name__)
+
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(2 * seconds)
+    fault = faults[0] if faults else f"no answer in {2 * seconds:.0f} s"
+    return f"W&B at {server} cannot be reached ({fault})" if fault else ""
+
+
 def finish_tracking(logger: Logger, succeeded: bool) -> None:
     """Close a logger; a W&B run that stayed open would take in the next job of this process."""
     logger.finalize("success" if succeeded else "failed")
@@ -239,4 +274,6 @@ def finish_tracking(logger: Logger, succeeded: bool) -> None:
     if address:
         log.info("W&B run: %s", address)
     else:
-        log.info("W&B run kept on this machine; `wandb sync %s` would upload it", folder)
+        log.info(
+            "W&B run kept on this machine; upload it by: wandb sync %s", shlex.quote(str(folder))
+        )

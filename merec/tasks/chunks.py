@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -19,6 +19,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import Epochs
 from merec.evaluation.splits import Fold
+from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.tasks.finetune import Finetune
 from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, name_folds, try_fold
 from merec.tasks.progress import OnEpoch, Progress
@@ -59,7 +60,9 @@ def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine
     check_trainer(trainer)
     join = partial(StackedFinetune, compiled=compiled)
 
-    def engine(folds: Sequence[Fold], writer: FoldWriter, progress: Progress) -> Iterator[Trained]:
+    def engine(
+        folds: Sequence[Fold], writer: FoldWriter, progress: Progress
+    ) -> Generator[Trained, None, None]:
         held = _hold(trainer, folds)
         if held:
             waiting = cut_chunks(held, chunk or count_fitting(trainer, held[0].view))
@@ -83,7 +86,7 @@ def side_by_side(trainer: FoldTrainer) -> Engine:
 
 def _side_by_side(
     trainer: FoldTrainer, folds: Sequence[Fold], writer: FoldWriter, progress: Progress
-) -> Iterator[Trained]:
+) -> Generator[Trained, None, None]:
     held = _hold(trainer, folds)
     yield from _train_chunks([held], _Trainer(trainer, SideBySide, writer, progress))
 
@@ -128,7 +131,7 @@ class _Stopped(Exception):  # noqa: N818
     """A chunk of folds was not trained."""
 
     def __init__(self, folds: int, reason: Exception):
-        line = (str(reason) or type(reason).__name__).splitlines()[0]
+        line = describe_mistake(reason)
         super().__init__(f"{folds} folds cannot be trained at once ({line})")
         self.reason = reason
 
@@ -150,6 +153,8 @@ class _Trainer:
             views = [held.view for held in some]
             together = self.trainer.fit_together(views, report, self.join)
         except Exception as error:
+            if trace := format_traceback(error):
+                tracebacks.error("%s, together:\n%s", title, trace)
             raise _Stopped(len(some), error) from error
         finally:
             self.progress.stop_fold(title)
@@ -241,7 +246,8 @@ def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
     try:
         each = measure_fold(task, view, runner)
     except Exception as error:  # alone it will say the same, with its name
-        log.warning("the memory of a fold cannot be measured (%s); one at a time", error)
+        reason = describe_mistake(error)
+        log.warning("the memory of a fold cannot be measured (%s); one at a time", reason)
         return 1
     free = measure_free(runner.strategy.root_device)
     log.info("a fold takes %.1f MiB of the %.0f MiB that are free", each / 2**20, free / 2**20)

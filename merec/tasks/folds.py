@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from merec.evaluation.predictions import read_fold, tabulate, write_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, describe_disk_error, find_disk_error, write_json
+from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
 from merec.types import Corpus, InputError, Protocol
@@ -105,15 +107,19 @@ class Trained:
         seconds: How long it took.
         failure: Why it has no predictions, if it has none.
         stops: Whether all others would fail for the same reason, as where the disk is full.
+        traceback: Of an error that nobody foresaw, a mistake in a network, say.
+        epochs: How many were finished.
     """
 
     fold: Fold
     seconds: float
     failure: str | None = None
     stops: bool = False
+    traceback: str = ""
+    epochs: int = 0
 
 
-Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Iterator[Trained]]
+Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Generator[Trained, None, None]]
 
 
 def name_folds(folds: Sequence[Fold]) -> str:
@@ -132,7 +138,7 @@ def _one_by_one(
     folds: Sequence[Fold],
     writer: FoldWriter,
     progress: Progress,
-) -> Iterator[Trained]:
+) -> Generator[Trained, None, None]:
     for fold in folds:
         yield try_fold(fold, writer, train, progress.start_fold(fold.held_out))
 
@@ -153,18 +159,30 @@ def try_fold(
         on_epoch: Told of its epochs.
         spent: Seconds that it took before.
     """
-    started = time.perf_counter() - spent
+    started, finished = time.perf_counter() - spent, 0
+
+    def count_epoch(epoch: int, epochs: int) -> None:
+        nonlocal finished
+        finished += 1
+        on_epoch(epoch, epochs)
+
     try:
-        outcome = train(fold, on_epoch)
+        outcome = train(fold, count_epoch)
         seconds = time.perf_counter() - started
         writer.write(fold, outcome, seconds)
     except Exception as error:
-        log.debug("traceback", exc_info=error)
-        reason, full = str(error) or type(error).__name__, find_disk_error(error)
-        if full is not None and not isinstance(error, StopError):
-            reason = describe_disk_error(full)
-        stops = full is not None or isinstance(error, StopError)
-        return Trained(fold, time.perf_counter() - started, reason, stops)
+        seconds, full = time.perf_counter() - started, find_disk_error(error)
+        if isinstance(error, StopError):
+            return Trained(fold, seconds, describe_mistake(error), stops=True)
+        if full is not None:
+            return Trained(fold, seconds, describe_disk_error(full), stops=True)
+        return Trained(
+            fold,
+            seconds,
+            describe_mistake(error),
+            traceback=format_traceback(error),
+            epochs=finished,
+        )
     return Trained(fold, seconds)
 
 
@@ -172,6 +190,8 @@ def run_folds(
     folds: Iterable[Fold], writer: FoldWriter, title: str, engine: Engine, logger: Logger | None
 ) -> None:
     """Train each fold that is not finished yet and write what it gave.
+
+    Once two folds fail alike before an epoch is over, and none has succeeded, the others are not tried.
 
     Raises:
         InputError: After all folds were tried, naming those that failed.
@@ -181,8 +201,12 @@ def run_folds(
     tables = [writer.read(fold) for fold in done]
     todo = [fold for fold in folds if not writer.locate(fold).exists()]
     failed: list[Trained] = []
-    with FoldProgress(title, len(folds), len(done)) as progress:
-        for trained in engine(todo, writer, progress):
+    succeeded = 0
+    with (
+        FoldProgress(title, len(folds), len(done)) as progress,
+        closing(engine(todo, writer, progress)) as training,
+    ):
+        for trained in training:
             fold = trained.fold
             progress.stop_fold(fold.held_out)
             if trained.stops:
@@ -192,19 +216,39 @@ def run_folds(
                 )
             if trained.failure is not None:
                 log.error("fold %d (%s) failed: %s", fold.number, fold.held_out, trained.failure)
+                if trained.traceback:
+                    tracebacks.error("fold %d:\n%s", fold.number, trained.traceback)
                 failed.append(trained)
+                if not succeeded and _fail_alike(failed):
+                    break
                 continue
+            succeeded += 1
             progress.finish_fold(fold.held_out, trained.seconds)
             tables.append(writer.read(fold))
             if logger:
                 _log_progress(logger, tables, writer.corpus.protocol)
+    if failed and len(failed) + len(tables) < len(folds):
+        raise InputError(
+            f"stopped after {len(failed)} of {len(folds)} folds, which failed alike before an epoch was "
+            f"over, as all would: {failed[0].failure}{_point_to(failed[0], writer)}"
+        )
     if failed:
         failed.sort(key=lambda trained: trained.fold.number)
         names = ", ".join(f"{each.fold.number} {each.fold.held_out}" for each in failed)
         raise InputError(
-            f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: {failed[0].failure}. "
+            f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: "
+            f"{failed[0].failure}{_point_to(failed[0], writer)}. "
             "The others are kept; the same command runs only these again"
         )
+
+
+def _fail_alike(failed: Sequence[Trained]) -> bool:
+    """Return whether several folds failed by the same error in the same place, before an epoch was over."""
+    return len(failed) > 1 and len({fold.failure for fold in failed}) == 1 and not failed[0].epochs
+
+
+def _point_to(failed: Trained, writer: FoldWriter) -> str:
+    return f"; its traceback is in {writer.folder / 'train.log'}" if failed.traceback else ""
 
 
 def _log_progress(logger: Logger, tables: list[pd.DataFrame], protocol: Protocol) -> None:

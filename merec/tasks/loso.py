@@ -94,7 +94,7 @@ class LeaveOneSubjectOut(FoldTrainer):
         workers, engine = self.workers or torch.get_num_threads(), self.engine
         if engine == "auto":
             todo = sum(not writer.locate(fold).exists() for fold in self.chosen)
-            engine, why = choose_engine(self.device.type, min(workers, todo), self.selection)
+            engine, why = choose_engine(self.device.type, todo, workers, self.selection)
             log.info("task.engine=auto takes %s: %s", engine, why)
         if engine == "processes":
             return self._open_workers(writer, workers)
@@ -159,12 +159,13 @@ class LeaveOneSubjectOut(FoldTrainer):
         return int(np.argmax(scores)) + 1
 
 
-def choose_engine(device: str, workers: int, selection: str) -> tuple[str, str]:
+def choose_engine(device: str, folds: int, workers: int, selection: str) -> tuple[str, str]:
     """The engine that is fastest, and why; see benchmarks/README.md.
 
     Args:
         device: `cpu` or another, on which a network is trained.
-        workers: Processes that would have something to do.
+        folds: How many are to be trained.
+        workers: Processes at a time: cores of this process, or `task.workers`.
         selection: How the number of epochs is chosen.
 
     Returns:
@@ -174,9 +175,12 @@ def choose_engine(device: str, workers: int, selection: str) -> tuple[str, str]:
         if selection == "inner":
             return "loop", "each fold chooses its own number of epochs, so folds cannot be stacked"
         return "stacked", f"one small network at a time leaves {device} idle"
-    if workers > 1:
-        return "processes", f"{workers} folds on a core each are faster than one on {workers} cores"
-    return "loop", "there is one fold to train, or one core to train on"
+    if folds < 2:
+        return "loop", "there is one fold to train" if folds else "no fold is left to train"
+    if workers < 2:
+        return "loop", f"{folds} folds share one core, or one worker process"
+    used = min(folds, workers)
+    return "processes", f"{used} folds on a core each are faster than one on {used} cores"
 
 
 @dataclass

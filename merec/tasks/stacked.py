@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from merec.backbones.dropout import draw_from
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import pack
+from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.tasks.finetune import Finetune
 from merec.tasks.together import Together, is_out_of_memory
 from merec.types import Batch
@@ -108,8 +109,9 @@ class StackedFinetune(Together):
             except Exception as error:  # no compiler, or what it does not know: there are many ways
                 if is_out_of_memory(error):
                     raise
-                reason = (str(error) or type(error).__name__).splitlines()[0]
+                reason = describe_mistake(error)[:300]
                 log.warning("torch.compile fails (%s); going on without", reason)
+                tracebacks.warning("torch.compile:\n%s", format_traceback(error))
                 self.compiled = None
         return self.learn(state, tuple(stack))
 

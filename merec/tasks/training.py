@@ -282,8 +282,12 @@ class FoldTrainer:
         self._fit(task, pairs, record, logger, self.pretrain_epochs)
         epochs = record.to_epochs()
         log.info(
-            "of these %.0f %% are told from the others after %d epochs, at a loss of %.3f",
-            *(100 * epochs.train_accuracy[-1], len(epochs.train_loss), epochs.train_loss[-1]),
+            "contrastive accuracy %.1f %%, chance %.1f %%, loss %.3f after %d epochs",
+            *(
+                100 * epochs.train_accuracy[-1],
+                100 * self.contrast.chance(len(names), pairs.batch_size),
+            ),
+            *(epochs.train_loss[-1], len(epochs.train_loss)),
         )
         packed = self._pack(task, [pairs])
         fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))

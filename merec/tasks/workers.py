@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
@@ -54,7 +54,9 @@ def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
         workers: Processes at a time.
     """
 
-    def work(folds: Sequence[Fold], writer: FoldWriter, progress: Progress) -> Iterator[Trained]:
+    def work(
+        folds: Sequence[Fold], writer: FoldWriter, progress: Progress
+    ) -> Generator[Trained, None, None]:
         if not folds:
             return
         with _ending_on_sigterm(), own_folder() as shared:

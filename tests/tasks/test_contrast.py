@@ -311,3 +311,18 @@ def test_a_batch_of_one_has_no_other_to_be_told_from():
     with pytest.raises(InputError, match="this one has 1; pretrain on batches of 2 or more"):
         build(replace(SOFTMAX, mode="in_batch"))(first, second, at)
     assert torch.isfinite(build(SOFTMAX)(first, second, at).loss)
+
+
+@pytest.mark.parametrize(
+    ("mode", "negatives", "pairs"), [("softmax", 3, 10), ("nce", 40, 12), ("in_batch", 3, 8)]
+)
+def test_the_chance_of_contrastive_accuracy_is_that_of_random_scores(mode, negatives, pairs):
+    settings = ContrastSettings(mode, "first_batch", negatives, 0.1, 0.5, False)
+    rng, hits, trials = np.random.default_rng(0), 0, 20_000
+    for _ in range(trials):
+        scores = rng.random(pairs)  # of each sample of the pool, the anchor's partner first
+        drawn = np.arange(pairs) if mode == "in_batch" else rng.integers(0, pairs, negatives)
+        rivals = scores[drawn[drawn != 0]]
+        hits += scores[0] > rivals.max(initial=-1)
+    chance = settings.chance(pairs, batch_size=pairs)
+    assert abs(hits / trials - chance) < 0.03

@@ -138,7 +138,7 @@ def test_a_failing_fold_does_not_stop_the_others_and_is_named(folds, guess, run,
         run(fail_on(guess, *bad))
     message = str(error.value)
     assert message.startswith(f"{len(bad)} of 6 folds failed")
-    assert f"the first said: no face found in {bad[0]}" in message
+    assert f"the first said: RuntimeError: no face found in {bad[0]}" in message
     assert "the same command runs only these again" in message
     for fold in folds:
         failed = fold.held_out in bad

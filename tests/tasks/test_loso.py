@@ -598,19 +598,22 @@ def test_folds_hold_what_the_fixtures_say(made: Corpus, fold_of: Callable[[str],
 
 
 @pytest.mark.parametrize(
-    ("device", "workers", "selection", "engine"),
+    ("device", "folds", "workers", "selection", "engine", "reason"),
     [
-        ("cpu", 2, "last", "processes"),
-        ("cpu", 2, "inner", "processes"),
-        ("cpu", 1, "last", "loop"),
-        ("cuda", 8, "last", "stacked"),
-        ("cuda", 8, "inner", "loop"),
+        ("cpu", 12, 2, "last", "processes", "2 folds on a core each are faster than one on 2 cores"),
+        ("cpu", 2, 8, "inner", "processes", "2 folds on a core each are faster than one on 2 cores"),
+        ("cpu", 12, 1, "last", "loop", "12 folds share one core, or one worker process"),
+        ("cpu", 1, 8, "last", "loop", "there is one fold to train"),
+        ("cpu", 0, 8, "last", "loop", "no fold is left to train"),
+        ("cuda", 12, 8, "last", "stacked", "one small network at a time leaves cuda idle"),
+        ("cuda", 12, 8, "inner", "loop", "each fold chooses its own number of epochs, so folds cannot be "
+         "stacked"),
     ],
-)
-def test_the_engine_follows_from_device_cores_and_selection(device, workers, selection, engine):
-    chosen, why = choose_engine(device, workers, selection)
-    assert chosen == engine
-    assert len(why) > 20
+)  # fmt: skip
+def test_the_engine_follows_from_device_folds_cores_and_selection(
+    device, folds, workers, selection, engine, reason
+):
+    assert choose_engine(device, folds, workers, selection) == (engine, reason)
 
 
 def test_auto_says_which_engine_it_takes_and_why(make_loso, new_folder, caplog):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from merec.assets import cache_folder
 from merec.corpora.casme3 import ERRATA
 from merec.corpora.errata import read_errata
 from merec.errors import InputError
+from merec.ranges import find_out_of_range
 from merec.source_code import hash_sources
 
 _HOME = "merec.corpora.synthetic"
@@ -23,6 +23,7 @@ _RENDERERS = (
     f"{_HOME}.annotation.write_annotation",
 )
 _OF_TWINS = (f"{_HOME}.twin.plan_twin",)
+MOST_CLIPS = 100_000  # whose plan fits into memory; a week of rendering on 16 cores
 _STRENGTHS = ("noise", "depth_noise", "head", "gaze", "blinks")
 
 
@@ -66,20 +67,19 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be rendered."""
-        for key, value in asdict(self).items():
-            kind, expected = _kind(key)
-            if isinstance(value, bool) or not isinstance(value, kind):
-                raise InputError(f"{key}={value} is not understood; expected {expected}")
-        for key, least in (("width", 64), ("height", 64), ("quality", 1)):
-            if getattr(self, key) < least:
-                raise InputError(f"{key}={getattr(self, key)}, but {least} is the least; give more")
-        if self.quality > 100:
-            raise InputError(f"quality={self.quality}, but 100 is the most; give less")
-        for key in _STRENGTHS:
-            if not 0 <= getattr(self, key) < math.inf:
-                raise InputError(
-                    f"{key}={getattr(self, key)}; expected a number from 0 on, 0 for none"
-                )
+        prefix = "corpus.render"
+        wrong = find_out_of_range(asdict(self), prefix)
+        if not isinstance(self.annotation, str | None):
+            wrong.append(f"annotation={self.annotation}; expected the path of a table, or null")
+        if self.frames not in ("key", "all"):
+            wrong.append(f"frames={self.frames}; expected one of key, all")
+        clips = self.subjects * self.samples + self.unlabelled + self.macro if not wrong else 0
+        if clips > MOST_CLIPS:
+            wrong.append(
+                f"{clips:,} clips are asked for; give fewer subjects or samples: {MOST_CLIPS:,} at most"
+            )
+        if wrong:
+            raise InputError("; ".join(line.removeprefix(f"{prefix}.") for line in wrong))
 
     def identify(self) -> dict[str, Any]:
         """What decides the pixels: the settings, with the content of the annotation instead of its path."""
@@ -101,17 +101,6 @@ class Settings:
         """16 hex digits of `identify`."""
         text = json.dumps(self.identify(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _kind(key: str) -> tuple[type | tuple[type, ...], str]:
-    """What a setting may be, and the same in words."""
-    if key == "annotation":
-        return (str, type(None)), "the path of a table"
-    if key == "frames":
-        return str, "key or all"
-    if key in _STRENGTHS:
-        return (int, float), "a number"
-    return int, "a whole number"
 
 
 def locate_cached(settings: Settings) -> Path:

@@ -300,16 +300,18 @@ def test_a_wrong_wheel_is_one_line_and_leaves_nothing(merec, tmp_path, monkeypat
             "synthesize does not know somewhere; it takes KEY=VALUE, e.g. root=somewhe",
         ),
         (["subject=3"], "synthesize does not know subject=3; it takes root="),
-        (["subjects=0"], "subjects=0, but it is 1 at least"),
+        (["subjects=0"], "subjects=0; expected a whole number from 1"),
         (["samples=[1"], "a value is not understood"),
-        (["samples=true"], "samples=True is not understood"),
-        (["unlabelled=-1"], "unlabelled=-1, but it is 0 at least"),
+        (["samples=true"], "samples=true; expected a whole number"),
+        (["unlabelled=-1"], "unlabelled=-1; expected a whole number from 0"),
+        (["subjects=1000000000"], "subjects=1000000000; expected a whole number from 1 to 10,000"),
+        (["subjects=10000", "samples=1000"], "10,000,000 clips are asked for; give fewer"),
         (["frames=some"], "frames=some; expected one of key, all"),
-        (["width=63"], "width=63, but 64 is the least"),
-        (["quality=101"], "quality=101, but 100 is the most"),
-        (["noise=-1"], "noise=-1; expected a number from 0 on"),
-        (["noise=.nan"], "noise=nan; expected a number from 0 on"),
-        (["head=.inf"], "head=inf; expected a number from 0 on"),
+        (["width=63"], "width=63; expected a whole number from 64"),
+        (["quality=101"], "quality=101; expected a whole number from 1 to 100"),
+        (["noise=-1"], "noise=-1; expected a number from 0 to 100"),
+        (["noise=.nan"], "noise=nan; expected a number from 0 to 100"),
+        (["head=.inf"], "head=inf; expected a number from 0"),
         (["annotation=nowhere (1).xlsx"], "nowhere (1).xlsx is no file"),
         (["jobs=0"], "jobs=0 is not understood"),
     ],
@@ -336,9 +338,9 @@ def test_a_value_of_another_type_is_one_line(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stderr.splitlines() == [
-        "merec: error: subjects=two is not understood; expected a whole number",
-        "merec: error: blinks=many is not understood; expected a number",
-        "merec: error: width=1.5 is not understood; expected a whole number",
+        "merec: error: subjects=two; expected a whole number from 1 to 10,000",
+        "merec: error: blinks=many; expected a number from 0 to 600",
+        "merec: error: width=1.5; expected a whole number from 64 to 4,096",
     ]
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,182 @@
+"""Shell completion: `merec completion bash|zsh|fish` prints a script that asks merec what may follow.
+
+Answers come from the files of conf/ and the composed config; nothing heavy is imported.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from merec.errors import InputError
+
+_BASH = """\
+# merec: completion for bash.  eval "$(merec completion bash)"
+_merec() {
+    local line="${COMP_LINE:0:COMP_POINT}" words IFS=$' \\t\\n'
+    read -ra words <<< "$line"
+    [[ "$line" == *[[:space:]] ]] && words+=("")
+    local last="${words[${#words[@]}-1]}"
+    local IFS=$'\\n'
+    COMPREPLY=($("${words[0]}" completion words "${words[@]:1}" 2>/dev/null))
+    # bash breaks words at "=" and ":": it is given what follows the last of them
+    local before="${last%"${last##*[=:]}"}"
+    if [[ -n "$before" && "$COMP_WORDBREAKS" == *=* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"$before"}")
+    fi
+    if [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *[=.] ]]; then compopt -o nospace 2>/dev/null; fi
+    return 0
+}
+complete -o default -F _merec merec
+"""
+_ZSH = """\
+#compdef merec
+# merec: completion for zsh.  eval "$(merec completion zsh)", after compinit
+_merec() {
+    local -a found
+    found=("${(@f)$("${words[1]}" completion words "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "${found[1]}" ]]; then compadd -S '' -- "${found[@]}"; else _files; fi
+}
+compdef _merec merec
+"""
+_FISH = """\
+# merec: completion for fish.  merec completion fish | source
+function __merec_words
+    set -l words (commandline -opc)
+    set -l last (commandline -ct)
+    $words[1] completion words $words[2..-1] "$last" 2>/dev/null
+end
+complete -c merec -a '(__merec_words)'
+"""
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+# Options of verbs that are no overrides; train has flags of its own.
+OPTIONS = {
+    "train": ("-m", "--cfg", "--help"),
+    "report": ("out=", "published=", "sheets="),
+    "compare": ("reference=", "out="),
+    "dashboard": ("out=", "online="),
+    "doctor": ("deep=", "strict=", "jobs=", "out="),
+    "prepare": ("all=", "unlabelled=", "strict=", "jobs=", "out="),
+    "inspect": ("count=", "unlabelled=", "out="),
+    "predict": ("checkpoint=", "calibration=", "fps=", "intrinsics=", "out="),
+    "synthesize": ("root=", "jobs="),
+    "completion": ("bash", "zsh", "fish"),
+}
+_FLAGS = ("deep", "strict", "all", "unlabelled", "published", "online")
+_GROUPS = {  # of the config, by verb
+    "train": (),  # all
+    "doctor": ("corpus", "experiments"),
+    "prepare": ("corpus", "features", "experiments"),
+    "inspect": ("corpus", "features", "experiments"),
+}
+
+
+def print_script(shell: str) -> str:
+    """Return the script of a shell.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if shell not in SCRIPTS:
+        raise InputError(
+            f"merec completion knows {', '.join(SCRIPTS)}, not {shell or 'a shell without a name'}; e.g. "
+            'eval "$(merec completion bash)"'
+        )
+    return SCRIPTS[shell]
+
+
+def complete(words: Sequence[str], verbs: Sequence[str]) -> list[str]:
+    """Return what may stand in place of the last of the words that follow `merec`.
+
+    Args:
+        words: Those up to the cursor, the last of them unfinished or empty.
+        verbs: All verbs.
+    """
+    *before, last = words or [""]
+    if not before:
+        return sorted(verb for verb in [*verbs, "--help", "--version"] if verb.startswith(last))
+    return sorted({text for text in _list_candidates(before, last) if text.startswith(last)})
+
+
+def _list_candidates(before: Sequence[str], last: str) -> Iterator[str]:
+    verb = before[0]
+    key, equals, value = last.partition("=")
+    if equals and key in _FLAGS and verb != "train":
+        yield from (f"{key}=true", f"{key}=false")
+    yield from OPTIONS.get(verb, ())
+    if verb == "synthesize":
+        yield from (f"{name}=" for name in _compose([])["corpus"]["render"])
+    if verb not in _GROUPS:
+        return
+    wanted = _GROUPS[verb]
+    groups = {name: names for name, names in list_groups().items() if not wanted or name in wanted}
+    sign = "+" if last.startswith("+") else ""
+    if equals and key.lstrip("+") in groups:
+        done, comma, _ = value.rpartition(",")
+        yield from (f"{key}={done}{comma}{name}" for name in groups[key.lstrip("+")])
+        return
+    yield from (f"{sign}{group}=" for group in groups)
+    config = _compose(before[1:])
+    yield from _list_keys(
+        {key: node for key, node in config.items() if not wanted or key in wanted}, last
+    )
+
+
+def _list_keys(config: dict[str, Any], last: str) -> Iterator[str]:
+    """Keys one level below what is written, as `datamodule.` or `seed=`; of flags the two values."""
+    parents, _, _ = last.partition("=")[0].rpartition(".")
+    node: Any = config
+    for name in parents.split(".") if parents else []:
+        node = node.get(name) if isinstance(node, dict) else None
+    for name, value in node.items() if isinstance(node, dict) else ():
+        path = f"{parents}.{name}" if parents else str(name)
+        if str(name).startswith("_"):
+            continue
+        if isinstance(value, bool):
+            yield from (f"{path}=true", f"{path}=false")
+        yield f"{path}." if isinstance(value, dict) and value else f"{path}="
+
+
+def list_groups() -> dict[str, list[str]]:
+    """Return the choices of each group of the config, by name."""
+    from merec.config import home
+
+    roots = {group.name: group for group in (home() / "conf").iterdir() if group.is_dir()}
+    roots |= {f"hydra/{group.name}": group for group in (home() / "conf/hydra").iterdir()}
+    roots |= {"experiments": home() / "experiments"}
+    del roots["hydra"]
+    return {
+        name: sorted(_name_choice(file, root) for file in root.rglob("[!_]*.yaml"))
+        for name, root in roots.items()
+    }
+
+
+def _name_choice(file: Path, root: Path) -> str:
+    return file.relative_to(root).with_suffix("").as_posix()
+
+
+def _compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the config of the choices on the command line so far, or the default if they do not fit."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from merec.config import home, register
+
+    groups = list_groups()
+    chosen = [
+        text
+        for text in overrides
+        if text.partition("=")[2] in groups.get(text.partition("=")[0], ())
+    ]
+    os.environ["MEREC_HOME"] = str(home())
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
+        try:
+            config = compose("config", chosen)
+        except (HydraException, OmegaConfBaseException):
+            config = compose("config")
+    return OmegaConf.to_container(config)  # type: ignore[return-value]

@@ -1,0 +1,184 @@
+"""Explain overrides that do not fit: which key was meant, where it lies, what its constructor takes."""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from merec.ranges import find_range
+
+# Names that other frameworks use, and the key here.
+_SYNONYMS = {
+    "epochs": "trainer.max_epochs",
+    "experiment": "experiments",
+    "model": "backbone",
+    "network": "backbone",
+    "data": "corpus",
+    "dataset": "corpus",
+    "bs": "datamodule.batch_size",
+    "learning_rate": "recipe.optimizer.lr",
+    "wd": "recipe.optimizer.weight_decay",
+    "gpus": "trainer.devices",
+    "workers": "task.workers",
+    "root": "corpus.root",
+}
+# Keys that were renamed, and what else one must know.
+_SUCCESSORS = {
+    "least_subjects": ("min_subjects", "which counts training subjects, so give one less")
+}
+_KINDS = {
+    "bool": "true or false",
+    "Integer": "a whole number",
+    "Float": "a number",
+    "Boolean": "true or false",
+}
+
+
+def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every node of a config with its dotted path, parents first."""
+    yield path, node
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from walk(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for number, child in enumerate(node):
+            yield from walk(child, f"{path}[{number}]")
+
+
+def list_parameters(node: Any) -> list[str] | None:
+    """Return what the `_target_` of a node takes, or `None` if it has none or takes anything."""
+    from hydra.utils import get_object
+
+    if not isinstance(node, dict) or "_target_" not in node:
+        return None
+    try:
+        accepted = inspect.signature(get_object(node["_target_"])).parameters
+    except (ImportError, ValueError, AttributeError, TypeError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return None
+    return [name for name in accepted if name != "self"]
+
+
+def complain(path: str, owner: str, accepted: Iterable[str]) -> str:
+    """Return a line about a key that its owner does not take, with the nearest one that it takes."""
+    key = path.rpartition(".")[2]
+    names = list(accepted)
+    near = get_close_matches(key, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}"
+    successor, meaning = _SUCCESSORS.get(key, ("", ""))
+    if successor in names:
+        hint = f"it is called {successor} now, {meaning}"
+    return f"{path}: {owner} has no {key}; {hint}"
+
+
+def explain_key(path: str, nodes: dict[str, Any]) -> str:
+    """Return a line about a key that is not in the config: which one was meant, or how to add it.
+
+    Args:
+        path: Dotted key.
+        nodes: The config without it.
+    """
+    parent, _, key = path.rpartition(".")
+    node = nodes
+    for name in parent.split(".") if parent else []:
+        node = node.get(name) if isinstance(node, dict) else None  # type: ignore[assignment]
+    if not isinstance(node, dict) or not parent:
+        places = _find_places(path, nodes)
+        if places:
+            at = dict(walk(nodes))
+            classes = [
+                "." in key and isinstance(at.get(key), dict) and "_target_" in at[key]
+                for key in places
+            ]
+            named = [f"{key}._target_=CLASS" if is_class else key
+                     for key, is_class in zip(places, classes, strict=True)]  # fmt: skip
+            return f"there is no {path}; did you mean {' or '.join(named)}?"
+    if not isinstance(node, dict):
+        return f"{path}: there is no {parent} in the config; `merec train --cfg job` shows what there is"
+    present = [name for name in map(str, node) if name[0] != "_"]
+    accepted = list_parameters(node)
+    renamed = _SUCCESSORS.get(key, ("",))[0] in present
+    if accepted is None or renamed or get_close_matches(key, present, n=1):
+        return complain(path, parent or "merec train", present)
+    owner = node["_target_"].rpartition(".")[2]
+    if key in accepted:
+        return f"{owner} takes {key}, which the config leaves to it: write +{path}=…"
+    near = get_close_matches(key, accepted, n=1)
+    if near:
+        return f"{path}: {owner} has no {key}; did you mean +{parent}.{near[0]}=…?"
+    takes = [name for name in accepted if name != "params"]
+    return f"{path}: {owner} has no {key}; it takes {', '.join(takes)}"
+
+
+def _find_places(path: str, nodes: dict[str, Any]) -> list[str]:
+    """Return the keys, at most three, that a key may stand for which lies elsewhere."""
+    if path in _SYNONYMS:
+        path = _SYNONYMS[path]
+        if path in nodes or "." not in path:
+            return [path]
+    # What a task refers to is set where it lies.
+    keys = [key for key, value in walk(nodes) if key and not _is_copy(key, nodes)]
+    same = [key for key in keys if key == path or key.endswith(f".{path}")]
+    if not same and "." in path:
+        parent, _, name = path.rpartition(".")
+        owners = [key for key in keys if key == parent or key.endswith(f".{parent}")]
+        for owner in owners[:1]:
+            node = dict(walk(nodes))[owner]
+            if name in (list_parameters(node) or ()):
+                same = [f"+{owner}.{name}"]
+            elif isinstance(node, dict):
+                same = [f"{owner}.{near}" for near in get_close_matches(name, node, n=1)]
+    return sorted(same, key=lambda key: key.count("."))[:3]
+
+
+def _is_copy(key: str, nodes: dict[str, Any]) -> bool:
+    value = dict(walk(nodes)).get(key)
+    return isinstance(value, str) and value.startswith("${") and key.startswith("task.")
+
+
+def explain_override(error: Exception, cfg: DictConfig) -> str | None:
+    """Return one line for Hydra's error about an override, or `None` if it is of another kind.
+
+    Args:
+        error: What Hydra raised while composing.
+        cfg: The config composed without the overrides, whose keys are suggested.
+    """
+    text = str(error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        nodes: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+        return explain_key(found[1], nodes)
+    if found := re.search(r"Error merging override \+*([^=\s]+)=(.*)", text):
+        key, value = found[1], found[2].strip()
+        cause = re.search(r"(?:converted to|valid) (\w+)", str(error.__cause__ or ""))
+        expected = find_range(key)
+        wanted = expected.describe() if expected else _KINDS.get(cause[1] if cause else "", "")
+        reason = (str(error.__cause__ or error).splitlines() or [""])[0]
+        return f"{key}={value} is not understood; " + (f"expected {wanted}" if wanted else reason)
+    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, name = found[1], found[2]
+        listed = re.search(
+            r"Available options in '[^']+':(.*?)(?:Config search path|$)", text, re.S
+        )
+        return describe_choices(group, name, (listed[1] if listed else "").split())
+    if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*?)'", text):
+        return (
+            f"{found[1]}={found[2]} has a comma: for several runs add -m, for a list write "
+            f"'{found[1]}=[{found[2]}]', for one text write {found[1]}='\"{found[2]}\"'"
+        )
+    if "override_grammar" in text:
+        first = text.splitlines()[0]
+        return f"an override is not understood ({first}); is a bracket or a quote left open?"
+    return None
+
+
+def describe_choices(group: str, name: str, choices: Iterable[str]) -> str:
+    """Return a line about a choice that a group has not, with the nearest that it has."""
+    names = sorted(choices)
+    near = get_close_matches(name, names, n=1)
+    return f"there is no {group}={name}; " + (
+        f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    )

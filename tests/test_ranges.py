@@ -1,0 +1,196 @@
+"""Every number of the config has a range, which is checked before anything is read, rendered or written."""
+
+import copy
+import math
+from functools import cache
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from merec.config import home, register
+from merec.override_errors import walk
+from merec.ranges import WORDS, find_out_of_range, find_range, walk_values
+from merec.tasks.contrast import ESTIMATES, MODES
+from merec.tasks.loso import ENGINES
+
+ABSURD = [math.nan, math.inf, -1, 0, 1.5, 10**12, "abc", [], True]
+GROUPS = ("corpus", "backbone", "task", "loss", "trainer", "datamodule")
+# Facts of a corpus, which are compared with what is found and not computed with.
+FACTS = ".expected."
+
+
+@cache
+def compose_all(*groups: str) -> dict[str, dict[str, Any]]:
+    """The config of each choice of these groups, as the command line composes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEREC_HOME", str(home()))
+        register()
+        GlobalHydra.instance().clear()
+        names = [
+            f"{group}={file.stem}"
+            for group in groups
+            for root in (home() / "conf", home())
+            for file in sorted((root / group).glob("[!_]*.yaml"))
+        ]
+        with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
+            return {name: OmegaConf.to_container(compose("config", [name])) for name in names}
+
+
+@pytest.fixture
+def configs() -> list[dict[str, Any]]:
+    return list(compose_all(*GROUPS).values())
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def find_numbers(config: dict[str, Any]) -> dict[str, Any]:
+    """The values of a config that are numbers, or lists of them, by dotted key."""
+    return {
+        key: value
+        for key, value in walk_values(config)
+        if FACTS not in key
+        and any(is_number(one) for _, one in walk(value))
+        and not (isinstance(value, list) and key.endswith("exclude"))
+    }
+
+
+def test_every_number_of_every_choice_has_a_range_and_lies_in_it(configs):
+    for config in configs:
+        lost = [key for key in find_numbers(config) if find_range(key) is None]
+        assert not lost, "give them a range in merec/ranges.py"
+        assert find_out_of_range(config) == []
+
+
+@pytest.mark.parametrize("absurd", ABSURD, ids=str)
+def test_an_absurd_value_of_any_number_is_refused_unless_its_range_holds_it(configs, absurd):
+    tried = set()
+    for config in configs:
+        for key in find_numbers(config).keys() - tried:
+            tried.add(key)
+            changed = copy.deepcopy(config)
+            node: Any = changed
+            *parents, last = key.replace("]", "").replace("[", ".").split(".")
+            for name in parents:
+                node = node[
+                    int(name) if isinstance(node, list) else name if name in node else int(name)
+                ]
+            node[last] = absurd
+            lines = find_out_of_range(changed)
+            expected = find_range(key)
+            assert expected is not None
+            if expected.holds(absurd):
+                assert lines == []
+                assert is_number(absurd), (key, absurd)
+                assert math.isfinite(absurd)
+                assert expected.low <= absurd <= expected.high
+            else:
+                assert len(lines) == 1
+                assert lines[0].startswith(f"{key}=")
+                assert "expected" in lines[0]
+    assert len(tried) > 90
+
+
+def test_no_range_holds_what_is_not_finite_or_a_million_millions():
+    from merec.ranges import RANGES
+
+    for key, one in RANGES.items():
+        assert not any(
+            one.holds(value) for value in (math.nan, math.inf, -math.inf, 10**12, True, "abc")
+        ), key
+        assert not one.holds([]), key
+
+
+def test_the_words_of_a_key_are_those_that_the_code_knows():
+    from merec.datamodules.choices import SCALINGS, SHOWN
+    from merec.datamodules.pretraining import KINDS
+    from merec.features.pair import MODALITIES
+
+    assert set(WORDS["task.engine"]) == set(ENGINES)
+    assert set(WORDS["task.pretrain"]) == {None, *KINDS}
+    assert set(WORDS["task.contrast.mode"]) == set(MODES)
+    assert set(WORDS["task.contrast.z"]) == set(ESTIMATES)
+    assert set(WORDS["datamodule.scaling"]) == set(SCALINGS)
+    assert set(WORDS["datamodule.representation"]) == set(SHOWN)
+    assert set(WORDS["datamodule.modality"]) == set(MODALITIES)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.max_epochs=-1",
+        "trainer.max_epochs=0",
+        "trainer.max_epochs=null",
+        "datamodule.num_workers=1000",
+        "datamodule.channels=[]",
+        "datamodule.batch_size=0",
+        "recipe.optimizer.lr=.nan",
+        "recipe.optimizer.lr=-1",
+        "backbone.dropout=2",
+        "features.points.k=1.5",
+        "task.train_on=[]",
+        "task=null",
+        "backbone=null",
+        "recipe.optimizer=adamw",
+        "optimizer=adamw",
+        "seed=-1",
+        "seed=5000000000",
+        "seed=a",
+        "folds=two",
+        "folds=-1",
+        "fold=-1",
+        "task.engine=lop",
+        "corpus.render.subjects=1000000000",
+    ],
+)
+def test_a_value_out_of_range_is_one_line_before_a_corpus_is_rendered(
+    merec, tmp_path, monkeypatch, override
+):
+    monkeypatch.setenv("MEREC_CACHE", str(tmp_path / "cache"))
+    done = merec("train", override, "logger=none")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("merec: error: ")
+    assert override.split("=")[0].rpartition(".")[2] in line
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "cache" / "synthetic").exists()
+
+
+def test_an_unknown_estimator_is_named_before_a_corpus_is_rendered(merec, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEREC_CACHE", str(tmp_path / "cache"))
+    done = merec("train", "task=baseline", "task.estimator=rbf_svn", "logger=none")
+    assert done.stderr == "merec: error: task.estimator=rbf_svn is unknown; did you mean rbf_svm?\n"
+    done = merec("train", "-m", "backbone=ststnet,ststnot", "logger=none")
+    assert done.stderr == "merec: error: there is no backbone=ststnot; did you mean ststnet?\n"
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "cache" / "synthetic").exists()
+
+
+@pytest.mark.parametrize("fps", ["0", ".nan", "-5", "many"])
+def test_a_frame_rate_out_of_range_is_refused_by_every_verb(merec, tmp_path, fps):
+    done = merec("doctor", "corpus=casme2", f"corpus.root={tmp_path}", f"corpus.fps={fps}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "corpus.fps=" in done.stderr
+    done = merec("predict", "clip.mp4", f"fps={fps.replace('.nan', 'nan')}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "fps=" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_flags_of_report_are_true_or_false(merec, tmp_path):
+    done = merec("report", "runs", "published=maybe")
+    assert (
+        done.stderr
+        == "merec: error: merec report: published=maybe is not understood; it is true or false\n"
+    )
+
+
+def test_every_study_lies_in_the_ranges():
+    studies = compose_all("experiments")
+    assert len(studies) > 15
+    wrong = {name: find_out_of_range(config) for name, config in studies.items()}
+    assert not {name: lines for name, lines in wrong.items() if lines}
