@@ -323,6 +323,8 @@ def merec(
             code = main()
         finally:  # Hydra's handlers write into this run's folder, which may be gone by the next call
             logging.getLogger().handlers = handlers
+            logging.getLogger("merec.traceback").handlers = []
+            logging.getLogger("merec.traceback").propagate = True
         return Done(code, *capfd.readouterr())
 
     return call

@@ -286,7 +286,10 @@ def test_a_note_says_killed_until_its_job_has_ended_and_a_job_may_begin_again(tm
     jobs.assert_finished()
     with jobs.note(3, Path("here")):
         raise KeyError("again")
-    with pytest.raises(InputError, match=r"\n  here: KeyError: 'again'$"):
+    with pytest.raises(
+        InputError,
+        match=r"\n  here: KeyError: 'again' \(.*test_launchers.py:\d+, in test_.*train\.log$",
+    ):
         jobs.assert_finished()
 
 

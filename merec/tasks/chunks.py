@@ -131,7 +131,8 @@ class _Stopped(Exception):  # noqa: N818
     """A chunk of folds was not trained."""
 
     def __init__(self, folds: int, reason: Exception):
-        line = describe_mistake(reason)
+        line = str(reason) if is_out_of_memory(reason) else describe_mistake(reason)
+        line = (line or type(reason).__name__).splitlines()[0]
         super().__init__(f"{folds} folds cannot be trained at once ({line})")
         self.reason = reason
 
@@ -153,7 +154,8 @@ class _Trainer:
             views = [held.view for held in some]
             together = self.trainer.fit_together(views, report, self.join)
         except Exception as error:
-            if trace := format_traceback(error):
+            trace = "" if is_out_of_memory(error) else format_traceback(error)
+            if trace:
                 tracebacks.error("%s, together:\n%s", title, trace)
             raise _Stopped(len(some), error) from error
         finally:

@@ -172,6 +172,7 @@ def try_fold(
         writer.write(fold, outcome, seconds)
     except Exception as error:
         seconds, full = time.perf_counter() - started, find_disk_error(error)
+        log.debug("traceback", exc_info=error)
         if isinstance(error, StopError):
             return Trained(fold, seconds, describe_mistake(error), stops=True)
         if full is not None:
