@@ -1,5 +1,6 @@
 """The verbs: `merec VERB …`."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -301,9 +302,10 @@ def _locate_table(verb: str, out: str, name: str) -> Path | None:
 
 
 def _make_folder(folder: Path) -> None:
-    """A folder for output; told before the work is done, not after."""
+    """Make a folder for output, before the work and not after it; `main` removes it if it stays empty."""
     from merec.files import make_output
 
+    _made.extend(place for place in (folder, *folder.parents) if not place.exists())
     try:
         make_output(folder)
     except OSError as error:
@@ -340,6 +342,9 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
     "prepare": prepare,
     "completion": completion,
 }
+
+
+_made: list[Path] = []  # folders for output, inner ones first
 
 
 def main() -> int:
@@ -389,6 +394,10 @@ def main() -> int:
         }
         sys.stderr.write(f"merec: interrupted{resumes.get(verb, '')}\n")
         return stop.args[0] if stop.args else 130
+    finally:
+        while _made:
+            with contextlib.suppress(OSError):  # it holds what was made, or never came to be
+                _made.pop(0).rmdir()
 
 
 if __name__ == "__main__":
