@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import platform
 import re
@@ -18,8 +17,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from merec.errors import InputError
-
-log = logging.getLogger(__name__)
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 LOCK = ".lock"  # in a run folder; which process holds it is known to the system, and ends with it
@@ -119,9 +116,7 @@ def _hold(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def lock_folder(
-    folder: Path, command: Sequence[str], remedy: str, waits: bool = False
-) -> Iterator[None]:
+def lock_folder(folder: Path, command: Sequence[str], remedy: str) -> Iterator[None]:
     """Hold the lock of a folder, so that no two commands do the same work at once.
 
     The system lets go of it when the process ends, however it ends.
@@ -130,14 +125,13 @@ def lock_folder(
         folder: The folder; made if missing.
         command: The command line, for whoever comes second.
         remedy: What that one can do, as a clause.
-        waits: Whether that one waits instead.
 
     Raises:
         InputError: If another process holds it: which, since when, and what to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(folder / LOCK), folder / HOLDER
-    deadline, told = time.monotonic() + _PATIENCE, False
+    deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             lock.acquire(timeout=0.2)
@@ -147,11 +141,7 @@ def lock_folder(
             gone = bool(who) and who["host"] == platform.node() and not _lives(who)
             if gone and time.monotonic() < deadline:
                 continue
-            if not waits:
-                raise InputError(f"{_name_holder(folder, who)}; {remedy}") from None
-            if not told:
-                log.info("%s; waiting for it", _name_holder(folder, who))
-            told = True
+            raise InputError(f"{_name_holder(folder, who)}; {remedy}") from None
         except NotImplementedError:  # a file system without locks
             yield
             return

@@ -8,6 +8,7 @@ wrong with it and what to do. Nothing in a file is executed, resolved or built.
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +106,10 @@ def check_config(config: Any) -> dict[str, Any]:
     check_node(config)
     for name in _NODES:
         expect(find_node(config, name), dict, name, "entries by name")
-    expect(config.get("remark"), (str, type(None)), "remark", "a text")
+    for name in ("name", "remark", "note"):
+        expect(config.get(name), (str, type(None)), name, "a text")
+    for name in ("seed", "fold"):
+        expect(config.get(name), (int, type(None)), name, "a whole number")
     return config
 
 
@@ -200,12 +204,19 @@ def read_environment(folder: Path) -> dict[str, Any]:
         expect(found.get("transductive", False), bool, "transductive", "true or false")
         for name in _NUMBERS:
             _expect_number(found.get(name), name)
+        shlex.split(found.get("command") or "")  # it is given again from here
+        left_out = expect(
+            found.get("not_trained_on") or {}, dict, "not_trained_on", "entries by name"
+        )
+        for name, count in left_out.items():
+            expect(count, int, f"not_trained_on.{name}", "a whole number")
         check_protocol(found.get("protocol"))
         sessions = expect(found.get("resumed", []), list, "resumed", "a list")
         for session in (found, *sessions):
             expect(session, dict, "resumed", "a list of entries by name")
-            for name in ("versions", "machine", "code"):
-                expect(session.get(name), (dict, type(None)), name, "entries by name")
+            for name in ("versions", "machine"):
+                expect(session.get(name, {}), dict, name, "entries by name")
+            expect(session.get("code"), (dict, type(None)), "code", "entries by name")
             for name, digest in (session.get("code") or {}).items():
                 expect(digest, str, f"code of {name}", "a hash")
     return found
@@ -243,6 +254,7 @@ def check_protocol(fields: Any) -> Protocol:
             raise UnexpectedError(f"protocol.{name} names something twice")
     if not fields.get("classes"):
         raise UnexpectedError("protocol.classes is empty")
+    expect(fields.get("sources", ""), str, "protocol.sources", "a text")
     target = fields.get("target", "emotion")
     if target not in ("emotion", "action_units"):
         raise UnexpectedError(f"protocol.target is {target!r}, expected emotion or action_units")

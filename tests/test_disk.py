@@ -89,3 +89,36 @@ def test_what_is_written_below_a_private_folder_is_private_whatever_the_umask(tm
         assert modes(tmp_path / "lab") == {"0o770", "0o660"}
     finally:
         os.umask(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
+def test_a_run_and_what_wandb_keeps_of_it_are_private_and_not_below_the_home(
+    merec, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home" / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))
+    before = os.umask(0)
+    run = tmp_path / "run"
+    try:
+        options = [
+            "task=loso",
+            "task.engine=loop",
+            "folds=0-5",
+            "logger=wandb",
+            "trainer.max_epochs=1",
+        ]
+        assert merec("train", *small, *options, f"hydra.run.dir={run}").returncode == 0
+    finally:
+        os.umask(before)
+    assert not list((tmp_path / "home").rglob("*wandb*"))
+    assert any(path.is_file() for path in (run / "wandb" / "staged").rglob("*"))
+    assert "WANDB_DATA_DIR" not in os.environ
+    ours = [
+        run,
+        *run.glob("*"),
+        *run.glob("folds/*"),
+        *run.glob("folds/*/*"),
+        run / "wandb" / "staged",
+    ]
+    assert {path.stat().st_mode & 0o077 for path in ours} == {0}
