@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 from typing import NamedTuple
 
+from merec.errors import InputError
+
 # What moves, stores or reports data but decides none of it.
 INDIFFERENT = (
     "merec.assets",
@@ -78,7 +80,7 @@ def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources
         without: Modules or packages, beside `INDIFFERENT`, that are not followed.
 
     Raises:
-        ModuleNotFoundError: If the module of a root does not exist.
+        InputError: If the source of a root cannot be found.
     """
     _remember_loaded()
     return _hash_sources(tuple(sorted(set(roots))), (*INDIFFERENT, *without))
@@ -90,7 +92,10 @@ def _hash_sources(roots: tuple[str, ...], without: tuple[str, ...]) -> Sources:
     walk = _Walk(own | {"merec"}, without)
     for root in roots:
         if not walk.follow(root) and root.partition(".")[0] not in walk.external:
-            raise ModuleNotFoundError(f"{root} cannot be found")
+            raise InputError(
+                f"the source of {root} cannot be found, so its results could not be told from those of "
+                "other code; put it into a .py file that Python can import"
+            )
     return Sources(walk.hash_files(), _read_versions(walk.external))
 
 
@@ -358,7 +363,8 @@ def _is_outside(top: str) -> bool | None:
         return False
     spec = _find_spec(top)
     if spec is None:  # loaded in a way of its own, or nowhere
-        return None if any(name.startswith(f"{top}.") for name in sys.modules) else False
+        loaded = [name for name in sys.modules if name == top or name.startswith(f"{top}.")]
+        return None if any(_find_module(name) for name in loaded) else False
     if spec.origin == "built-in":
         return False
     places = [spec.origin, *(spec.submodule_search_locations or ())]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import merec
+from merec.errors import InputError
 from merec.features.sample import MAKERS
 from merec.source_code import hash_sources
 
@@ -164,5 +165,5 @@ def test_an_edited_stage_gives_other_keys_to_what_it_makes_alone(tmp_path):
 
 
 def test_what_does_not_exist_is_refused():
-    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+    with pytest.raises(InputError, match="no_such_package"):
         hash_sources(["no_such_package.Net"])

@@ -17,7 +17,7 @@ from merec.features.store import Store
 
 CHANNELS = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}  # of the two views
 TINY = ["backbone._target_=tiny.Tiny", "task.engine=loop"]
-TINY += [f"~backbone.{key}" for key in ("streams", "dropout", "size", "compiled")]
+TINY += [f"~backbone.{key}" for key in ("streams", "dropout", "size", "padding", "compiled")]
 
 
 class Tiny(torch.nn.Module):
@@ -37,7 +37,7 @@ class Tiny(torch.nn.Module):
 def given(monkeypatch):
     """Shapes that a backbone was given, batch by batch, while it learnt and while it predicted."""
     tiny = ModuleType("tiny")
-    tiny.Tiny = Tiny
+    tiny.Tiny, tiny.__file__ = Tiny, __file__
     monkeypatch.setitem(sys.modules, "tiny", tiny)
     shapes: dict[str, list] = {"training": [], "predicting": []}
 
