@@ -141,6 +141,5 @@ def test_without_clips_the_remedy_is_named(corpus, store, clips):
 
 def test_a_setting_of_the_pool_that_makes_no_sense_is_refused(tmp_path):
     for override in ("windows=0", "seconds=0", "step=0", "intensity=luck"):
-        node = compose_node("features", [f"features.pool.{override}"])
         with pytest.raises(InputError, match=rf"features\.pool\.{override}"):
-            build(node, root=str(tmp_path))
+            build(compose_node("features", [f"features.pool.{override}"]), root=str(tmp_path))

@@ -446,10 +446,10 @@ def test_an_error_of_the_code_fails_its_sample_and_is_not_remembered(corpus, roo
     ("override", "said"),
     [
         ("features.motion.flow=raft", r"features\.motion\.flow=raft; expected dis, tvl1"),
-        ("features.points.k=0", r"features\.points\.k=0; expected 1 or more"),
+        ("features.points.k=0", r"features\.points\.k=0; expected a whole number from 1"),
         ("features.points.powers=[2,2]", r"features\.points\.powers=\[2, 2\]; expected three"),
         ("features.crops.size=big", r"features\.crops"),
-        ("features.clip.frames=1", r"features\.clip\.frames=1; expected 2 or more"),
+        ("features.clip.frames=1", r"features\.clip\.frames=1; expected a whole number from 2"),
         ("features.clip.size=300", r"features\.clip\.size=300; expected up to the 224 px"),
         ("features.difference=plus", r"features\.difference=plus; expected signed"),
         ("+features.crops.sise=3", r"features\.crops has size, margin, sise; expected all of"),
@@ -577,9 +577,9 @@ def test_pairs_of_unlabelled_clips_are_made_by_one_option(merec, rendered, root,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("prepare", "out=file/x.csv"), "file cannot be made"),
+        (("prepare", "out=file/x.csv"), "out=file cannot be written to"),
         (("prepare", "out=folder"), "out=folder is a folder"),
-        (("inspect", "out=file"), "file cannot be made"),
+        (("inspect", "out=file"), "out=file cannot be written to"),
         (("inspect", "spNO.1/a/7", "nobody", "out=new"), "there is no sample"),
     ],
 )

@@ -27,7 +27,7 @@ def root(
     folder = tmp_path_factory.mktemp("modalities")
     for network, modalities in (("net", SKILLS), ("other", ("depth", "fused"))):
         for modality in modalities:
-            task = {"backbone": network, "datamodule": {"modality": modality}}
+            task = {"backbone": {"name": network}, "datamodule": {"modality": modality}}
             name = f"{network}-{modality}"
             write_run(folder / name, index, name=name, skill=SKILLS[modality], task=task)
     return folder

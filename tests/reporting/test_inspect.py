@@ -59,7 +59,7 @@ def arrays() -> dict[str, np.ndarray]:
 def corpus() -> Corpus:
     index = pd.DataFrame(
         {
-            "sample_id": ["spNO.1/a$1", "spNO.1/<b>", "spNO.2/c"],
+            "sample_id": ["spNO.1/a$1", "spNO.1/b<b>", "spNO.2/c"],
             "corpus": ["small"] * 3,
             "label": [0, 1, 0],
             "onset": [3, 4, 5],
@@ -113,10 +113,10 @@ def test_files_are_whole_and_need_no_network(arrays, corpus, tmp_path):
     png, html = inspect_sample(corpus, 1, Shelf(arrays), tmp_path / "new")
     assert sorted((tmp_path / "new").iterdir()) == sorted([png, html])
     assert png.read_bytes().startswith(b"\x89PNG")
-    assert find_sheets(corpus.index, tmp_path / "new") == {"spNO.1/<b>": png}
+    assert find_sheets(corpus.index, tmp_path / "new") == {"spNO.1/b<b>": png}
     page = html.read_text(encoding="utf-8")
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=.http", page)
-    assert "<title>spNO.1/&lt;b&gt; · happy · no action unit" in page
+    assert "<title>spNO.1/b&lt;b&gt; · happy · no action unit" in page
     for name in REGIONS:
         assert name in page
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 
-from merec.corpora.action_units import parse_action_units
+from merec.corpora.action_units import read_action_units
 from merec.corpora.casme3 import MACRO_FILE, MICRO_FILE
 from merec.corpora.synthetic.annotation import (
     MACRO_COLUMNS,
@@ -49,9 +49,9 @@ def test_names_and_columns_are_those_of_the_real_file(real_list):
 
 
 def test_the_objective_class_of_every_real_row_follows_the_rule(real_rows):
-    found = real_rows["AU"].map(lambda text: classify(parse_action_units(text)))
+    found = real_rows["AU"].map(lambda text: classify(read_action_units(text).read))
     assert (found == real_rows["Objective class"]).all()
-    spelled = real_rows["AU"].map(lambda text: spell(parse_action_units(text)))
+    spelled = real_rows["AU"].map(lambda text: spell(read_action_units(text).read))
     assert spelled.equals(real_rows["AU"])
 
 
@@ -138,6 +138,6 @@ def test_a_write_that_fails_leaves_neither_a_file_nor_a_part(clips, tmp_path, mo
     ],
 )
 def test_objective_classes_and_spelling(text, name):
-    units = parse_action_units(text)
+    units = read_action_units(text).read
     assert classify(units) == name
     assert spell(units) == text

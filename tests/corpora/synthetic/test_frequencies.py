@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from merec.corpora.action_units import parse_action_units
+from merec.corpora.action_units import read_action_units
 from merec.corpora.synthetic.frequencies import (
     CLASSES,
     apportion_emotions,
@@ -31,7 +31,7 @@ SKEW = {
 @pytest.fixture
 def real(real_rows) -> pd.DataFrame:
     """The official rows, with numbers, and action units as sets."""
-    units = real_rows["AU"].map(lambda text: frozenset(parse_action_units(text)))
+    units = real_rows["AU"].map(lambda text: frozenset(read_action_units(text).read))
     rows = real_rows.assign(emotion=real_rows["emotion"].str.lower(), units=units)
     return rows.astype({"Onset": int, "Apex": int, "Offset": int})
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from merec.config import build, compose_node
-from merec.corpora.action_units import parse_action_units
+from merec.corpora.action_units import read_action_units
 from merec.corpora.casme3 import MICRO_FILE
 from merec.corpora.doctor import examine
 from merec.corpora.synthetic import read as module
@@ -52,7 +52,7 @@ def test_every_planned_sample_is_read_with_its_action_units(rendered, camera_of)
     assert corpus.findings == ()
     assert corpus.macro is None
     assert corpus.unlabelled is None
-    assert parse_action_units("1") == (*corpus.index["action_units"].iloc[0],)
+    assert read_action_units("1").read == (*corpus.index["action_units"].iloc[0],)
 
 
 def test_seven_classes_are_read_too(rendered):
@@ -63,7 +63,8 @@ def test_seven_classes_are_read_too(rendered):
 
 def test_the_doctor_finds_nothing_in_a_rendered_corpus(rendered):
     examination = examine(read(rendered), rendered, deep=True, jobs=1)
-    assert examination.findings == ()
+    # Of nine samples a class may be shown by one subject, which is worth a warning.
+    assert {finding.kind for finding in examination.findings} <= {"class of one subject"}
     assert examination.opened == 2 * 27
 
 
@@ -92,9 +93,9 @@ def test_the_doctor_names_all_that_was_damaged(rendered, tmp_path, merec):
 
 
 def test_the_doctor_finds_nothing_by_the_command_line(rendered, merec):
-    asked = ("doctor", "corpus=synthetic", f"corpus.root={rendered}", "strict=true", "out=null")
-    done = merec(*asked, "jobs=1")
-    assert (done.returncode, "Nothing was found." in done.stdout) == (0, True)
+    asked = ("doctor", "corpus=synthetic", f"corpus.root={rendered}", "out=found.csv")
+    assert merec(*asked, "jobs=1").returncode == 0
+    assert {*pd.read_csv("found.csv")["kind"]} <= {"class of one subject"}
 
 
 def test_without_a_root_it_is_rendered_into_the_cache_once(rendered, tmp_path, monkeypatch, caplog):
