@@ -184,7 +184,7 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
         try:
             target = get_object(node["_target_"])
         except (ImportError, ValueError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split())[:300]
             problems.append(f"{path}._target_: {node['_target_']} cannot be imported ({reason})")
             continue
         problems += find_misread_texts(target, node, path)

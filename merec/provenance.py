@@ -21,7 +21,7 @@ from merec.features.sample import list_makers
 from merec.files import write_json
 from merec.run_files import read_config, read_environment
 from merec.settings import comparable, configuration_hash, flatten
-from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, name_changed
+from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, is_own, name_changed
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -163,12 +163,32 @@ def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) 
         data: The samples, then those that are pretrained on, if any.
     """
     roots = {*_list_targets(config["task"])}
+    files = {}
+    for text in _list_texts(config["task"]):
+        if is_own(text):  # a function of one's own, named for hydra.utils.get_method, say
+            roots.add(text)
+        elif len(text) < 1000 and "\0" not in text and Path(text).is_file():
+            files[Path(text).name] = hashlib.sha256(Path(text).read_bytes()).hexdigest()[:16]
     for samples in data:
         if "onset" in samples.corpus.index:  # it has frames, of which features are made
             roots |= {*list_makers(samples.representation)}
     if config["task"].get("pretrain") == "contrastive":
         roots |= {*POOL_MAKERS}
-    return hash_sources(roots, (*COUNTED_BY_CONTENT, "merec.features.sample"))
+    found = hash_sources(roots, (*COUNTED_BY_CONTENT, "merec.features.sample"))
+    return found._replace(files=found.files | files)
+
+
+def _list_texts(node: Any) -> Iterator[str]:
+    """Each text in a task's node but for its corpus, its features and the weights, whose content counts."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list):
+        for each in node:
+            yield from _list_texts(each)
+    elif isinstance(node, Mapping):
+        for key, child in node.items():
+            if key not in ("corpus", "features", "weights", "estimators", "describe", "_target_"):
+                yield from _list_texts(child)
 
 
 def _list_targets(node: Any) -> Iterator[str]:
@@ -210,6 +230,8 @@ def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
     digest = hashlib.sha256()
     for samples in data:
         digest.update(",".join(samples.corpus.channels).encode())
+        # Of what is pretrained on, whose samples they are and what they show stand in no protocol of the run.
+        digest.update(samples.corpus.protocol.hash.encode())
         for array in samples.arrays:
             for (
                 row

@@ -5,19 +5,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# What changes no prediction but for rounding. Of the data, hashes of its own are kept (see provenance).
+# What changes no prediction but for rounding, by its place below `task`: a network may have a setting of the
+# same name that matters. Of the data, hashes of its own are kept (see provenance).
 _INDIFFERENT = (
-    "root",
-    "expected",
     "folds",
-    "num_workers",
     "engine",
     "workers",
     "chunk",
     "compiled",
+    "backbone.compiled",
+    "datamodule.num_workers",
+    "datamodule.features.root",
 )
+_OF_CORPORA = ("root", "expected")  # at any depth of a corpus, which may be of several
 _OF_UNITS = ("target", "min_subjects", "least_subjects")
-_VARIED = ("seed", "fold")  # what runs that are pooled differ in
+_VARIED = ("seed", "fold", "datamodule.seed")  # what runs that are pooled differ in
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,13 +45,19 @@ def configuration_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _drop(node: Any, keys: tuple[str, ...]) -> Any:
-    """A config without some keys, wherever interpolation copied them to."""
-    if isinstance(node, Mapping):
-        return {key: _drop(value, keys) for key, value in node.items() if key not in keys}
+def _drop(node: Any, places: tuple[str, ...], path: str = "") -> Any:
+    """Return a config without some places, and without where its corpora lie."""
     if isinstance(node, list):
-        return [_drop(value, keys) for value in node]
-    return node
+        return [_drop(value, places, path) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    kept = {}
+    in_corpus = path.startswith("datamodule.corpus.")
+    for key, value in node.items():
+        place = f"{path}{key}"
+        if place not in places and not (in_corpus and key in _OF_CORPORA):
+            kept[key] = _drop(value, places, f"{place}.")
+    return kept
 
 
 def flatten(config: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:

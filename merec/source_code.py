@@ -68,12 +68,22 @@ def name_changed(before: Mapping[str, str], now: Mapping[str, str], most: int = 
     return ", ".join(names[:most]) + more
 
 
+def is_own(text: str) -> bool:
+    """Tell whether a text names, dotted, something in a module of neither merec nor a library."""
+    top, dot, _ = text.partition(".")
+    if not dot or not all(part.isidentifier() for part in text.split(".")) or top == "merec":
+        return False
+    return _find_spec(top) is not None and _is_outside(top) is None
+
+
 def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources:
     """Hash the source of some functions, classes or modules and of what they use of merec or a plug-in.
 
-    A name that a function uses is followed to where it is defined, through imports, so a change elsewhere in
-    the same file does not count. Files that lie beside a module and are named in it (a kernel, a table) count
-    with it. Of installed libraries only the versions are returned.
+    In merec a name that a function uses is followed to where it is defined, through imports, so a change
+    elsewhere in the same file does not count. Somebody else's modules are free to do what cannot be followed
+    by name (patches, star imports, registries), so theirs count whole: those that are imported, and those of
+    the same folders that are loaded. Files beside a module, or in a folder there, that it names (a kernel,
+    a table) count with it. Of installed libraries only the versions are returned.
 
     Args:
         roots: Dotted names as in `_target_`, e.g. `merec.backbones.STSTNet`.
@@ -90,7 +100,8 @@ def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources
 def _hash_sources(roots: tuple[str, ...], without: tuple[str, ...]) -> Sources:
     own = {root.partition(".")[0] for root in roots if _is_own_root(root.partition(".")[0])}
     walk = _Walk(own | {"merec"}, without)
-    for root in roots:
+    theirs = {root.partition(".")[0] for root in roots} & walk.own - {"merec"}
+    for root in (*roots, *_list_loaded(theirs)):
         if not walk.follow(root) and root.partition(".")[0] not in walk.external:
             raise InputError(
                 f"the source of {root} cannot be found, so its results could not be told from those of "
@@ -119,15 +130,30 @@ class _Module:
             if not names and not is_import and not _is_docstring(statement):
                 self.loose.append(statement)
 
+    @property
+    def named(self) -> list[str]:
+        """All that this module imports, and the packages that it lies in."""
+        parts = self.name.split(".")
+        packages = [".".join(parts[:end]) for end in range(1, len(parts))]
+        names = [name.removesuffix(".*") for name in self.every_import]
+        return [*packages, *names]
+
+    @cached_property
+    def every_import(self) -> list[str]:
+        """Dotted names of all imports, two under one name and those inside functions too."""
+        return [name for _, name in self._list_imports()]
+
     @cached_property
     def imported(self) -> dict[str, str]:
         """What each imported name stands for, dotted; those imported inside functions too."""
-        names: dict[str, str] = {}
+        return dict(self._list_imports())
+
+    def _list_imports(self) -> Iterator[tuple[str, str]]:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     whole = alias.name if alias.asname else alias.name.partition(".")[0]
-                    names[alias.asname or whole] = whole
+                    yield alias.asname or whole, whole
             elif isinstance(node, ast.ImportFrom):
                 base = node.module or ""
                 if node.level:
@@ -135,8 +161,7 @@ class _Module:
                     parents = parts[: len(parts) - node.level + 1]
                     base = ".".join([*parents, *([base] if base else [])])
                 for alias in node.names:
-                    names[alias.asname or alias.name] = f"{base}.{alias.name}"
-        return names
+                    yield alias.asname or alias.name, f"{base}.{alias.name}"
 
 
 class _Walk:
@@ -179,13 +204,18 @@ class _Walk:
         return None
 
     def _add(self, dotted: str) -> None:
+        """Count what a dotted name stands for, and note what that uses."""
         found = self._locate(dotted)
         if found is None:
             return
         module, rest = found
         if any(module.name == each or module.name.startswith(f"{each}.") for each in self.without):
             return
-        if rest and rest[0] in module.defined:
+        theirs = module.name.partition(".")[0] != "merec"
+        if theirs:
+            statements = module.tree.body
+            self._waiting += module.named
+        elif rest and rest[0] in module.defined:
             statements = module.defined[rest[0]]
         elif rest and rest[0] in module.imported:
             self._waiting.append(".".join([module.imported[rest[0]], *rest[1:]]))
@@ -261,11 +291,16 @@ def _list_files(statement: ast.stmt, module: _Module) -> Iterator[Path]:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         text = node.value
-        if not 2 < len(text) < 100 or "." not in text or "/" in text or "\0" in text:
+        if not 2 < len(text) < 100 or not set(text).isdisjoint("\0\n*?[]") or text[0] in "/~":
             continue
-        file = module.path.with_suffix(text) if text[0] == "." else module.path.with_name(text)
-        if file.suffix != ".py" and file.is_file():
-            yield file
+        try:
+            if text[0] == "." and "/" not in text:
+                found = [module.path.with_suffix(text)]
+            else:
+                found = [module.path.parent / text, *module.path.parent.glob(f"*/{text}")]
+        except (ValueError, OSError, NotImplementedError):  # no name that a file can have
+            continue
+        yield from (file for file in found if file.suffix != ".py" and file.is_file())
 
 
 @cache  # also since it changes the tree
@@ -292,6 +327,19 @@ def _is_docstring(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
+
+
+def _list_loaded(tops: set[str]) -> list[str]:
+    """Loaded modules that lie in the folders of some top-level modules, as those imported by a text do."""
+    folders = {file.parent for top in tops for file in [_find_module(top)] if file}
+    loaded = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and file.endswith(".py") and _is_outside(name.partition(".")[0]) is None:
+            parents = Path(file).parents
+            if not name.startswith("merec") and any(folder in parents for folder in folders):
+                loaded.append(name)
+    return loaded
 
 
 @cache

@@ -17,6 +17,7 @@ from merec.datamodules import ClipDataModule
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.provenance import _read_commit, hash_run_sources
+from merec.settings import comparable, configuration_hash
 
 NET = '''
 import torch
@@ -99,6 +100,26 @@ def test_a_run_does_not_go_on_with_an_edited_network(merec, tmp_path, command, p
     done = merec(*command)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/predictions.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("setting", ["chunk", "workers", "root", "engine"])
+def test_a_setting_of_a_network_counts_whatever_it_is_called(setting):
+    one, other = ({"task": {"backbone": {setting: n}, "folds": n, "engine": n}} for n in (1, 2))
+    assert comparable(one) != comparable(other)
+    assert configuration_hash(one) != configuration_hash(other)
+    alike = {"task": {"backbone": {setting: 1}, "folds": 3, "engine": 4, "seed": 5}}
+    assert configuration_hash(one) == configuration_hash(alike)
+
+
+def test_files_and_functions_named_in_the_config_count(tmp_path, plug_in):
+    mask = tmp_path / "mask.txt"
+    task = {"_target_": "my_net.Net", "mask": str(mask), "act": "my_scale.SCALE"}
+    found = []
+    for text in ("2", "7"):
+        mask.write_text(text)
+        found.append(hash_run_sources({"task": task}, []).files)
+    assert {"mask.txt", "my_scale.py"} <= found[0].keys()
+    assert {name for name in found[0] if found[0][name] != found[1][name]} == {"mask.txt"}
 
 
 def test_other_code_that_is_forced_is_told_in_every_table(merec, tmp_path, command, plug_in):

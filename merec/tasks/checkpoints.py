@@ -112,9 +112,9 @@ def hash_network(backbone: torch.nn.Module, representation: str) -> dict[str, st
         backbone: The network.
         representation: What it reads.
     """
-    kind = type(backbone)
+    kinds = {type(module) for module in backbone.modules()}
     features = list_makers(representation) if representation in MAKERS else []
-    return hash_sources([f"{kind.__module__}.{kind.__qualname__}", *features]).files
+    return hash_sources([*(f"{k.__module__}.{k.__qualname__}" for k in kinds), *features]).files
 
 
 def describe_inputs(data: ClipDataModule) -> dict[str, Any]:

@@ -388,11 +388,15 @@ def test_equal_names_are_told_apart_by_the_settings_that_differ(tmp_path, write_
 
 def test_seeds_folds_and_loggers_tell_no_configurations_apart(tmp_path, write_run, index, predict):
     for seed in (0, 1):
-        task = {"seed": seed, "folds": f"0-{seed + 6}", "datamodule": {"seed": seed, "root": seed}}
+        task = {
+            "seed": seed,
+            "folds": f"0-{seed + 6}",
+            "datamodule": {"seed": seed, "corpus": {"root": seed}},
+        }
         config = {"seed": seed, "logger": {"id": seed}, "task": task}
         write_run(tmp_path / f"{seed}", predict(index, seed=seed), index, config=config)
     assert names_of(tmp_path) == ["ststnet"]
-    task = {"seed": 5, "datamodule": {"seed": 5, "root": 9}, "width": 16}
+    task = {"seed": 5, "datamodule": {"seed": 5, "corpus": {"root": 9}}, "width": 16}
     settings = {"seed": 5, "logger": {"id": 7}, "task": task}
     write_run(tmp_path / "2", predict(index, seed=5), index, configuration="0ther", config=settings)
     assert names_of(tmp_path) == ["ststnet", "ststnet (width=16)"]
