@@ -382,9 +382,15 @@ def main() -> int:
         from merec.files import describe_disk_error, find_disk_error
 
         cause = find_disk_error(error)
-        if show_traceback or cause is None:
+        if show_traceback:
             raise
-        sys.stderr.write(f"merec: error: {describe_disk_error(cause)}\n")
+        where = f"{error.filename}: " if error.filename else ""
+        told = (
+            describe_disk_error(cause)
+            if cause
+            else f"{where}{error.strerror or error}; HYDRA_FULL_ERROR=1 shows where"
+        )
+        sys.stderr.write(f"merec: error: {told}\n")
         return 2
     except KeyboardInterrupt as stop:
         resumes = {

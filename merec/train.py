@@ -170,6 +170,11 @@ def train(arguments: list[str]) -> None:
         InputError: If the overrides, the config or the data are wrong; with `-m` after all other jobs ran.
     """
     os.environ["MEREC_HOME"] = str(home())
+    for name in (text.removeprefix("name=") for text in arguments if text.startswith("name=")):
+        if "/" in name or "\\" in name or name in (".", ".."):
+            raise InputError(
+                f"name={name} is no name of one folder; leave out / and .. (hydra.run.dir sets the place)"
+            )
     check_choices(arguments)
     arguments = quote_texts(arguments, is_multirun(arguments))
     several = is_multirun(arguments)

@@ -149,6 +149,30 @@ def test_a_folder_of_another_config_or_other_samples_is_refused(merec, tmp_path,
     assert "29 samples" in done.stderr
 
 
+def test_what_would_leave_a_wrong_or_no_result_is_refused(merec, tmp_path, small):
+    small = [*small, "logger=none"]
+    run = f"hydra.run.dir={tmp_path / 'run'}"
+    for given, hint in (
+        (["name=../../escape"], "no name of one folder"),
+        (["+trainer.limit_train_batches=0", run], "untrained"),
+        (["+trainer.max_steps=0", run], "untrained"),
+        (["corpus.classes=[negative,negative,positive]", run], "named twice"),
+    ):
+        done = merec("train", *small, *given)
+        assert (done.returncode, hint in done.stderr) == (2, True), (given, done.stderr)
+    assert not (tmp_path.parents[0] / "escape").exists()
+    assert merec("train", *small, run, "task=baseline", "task.estimator=logistic").returncode == 0
+    done = merec("compare", str(tmp_path / "run"), str(tmp_path / "run"))
+    assert (done.returncode, "given twice" in done.stderr) == (2, True)
+    file = tmp_path / "run/folds/000/predictions.csv"
+    table = pd.read_csv(file, dtype={"subject": str})
+    table.loc[0, "label"] = (table.loc[0, "label"] + 1) % 3
+    table.to_csv(file, index=False)
+    done = merec("train", *small, run, "task=baseline", "task.estimator=logistic")
+    assert (done.returncode, "in the corpus" in done.stderr) == (2, True)
+    assert "predictions.csv, line 2" in done.stderr
+
+
 @pytest.mark.slow
 def test_fold_ranges_in_two_folders_pool_to_the_whole(merec, tmp_path, small):
     small = [*small, "logger=none"]

@@ -16,7 +16,14 @@ WRONG_COUNTS = (
 def describe_protocol(
     name: str, index: pd.DataFrame, classes: Sequence[str], target: str = "emotion"
 ) -> Protocol:
-    """Count and hash an index of samples (columns `sample_id`, `subject`, `label`)."""
+    """Count and hash an index of samples (columns `sample_id`, `subject`, `label`).
+
+    Raises:
+        InputError: If a class is named twice.
+    """
+    twice = sorted(str(each) for each in {*classes} if [*classes].count(each) > 1)
+    if twice:
+        raise InputError(f"{name}: class {twice[0]} is named twice; name each class once")
     # NUL is in no file name: with a comma, ("a,b", "c") and ("a", "b,c") would hash alike.
     rows = sorted(index[["sample_id", "subject", "label"]].astype(str).agg("\0".join, axis=1))
     digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()

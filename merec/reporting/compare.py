@@ -54,6 +54,10 @@ def compare_runs(
         InputError: If a side is not exactly one configuration or is incomplete, or if two of them
             follow different protocols or have seeds that cannot be paired.
     """
+    places = [path.resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise InputError(f"{path} is given twice; give runs that differ")
     chosen = _read_letter(reference, len(paths))
     sides = [_read_side(path) for path in paths]
     for side, path in zip(sides[1:], paths[1:], strict=True):

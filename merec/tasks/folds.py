@@ -69,8 +69,24 @@ class FoldWriter:
         return fold_folder(self.folder, fold.number) / "predictions.csv"
 
     def read(self, fold: Fold) -> pd.DataFrame:
-        """Read the predictions of a finished fold (see `read_fold`)."""
-        return read_fold(self.locate(fold), self.corpus.protocol, fold.number, self.seed)
+        """Read the predictions of a finished fold (see `read_fold`).
+
+        Raises:
+            InputError: Also if a label is not that of the corpus.
+        """
+        file, protocol = self.locate(fold), self.corpus.protocol
+        table = read_fold(file, protocol, fold.number, self.seed)
+        if protocol.target == "emotion":
+            known = self.corpus.index.set_index("sample_id")["label"]
+            for line, (name, label) in enumerate(
+                zip(table["sample_id"], table["label"], strict=True), 2
+            ):
+                if name in known.index and known[name] != label:
+                    raise InputError(
+                        f"{file}, line {line}: sample {name} has label {label}, but {known[name]} "
+                        "in the corpus; delete that folder of the fold and give the command again"
+                    )
+        return table
 
     def write(self, fold: Fold, outcome: Outcome, seconds: float) -> None:
         """Write all files of a fold, its predictions last."""

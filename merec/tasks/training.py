@@ -134,6 +134,15 @@ class FoldTrainer:
                 f"the trainer cannot be built: {reason}; trainer=auto takes what is there, trainer=cpu "
                 "runs anywhere"
             ) from error
+        if (
+            getattr(trainer, "fast_dev_run", False)
+            or not trainer.limit_train_batches
+            or trainer.max_steps == 0
+        ):
+            raise InputError(
+                "trainer.fast_dev_run, limit_train_batches=0 or max_steps=0 leaves networks untrained, whose "
+                "predictions would be kept; leave it out, debug=fast takes seconds"
+            )
         if trainer.world_size > 1 and not self.together:
             raise InputError(
                 f"{trainer.world_size} devices train one network together with task=pretrain only; to spread "
