@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # Two cores serve all tests; more threads than cores only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As merec does before it opens a video; FFmpeg heeds only what is set when the first one is opened.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MOST_FRAMES = 100  # that `make test` may render
 FACTS = {"casme2": ("sub01", "sub02"), "smic": ("s01", "s02"), "samm": ("006", "007")}

@@ -162,9 +162,9 @@ def test_what_is_there_is_not_made_again(corpus, root, count):
             {"crops", "depth", "motion", "scene", "points", "flow_map", "views", "clip"},
         ),
         ("features.motion.flow=farneback", {"motion", "scene", "points", "flow_map", "views"}),
-        ("features.points.k=32", {"points"}),
-        ("features.difference=abs", {"views"}),
-        ("features.clip.frames=4", {"clip"}),
+        pytest.param("features.points.k=32", {"points"}, marks=pytest.mark.slow),
+        pytest.param("features.difference=abs", {"views"}, marks=pytest.mark.slow),
+        pytest.param("features.clip.frames=4", {"clip"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_changed_parameter_makes_anew_only_what_depends_on_it(
@@ -341,7 +341,7 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("factor", UNITS)
+@pytest.mark.parametrize("factor", [4, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_depth_of_another_unit_is_told_by_the_size_of_the_face(copied, tmp_path, factor):
     change_depth(copied, lambda depth: np.round(depth * factor).astype(np.uint16))
     store = make(tmp_path / "new")
