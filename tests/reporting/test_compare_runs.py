@@ -46,8 +46,9 @@ def test_differences_are_those_of_the_paired_test(
         assert fact in " ".join(printed.split())
 
 
-def test_a_run_does_not_differ_from_itself(runs: Path, console: Console) -> None:
-    table = compare_runs([runs / "svm", runs / "svm"], console)
+def test_a_run_does_not_differ_from_its_copy(runs: Path, tmp_path: Path, console: Console) -> None:
+    copy = shutil.copytree(runs / "svm", tmp_path / "copy")
+    table = compare_runs([runs / "svm", copy], console)
     assert (table["difference"] == 0).all()
     assert (table["p"] == 1).all()
     assert str(runs / "svm") in console.file.getvalue()  # the names alone would not tell them apart
