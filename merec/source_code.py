@@ -135,13 +135,7 @@ class _Module:
         """All that this module imports, and the packages that it lies in."""
         parts = self.name.split(".")
         packages = [".".join(parts[:end]) for end in range(1, len(parts))]
-        names = [name.removesuffix(".*") for name in self.every_import]
-        return [*packages, *names]
-
-    @cached_property
-    def every_import(self) -> list[str]:
-        """Dotted names of all imports, two under one name and those inside functions too."""
-        return [name for _, name in self._list_imports()]
+        return [*packages, *(name.removesuffix(".*") for _, name in self._list_imports())]
 
     @cached_property
     def imported(self) -> dict[str, str]:
@@ -149,6 +143,7 @@ class _Module:
         return dict(self._list_imports())
 
     def _list_imports(self) -> Iterator[tuple[str, str]]:
+        """List each imported name and what it stands for, two under one name both."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -434,7 +429,7 @@ def _is_own_root(top: str) -> bool:
     if not _is_outside(top):
         return _is_outside(top) is None
     required = {_canonical(text) for text in _list_required()}
-    names = packages_distributions().get(top, [])
+    names = _list_distributions().get(top, [])
     return not any(_canonical(name) in required for name in names)
 
 

@@ -79,9 +79,9 @@ def test_an_interpolation_in_a_text_with_parentheses_is_still_resolved(composed,
 
 
 def test_the_home_folder_stands_for_a_tilde_in_paths_alone(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
-    assert quote_texts(["corpus.root=~/data"]) == ["corpus.root=/home/me/data"]
-    assert quote_texts(["hydra.run.dir=~/a b"]) == ["hydra.run.dir=/home/me/a b"]
+    monkeypatch.setenv("HOME", "/here")
+    assert quote_texts(["corpus.root=~/data"]) == ["corpus.root=/here/data"]
+    assert quote_texts(["hydra.run.dir=~/a b"]) == ["hydra.run.dir=/here/a b"]
     assert quote_texts(["remark=~5 epochs"]) == ["remark='~5 epochs'"]
 
 
