@@ -23,7 +23,9 @@ from hydra.utils import get_object, instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from merec.effects import find_ineffective
 from merec.errors import InputError
+from merec.kinds import describe_wrong_kind
 from merec.override_errors import (
     complain,
     describe_choices,
@@ -36,6 +38,7 @@ from merec.ranges import find_out_of_range
 from merec.run_files import check_node, reading
 from merec.text_values import find_misread_texts
 
+NEEDED = ("corpus", "features", "datamodule", "backbone", "recipe", "loss", "task", "trainer")
 _NAMED = {  # examples of classes, by the key that names one
     "optimizer": "torch.optim.AdamW",
     "scheduler": "torch.optim.lr_scheduler.CosineAnnealingLR",
@@ -108,17 +111,22 @@ def home() -> Path:
     )
 
 
-def check(cfg: DictConfig) -> None:
+def check(cfg: DictConfig, given: Sequence[str] = ()) -> None:
     """Compare a config with the code before anything heavy is built.
 
+    Args:
+        cfg: The config.
+        given: Dotted keys that must have an effect, as those of the command line of one run.
+
     Raises:
-        InputError: One line per misfit: a key that no constructor takes, with the nearest one it does
-            take; a class that does not exist; a value that was left open.
+        InputError: Naming each misfit: a key that no constructor takes, with the nearest one it does
+            take; a class that does not exist or is of another kind; a value that was left open; a key
+            without effect.
     """
     nodes: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
-    wrong = [*_find_lost_nodes(nodes), *find_out_of_range(nodes), *_find_lost_choices(nodes)]
-    if wrong:  # before classes are imported, which takes seconds
-        raise InputError("\n  ".join(wrong))
+    # Before classes are imported, which takes seconds.
+    _refuse([*_find_lost_nodes(nodes), *find_out_of_range(nodes), *_find_lost_choices(nodes)])
+    _refuse(find_ineffective(nodes, given))
     known = [f.name for f in fields(RunConfig)]
     rest = {key: node for key, node in nodes.items() if key in known}
     problems = [explain_key(str(key), rest) for key in cfg if key not in known]
@@ -127,28 +135,31 @@ def check(cfg: DictConfig) -> None:
         complain(f"recipe.{key}", "a recipe", entries) for key in cfg.recipe if key not in entries
     ]
     problems += _find_misfits(nodes)
-    if problems:
-        raise InputError("\n  ".join(["the config does not fit the code:", *problems]))
+    _refuse(problems, "the config does not fit the code: ")
+
+
+def _refuse(lines: Sequence[str], what: str = "", most: int = 3) -> None:
+    """Raise what was found as one line, the first few if they are many; nothing if nothing was found."""
+    if lines:
+        more = f" | and {len(lines) - most} more" if len(lines) > most else ""
+        raise InputError(what + " | ".join(lines[:most]) + more)
 
 
 def _find_lost_nodes(nodes: dict[str, Any]) -> list[str]:
     """Return one line for each group of the config that a run needs and that is no mapping."""
     lines = []
-    for key in (
-        "corpus",
-        "features",
-        "datamodule",
-        "backbone",
-        "recipe",
-        "loss",
-        "task",
-        "trainer",
-    ):
+    for key in NEEDED:
         value = nodes.get(key)
         if not isinstance(value, dict):
             shown = "null" if value in (None, "???") else value
             lines.append(
                 f"{key}={shown}, but a run needs one; choose {', '.join(list_choices(key))}"
+            )
+    callbacks = nodes.get("callbacks")
+    for key, value in callbacks.items() if isinstance(callbacks, dict) else ():
+        if not isinstance(value, dict) or "_target_" not in value:
+            lines.append(
+                f"callbacks.{key}={value} is no callback; name its class by callbacks.{key}._target_=CLASS"
             )
     recipe = nodes.get("recipe")
     for key, needed in (("optimizer", True), ("scheduler", False)):
@@ -187,6 +198,9 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
             reason = " ".join(str(error).split())[:300]
             problems.append(f"{path}._target_: {node['_target_']} cannot be imported ({reason})")
             continue
+        if wrong := describe_wrong_kind(target, node, path):
+            problems.append(wrong)
+            continue
         problems += find_misread_texts(target, node, path)
         accepted = inspect.signature(target).parameters
         if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
@@ -223,7 +237,8 @@ def check_choices(arguments: Sequence[str]) -> None:
         for root in (home() / "conf", home()):
             if (root / group).is_dir() and (group == "experiments") == (root == home()):
                 for name in value.split(",") if re.fullmatch(r"[\w,/.-]*", value) else ():
-                    if name == "null" or not (root / group / f"{name}.yaml").is_file():
+                    outside = ".." in name.split("/") or name.startswith("/")
+                    if name == "null" or outside or not (root / group / f"{name}.yaml").is_file():
                         there = [file.stem for file in (root / group).glob("[!_]*.yaml")]
                         raise InputError(describe_choices(group, name, there))
 
@@ -252,10 +267,8 @@ def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
             base = compose("config", [text for text in overrides if text.startswith(f"{group}=")])
             line = explain_override(error, base) or " ".join(str(error).split())
             raise InputError(line) from error
-    if wrong:
-        raise InputError("\n  ".join(wrong))
-    if misfits:
-        raise InputError("\n  ".join(["the config does not fit the code:", *misfits]))
+    _refuse(wrong)
+    _refuse(misfits, "the config does not fit the code: ")
     if group == "corpus":
         refuse_unfollowed(node, overrides)
     return node

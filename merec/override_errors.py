@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, UnsupportedInterpolationType
 
 from merec.ranges import find_range
 
@@ -140,17 +141,25 @@ def _is_copy(key: str, nodes: dict[str, Any]) -> bool:
     return isinstance(value, str) and value.startswith("${") and key.startswith("task.")
 
 
-def explain_override(error: Exception, cfg: DictConfig) -> str | None:
+def explain_override(error: Exception, cfg: DictConfig, unread: str | None = None) -> str | None:
     """Return one line for Hydra's error about an override, or `None` if it is of another kind.
 
     Args:
         error: What Hydra raised while composing.
         cfg: The config composed without the overrides, whose keys are suggested.
+        unread: What is likely the cause: overrides that Hydra's grammar cannot read, or that refer to others.
     """
     text = str(error)
+    nodes: dict[str, Any]
     if found := re.search(r"Could not override '([^']+)'", text):
-        nodes: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+        nodes = OmegaConf.to_container(cfg)  # type: ignore[assignment]
         return explain_key(found[1], nodes)
+    if found := re.search(r"In '([^']+)': ConfigKeyError.*?Key '([^']+)' not in", text, re.S):
+        nodes = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+        full = re.search(r"full_key: (\S+)", text)
+        return f"conf/{found[1]}.yaml: {explain_key(full[1] if full else found[2], nodes)}"
+    if isinstance(error, InterpolationResolutionError | UnsupportedInterpolationType):
+        return f"{unread or error.full_key} cannot be resolved ({text.splitlines()[0]}); give a value instead"
     if found := re.search(r"Error merging override \+*([^=\s]+)=(.*)", text):
         key, value = found[1], found[2].strip()
         cause = re.search(r"(?:converted to|valid) (\w+)", str(error.__cause__ or ""))
@@ -171,7 +180,8 @@ def explain_override(error: Exception, cfg: DictConfig) -> str | None:
         )
     if "override_grammar" in text:
         first = text.splitlines()[0]
-        return f"an override is not understood ({first}); is a bracket or a quote left open?"
+        what = unread or "an override"
+        return f"{what} is not understood ({first}); is a bracket or a quote left open?"
     return None
 
 

@@ -112,6 +112,11 @@ def quote(text: str) -> str:
     return QuotedString(text=text, quote=Quote.single).with_quotes()
 
 
+def is_readable(argument: str) -> bool:
+    """Return whether Hydra's grammar can read an argument; a flag is none of its matters."""
+    return argument.startswith("-") or _parse(argument) is not None
+
+
 def _parse(override: str) -> Any:
     """Return Hydra's reading of an override, or `None` if its grammar has none."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -205,11 +205,16 @@ RANGES: Mapping[str, Range] = {
     "trainer.gradient_clip_val": real(0, _MANY, open_low=True, null=True),
 }
 
-WORDS: Mapping[str, tuple[str | None, ...]] = {
+WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "resume": ("same", "force"),
+    "features.motion.flow": ("dis", "tvl1", "farneback"),
+    "features.difference": ("signed", "abs", "wrap_uint8"),
+    "features.pool.intensity": ("motion", "blendshapes"),
     "datamodule.modality": ("rgb", "depth", "fused"),
     "datamodule.representation": ("points", "views", "flow_map", "clip"),
     "datamodule.scaling": ("raw", "unit", "standard"),
+    "logger.mode": ("online", "offline", "disabled", "shared"),
+    "task.compiled": (False, True),
     "task.engine": ("loop", "processes", "stacked", "auto"),
     "task.selection": ("last", "inner"),
     "task.hold_out": ("subject", "corpus"),
@@ -241,11 +246,7 @@ def find_out_of_range(nodes: Mapping[str, Any], prefix: str = "") -> list[str]:
 def _judge(key: str, value: Any) -> str | None:
     if isinstance(value, str) and ("${" in value or value == "???"):
         return None
-    shown = (
-        {None: "null", True: "true", False: "false"}.get(value, value)
-        if _is_plain(value)
-        else value
-    )
+    shown = _show(value)
     expected = find_range(key)
     if isinstance(value, dict):
         return None
@@ -256,7 +257,7 @@ def _judge(key: str, value: Any) -> str | None:
     if expected is not None:
         return None if expected.holds(value) else f"{key}={shown}; expected {expected.describe()}"
     if key in WORDS and value not in WORDS[key]:
-        words = ["null" if word is None else word for word in WORDS[key]]
+        words = [_show(word) for word in WORDS[key]]
         near = get_close_matches(str(value), words, n=1)
         hint = (
             f"; did you mean {near[0]}?"
@@ -272,8 +273,11 @@ def _judge(key: str, value: Any) -> str | None:
     return None
 
 
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+def _show(value: Any) -> Any:
+    """Return a value as a config writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return value
 
 
 def walk_values(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

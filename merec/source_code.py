@@ -21,10 +21,12 @@ from merec.errors import InputError
 INDIFFERENT = (
     "merec.assets",
     "merec.config",
+    "merec.effects",
     "merec.errors",
     "merec.features.store",
     "merec.files",
     "merec.imports",
+    "merec.kinds",
     "merec.mistakes",
     "merec.owners",
     "merec.ranges",

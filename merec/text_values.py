@@ -1,15 +1,21 @@
-"""Names in a config that YAML took for numbers or booleans, such as the sample id 006_006_1_2 (197002)."""
+"""Values of a config that cannot be what its constructor takes.
+
+Names that YAML took for numbers or booleans, such as the sample id 006_006_1_2 (197002); words other than
+those that are known, such as `true` and `false`.
+"""
 
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from inspect import isclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 _EXAMPLE = "YAML takes names such as 006_006_1_2, 1e3, no or on for numbers and booleans"
 
 
 def find_misread_texts(target: Callable[..., Any], node: Mapping[str, Any], path: str) -> list[str]:
-    """Find the values of a config node that should be text, by the annotations of its constructor.
+    """Find the values of a config node that do not fit, by the annotations of its constructor.
+
+    Looked at are texts, flags and words of which only some are known.
 
     Args:
         target: What the node describes.
@@ -17,7 +23,7 @@ def find_misread_texts(target: Callable[..., Any], node: Mapping[str, Any], path
         path: Dotted path of the node.
 
     Returns:
-        One line for each value that is no text, naming its key and what to do.
+        One line for each value that does not fit, naming its key and what to do.
     """
     try:
         hints = get_type_hints(getattr(target, "__init__", None) if isclass(target) else target)
@@ -45,10 +51,15 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
             _is_kind(value, each) and not some for each, some in zip(arguments, lines, strict=True)
         )
         if complaints and not fits:
-            yield from complaints[0]
+            words = " or ".join(filter(None, map(_name_words, arguments)))
+            yield from [f"{path}={value}; expected {words}"] if words else complaints[0]
     elif hint is str:
         if isinstance(value, bool | int | float):
             yield f"{path} is {value}, which is no text: {_EXAMPLE}; put it in quotes"
+    elif hint is bool or origin is Literal:
+        allowed = (None, False, True) if hint is bool else arguments
+        if isinstance(value, list | Mapping) or value not in allowed:
+            yield f"{path}={value}; expected {_name_words(hint)}"
     elif isinstance(origin, type) and issubclass(origin, Mapping):
         if isinstance(value, Mapping) and len(arguments) == 2:
             for key, entry in value.items():
@@ -61,9 +72,18 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
             yield from _find(entry, arguments[0], f"{path}[{number}]")
 
 
+def _name_words(hint: Any) -> str:
+    """Name the words that an annotation allows, or "" if it allows more than words."""
+    if hint is bool:
+        return "true or false"
+    return " or ".join(map(str, get_args(hint))) if get_origin(hint) is Literal else ""
+
+
 def _is_kind(value: Any, hint: Any) -> bool:
     """Whether a value may be what an annotation says, by its outer type alone."""
     kind = get_origin(hint) or hint
+    if kind is Literal:
+        return not isinstance(value, list | Mapping) and value in get_args(hint)
     if kind is float:
         return isinstance(value, int | float)
     if isinstance(value, list):

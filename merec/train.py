@@ -13,8 +13,10 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import current_process
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,9 +25,10 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from merec.assets import cache_folder
-from merec.config import check, check_choices, home, refuse_unfollowed, register
+from merec.config import NEEDED, check, check_choices, home, refuse_unfollowed, register
 from merec.errors import InputError
 from merec.files import make_output, sweep_parts
 from merec.imports import importing
@@ -33,7 +36,7 @@ from merec.jobs import Jobs
 from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.override_errors import explain_override
 from merec.owners import lock_folder, own_folder
-from merec.quoting import quote_texts
+from merec.quoting import is_readable, quote_texts
 from merec.server import start_server
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,9 @@ _LAUNCHERS = (
     "hydra_plugins.hydra_joblib_launcher._core",
     "hydra._internal.core_plugins.basic_launcher",
 )
+_KEPT = {  # that no run can do without
+    f"~{key}" for key in ("seed", "name", *NEEDED)
+}
 _RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 
 register()  # on import, so that a launcher's worker processes have it too
@@ -69,9 +75,11 @@ def train_job(cfg: DictConfig) -> None:
         finished = (folder / "metrics.json").exists()
         if not finished and OmegaConf.select(cfg, "task.engine") in ("auto", "processes"):
             start_server()  # before check, which imports torch
-        refuse_unfollowed(cfg.corpus, job.overrides.task)
+        # Each job of a multirun is made of overrides for all of them.
+        several = job.mode == RunMode.MULTIRUN
         with importing():
-            check(cfg)
+            check(cfg, [] if several else list_keys(job.overrides.task))
+            refuse_unfollowed(cfg.corpus, job.overrides.task)
             # torch takes seconds to import; a misspelt key should not wait for it.
             from merec.reporting.result import print_result
             from merec.run import run
@@ -175,6 +183,7 @@ def train(arguments: list[str]) -> None:
             raise InputError(
                 f"name={name} is no name of one folder; leave out / and .. (hydra.run.dir sets the place)"
             )
+    _refuse_arguments(arguments)
     check_choices(arguments)
     arguments = quote_texts(arguments, is_multirun(arguments))
     several = is_multirun(arguments)
@@ -196,13 +205,52 @@ def train(arguments: list[str]) -> None:
     except _Refused as refused:
         raise refused.error from None
     except (HydraException, OmegaConfBaseException) as error:
-        line = explain_override(error, _compose_choices(arguments)) or " ".join(str(error).split())
-        raise InputError(line) from error
+        odd = [text for text in arguments if not is_readable(text)]
+        odd = odd or [text for text in arguments if "${" in text]
+        line = explain_override(error, _compose_choices(arguments), " ".join(odd))
+        raise InputError(line or " ".join(str(error).split())) from error
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "a file of the config"
+        reason = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise InputError(f"{place}: this is no YAML ({reason}); mend that line") from error
     except RuntimeError as error:
         reason = _explain_launcher(error)
         if reason is None:
             raise
         raise InputError(reason) from error
+
+
+def _refuse_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what is neither an override nor a flag of Hydra, whose parser would print its usage.
+
+    Raises:
+        InputError: Naming it.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"{message}; overrides are KEY=VALUE, e.g. resume=force")
+
+    parser.error = refuse  # type: ignore[method-assign, assignment]
+    if "--version" in arguments:
+        return
+    for text in parser.parse_args(arguments).overrides:
+        key = text.partition("=")[0].partition("@")[0]
+        if key in _KEPT:
+            raise InputError(
+                f"{text} leaves a run without {key[1:]}; choose another by {key[1:]}=…"
+            )
+        if "=" not in text and not text.startswith("~"):
+            raise InputError(
+                f"{text} is no override; overrides are KEY=VALUE: give {text}=… or leave it out"
+            )
+
+
+def list_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the dotted keys that overrides set."""
+    pairs = [text.partition("=") for text in overrides]
+    return [key.lstrip("+") for key, equals, _ in pairs if equals and not key.startswith("~")]
 
 
 def count_values(arguments: Sequence[str]) -> dict[str, int]:
@@ -301,6 +349,6 @@ def _compose_choices(arguments: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf), version_base="1.3"):
-            return hydra.compose("config", choices)
+            return hydra.compose("config", [*choices, "~local"])  # which may be what is wrong
     except HydraException:
         return OmegaConf.create()

@@ -1,7 +1,10 @@
 """Does every choice fit the code, and is a misfit explained?"""
 
+import re
+import sys
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -11,6 +14,7 @@ from merec.config import check, compose_node, home, list_choices, takes
 from merec.errors import InputError
 from merec.override_errors import explain_override
 from merec.settings import configuration_hash, flatten
+from merec.train import list_keys
 
 
 def options(group: str) -> list[str]:
@@ -242,3 +246,129 @@ def test_a_renamed_key_names_its_successor(merec, sign):
     assert done.returncode == 2
     assert "it is called min_subjects now" in done.stderr
     assert "give one less" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        ("fold=5", "fold=5 has no effect on LeaveOneSubjectOut, which takes folds= instead"),
+        ("folds=0-1 task=finetune", "folds=0-1 has no effect on FinetuneOnce, which takes fold="),
+        ("folds=0-1 task=pretrain", "folds=0-1 has no effect on Pretrain"),
+        ("task.freeze=encoder", "is of no use without task.pretrain=… or task.weights=…"),
+        ("task.pretrain_groups=3", "is of no use without task.pretrain=contrastive"),
+        ("task.transductive=true task.pretrain=macro", "without task.pretrain=contrastive or task"),
+        ("task.inner_parts=3", "task.inner_parts=3 is of no use without task.selection=inner"),
+        ("task.min_subjects=3", "is of no use without task.target=action_units"),
+        ("task.contrast.z=ema task.pretrain=contrastive", "without task.contrast.mode=nce"),
+        (
+            "task=baseline task.estimator=logistic task.estimators.rbf_svm._args_.1.C=3",
+            "has no effect on task.estimator=logistic",
+        ),
+    ],
+)
+def test_a_key_that_the_chosen_setting_never_reads_is_refused(composed, overrides, line):
+    given = overrides.split()
+    cfg = composed(*given)
+    with pytest.raises(InputError, match=re.escape(line)):
+        check(cfg, list_keys(given))
+    check(cfg)  # a study or choice may set it for several tasks
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "fold=0 task=finetune",
+        "folds=0",
+        "folds=0-3 task=baseline",
+        "task.freeze=none task.pretrain_groups=null task.transductive=false",
+        "task.freeze=encoder task.pretrain=macro",
+        "task.transductive=true task.weights=/a/b.ckpt",
+        "task.selection=inner task.inner_parts=3",
+        "task.pretrain=contrastive task.pretrain_groups=2 task.contrast.negatives=9",
+        "task=baseline task.estimator=logistic task.estimators.logistic._args_.1.C=3",
+    ],
+)
+def test_a_key_that_is_read_is_taken(composed, overrides):
+    check(composed(*overrides.split()), list_keys(overrides.split()))
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "recipe.optimizer._target_=torch.nn.Linear",
+            "expected a subclass of torch.optim.Optimizer",
+        ),
+        ("recipe.optimizer._target_=os.system", "expected a subclass of torch.optim.Optimizer"),
+        ("+recipe.scheduler._target_=os.system", "of torch.optim.lr_scheduler.LRScheduler"),
+        ("loss._target_=torch.nn.ReLU", "expected a function of logits, labels and weight"),
+        ("loss._target_=torch.nn.CrossEntropyLoss", "e.g. torch.nn.functional.cross_entropy"),
+        ("corpus._target_=os.listdir", "expected a class or function that describes an experiment"),
+        ("corpus._target_=os.path", "expected a class or a function"),
+        ("backbone._target_=os.getcwd", "expected a subclass of torch.nn.Module"),
+        ("trainer._target_=torch.nn.ReLU", "expected a subclass of pytorch_lightning.Trainer"),
+        (
+            "logger._target_=torch.nn.ReLU",
+            "expected a subclass of pytorch_lightning.loggers.Logger",
+        ),
+        (
+            "+callbacks.a._target_=torch.nn.ReLU",
+            "expected a subclass of pytorch_lightning.Callback",
+        ),
+    ],
+)
+def test_a_target_of_the_wrong_kind_is_named_with_what_was_expected(composed, override, line):
+    key, _, value = override.lstrip("+").partition("=")
+    with pytest.raises(InputError) as caught:
+        check(composed(override))
+    assert f"{key} is {value}; expected" in str(caught.value)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_estimator_of_the_wrong_kind_is_refused(composed):
+    key = "task.estimators.logistic._target_"
+    with pytest.raises(
+        InputError, match=r"is os.getcwd; expected a subclass of sklearn\.base\.Base"
+    ):
+        check(composed("task=baseline", f"{key}=os.getcwd"))
+
+
+def test_losses_classes_and_functions_of_one_s_own_are_taken(composed, monkeypatch):
+    own = ModuleType("own")
+    exec(OWN, own.__dict__)
+    monkeypatch.setitem(sys.modules, "own", own)
+    check(composed("loss._target_=own.loss"))
+    check(composed("loss._target_=own.Loss", "loss._partial_=false"))
+    check(composed("recipe.optimizer={_target_:own.make_optimizer,_partial_:true}"))
+    check(composed("recipe.optimizer._target_=torch.optim.SGD", "+recipe.optimizer.momentum=0.9"))
+
+
+OWN = """
+import torch
+
+def loss(logits, label, weight):
+    return logits.sum()
+
+class Loss(torch.nn.Module):
+    def forward(self, logits, label, weight):
+        return logits.sum()
+
+def make_optimizer(parameters):
+    return torch.optim.SGD(parameters, lr=1)
+"""
+
+
+def test_what_is_no_callback_is_named(composed):
+    with pytest.raises(InputError, match=r"callbacks\.foo=1 is no callback; name its class by"):
+        check(composed("+callbacks.foo=1"))
+
+
+def test_many_misfits_are_one_line_that_names_three(composed):
+    with pytest.raises(InputError) as caught:
+        check(composed(*(f"+backbone.{name}=1" for name in "abcde")))
+    message = str(caught.value)
+    assert message.startswith("the config does not fit the code: backbone.a: ")
+    assert message.endswith(" | and 2 more")
+    assert message.count("has no") == 3
+    assert "\n" not in message

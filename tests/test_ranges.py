@@ -108,6 +108,9 @@ def test_no_range_holds_what_is_not_finite_or_a_million_millions():
 def test_the_words_of_a_key_are_those_that_the_code_knows():
     from merec.datamodules.choices import SCALINGS, SHOWN
     from merec.datamodules.pretraining import KINDS
+    from merec.features.difference import MODES as DIFFERENCES
+    from merec.features.intensity import ESTIMATORS
+    from merec.features.motion import METHODS
     from merec.features.pair import MODALITIES
 
     assert set(WORDS["task.engine"]) == set(ENGINES)
@@ -117,6 +120,9 @@ def test_the_words_of_a_key_are_those_that_the_code_knows():
     assert set(WORDS["datamodule.scaling"]) == set(SCALINGS)
     assert set(WORDS["datamodule.representation"]) == set(SHOWN)
     assert set(WORDS["datamodule.modality"]) == set(MODALITIES)
+    assert set(WORDS["features.motion.flow"]) == set(METHODS)
+    assert set(WORDS["features.difference"]) == set(DIFFERENCES)
+    assert set(WORDS["features.pool.intensity"]) == set(ESTIMATORS)
 
 
 @pytest.mark.parametrize(

@@ -302,11 +302,55 @@ def test_sigterm_ends_with_its_own_exit_code_and_no_half_fold(tmp_path, small):
     assert not list(tmp_path.rglob("predictions.csv"))
 
 
-def test_what_argparse_refuses_is_not_called_an_interruption(merec, capfd):
-    with pytest.raises(SystemExit) as stop:
-        merec("train", "--nonsense")
-    assert stop.value.code == 2
-    assert "interrupted" not in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        (
+            "--resume",
+            "unrecognized arguments: --resume; overrides are KEY=VALUE, e.g. resume=force",
+        ),
+        ("--cfg=all_", "invalid choice: 'all_'"),
+        ("seed", "seed is no override; overrides are KEY=VALUE: give seed=…"),
+        ("~corpus", "~corpus leaves a run without corpus; choose another by corpus=…"),
+        ("experiments=../conf/config", "there is no experiments=../conf/config"),
+        ("task.train_on=[casme2", "task.train_on=[casme2 is not understood"),
+        ("name=${nosuch:1}", "name=${nosuch:1} cannot be resolved (Unsupported interpolation type"),
+        ("remark=${remark}", "remark=${remark} cannot be resolved (Recursive interpolation"),
+    ],
+)
+def test_an_argument_that_is_no_override_is_one_line(merec, tmp_path, argument, hint):
+    done = merec("train", argument)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("merec: error: ")
+    assert hint in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("roots: {a: [\n", "default.yaml, line 2: this is no YAML"),
+        (
+            "# @package _global_\nroot: /x\n",
+            "conf/local/default.yaml: there is no root; did you mean",
+        ),
+    ],
+)
+def test_a_broken_file_of_local_settings_is_named(merec, tmp_path, monkeypatch, text, hint):
+    from merec import config, train
+
+    (tmp_path / "conf").mkdir()
+    for file in (config.home() / "conf").iterdir():
+        if file.name != "local":
+            (tmp_path / "conf" / file.name).symlink_to(file)
+    (tmp_path / "conf" / "local").mkdir()
+    (tmp_path / "conf" / "local" / "default.yaml").write_text(text)
+    monkeypatch.setattr(train, "home", lambda: tmp_path)
+    done = merec("train", "logger=none")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert hint in line
 
 
 @pytest.mark.slow

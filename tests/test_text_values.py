@@ -1,5 +1,6 @@
 """A name that YAML takes for a number or boolean is refused with the key and the remedy, never used."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -76,3 +77,37 @@ def test_names_on_the_command_line_are_text_or_refused(names: str) -> None:
 def test_a_data_set_to_train_on_is_text_or_refused(composed: Callable) -> None:
     with pytest.raises(InputError, match=r"task.train_on\[0\] is 4, .*; put it in quotes"):
         check(composed("corpus=megc2019", "task=loso", "task.train_on=[4]"))
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("backbone.compiled=maybe", "backbone.compiled=maybe; expected true or false"),
+        ("datamodule.balanced=often", "datamodule.balanced=often; expected true or false"),
+        ("datamodule.augment.apart=2", "datamodule.augment.apart=2; expected true or false"),
+        (
+            "trainer.deterministic=maybe",
+            "trainer.deterministic=maybe; expected true or false or warn",
+        ),
+        ("trainer.precision=7", "trainer.precision=7; expected 64 or 32 or 16"),
+        ("task.compiled=maybe", "task.compiled=maybe is unknown; choose false or true"),
+        (
+            "logger.mode=foo",
+            "logger.mode=foo is unknown; choose online, offline, disabled or shared",
+        ),
+        ("features.motion.flow=raft", "features.motion.flow=raft is unknown; choose dis, tvl1"),
+        ("features.difference=foo", "features.difference=foo is unknown"),
+        ("features.pool.intensity=foo", "features.pool.intensity=foo is unknown"),
+    ],
+)
+def test_words_other_than_those_known_are_refused(composed: Callable, override, line) -> None:
+    with pytest.raises(InputError, match=re.escape(line)):
+        check(composed(override))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.deterministic=warn", "trainer.precision=bf16-mixed", "trainer.precision='16'"],
+)
+def test_words_of_an_annotation_are_taken(composed: Callable, override) -> None:
+    check(composed(override))

@@ -1,0 +1,113 @@
+"""Keys that the chosen setting never reads, so that a value given for them would be ignored."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a key has an effect with.
+
+    Attributes:
+        key: Dotted key of the setting that decides.
+        values: Values of it, of which one is needed; none for any but `null`.
+    """
+
+    key: str
+    values: tuple[Any, ...] = ()
+
+    def is_met(self, nodes: Mapping[str, Any]) -> bool:
+        """Return whether a config has it."""
+        value = _select(nodes, self.key)
+        return value in self.values if self.values else _asks(value)
+
+    def __str__(self) -> str:
+        return " or ".join(f"{self.key}={value}" for value in self.values) or f"{self.key}=…"
+
+
+_CONTRASTIVE = Needed("task.pretrain", ("contrastive",))
+_PRETRAINED = Needed("task.pretrain")
+_WEIGHTS = Needed("task.weights")
+_BANK = Needed("task.contrast.mode", ("softmax", "nce"))
+# By key, `*` for any: all of these groups are needed, of each group one.
+_NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
+    "task.freeze": ((_PRETRAINED, _WEIGHTS),),
+    "task.transductive": ((_CONTRASTIVE, _WEIGHTS),),
+    "task.pretrain_groups": ((_CONTRASTIVE,),),
+    "task.pretrain_epochs": ((_PRETRAINED,),),
+    "task.least_intensity": ((_CONTRASTIVE,),),
+    "task.pool.*": ((_CONTRASTIVE,),),
+    "task.contrast.z": ((_CONTRASTIVE,), (Needed("task.contrast.mode", ("nce",)),)),
+    "task.contrast.negatives": ((_CONTRASTIVE,), (_BANK,)),
+    "task.contrast.momentum": ((_CONTRASTIVE,), (_BANK,)),
+    "task.contrast.*": ((_CONTRASTIVE,),),
+    "recipe.pretrain.epochs": ((_PRETRAINED,),),
+    "recipe.pretrain.*": ((_CONTRASTIVE,),),
+    "task.inner_parts": ((Needed("task.selection", ("inner",)),),),
+    "task.train_on": ((Needed("task.hold_out", ("corpus",)),),),
+    "task.min_subjects": ((Needed("task.target", ("action_units",)),),),
+}
+_MISSING = object()
+
+
+def find_ineffective(nodes: Mapping[str, Any], given: Iterable[str]) -> list[str]:
+    """Return one line for each key that was given, asks for something and has no effect.
+
+    How folds share a machine (`task.workers`) is not looked at, as it changes no result; nor is what a
+    choice or study sets, which may be made for several tasks.
+
+    Args:
+        nodes: The config.
+        given: Dotted keys of the command line.
+    """
+    return [
+        f"{key}={_show(value)} {reason}; set that, or leave it out"
+        for key in dict.fromkeys(given)
+        if _asks(value := _select(nodes, key))
+        for reason in _explain(nodes, key)
+    ]
+
+
+def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
+    task = nodes["task"]
+    if key in ("fold", "folds") and key not in task:
+        other = "folds" if key == "fold" else "fold"
+        name = str(task.get("_target_", "")).rpartition(".")[2]
+        takes = f", which takes {other}= instead" if other in task else ""
+        yield f"has no effect on {name}{takes}"
+        return
+    if key.startswith("task.estimators.") and (name := key.split(".")[2]) != task.get("estimator"):
+        yield f"has no effect on task.estimator={task.get('estimator')}"
+        return
+    pattern = next((one for one in _NEEDED if fnmatchcase(key, one)), None)
+    lacking = [
+        group
+        for group in (_NEEDED[pattern] if pattern else ())
+        if not any(one.is_met(nodes) for one in group)
+    ]
+    if lacking:
+        yield "is of no use without " + " and ".join(
+            " or ".join(map(str, group)) for group in lacking
+        )
+
+
+def _asks(value: Any) -> bool:
+    return value is not _MISSING and value is not None and value is not False and value != "none"
+
+
+def _show(value: Any) -> Any:
+    return "true" if value is True else value
+
+
+def _select(nodes: Mapping[str, Any], key: str) -> Any:
+    node: Any = nodes
+    for name in key.split("."):
+        if isinstance(node, list) and name.isdecimal():
+            node = dict(enumerate(node)).get(int(name), _MISSING)
+        elif isinstance(node, Mapping) and name in node:
+            node = node[name]
+        else:
+            return _MISSING
+    return node
