@@ -27,15 +27,20 @@ def train(arguments: list[str]) -> None:
 def report(arguments: list[str]) -> None:
     """Pool runs: `merec report RUN… [out=FOLDER] [published=false] [sheets=FOLDER]`."""
     paths, options = split_paths(
-        arguments, {"out": "runs/report", "published": "true", "sheets": "runs/inspect"}, "report"
+        arguments, {"out": "runs/report", "published": "true", "sheets": ""}, "report"
     )
     if not paths:
         raise InputError("merec report needs run folders, e.g. merec report runs/megc2019_flow")
     published = read_flag("report", "published", options["published"])
+    sheets = Path(options["sheets"] or "runs/inspect")
+    if options["sheets"] and not sheets.is_dir():
+        raise InputError(
+            f"sheets={sheets} is no folder; give the folder that merec inspect wrote to, or leave sheets out"
+        )
     _make_folder(Path(options["out"]))
     from merec.reporting.report import write_report
 
-    write_report(paths, Path(options["out"]), published, sheets=Path(options["sheets"]))
+    write_report(paths, Path(options["out"]), published, sheets=sheets)
 
 
 def compare(arguments: list[str]) -> None:
@@ -274,6 +279,11 @@ def completion(arguments: list[str]) -> None:
     if arguments[:1] == ["words"]:  # what the script asks
         sys.stdout.writelines(f"{word}\n" for word in complete(arguments[1:], list(VERBS)))
         return
+    if len(arguments) > 1:
+        raise InputError(
+            f"merec completion takes one shell, not {' '.join(arguments[1:])} too: merec completion "
+            f"{arguments[0]}"
+        )
     sys.stdout.write(print_script(arguments[0] if arguments else ""))
 
 
@@ -347,8 +357,17 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
 _made: list[Path] = []  # folders for output, inner ones first
 
 
+def _open_closed_streams() -> None:
+    """Open what the shell closed (`2>&-`) on nothing, else the next file that is opened takes its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            free = os.open(os.devnull, os.O_RDWR)  # the lowest number, which is that of the stream
+            setattr(sys, name, os.fdopen(free, "w" if number else "r"))
+
+
 def main() -> int:
     """Run a verb and return its exit code; errors that the user can mend are one line and code 2."""
+    _open_closed_streams()
     verb, *arguments = sys.argv[1:] or ["--help"]
     asks_for_help = verb in ("-h", "--help", "help")
     takes_any = verb in ("train", "completion")
@@ -367,6 +386,12 @@ def main() -> int:
             return 0
         if verb not in VERBS:
             raise InputError(f"there is no verb {verb}; there are {', '.join(VERBS)}")
+        try:
+            Path.cwd()
+        except FileNotFoundError as error:
+            raise InputError(
+                "the current folder was deleted; change to another one (cd) and give the command again"
+            ) from error
         if verb != "train":  # Hydra sets up its own
             import logging
 

@@ -95,7 +95,7 @@ def describe_disk_error(error: OSError, path: Path | str | None = None) -> str:
         error: See `find_disk_error`.
         path: What cannot be written, if the error does not say.
     """
-    place = path or error.filename or "a file"
+    place = path or error.filename or "the output"
     reason = error.strerror or error
     if error.errno in _FULL:
         remedy = "make room and give the same command again: what is finished is kept"

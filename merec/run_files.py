@@ -54,6 +54,8 @@ def reading(file: Path, remedy: str) -> Iterator[None]:
     Raises:
         InputError: If the file is missing, cannot be read, or is damaged.
     """
+    if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
+        raise InputError(f"{file} is no regular file; {remedy}")
     try:
         yield
     except InputError:
@@ -161,7 +163,13 @@ def find_node(config: Mapping[str, Any], path: str) -> Any:
 
 
 def parse_config(text: str) -> dict[str, Any]:
-    """Parse the text of a resolved config; see `check_config`."""
+    """Parse the text of a resolved config; see `check_config`.
+
+    Raises:
+        UnexpectedError: As `check_config` says, or if the text was cut off, which often is YAML still.
+    """
+    if text and not text.endswith("\n"):
+        raise UnexpectedError("its last line is not whole")
     return check_config(yaml.safe_load(text))
 
 
@@ -277,7 +285,7 @@ def read_fold_notes(file: Path) -> dict[str, Any]:
 
 
 def read_scores(folder: Path) -> dict[str, float]:
-    """Read UF1 and UAR of a whole run on all its samples; empty if the run is not whole.
+    """Read UF1 and UAR of a whole run on all its samples, or the mean F1 of action units; else nothing.
 
     Raises:
         InputError: If the file is damaged.
@@ -285,13 +293,18 @@ def read_scores(folder: Path) -> dict[str, float]:
     file = folder / METRICS
     if not file.exists():
         return {}
-    remedy = f"delete it and give the run's command again, which writes it anew; {RUN_AGAIN}"
+    remedy = "delete it and give the run's command again, which writes it anew"
     content = read_json(file, remedy)
     with reading(file, remedy):
-        full = content["scores"]["Full"]
-        for name in ("uf1", "uar"):
-            _expect_number(full[name]["value"], f"scores.Full.{name}.value")
-        return {name: float(full[name]["value"]) for name in ("uf1", "uar")}
+        if "action_units" in content:
+            found = {row["unit"]: row["f1"] for row in content["action_units"]}
+            scores = {"f1": found["mean"]}
+        else:
+            full = content["scores"]["Full"]
+            scores = {name: full[name]["value"] for name in ("uf1", "uar")}
+        for name, value in scores.items():
+            _expect_number(expect(value, (int, float), name, "a number"), name)
+        return {name: float(value) for name, value in scores.items()}
 
 
 def read_epoch_arrays(file: Path) -> dict[str, np.ndarray]:

@@ -96,6 +96,10 @@ def test_an_unknown_shell_and_hydra_s_own_completion_lead_to_the_verb(merec, tmp
     done = merec("completion", "tcsh")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "bash, zsh, fish, not tcsh" in done.stderr
+    for more in ("zsh", "out=x"):
+        done = merec("completion", "bash", more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"takes one shell, not {more} too" in done.stderr
     done = merec("train", "-sc", "install=bash")
     assert done.returncode == 2
     assert 'eval "$(merec completion bash)"' in done.stderr

@@ -1,5 +1,6 @@
 """The verbs as a user types them: what they say when something is wrong, and that nothing is left behind."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -245,6 +246,8 @@ def test_report_and_compare_refuse_what_is_no_run(merec, tmp_path):
     assert "needs run folders" in one_line_error(merec("report"))
     assert "needs two runs or more, not 1" in one_line_error(merec("compare", "x"))
     assert "does not know ouf=x" in one_line_error(merec("report", "ouf=x"))
+    message = one_line_error(merec("report", str(tmp_path), "sheets=absent"))
+    assert message.startswith("merec: error: sheets=absent is no folder")
     assert "it takes reference=, out=" in one_line_error(merec("compare", "a", "b", "refrence=A"))
 
 
@@ -297,3 +300,30 @@ def test_an_option_that_would_not_be_followed_is_refused(merec, tmp_path, argume
     (tmp_path / "t.xlsx").touch()
     assert said in one_line_error(merec(*arguments))
     assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]
+
+
+def test_a_corpus_of_another_class_is_one_line(merec):
+    message = one_line_error(merec("doctor", "corpus=synthetic", "corpus._target_=os.listdir"))
+    assert "corpus.root: os.listdir has no root" in message
+    assert message.endswith("more such keys")
+
+
+def run_in_shell(command: str, folder: Path) -> subprocess.CompletedProcess:
+    command = command.replace("merec", f"{sys.executable} -m merec")
+    environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=folder, env=environment
+    )
+
+
+def test_closed_streams_change_no_exit_code(tmp_path):
+    assert run_in_shell("merec trian 2>&-", tmp_path).returncode == 2
+    assert run_in_shell("merec completion bash >&-", tmp_path).returncode == 0
+    done = run_in_shell("merec trian <&- >&-", tmp_path)
+    assert "there is no verb trian" in one_line_error(done)
+
+
+def test_a_deleted_current_folder_is_said(tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = run_in_shell("cd gone; rmdir ../gone; merec doctor corpus=synthetic", tmp_path)
+    assert "the current folder was deleted" in one_line_error(done)

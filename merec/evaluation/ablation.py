@@ -60,9 +60,10 @@ def _find_families(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
         members = families.setdefault(configuration_hash({**settings, "datamodule": others}), {})
         if modality in members:
             log.warning(
-                "%s is not in the table of modalities: it differs from %s in channels only",
+                "%s is not in the table of modalities: it differs from %s in %s only",
                 result.name,
                 members[modality].name,
+                _name_difference(result, members[modality]),
             )
             continue
         members[modality] = result
@@ -71,6 +72,15 @@ def _find_families(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
         for family, members in families.items()
         if len(members) > 1
     }
+
+
+def _name_difference(a: Result, b: Result) -> str:
+    """Name what differs between results of one family and modality: channels, data or code."""
+    if read_settings(a) != read_settings(b):
+        return "channels"
+    _, data_a, _ = a.runs[0].configuration
+    _, data_b, _ = b.runs[0].configuration
+    return "data" if data_a != data_b else "code"
 
 
 def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:

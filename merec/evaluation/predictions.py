@@ -1,5 +1,6 @@
 """Tables of predictions: one row per held-out sample and seed, joined by sample id alone."""
 
+import io
 import json
 import re
 from collections import Counter
@@ -11,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 
 from merec.evaluation.action_units import NOTHING, THRESHOLD, mark_units, spell_units
-from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.protocol import describe_protocol, find_edited_label
 from merec.files import atomic, write_text
 from merec.run_files import FOLD, FOLD_AGAIN, UnexpectedError, reading
 from merec.types import InputError, Protocol
@@ -84,19 +85,28 @@ def read_predictions(path: Path) -> pd.DataFrame:
         InputError: If a column is missing or a row is not readable.
     """
     with reading(path, "delete it and run its fold again"):
+        content = path.read_bytes()
+        if not content.strip():
+            raise UnexpectedError("it is empty")
+        if b"\0" in content:  # which pandas drops, with what follows it in the cell
+            line = content[: content.index(b"\0")].count(b"\n") + 1
+            raise UnexpectedError(f"line {line} holds NUL bytes")
         # Subjects such as 006 are names, and a clip called NA is no missing value. Numbers are read
         # as text first: by version, pandas' own parser rounds probabilities, and 1.5 is no class.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
         missing = [column for column in COLUMNS if column not in table]
         said = list(table.filter(regex="^p_"))
         # Labels of action units are their names.
         numbers = _NUMBERS[:2] if said and all(map(_UNIT.fullmatch, said)) else _NUMBERS
         types = dict.fromkeys(said, "float64") | dict.fromkeys(numbers, "int64")
-        table = table.astype({column: kind for column, kind in types.items() if column in table})
+        for column in [name for name in types if name in table]:
+            table[column] = _read_numbers(table[column], types[column])
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it is no table of predictions"
         )
+    if table.empty:
+        raise InputError(f"{path} holds no prediction; delete it and run its fold again")
     # A line that was cut off still parses: what it lacks is read as not a number.
     whole = np.isfinite(table.filter(regex="^p_")).all(axis=1)
     if not whole.all():
@@ -105,6 +115,23 @@ def read_predictions(path: Path) -> pd.DataFrame:
             f"{path} is damaged (line {line} is not whole); delete it and run its fold again"
         )
     return table
+
+
+def _read_numbers(texts: pd.Series, kind: str) -> pd.Series:
+    """Return a column as numbers, each as Python reads it."""
+    try:
+        return texts.astype(kind)
+    except ValueError as error:
+        read = int if kind == "int64" else float
+        for row, text in enumerate(texts):
+            try:
+                read(text)
+            except ValueError:
+                words = "a whole number" if read is int else "a number"
+                raise UnexpectedError(
+                    f"line {row + 2}: {texts.name} is {text[:60]!r}, expected {words}"
+                ) from error
+        raise
 
 
 def read_fold(path: Path, protocol: Protocol, fold: int, seed: int | None) -> pd.DataFrame:
@@ -240,6 +267,14 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
                 "another data set; delete the folds that were changed and run the same command again"
             )
         if (found.samples, found.subjects, found.hash) != expected:
+            edited = find_edited_label(rows, protocol)
+            if edited is not None:
+                sample_id, label, trained = edited
+                raise InputError(
+                    f"{source}: label of sample {sample_id} is {label}, but the run recorded {trained} "
+                    f"({protocol.classes[trained]}); delete the fold that was changed and run the same "
+                    "command again"
+                )
             raise InputError(
                 f"{source}: the {found.samples} samples of seed {seed} are not the "
                 f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "

@@ -37,6 +37,30 @@ def describe_protocol(
     )
 
 
+def find_edited_label(index: pd.DataFrame, protocol: Protocol) -> tuple[str, int, int] | None:
+    """Find the one label of an index that keeps it from being a protocol's, by trying each.
+
+    Args:
+        index: Columns `sample_id` (each once), `subject`, `label`.
+        protocol: Known by its hash, not by its labels.
+
+    Returns:
+        The sample, its label, and that of the protocol; `None` if one label does not explain the difference.
+    """
+    if protocol.target != "emotion":
+        return None
+    starts = index[["sample_id", "subject"]].astype(str).agg("\0".join, axis=1)
+    # Sample ids are unique, so that a label does not change the order of the rows.
+    rows = sorted(zip(starts, index["label"], index["sample_id"], strict=True))
+    lines = [f"{start}\0{label}" for start, label, _ in rows]
+    for place, (start, label, sample_id) in enumerate(rows):
+        for other in range(len(protocol.classes)):
+            changed = [*lines[:place], f"{start}\0{other}", *lines[place + 1 :]]
+            if hashlib.sha256("\n".join(changed).encode()).hexdigest()[:16] == protocol.hash:
+                return str(sample_id), int(label), other
+    return None
+
+
 def assert_counts(
     index: pd.DataFrame, classes: Sequence[str], expected: Mapping, source: str
 ) -> None:

@@ -277,14 +277,24 @@ def assert_emotions(results: Sequence[Result]) -> None:
 
 def _warn_of_unlike_code(group: list[Run]) -> None:
     """Say so if runs that are pooled were begun by different code or libraries."""
-    for what in ("commit", "versions"):
-        if len({str(run.environment.get(what)) for run in group}) > 1:
-            log.warning(
-                "%s pools runs of different %s: %s",
-                group[0].environment["name"],
-                what if what == "versions" else "commits",
-                ", ".join(f"{run.folder} ({run.environment.get(what)})" for run in group),
-            )
+    name = group[0].environment["name"]
+    commits = [run.environment.get("commit") for run in group]
+    if len(set(commits)) > 1:
+        told = [f"{run.folder} ({each})" for run, each in zip(group, commits, strict=True)]
+        log.warning("%s pools runs of different commits: %s", name, ", ".join(told))
+    versions = [run.environment.get("versions") or {} for run in group]
+    unlike = {}
+    for package in sorted({package for each in versions for package in each}):
+        found = dict.fromkeys(str(each.get(package, "none recorded")) for each in versions)
+        if len(found) > 1:
+            unlike[package] = " and ".join(found)
+    if unlike:
+        log.warning(
+            "%s pools runs of different versions: %s; %s",
+            name,
+            ", ".join(f"{package} {found}" for package, found in unlike.items()),
+            ", ".join(str(run.folder) for run in group),
+        )
 
 
 def _mention_other_code(

@@ -10,24 +10,31 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from merec.evaluation.action_units import confusion_by_unit, mean_f1
+from merec.evaluation.metrics import confusion_by_subject, uar, uf1
 from merec.evaluation.predictions import read_fold
+from merec.evaluation.protocol import describe_protocol
 from merec.run_files import (
     CONFIG,
     ENVIRONMENT,
     EPOCHS,
     FOLD_AGAIN,
+    METRICS,
     PREDICTIONS,
     UnexpectedError,
     read_config,
     read_csv,
     read_environment,
     read_epoch_arrays,
+    read_scores,
     reading,
 )
 from merec.source_code import combine
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
+
+_SCORE_TOLERANCE = 1e-6  # of sums of ratios in another order
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,11 @@ def read_run(folder: Path) -> Run:
     protocol = Protocol.from_dict(environment["protocol"])
     # The folds, not the pooled table: a run that was killed has only the former.
     files = sorted((folder / "folds").glob(f"*/{PREDICTIONS}"))
+    if not files and (folder / "checkpoint.ckpt").exists():
+        raise InputError(
+            f"{folder} holds a network and no held-out predictions; give its checkpoint.ckpt to merec "
+            "predict, or train with task=loso to have it scored"
+        )
     if not files:
         raise InputError(f"no fold of {folder} has finished; run its command again")
     seed = config.get("seed")
@@ -186,13 +198,37 @@ def read_run(folder: Path) -> Run:
     return Run(folder, config, environment, protocol, predictions)
 
 
+def _check_scores(run: Run) -> None:
+    """Refuse a whole run whose predictions do not give the scores that it wrote when it was finished."""
+    protocol, table = run.protocol, run.predictions
+    # Of other samples or labels `assert_complete` says more.
+    if describe_protocol(protocol.name, table, protocol.classes).hash != protocol.hash:
+        return
+    recorded = read_scores(run.folder)
+    if protocol.target == "action_units":
+        counts = confusion_by_unit(table, protocol.classes)[1].sum(1)
+        found = {"f1": mean_f1(counts)}
+    else:
+        counts = confusion_by_subject(table, len(protocol.classes))[1].sum(1)
+        found = {"uf1": uf1(counts), "uar": uar(counts)}
+    for name, value in recorded.items():
+        now = float(np.mean(found[name]))
+        if abs(now - value) > _SCORE_TOLERANCE:
+            raise InputError(
+                f"{run.folder}: {name.upper()} of its fold tables is {now:.4f}, but its {METRICS} says "
+                f"{value:.4f}: predictions were changed; delete the folds that were changed ({METRICS} if "
+                "none was) and run the same command again"
+            )
+
+
 def find_runs(paths: Sequence[Path]) -> list[Run]:
     """Read run folders, or all run folders below the folders given, each once.
 
     Below a folder, runs of which no fold has finished are passed over with a warning.
 
     Raises:
-        InputError: If a path does not exist or holds no run.
+        InputError: If a path does not exist or holds no run, or the predictions of a whole run are not those
+            that it was scored by.
     """
     runs: dict[Path, Run] = {}
     for path in paths:
@@ -208,7 +244,9 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
             if not named and not any(folder.glob(f"folds/*/{PREDICTIONS}")):
                 log.warning("%s is passed over: no held-out predictions in it", folder)
                 continue
-            runs[folder.resolve()] = replace(read_run(folder), named=named)
+            run = replace(read_run(folder), named=named)
+            _check_scores(run)
+            runs[folder.resolve()] = run
     if not runs:
         raise InputError(f"no run in {', '.join(map(str, paths))} has held-out predictions")
     return list(runs.values())

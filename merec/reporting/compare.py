@@ -28,7 +28,12 @@ from merec.reporting.notation import (
     format_p,
     name_subset,
 )
-from merec.reporting.pairs import Comparison, lay_out_many, quote_pairs
+from merec.reporting.pairs import (
+    Comparison,
+    explain_disagreement,
+    lay_out_many,
+    quote_pairs,
+)
 from merec.reporting.tables import Table
 from merec.types import InputError
 
@@ -73,6 +78,7 @@ def compare_runs(
     )
     brief = lay_out_many(comparison) if many else [lay_out_comparison(comparison.pairs, *sides)]
     quote = quote_pairs(comparison) if many else quote_comparison(comparison.pairs, *sides)
+    quote = " ".join(filter(None, [quote, explain_disagreement(comparison)]))
     if out:
         _write(comparison, quote, out)
     console = console or Console()

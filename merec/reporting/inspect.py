@@ -81,7 +81,8 @@ def inspect_corpus(corpus: Corpus, store: Source, count: int, out: Path) -> Path
         The page, which needs no other file and no network.
 
     Raises:
-        InputError: If `count` is less than 1, or the corpus is empty.
+        InputError: If `count` is less than 1, the corpus is empty, or the features of none of the samples can
+            be made.
     """
     total = len(corpus.index)
     if count < 1 or not total:
@@ -90,16 +91,21 @@ def inspect_corpus(corpus: Corpus, store: Source, count: int, out: Path) -> Path
         )
     rows = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
     parts = []
+    reasons: list[InputError] = []
     for row in rows:
         title = describe_sample(corpus, row)
         try:
             png = _to_png(draw_sheet(store.load_sample(corpus, row), title))
         except InputError as error:
-            log.warning("%s", error)
+            reasons.append(error)
             parts.append(f"<p><b>{escape(title)}</b><br>not ready: {escape(str(error))}</p>")
             continue
         data = base64.b64encode(png).decode()
         parts.append(f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">')
+    if len(reasons) == len(rows):
+        raise InputError(f"none of {len(rows)} samples can be shown: {reasons[0]}") from reasons[0]
+    for reason in reasons:
+        log.warning("%s", reason)
     heading = escape(f"{corpus.protocol.name}: {len(rows)} of {total} samples")
     page = out / "samples.html"
     write_text(

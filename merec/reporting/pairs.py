@@ -1,5 +1,6 @@
 """Many sides, pair by pair, for people: tables, and a sentence to quote."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -162,6 +163,22 @@ def format_holm(row: pd.Series) -> str:
     """Write a corrected p: a bound where p itself is one."""
     smallest = row["p"] <= 1 / (1 + DRAWS)
     return f"{'≤' if smallest else '='} {format_number(row['p_holm'])}"
+
+
+def explain_disagreement(comparison: Comparison) -> str:
+    """Say of which pairs interval and p disagree, and which of the two decides; "" if there are none."""
+    letters, unlike = comparison.letters, []
+    for _, row in comparison.pairs[comparison.pairs["subset"] == "Full"].iterrows():
+        excludes = row["low"] > 0 or row["high"] < 0
+        if not math.isnan(row["low"]) and excludes != (row["p_holm"] <= ALPHA):
+            pair = f"{letters[row['result_b']]} − {letters[row['result_a']]}"
+            unlike.append(f"{row['metric'].upper()} of {pair}")
+    if not unlike:
+        return ""
+    return (
+        f"Interval and p disagree in {', '.join(unlike)}: the Holm-corrected p decides, at alpha "
+        f"{format_number(ALPHA, 2)}; the interval is approximate."
+    )
 
 
 def quote_pairs(comparison: Comparison) -> str:

@@ -101,8 +101,13 @@ def _explain_silence(run: Run, tracked: Tracked | None) -> str:
             "whole runs only; `merec report` pools the others"
         )
     if tracked is None or not tracked.logger.endswith("WandbLogger"):
-        found = f"logged by {tracked.logger}" if tracked else "not logged"
-        return f"{run.folder} was {found}, not to W&B; give its command with logger=wandb: {again}"
+        logger = (
+            f"logged by {tracked.logger}, not by W&B" if tracked else "trained with logger=none"
+        )
+        return (
+            f"{run.folder} was {logger}, so W&B holds nothing of it; give its command again with "
+            f"logger=wandb: {again}"
+        )
     return (
         f"{run.folder} has no record of what W&B was told (an earlier merec, or logger.mode=disabled); "
         f"delete {run.folder / 'tracked'} and give its command with logger=wandb: {again}"

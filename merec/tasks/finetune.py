@@ -146,6 +146,14 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> 
     if fresh and not any(key.startswith(fresh) for key in own):
         started = backbone.state_dict()
         own |= {key: value for key, value in started.items() if key.startswith(fresh)}
+    for key, value in backbone.state_dict().items():
+        given = own.get(key, value)
+        # Torch casts whatever it is given; weights of another precision are right, integers are damage.
+        both_float = given.is_floating_point() and value.is_floating_point()
+        if given.dtype != value.dtype and not both_float:
+            raise InputError(
+                f"{source}: {prefix}{key} holds {given.dtype}, expected {value.dtype}; train it again"
+            )
     try:
         backbone.load_state_dict(own)
     except RuntimeError as error:

@@ -227,6 +227,15 @@ def test_an_empty_file_is_told_and_not_opened(root):
     )
 
 
+def test_a_link_that_leads_nowhere_or_to_itself_is_a_missing_frame_of_that_name(root):
+    frame = name(root, 0, 9)
+    for target in (frame, root / "nowhere"):
+        frame.unlink()
+        frame.symlink_to(target)
+        found = one(look(root))
+        assert (found.kind, found.where) == ("missing frame", "spNO.1/a/color/9.jpg")
+
+
 def test_a_folder_that_differs_in_case_only_is_named_with_its_expected_name(root):
     (root / "spNO.2").rename(root / "spNo.2")
     found = one(look(root))

@@ -1,5 +1,7 @@
 """Modalities are compared where nothing else differs; a class is left out as scikit-learn would."""
 
+import json
+import shutil
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -87,6 +89,19 @@ def test_of_two_that_differ_in_channels_only_the_second_is_named_and_left_out(
     table = compare_modalities(results)
     assert set(table["result"]) == {results[0].name, results[2].name}
     assert f"{results[1].name} is not in the table of modalities" in caplog.text
+    assert "in channels only" in caplog.text
+
+
+def test_of_two_that_differ_in_their_code_only_that_is_said(
+    write_modality: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [write_modality("rgb"), write_modality("fused")]
+    forced = folders[0].with_name("forced")
+    shutil.copytree(folders[0], forced)
+    facts = json.loads((forced / "environment.json").read_text())
+    (forced / "environment.json").write_text(json.dumps(facts | {"code": {"a.py": "0"}}))
+    compare_modalities(read(*folders, forced))
+    assert "in code only" in caplog.text
 
 
 def test_uf1_without_a_class_equals_scikit_learn_without_its_samples() -> None:

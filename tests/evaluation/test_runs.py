@@ -1,6 +1,8 @@
 """Run folders pool by sample id: seeds side by side, fold ranges joined, anything amiss refused."""
 
 import json
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,12 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
+from merec.evaluation.predictions import read_predictions, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, fold_folder, read_run
+from merec.files import write_json
+from merec.run import collect_scores
 from merec.settings import flatten
 
 
@@ -505,3 +510,98 @@ def test_a_result_is_transductive_if_any_of_its_runs_is(tmp_path, write_run, ind
     assert not pool_runs(find_runs([tmp_path]))[0].transductive
     write_run(tmp_path / "1", predict(index, seed=1), index, transductive=True)
     assert pool_runs(find_runs([tmp_path]))[0].transductive
+
+
+def test_one_edited_label_is_named_with_its_sample(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    file = fold_folder(folder, 2) / "predictions.csv"
+    rows = read_predictions(file)
+    sample_id, label = rows.loc[0, "sample_id"], int(rows.loc[0, "label"])
+    other = (label + 1) % 3
+    rows.loc[0, "label"] = other
+    write_predictions(file, rows)
+    text = f"label of sample {sample_id} is {other}, but the run recorded {label} "
+    with pytest.raises(InputError, match=re.escape(text)):
+        pool_runs(find_runs([folder]))
+    if len(rows) > 1:  # of two nobody knows which
+        rows.loc[1, "label"] = (rows.loc[1, "label"] + 1) % 3
+        write_predictions(file, rows)
+        with pytest.raises(InputError, match="its folders hold another corpus"):
+            pool_runs(find_runs([folder]))
+
+
+def test_predictions_that_do_not_give_the_scores_of_the_run_are_refused(
+    tmp_path, write_run, index, table
+):
+    folder = write_run(tmp_path / "run", table, index)
+    (result,) = pool_runs(find_runs([folder]))
+    write_json(folder / "metrics.json", collect_scores(result))
+    assert len(find_runs([folder])) == 1
+    predicted = table["label"].to_numpy()  # all right, and all tables agree
+    probability = np.eye(3)[predicted]
+    columns = [f"p_{name}" for name in result.protocol.classes]
+    right = table.assign(predicted=predicted)
+    right[columns] = probability
+    for number, rows in right.groupby("fold"):
+        write_predictions(fold_folder(folder, int(number)) / "predictions.csv", rows)
+    with pytest.raises(
+        InputError, match=r"UF1 of its fold tables is 1\.0000, but its metrics.json says"
+    ):
+        find_runs([folder])
+    shutil.rmtree(fold_folder(folder, 3))  # of a part the scores say nothing
+    assert len(find_runs([folder])) == 1
+
+
+def test_runs_of_unlike_libraries_name_the_packages(tmp_path, write_run, index, predict, caplog):
+    for seed, versions in enumerate(
+        ({"numpy": "2.3", "torch": "2.9"}, {"numpy": "2.4", "torch": "2.9"})
+    ):
+        write_run(tmp_path / f"{seed}", predict(index, seed=seed), index, versions=versions)
+    pool_runs(find_runs([tmp_path]))
+    assert "pools runs of different versions: numpy 2.3 and 2.4; " in caplog.text
+    assert "torch" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda b: b.splitlines(keepends=True)[0], "holds no prediction"),
+        (lambda b: b.replace(b",sub0", b",s\0b0", 1), "line 2 holds NUL bytes"),
+    ],
+)
+def test_a_table_without_rows_or_with_nul_bytes_is_named(
+    tmp_path, write_run, index, table, content, reason
+):
+    folder = write_run(tmp_path / "run", table, index)
+    file = fold_folder(folder, 6) / "predictions.csv"
+    file.write_bytes(content(file.read_bytes()))
+    with pytest.raises(InputError, match=f"^{re.escape(str(file))} .*{reason}"):
+        read_run(folder)
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    for name in ("folds/003/predictions.csv", "environment.json", "config.yaml"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(
+            InputError, match=f"^{re.escape(str(folder / name))} is no regular file"
+        ):
+            read_run(folder)
+
+
+def test_a_config_that_was_cut_off_is_damaged(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    file = folder / "config.yaml"
+    content = file.read_text()
+    file.write_text(content[: content.index("folds:") + 3])
+    with pytest.raises(InputError, match=r"config\.yaml is damaged \(its last line is not whole\)"):
+        read_run(folder)
+
+
+def test_a_run_that_holds_out_nobody_leads_to_predict(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index)
+    shutil.rmtree(folder / "folds")
+    (folder / "checkpoint.ckpt").touch()
+    with pytest.raises(InputError, match=r"give its checkpoint\.ckpt to merec predict"):
+        find_runs([folder])

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from merec.evaluation.comparison import compare_sides
 from merec.evaluation.metrics import uf1
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
@@ -19,7 +20,12 @@ from merec.evaluation.statistics import compare_paired
 from merec.reporting.compare import compare_runs
 from merec.reporting.formats import print_table
 from merec.reporting.groups import describe_groups, draw_groups, explain_groups, find_groups
-from merec.reporting.pairs import Comparison, lay_out_class_pairs, quote_pairs
+from merec.reporting.pairs import (
+    Comparison,
+    explain_disagreement,
+    lay_out_class_pairs,
+    quote_pairs,
+)
 from merec.types import InputError
 
 
@@ -135,6 +141,28 @@ def test_the_sentence_tells_who_is_told_apart_from_the_best(
     assert all(name in apart for name in ("guess", "weak_svm", "a_net"))
     assert alike == ""
     assert "Holm-corrected over 6 pairs" in sentence
+
+
+def test_where_interval_and_p_disagree_it_is_said_which_decides(
+    four: list[Path], tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = [pool_runs(find_runs([path]))[0] for path in four[:2]]
+    pairs = compare_sides(sides)
+    agree = pairs.assign(low=-0.1, high=0.2, p_holm=0.3)
+    unlike = pd.concat([agree[:1].assign(low=0.1), agree[1:]])
+    classes = pd.DataFrame()
+    assert explain_disagreement(Comparison(sides, None, agree, classes)) == ""
+    text = explain_disagreement(Comparison(sides, None, unlike, classes))
+    start = "Interval and p disagree in UF1 of B − A: the Holm-corrected p decides, at alpha .05; "
+    assert text == start + "the interval is approximate."
+    reverse = pairs.assign(low=-0.1, high=0.2, p_holm=0.04)
+    assert "UF1 of B − A, UAR of B − A" in explain_disagreement(
+        Comparison(sides, None, reverse, classes)
+    )
+    monkeypatch.setattr("merec.reporting.compare.compare_sides", lambda *_: unlike)
+    compare_runs(four[:2], console, out=tmp_path)
+    assert "Interval and p disagree" in console.file.getvalue()
+    assert "Interval and p disagree" in (tmp_path / "comparison.md").read_text(encoding="utf-8")
 
 
 def test_a_reference_is_set_beside_each_other_side_alone(

@@ -297,9 +297,12 @@ def test_a_named_run_that_wandb_does_not_know_is_refused_with_the_remedy(
     old = tracked_run("old")
     (old / "tracked").write_text("WandbLogger\n")
     for folder, reason in (
-        (silent, "was not logged, not to W&B; give its command with logger=wandb"),
+        (
+            silent,
+            "silent was trained with logger=none, so W&B holds nothing of it; give its command again",
+        ),
         (part, "holds out 3 of 7 subjects"),
-        (csv, "was logged by CSVLogger, not to W&B"),
+        (csv, "was logged by CSVLogger, not by W&B, so"),
         (old, "delete .*tracked and give its command"),
     ):
         with pytest.raises(InputError, match=reason):
@@ -313,7 +316,7 @@ def test_such_a_run_below_a_folder_is_passed_over_with_a_warning(
     tracked_run("all/known")
     write_run(tmp_path / "all" / "silent", index, name="silent")
     assert "1 runs" in write([tmp_path / "all"], tmp_path / "out")
-    assert "silent was not logged" in caplog.text
+    assert "silent was trained with logger=none" in caplog.text
 
 
 @pytest.mark.slow

@@ -153,6 +153,10 @@ def test_what_is_not_there_is_refused(arrays, corpus, tmp_path: Path):
         inspect_corpus(corpus, Shelf(arrays), 0, tmp_path)
     with pytest.raises(InputError, match="no face"):
         inspect_sample(corpus, 2, Shelf(arrays), tmp_path)
+    none = Shelf(arrays)
+    none.load_sample = lambda corpus, _: Shelf.load_sample(none, corpus, 2)
+    with pytest.raises(InputError, match="none of 2 samples can be shown: no face"):
+        inspect_corpus(corpus, none, 2, tmp_path)
     assert not [*tmp_path.iterdir()]
 
 

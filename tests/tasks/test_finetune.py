@@ -159,6 +159,21 @@ def test_weights_come_back_as_they_were_saved():
         assert torch.equal(value, saved[f"backbone.{key}"])
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64])
+def test_weights_that_are_no_real_numbers_are_refused_by_name(dtype):
+    state = make().state_dict()
+    state["backbone.convolution.weight"] = state["backbone.convolution.weight"].to(dtype)
+    with pytest.raises(InputError, match=rf"^a.ckpt: backbone.convolution.weight holds {dtype}"):
+        load_weights(STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True), state, "a.ckpt")
+
+
+def test_weights_of_another_precision_are_taken():
+    state = make().bfloat16().state_dict()
+    fresh = STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True)
+    load_weights(fresh, state, "a.ckpt")
+    assert torch.equal(fresh.convolution.weight, state["backbone.convolution.weight"].float())
+
+
 @pytest.mark.parametrize(
     ("backbone", "reason"),
     [

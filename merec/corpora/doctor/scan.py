@@ -133,9 +133,16 @@ def list_frames(frames: Frames, wanted: frozenset[int] | None) -> Listing:
                 match = pattern.fullmatch(entry.name)
                 number = int(match[1]) if match else -1
                 if match and entry.name == frames.name.format(number):
+                    if wanted is None or number in wanted:
+                        try:
+                            size = entry.stat().st_size
+                        except (
+                            OSError
+                        ):  # a link that leads nowhere, or to itself: the frame is missing
+                            continue
+                        if size == 0:
+                            empty.add(number)
                     numbers.add(number)
-                    if (wanted is None or number in wanted) and entry.stat().st_size == 0:
-                        empty.add(number)
                 elif match:
                     misspelt[number] = min(entry.name, misspelt.get(number, entry.name))
                 elif entry.name.lower().endswith(IMAGES) and not entry.name.startswith("."):
