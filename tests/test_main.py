@@ -302,12 +302,6 @@ def test_an_option_that_would_not_be_followed_is_refused(merec, tmp_path, argume
     assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]
 
 
-def test_a_corpus_of_another_class_is_one_line(merec):
-    message = one_line_error(merec("doctor", "corpus=synthetic", "corpus._target_=os.listdir"))
-    assert "corpus.root: os.listdir has no root" in message
-    assert message.endswith("more such keys")
-
-
 def run_in_shell(command: str, folder: Path) -> subprocess.CompletedProcess:
     command = command.replace("merec", f"{sys.executable} -m merec")
     environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}

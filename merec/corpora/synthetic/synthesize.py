@@ -24,7 +24,7 @@ from merec.corpora.synthetic.studio import default_camera, draw_studio
 from merec.corpora.synthetic.truth import locate_truth, write_truth
 from merec.corpora.synthetic.twin import plan_twin
 from merec.errors import InputError
-from merec.files import atomic, write_csv, write_json, write_text
+from merec.files import atomic, sweep_parts, write_csv, write_json, write_text
 from merec.types import Finding
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
     try:
         if not begun:
             write_json(root / MANIFEST, {"settings": settings.identify(), "finished": False})
+        _sweep(root, clips)
         camera = default_camera(settings.width, settings.height)
         lines = [f"{key}: {value}" for key, value in camera._asdict().items()]
         write_text(root / "intrinsics.yaml", "# px\n" + "\n".join(lines) + "\n")
@@ -84,6 +85,15 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
     else:
         log.info("all %d clips are there already; %s", len(clips), root)
     return findings
+
+
+def _sweep(root: Path, clips: Sequence[ClipPlan]) -> None:
+    """Delete what renderings that were killed left half-written."""
+    sweep_parts(root)
+    sweep_parts(root / "truth")
+    for clip in clips:
+        for kind in ("color", "depth"):
+            sweep_parts(root / clip.folder / kind)
 
 
 def has_key_frames_only(root: Path) -> bool:
