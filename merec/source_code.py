@@ -350,10 +350,17 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
+_seen: set[str] = set()  # names of modules that were read or need not be
+
+
 def _remember_loaded() -> None:
-    """Read what is imported by now, so that an edit during a long sweep is not taken for what runs."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+    """Read what was imported since the last call, so that a later edit is not taken for what runs."""
+    new = (
+        set(sys.modules) - _seen
+    )  # asked for every stage of every sample, so only these are looked at
+    _seen.update(new)
+    for name in new:
+        file = getattr(sys.modules.get(name), "__file__", None)
         if file and file.endswith(".py") and _is_outside(name.partition(".")[0]) is None:
             path = Path(file)
             if path.is_file():
