@@ -145,6 +145,10 @@ def lock_folder(folder: Path, command: Sequence[str], remedy: str) -> Iterator[N
         except NotImplementedError:  # a file system without locks
             yield
             return
+        except OSError as error:
+            raise InputError(
+                f"{folder / LOCK} cannot be opened ({error.strerror}); delete it and give the command again"
+            ) from error
     try:
         about = {
             "host": platform.node(),

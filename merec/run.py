@@ -92,8 +92,16 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
         if task.datamodule.shifts is not None:
             with atomic(folder / SHIFTS) as part:
                 task.datamodule.shifts.to_csv(part, index=False)
-    with keep_wandb_files(folder):
-        return _train(cfg, config, folder, task)
+    try:
+        with keep_wandb_files(folder):
+            return _train(cfg, config, folder, task)
+    except (InputError, OSError) as error:
+        if (folder / "config.yaml").exists():
+            raise
+        raise InputError(
+            f"{folder} was deleted or moved while its folds were trained; leave it where it is and give the "
+            "command again"
+        ) from error
 
 
 def _train(cfg: DictConfig, config: dict[str, Any], folder: Path, task: Any) -> Result | None:

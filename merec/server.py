@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 _IMPORTED = ["merec.tasks.imported"]
@@ -27,6 +27,7 @@ def start_server() -> None:
         multiprocessing.current_process().name == "MainProcess"
     )  # not one of several jobs at once
     if main and (os.cpu_count() or 1) > 1 and open_context().get_start_method() == "forkserver":
+        resource_tracker.ensure_running()  # which lets signals through again once it runs
         # Ctrl-C is for this process; the server and its workers inherit that they do not hear it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

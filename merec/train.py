@@ -114,6 +114,13 @@ def train_job(cfg: DictConfig) -> None:
 def _open_folder(folder: Path, command: list[str]) -> Iterator[None]:
     """Hold the lock of a run folder that can be written to, without what killed runs left in it."""
     make_output(folder)
+    if (folder / "train.log").is_dir():
+        raise InputError(f"{folder / 'train.log'} is a folder, expected a file; delete it")
+    for place in folder.glob("folds/*"):
+        if place.is_symlink() and not place.exists():
+            raise InputError(
+                f"{place} is a link to {place.readlink()}, which is not there; delete it"
+            )
     with lock_folder(folder, command, _BUSY):
         for place in (folder, *folder.glob("folds/*")):
             sweep_parts(place, alone=True)
@@ -214,6 +221,14 @@ def train(arguments: list[str]) -> None:
         place = f"{mark.name}, line {mark.line + 1}" if mark else "a file of the config"
         reason = getattr(error, "problem", None) or " ".join(str(error).split())
         raise InputError(f"{place}: this is no YAML ({reason}); mend that line") from error
+    except OSError as error:
+        if isinstance(error, InputError) or not error.filename:
+            raise
+        # Hydra makes the folder of a run, and opens its log.
+        raise InputError(
+            f"{error.filename} cannot be made or opened ({error.strerror}); set hydra.run.dir (with -m: "
+            "hydra.sweep.dir) to another folder"
+        ) from error
     except RuntimeError as error:
         reason = _explain_launcher(error)
         if reason is None:

@@ -1,6 +1,8 @@
 """The verbs as a user types them: what they say when something is wrong, and that nothing is left behind."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -321,3 +323,61 @@ def test_a_deleted_current_folder_is_said(tmp_path):
     (tmp_path / "gone").mkdir()
     done = run_in_shell("cd gone; rmdir ../gone; merec doctor corpus=synthetic", tmp_path)
     assert "the current folder was deleted" in one_line_error(done)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_its_key(merec, tmp_path):
+    (tmp_path / "file").touch()
+    message = one_line_error(merec("train", f"hydra.run.dir={tmp_path}/file/run"))
+    assert (
+        f"{tmp_path}/file/run cannot be made or opened (Not a directory); set hydra.run" in message
+    )
+
+
+@pytest.mark.parametrize("place", ["run/.lock", "run/train.log"])
+def test_a_folder_in_the_place_of_a_file_of_a_run_is_named(merec, tmp_path, small, place):
+    (tmp_path / place).mkdir(parents=True)
+    done = merec("train", *small, "logger=none", f"hydra.run.dir={tmp_path / 'run'}")
+    assert str(tmp_path / place) in one_line_error(done)
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_fold_that_is_a_link_to_nothing_is_named(merec, tmp_path, small):
+    link = tmp_path / "run" / "folds" / "000"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/absent/x")
+    done = merec("train", *small, "logger=none", f"hydra.run.dir={tmp_path / 'run'}")
+    assert f"{link} is a link to /absent/x, which is not there" in one_line_error(done)
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_run_folder_that_is_deleted_while_it_is_trained_is_named(
+    merec, tmp_path, small, monkeypatch
+):
+    from merec.tasks.folds import FoldWriter
+
+    run, write = tmp_path / "run", FoldWriter.write
+
+    def write_and_lose(self, *arguments):
+        write(self, *arguments)
+        shutil.rmtree(run)
+
+    monkeypatch.setattr(FoldWriter, "write", write_and_lose)
+    chosen = ["task=baseline", "task.estimator=logistic", "logger=none", f"hydra.run.dir={run}"]
+    done = merec("train", *small, *chosen)
+    assert done.returncode == 2
+    assert f"{run} was deleted or moved while its folds were trained" in done.stderr
+    assert done.stderr.count("merec: error:") == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks")
+def test_the_server_of_worker_processes_does_not_hear_ctrl_c():
+    code = (
+        "import signal; from multiprocessing import forkserver; from merec.server import start_server;"
+        "start_server(); mask = open(f'/proc/{forkserver._forkserver._forkserver_pid}/status').read();"
+        "import os; os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL);"
+        "print([line for line in mask.splitlines() if line.startswith('SigBlk')][0].split()[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("no server is started on one core")
+    assert int(done.stdout, 16) & (1 << (signal.SIGINT - 1))

@@ -101,6 +101,12 @@ def assert_counts(
         if found.get(key, 0) != n
     ]
     if wrong:
+        known = expected.get("class") or classes
+        if unknown := [name for name in classes if name not in known]:
+            raise InputError(
+                f"corpus.classes has {', '.join(unknown)}, which the protocol of {source} has not; there are "
+                f"{', '.join(known)}"
+            )
         raise InputError(
             f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); {WRONG_COUNTS}"
         )

@@ -69,12 +69,16 @@ class Baseline:
         self.datamodule = self.datamodule.keep_samples(self.corpus)
         folds, self.protocol = split(self.corpus, self.hold_out, self.train_on)
         self.chosen = select_folds(folds, self.folds)
+        # Once, before anything is written: each fold would say the same.
+        self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
+
+    def _open_describe(self) -> Describe:
+        describe = self.describe.get(self.estimator, self.describe["others"])
+        return partial(describe, keep=self.keep[self.datamodule.modality])
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""
-        describe = self.describe.get(self.estimator, self.describe["others"])
-        describe = partial(describe, keep=self.keep[self.datamodule.modality])
-        fit = partial(self._fit, self.estimators[self.estimator], describe)
+        fit = partial(self._fit, self.estimators[self.estimator], self._open_describe())
         writer = FoldWriter(self.corpus, self.seed, folder)
         run_folds(self.chosen, writer, self.estimator, one_by_one(fit), logger)
 

@@ -83,6 +83,14 @@ class LeaveOneSubjectOut(FoldTrainer):
             raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
         folds, self.protocol = split(self.datamodule.corpus, self.hold_out, self.train_on)
         self.chosen = select_folds(folds, self.folds)
+        if self.selection == "inner":
+            for fold in self.chosen:
+                most = len(np.unique(self.datamodule.subject[fold.train]))
+                if self.inner_parts > most:
+                    raise InputError(
+                        f"task.inner_parts={self.inner_parts}, but with {fold.held_out} held out there are "
+                        f"{most} training subjects; set it to {most} or less"
+                    )
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train the folds that are not finished and write them to `folder`."""

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -27,10 +28,12 @@ from merec.datamodules import (
     hold_out_pairs,
     open_pretraining,
 )
+from merec.datamodules.batches import pack
 from merec.evaluation.action_units import set_target, spread_units
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.files import atomic, make_private, sweep_parts
+from merec.mistakes import describe_mistake
 from merec.seeding import derive_seed
 from merec.tasks.checkpoints import (
     add_config,
@@ -125,7 +128,8 @@ class FoldTrainer:
         self.told.check_loss(getattr(self.finetune, "keywords", {}).get("loss"))
         self.trainer = _ignore_cluster(self.trainer)
         # Once, before anything is written: each fold would say the same.
-        self.backbone(in_channels=self.datamodule.in_channels, num_classes=self.told.classes)
+        with torch.random.fork_rng(devices=[]):
+            self._rehearse()
         try:
             trainer = self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:
@@ -167,6 +171,42 @@ class FoldTrainer:
                 for subjects in [[]] if self.transductive else self.groups.values():
                     pairs = hold_out_pairs(others, subjects, self.least_intensity)
                     self.contrast.check_pool(len(pairs.train_rows))
+
+    def _rehearse(self) -> None:
+        """Build what a fold trains and show it two samples, so that what every fold would refuse is refused.
+
+        Raises:
+            InputError: If the optimiser or its schedule cannot be built, the network refuses the samples, or
+                the loss cannot be computed. A mistake in the network is left to the folds, which tell its
+                place and keep its traceback.
+        """
+        data = self.datamodule
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            backbone = self.backbone(in_channels=data.in_channels, num_classes=len(data.classes))
+            task = self._make_task(backbone, data, self.freeze)
+            try:
+                task.configure_optimizers()
+            except Exception as error:
+                raise InputError(
+                    f"recipe.optimizer or recipe.scheduler cannot be built: {describe_mistake(error)}; "
+                    "mend its settings"
+                ) from error
+            backbone.eval()
+            with torch.no_grad():
+                try:
+                    logits = backbone(pack(tuple(view[:2].float() for view in data.views)))
+                except InputError:
+                    raise
+                except Exception:
+                    return
+                try:
+                    task.loss(logits, data.label[:2], weight=task.class_weight)
+                except Exception as error:
+                    raise InputError(
+                        f"the loss cannot be computed: {describe_mistake(error)}; loss takes logits, labels "
+                        "and weight, e.g. loss=cross_entropy"
+                    ) from error
 
     def fit(
         self,

@@ -154,3 +154,15 @@ def test_protocols_that_differ_in_anything_are_refused_by_name(index, classes):
         for side in (protocol, other):
             assert f"{side.name} ({side.samples} samples" in str(error.value)
             assert side.hash in str(error.value)
+
+
+def test_a_class_that_the_protocol_has_not_is_named_with_those_there_are(index, classes):
+    counts = {"class": {name: int((index["label"] == n).sum()) for n, name in enumerate(classes)}}
+    assert_counts(index, classes, counts, "here")
+    first, second, third = classes
+    with pytest.raises(InputError) as caught:
+        assert_counts(index, (first, second, "joy"), counts, "here")
+    assert str(caught.value) == (
+        "corpus.classes has joy, which the protocol of here has not; there are "
+        f"{first}, {second}, {third}"
+    )

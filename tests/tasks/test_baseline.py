@@ -211,9 +211,9 @@ def test_maps_are_read_as_they_are_whatever_scale_and_order_networks_are_given(
     assert tables[0] == tables[1]
 
 
-def test_channels_that_the_datamodule_leaves_out_are_not_there_to_describe(make_data, new_folder):
+def test_channels_that_the_datamodule_leaves_out_are_not_there_to_describe(make_data):
     with pytest.raises(InputError, match=r"keep=\['u', 'v'\], but the maps have channels \['u'\]"):
-        make(make_data(channels=["u"]), folds=1).run(new_folder(), None)
+        make(make_data(channels=["u"]), folds=1)
 
 
 def test_finished_folds_are_left_alone(make_data, new_folder):

@@ -14,7 +14,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from sklearn.metrics import f1_score
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from merec.backbones import STSTNet
 from merec.errors import InputError
@@ -503,6 +503,12 @@ def test_missing_and_damaged_weights_are_named(swept, make_loso, new_folder, tmp
 # What is refused before anything is trained
 
 
+def _make_finetune(loss: Callable, scheduler: Callable | None = None) -> Callable:
+    optimizer = partial(torch.optim.Adam, lr=1e-2)
+    settings = {"optimizer": optimizer, "scheduler": scheduler, "class_balanced": False}
+    return partial(Finetune, loss=loss, **settings)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -515,11 +521,35 @@ def test_missing_and_damaged_weights_are_named(swept, make_loso, new_folder, tmp
         ({"workers": 0}, r"task\.workers=0; give 1 or more, or null"),
         ({"chunk": -1}, r"task\.chunk=-1; give 1 or more, or null"),
         ({"engine": "stacked", "selection": "inner"}, r"set task\.engine=auto"),
+        (
+            {"selection": "inner", "inner_parts": 6},
+            r"task\.inner_parts=6, but with 006 held out there are 5 training subjects; set it to 5 or less",
+        ),
+        (
+            {
+                "backbone": partial(
+                    STSTNet, streams=[2], dropout=0.0, size=8, padding=1, compiled=False
+                )
+            },
+            r"flow maps of 28×28 px; set backbone\.size to what they have",
+        ),
+        (
+            {"finetune": _make_finetune(cross_entropy, torch.optim.lr_scheduler.StepLR)},
+            r"recipe\.scheduler cannot be built: TypeError: .*'step_size'",
+        ),
+        ({"finetune": _make_finetune(mse_loss)}, r"the loss cannot be computed: RuntimeError"),
     ],
 )
 def test_unknown_choices_are_refused_at_once(make_loso, change, said):
     with pytest.raises(InputError, match=said):
         make_loso(**change)
+
+
+def test_what_is_tried_at_once_draws_no_random_number(make_loso):
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    make_loso()
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 # One network
