@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 _MANY = 1_000_000
@@ -228,6 +229,7 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
 _FILLED = ("datamodule.channels", "task.train_on")
 
 
+@cache
 def find_range(key: str) -> Range | None:
     """Return the range of a dotted key, or `None` for a key that holds no number of a known range."""
     return next((one for pattern, one in RANGES.items() if fnmatchcase(key, pattern)), None)

@@ -72,9 +72,10 @@ def test_an_absurd_value_of_any_number_is_refused_unless_its_range_holds_it(conf
     for config in configs:
         for key in find_numbers(config).keys() - tried:
             tried.add(key)
-            changed = copy.deepcopy(config)
-            node: Any = changed
             *parents, last = key.replace("]", "").replace("[", ".").split(".")
+            top = parents[0] if parents else last
+            changed = {top: copy.deepcopy(config[top])}
+            node: Any = changed
             for name in parents:
                 node = node[
                     int(name) if isinstance(node, list) else name if name in node else int(name)
