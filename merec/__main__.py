@@ -197,6 +197,11 @@ def prepare(arguments: list[str]) -> int:
     describe = describe_pairs if unlabelled else describe_failures
     sys.stdout.write(describe(table, features.store.root, out))
     failed = 0 if unlabelled else int((table["status"] != "ready").sum())
+    if failed and (table["status"] == "failed").all():
+        raise InputError(
+            f"none of {failed} samples can be used, {table['sample_id'].iloc[0]} for one: "
+            f"{table['reason'].iloc[0]}"
+        )
     if strict and failed:
         sys.stderr.write(
             f"merec: error: {failed} of {len(table)} samples cannot be used in all modalities; mend them, "

@@ -35,6 +35,8 @@ _KINDS = {
     "Integer": "a whole number",
     "Float": "a number",
     "Boolean": "true or false",
+    "list": "a list: [a,b]",
+    "dict": "entries by name: {a: b}",
 }
 
 
@@ -162,7 +164,11 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
         return f"{unread or error.full_key} cannot be resolved ({text.splitlines()[0]}); give a value instead"
     if found := re.search(r"Error merging override \+*([^=\s]+)=(.*)", text):
         key, value = found[1], found[2].strip()
-        cause = re.search(r"(?:converted to|valid) (\w+)", str(error.__cause__ or ""))
+        cause = re.search(
+            r"(?:converted to |valid |Cannot merge.*object_type=)(\w+)",
+            str(error.__cause__ or ""),
+            re.DOTALL,
+        )
         expected = find_range(key)
         wanted = expected.describe() if expected else _KINDS.get(cause[1] if cause else "", "")
         reason = (str(error.__cause__ or error).splitlines() or [""])[0]

@@ -252,6 +252,10 @@ def _judge(key: str, value: Any) -> str | None:
     expected = find_range(key)
     if isinstance(value, dict):
         return None
+    if value == "" and key.endswith(
+        "corpus.root"
+    ):  # a path of no letters would be the current folder
+        return f"{key} is empty; give a folder, or leave {key} out"
     if expected is not None and isinstance(value, list) and key.endswith("classes"):
         return (
             None if value else f"{key}=[]; expected two classes or more"

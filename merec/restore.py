@@ -156,6 +156,11 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
             raise InputError(f"{file} is damaged ({reason}); train it again") from error
         if not isinstance(backbone, nn.Module):
             raise InputError(f"{file} asks for {node['_target_']}, which is no network; {OWN}")
+    for name in checkpoint["state_dict"]:
+        if not name.startswith(("backbone.", "loss.")):
+            raise InputError(
+                f"{file} holds {name}, which is no weight of its network; train it again"
+            )
     load_weights(backbone, checkpoint["state_dict"], str(file))
     _compare_code(
         file, code, hash_network(backbone, config["datamodule"]["representation"]), other_code

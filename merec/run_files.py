@@ -71,6 +71,10 @@ def reading(file: Path, remedy: str) -> Iterator[None]:
     except Exception as error:  # damage shows in a parser, a decompressor or beyond
         text = " ".join(str(error).split()) or "no reason given"
         kind = "" if isinstance(error, UnexpectedError) else f"{type(error).__name__}: "
+        if isinstance(error, KeyError):
+            kind, text = "", f"{text} is missing"
+        elif isinstance(error, RecursionError):
+            kind, text = "", "it is nested too deeply"
         text = text if len(text) <= 200 else f"{text[:200]}…"
         raise InputError(f"{file} is damaged ({kind}{text}); {remedy}") from error
 

@@ -161,6 +161,15 @@ def test_warnings_fail_the_doctor_only_if_strict_and_no_table_is_written_if_not_
         (["corpus=casme3", "seed=3"], "it takes corpus=, experiments=, deep="),
         (["corpus=casme3", "deep=yes"], "deep=yes is not understood"),
         (["corpus=casme3", "jobs=0"], "jobs=0 is not understood"),
+        (["corpus=casme3", "corpus.root="], "corpus.root is empty; give a folder"),
+        (
+            ["corpus=casme3", "corpus.exclude={a:1}"],
+            "corpus.exclude={a:1} is not understood; expected a list: [a,b]",
+        ),
+        (
+            ["corpus=casme3", "corpus.expected=[1]"],
+            "corpus.expected=[1] is not understood; expected entries by name",
+        ),
         (["corpus=casme3", "corpus.root=nowhere"], "corpus.root=nowhere is no folder"),
     ],
 )

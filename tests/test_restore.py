@@ -242,3 +242,20 @@ def test_weights_that_are_not_finite_are_refused(good, save, value):
     torch.save(checkpoint, file)
     with pytest.raises(InputError, match=f"are not finite .{name}.: its training diverged"):
         restore(file)
+
+
+def test_a_weight_that_no_network_has_is_refused_by_name(good, save, state):
+    state["foo"] = torch.zeros(1)
+    try:
+        with pytest.raises(InputError, match="holds foo, which is no weight of its network"):
+            restore(save(good))
+    finally:
+        del state["foo"]
+
+
+def test_what_only_running_it_would_read_is_refused_without_that_advice(tmp_path):
+    file = tmp_path / "checkpoint.ckpt"
+    file.write_text("weights")
+    with pytest.raises(InputError, match="it holds something else than tensors") as error:
+        restore(file)
+    assert "weights_only" not in str(error.value)

@@ -192,6 +192,6 @@ def resolve_exclusions(
             leaves[what] = "named in corpus.exclude"
         else:
             near = difflib.get_close_matches(what, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else "; correct it, or leave it out"
             raise InputError(f"corpus.exclude names {what}, which is not annotated{hint}")
     return leaves

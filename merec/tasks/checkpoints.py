@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from textwrap import shorten
 from typing import Any
 
@@ -50,6 +51,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             checkpoint = torch.load(content, weights_only=True, map_location="cpu")
         except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
             reason = shorten((str(error) or type(error).__name__).splitlines()[0], 200)
+            if isinstance(error, UnpicklingError):  # whose advice is to run what the file holds
+                reason = "it holds something else than tensors and plain values"
             raise InputError(f"{path} cannot be read ({reason}); {_GIVE}") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "merec"} <= checkpoint.keys():
         raise InputError(

@@ -548,6 +548,9 @@ def test_predictions_that_do_not_give_the_scores_of_the_run_are_refused(
         InputError, match=r"UF1 of its fold tables is 1\.0000, but its metrics.json says"
     ):
         find_runs([folder])
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(InputError, match=r"metrics\.json is damaged \('scores' is missing\)"):
+        find_runs([folder])
     shutil.rmtree(fold_folder(folder, 3))  # of a part the scores say nothing
     assert len(find_runs([folder])) == 1
 

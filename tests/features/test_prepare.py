@@ -541,6 +541,12 @@ def test_the_verb_goes_on_unless_it_is_to_be_strict(merec, copied, root, tmp_pat
     strict = merec(*arguments, "strict=true", "out=null")
     assert strict.returncode == 1
     assert strict.stderr.startswith("merec: error: 1 of 4 samples cannot be used")
+    for file in (tmp_path / "corpus").rglob("*.jpg"):
+        file.write_bytes(b"no image")
+    done = merec(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("merec: error: none of 4 samples can be used, spNO.1_a_")
+    assert (done.stderr.count("\n"), ".jpg" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from merec.corpora.synthetic.settings import locate_cached
 from merec.corpora.synthetic.synthesize import MANIFEST, is_finished, synthesize
 from merec.corpora.synthetic.truth import locate_truth
 from merec.errors import InputError
+from merec.owners import HOST
 
 SIZE = (320, 240)
 SMALL = ("subjects=2", "samples=2", f"width={SIZE[0]}", f"height={SIZE[1]}")
@@ -164,6 +165,15 @@ def test_a_killed_run_goes_on_where_it_stopped_and_touches_nothing_else(
     unfinish(copy, "spNO.2/a", "color/277.jpg", "depth/280.png")
     assert not is_finished(copy)
     long_ago = time.time() - 1000
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    parts = ("spNO.2/a/color/.277", "spNO.1/a/depth/.9", "truth/.x", ".synthetic")
+    for name in parts:
+        (copy / f"{name}.{int(dead.stdout)}-{HOST}.part.png").write_bytes(b"half")
     for file in copy.rglob("*"):
         os.utime(file, (long_ago, long_ago))
     with caplog.at_level("INFO"):
