@@ -266,10 +266,19 @@ def predict(arguments: list[str]) -> None:
     )
     out = Path(options["out"] or "runs/predict")
     _make_folder(out)
+    from importlib.util import find_spec
+
     from merec.predict import predict
     from merec.reporting.prediction import describe_prediction
 
     plugins = [name for name in options["plugins"].split(",") if name]
+    for name in plugins:
+        top = name.partition(".")[0]
+        if not top.isidentifier() or find_spec(top) is None:
+            raise InputError(
+                f"plugins={name}: there is no module {top or 'without a name'}; give names that Python can "
+                "import (PYTHONPATH says from where)"
+            )
     other_code = read_flag("predict", "other_code", options["other_code"] or "false")
     found, files = predict(
         paths[0], checkpoint, calibration, fps, intrinsics, out, plugins, other_code

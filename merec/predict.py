@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merec.corpora.casme3_frames import read_camera
+from merec.errors import StopError
 from merec.evaluation.calibration import apply_temperature, fit_temperature, read_probability
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result, pool_runs
@@ -68,8 +69,14 @@ def predict(
             "datamodule=rgb"
         )
     started = time.perf_counter()
-    with FaceLandmarker() as landmarker:
-        spotted = spot_apex(footage, landmarker, _show_progress)
+    try:
+        with FaceLandmarker() as landmarker:
+            spotted = spot_apex(footage, landmarker, _show_progress)
+    except StopError:
+        raise
+    except InputError as error:
+        named = str(clip) in str(error)
+        raise InputError(str(error) if named else f"{clip}: {error}") from error
     between = time.perf_counter()
     _add_notes(footage, spotted)
     # A folder that goes: the faces of people who come to be looked at are not kept.

@@ -229,10 +229,18 @@ def test_bad_clips_are_one_line(merec, tmp_path, find_local):
         (tmp_path / folder).mkdir()
         for number in range(count):
             cv2.imwrite(str(tmp_path / folder / f"{number}.png"), grey)
+    (tmp_path / "linked").mkdir()
+    for number in range(6):
+        (tmp_path / "linked" / f"{number}.jpg").symlink_to(f"{number}.jpg")
     for arguments, hint in (
         (["broken.mp4"], "cannot be opened as a video"),
         (["absent.mp4"], "does not exist"),
-        (["nobody"], "no face is found in any of the 6 frames"),
+        (["nobody"], "nobody: no face is found in any of the 6 frames"),
+        (["linked"], "linked: no frame of the clip can be read"),
+        (
+            ["one", "plugins=absent_module"],
+            "plugins=absent_module: there is no module absent_module",
+        ),
         (["one"], "has one frame only"),
         (["one", "fps=many"], "fps=many is not understood; it is a number"),
         (["one", "checkpont=x"], "does not know checkpont=x; it takes checkpoint="),

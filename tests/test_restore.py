@@ -259,3 +259,13 @@ def test_what_only_running_it_would_read_is_refused_without_that_advice(tmp_path
     with pytest.raises(InputError, match="it holds something else than tensors") as error:
         restore(file)
     assert "weights_only" not in str(error.value)
+
+
+def test_sparse_weights_are_refused_by_name(good, save):
+    file = save(good)
+    checkpoint = torch.load(file, weights_only=True)
+    name = next(iter(checkpoint["state_dict"]))
+    checkpoint["state_dict"][name] = checkpoint["state_dict"][name].to_sparse()
+    torch.save(checkpoint, file)
+    with pytest.raises(InputError, match=f"{name} is torch.sparse_coo, expected a dense tensor"):
+        restore(file)

@@ -163,6 +163,8 @@ def read_camera(intrinsics: Mapping[str, float | int] | str | None, root: Path) 
         file = file if file.is_file() else root / file
         source = str(file)
         try:
+            if file.exists() and not file.is_file():  # a pipe would be waited for
+                raise OSError(f"{file} is no regular file")
             numbers = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())

@@ -11,7 +11,7 @@ import torch
 from merec.datamodules import ClipDataModule
 from merec.features.sample import MAKERS, list_makers
 from merec.files import atomic
-from merec.run_files import CONFIG, expect, reading
+from merec.run_files import CONFIG, UnexpectedError, expect, reading
 from merec.source_code import hash_sources
 from merec.types import InputError
 
@@ -64,6 +64,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         for name, value in state.items():
             expect(name, str, "a key of state_dict", "a name")
             expect(value, torch.Tensor, name, "a tensor")
+            if value.layout != torch.strided:
+                raise UnexpectedError(f"{name} is {value.layout}, expected a dense tensor")
     assert_finite(state, str(path))
     return checkpoint
 

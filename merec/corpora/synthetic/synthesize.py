@@ -170,7 +170,10 @@ def _read_manifest(root: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not (isinstance(content, dict) and isinstance(content.get("settings"), dict)):
+            raise ValueError("it holds no settings")
+        return content
     except ValueError as error:
         raise InputError(
             f"{file} is damaged ({error}); delete {root} and render it again"

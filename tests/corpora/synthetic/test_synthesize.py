@@ -188,6 +188,21 @@ def test_a_killed_run_goes_on_where_it_stopped_and_touches_nothing_else(
     assert names == whole - again
 
 
+@pytest.mark.parametrize("content", ["[]", '{"settings": "x"}'])
+def test_a_manifest_of_another_kind_is_named(tmp_path, render_settings, content):
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(InputError, match=r"synthetic\.json is damaged \(it holds no settings\)"):
+        synthesize(tmp_path, render_settings(), jobs=1)
+    with pytest.raises(InputError, match=r"synthetic\.json is damaged"):
+        is_finished(tmp_path)
+
+
+def test_a_pipe_in_place_of_the_camera_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "intrinsics.yaml")
+    with pytest.raises(InputError, match=r"intrinsics\.yaml is no regular file"):
+        read_camera("intrinsics.yaml", tmp_path)
+
+
 def test_a_frame_that_was_lost_or_emptied_is_rendered_again(
     rendered, copy, render_settings, read_bytes
 ):
