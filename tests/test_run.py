@@ -474,7 +474,7 @@ def test_shifted_key_frames_are_tested_kept_and_reported(merec, rendered, find_l
     assert len(pd.read_csv(tmp_path / "report" / "jitter.csv")) == 2
 
 
-@pytest.mark.parametrize("engine", ["loop", "processes"])
+@pytest.mark.parametrize("engine", ["loop", pytest.param("processes", marks=pytest.mark.slow)])
 def test_one_device_trains_in_a_slurm_allocation_of_several_tasks(
     merec, monkeypatch, small, engine
 ):

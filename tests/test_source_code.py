@@ -125,7 +125,7 @@ def test_words_and_layout_do_not_count(hash_files, file, change):
     "way",
     [
         "try:\n    from no_such_module import act\nexcept ImportError:\n    from tricks import act\n",
-        "from tricks import *\n",
+        pytest.param("from tricks import *\n", marks=pytest.mark.slow),
         "import torch.nn\nfrom tricks import act\ntorch.nn.Linear.forward = act\n",
         "import importlib\nact = importlib.import_module('tricks').act\n",
         "from tricks import R\nact = R['act']\n",

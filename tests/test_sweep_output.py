@@ -12,7 +12,7 @@ def sweep(small, monkeypatch, tmp_path) -> list[str]:
     return [*small, "logger=none", "task=baseline", "task.estimator=logistic"]
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
 def test_each_job_says_its_number_and_what_varies_and_no_launcher_speaks(merec, sweep, launcher):
     done = merec("train", "-m", *sweep, "folds=0,1,2", f"hydra/launcher={launcher}")
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from merec.config import build, compose_node
 from merec.features.store import Store
 
 CHANNELS = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}  # of the two views
+QUICK = [("flow_map", "fused"), ("points", "fused"), ("views", "rgb")]
 TINY = ["backbone._target_=tiny.Tiny", "task.engine=loop"]
 TINY += [f"~backbone.{key}" for key in ("streams", "dropout", "size", "padding", "compiled")]
 
@@ -80,8 +81,15 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     return pd.read_csv(file)
 
 
-@pytest.mark.parametrize("modality", list(CHANNELS))
-@pytest.mark.parametrize("representation", ["flow_map", "points", "views"])
+@pytest.mark.parametrize(
+    ("representation", "modality"),
+    [
+        # One modality of each; every shape of every modality is tested where it is made.
+        pytest.param(kind, modality, marks=[pytest.mark.slow] * ((kind, modality) not in QUICK))
+        for kind in ("flow_map", "points", "views")
+        for modality in CHANNELS
+    ],
+)
 def test_a_network_learns_and_predicts_from_the_right_shapes(
     merec, tmp_path, frames, given, held_out, representation, modality
 ):

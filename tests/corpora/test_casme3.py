@@ -594,6 +594,7 @@ def test_the_full_sheet_of_part_c_gives_micro_and_macro_expressions(
     assert "offset 12588 here, 12591 in CAS(ME)3_part_C_ME.xlsx" in twin.found
 
 
+@pytest.mark.slow
 def test_what_the_authors_say_of_samples_is_a_warning_and_a_choice(
     real_casme3: Path, read: Read
 ) -> None:

@@ -54,6 +54,7 @@ def test_casme2_and_samm_give_one_index_for_any_order_of_rows(tmp_path, read, wr
             assert_same(first, other)
 
 
+@pytest.mark.slow
 def test_the_official_list_of_casme3_gives_one_index_for_any_order_of_rows(
     tmp_path, read, real_casme3
 ):

@@ -57,6 +57,7 @@ def test_without_colour_there_is_no_difference_to_it(summary: Summary) -> None:
     assert rows.loc[("other", "UF1"), "Fused"] != "–"
 
 
+@pytest.mark.slow
 def test_a_report_has_the_table_only_if_it_has_the_runs(root: Path, tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
     for name, paths in (("all", [root]), ("one", [root / "net-rgb"])):

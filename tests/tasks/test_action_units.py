@@ -113,7 +113,7 @@ def test_epochs_keep_what_is_said_of_each_unit_and_end_with_what_is_written(told
         assert ((fold.epochs["train_accuracy"] >= 0) & (fold.epochs["train_accuracy"] <= 1)).all()
 
 
-@pytest.mark.parametrize("engine", ["processes", "stacked"])
+@pytest.mark.parametrize("engine", [pytest.param("processes", marks=pytest.mark.slow), "stacked"])
 def test_engines_agree(told, train_units, read_fold, engine):
     folder = train_units(epochs=16, engine=engine, chunk=3, folds="0-2")
     for number in range(3):
