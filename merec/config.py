@@ -5,6 +5,7 @@ This module imports no torch, so that `merec train --help` and `--cfg job` answe
 
 import hashlib
 import inspect
+import logging
 import os
 import re
 import warnings
@@ -94,6 +95,8 @@ def register() -> None:
     """Tell Hydra of the schema and of the resolver `${slug:…}`; may be called again."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     OmegaConf.register_new_resolver("slug", _slug, replace=True)
+    # It would print what is raised, too, over several lines.
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
     # Our launchers are named as those of the plugins, whose schema they are meant to fit.
     warnings.filterwarnings(
         "ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema"
@@ -159,7 +162,8 @@ def _find_lost_nodes(nodes: dict[str, Any]) -> list[str]:
     for key, value in callbacks.items() if isinstance(callbacks, dict) else ():
         if not isinstance(value, dict) or "_target_" not in value:
             lines.append(
-                f"callbacks.{key}={value} is no callback; name its class by callbacks.{key}._target_=CLASS"
+                f"callbacks.{key}={'null' if value is None else value} is no callback; name its class by "
+                f"callbacks.{key}._target_=CLASS"
             )
     recipe = nodes.get("recipe")
     for key, needed in (("optimizer", True), ("scheduler", False)):

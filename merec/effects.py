@@ -79,7 +79,7 @@ def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
         yield f"has no effect on {name}{takes}"
         return
     if key.startswith("task.estimators.") and (name := key.split(".")[2]) != task.get("estimator"):
-        yield f"has no effect on task.estimator={task.get('estimator')}"
+        yield f"has no effect without task.estimator={name}"
         return
     pattern = next((one for one in _NEEDED if fnmatchcase(key, one)), None)
     lacking = [

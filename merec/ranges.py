@@ -209,6 +209,8 @@ RANGES: Mapping[str, Range] = {
 WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "resume": ("same", "force"),
     "features.motion.flow": ("dis", "tvl1", "farneback"),
+    "features.motion.head": (False, True),
+    "features.motion.blinks": (False, True),
     "features.difference": ("signed", "abs", "wrap_uint8"),
     "features.pool.intensity": ("motion", "blendshapes"),
     "datamodule.modality": ("rgb", "depth", "fused"),

@@ -256,6 +256,8 @@ def _refuse_arguments(arguments: Sequence[str]) -> None:
             raise InputError(
                 f"{text} leaves a run without {key[1:]}; choose another by {key[1:]}=…"
             )
+        if not key.lstrip("+~"):
+            raise InputError(f"{text} has no key; overrides are KEY=VALUE, e.g. seed=3")
         if "=" not in text and not text.startswith("~"):
             raise InputError(
                 f"{text} is no override; overrides are KEY=VALUE: give {text}=… or leave it out"

@@ -82,6 +82,14 @@ def test_a_class_that_does_not_exist_is_named(composed):
         check(composed("backbone._target_=merec.backbones.STNet"))
 
 
+def test_a_class_that_does_not_exist_is_one_line(merec):
+    done = merec("train", "backbone._target_=merec.backbones.STNet")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "merec: error: the config does not fit the code: backbone._target_: merec."
+    )
+
+
 def test_a_missing_argument_is_named(composed):
     cfg = composed()
     OmegaConf.set_struct(cfg, False)
@@ -262,7 +270,7 @@ def test_a_renamed_key_names_its_successor(merec, sign):
         ("task.contrast.z=ema task.pretrain=contrastive", "without task.contrast.mode=nce"),
         (
             "task=baseline task.estimator=logistic task.estimators.rbf_svm._args_.1.C=3",
-            "has no effect on task.estimator=logistic",
+            "has no effect without task.estimator=rbf_svm; set that, or leave it out",
         ),
     ],
 )

@@ -96,6 +96,10 @@ def test_a_data_set_to_train_on_is_text_or_refused(composed: Callable) -> None:
             "logger.mode=foo is unknown; choose online, offline, disabled or shared",
         ),
         ("features.motion.flow=raft", "features.motion.flow=raft is unknown; choose dis, tvl1"),
+        (
+            "features.motion.head=sometimes",
+            "features.motion.head=sometimes is unknown; choose false",
+        ),
         ("features.difference=foo", "features.difference=foo is unknown"),
         ("features.pool.intensity=foo", "features.pool.intensity=foo is unknown"),
     ],
