@@ -33,7 +33,6 @@ _WEIGHTS = Needed("task.weights")
 _BANK = Needed("task.contrast.mode", ("softmax", "nce"))
 # By key, `*` for any: all of these groups are needed, of each group one.
 _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
-    "task.freeze": ((_PRETRAINED, _WEIGHTS),),
     "task.transductive": ((_CONTRASTIVE, _WEIGHTS),),
     "task.pretrain_groups": ((_CONTRASTIVE,),),
     "task.pretrain_epochs": ((_PRETRAINED,),),

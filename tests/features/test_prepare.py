@@ -445,13 +445,13 @@ def test_an_error_of_the_code_fails_its_sample_and_is_not_remembered(corpus, roo
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("features.motion.flow=raft", r"features\.motion\.flow=raft; expected dis, tvl1"),
+        ("features.motion.flow=raft", r"features\.motion\.flow=raft is unknown; choose dis, tvl1"),
         ("features.points.k=0", r"features\.points\.k=0; expected a whole number from 1"),
         ("features.points.powers=[2,2]", r"features\.points\.powers=\[2, 2\]; expected three"),
         ("features.crops.size=big", r"features\.crops"),
         ("features.clip.frames=1", r"features\.clip\.frames=1; expected a whole number from 2"),
         ("features.clip.size=300", r"features\.clip\.size=300; expected up to the 224 px"),
-        ("features.difference=plus", r"features\.difference=plus; expected signed"),
+        ("features.difference=plus", r"features\.difference=plus is unknown; choose signed"),
         ("+features.crops.sise=3", r"features\.crops has size, margin, sise; expected all of"),
     ],
 )
