@@ -50,7 +50,7 @@ _LAUNCHERS = (
     "hydra._internal.core_plugins.basic_launcher",
 )
 _KEPT = {  # that no run can do without
-    f"~{key}" for key in ("seed", "name", *NEEDED)
+    f"~{key}" for key in ("seed", "name", "trainer.max_epochs", *NEEDED)
 }
 _RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 

@@ -313,6 +313,7 @@ def test_sigterm_ends_with_its_own_exit_code_and_no_half_fold(tmp_path, small):
         ("seed", "seed is no override; overrides are KEY=VALUE: give seed=…"),
         ("=3", "=3 has no key; overrides are KEY=VALUE"),
         ("~corpus", "~corpus leaves a run without corpus; choose another by corpus=…"),
+        ("~trainer.max_epochs", "~trainer.max_epochs leaves a run without trainer.max_epochs"),
         ("experiments=../conf/config", "there is no experiments=../conf/config"),
         ("task.train_on=[casme2", "task.train_on=[casme2 is not understood"),
         ("name=${nosuch:1}", "name=${nosuch:1} cannot be resolved (Unsupported interpolation type"),
