@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import partial
 from multiprocessing import current_process
 from pathlib import Path
@@ -158,12 +159,15 @@ def _join_devices(mode: RunMode | None) -> bool:
     return follows
 
 
-def _start_job(cfg: DictConfig, jobs: Jobs) -> None:
-    """A job; one of several leaves a note of what became of it."""
+def _start_job(cfg: DictConfig, jobs: Jobs, arguments: Sequence[str]) -> None:
+    """A job; one of several says which and leaves a note of what became of it."""
     hydra_ = HydraConfig.get()
     if hydra_.mode != RunMode.MULTIRUN:
         train_job(cfg)
     elif hydra_.job.num not in jobs.begun:
+        swept = (f"{key}={values}" for key, values in (hydra_.sweeper.params or {}).items())
+        values = count_values([*swept, *arguments])  # a study may sweep, too
+        jobs = replace(jobs, total=math.prod(values.values()), varied=(*values,))
         jobs.announce(hydra_.job.num, hydra_.overrides.task)
         with jobs.note(hydra_.job.num, Path(hydra_.runtime.output_dir)):
             train_job(cfg)
@@ -201,12 +205,11 @@ def train(arguments: list[str]) -> None:
     for flag in ("--cfg", "-c", "--info", "-i"):
         if several and flag in arguments:
             raise InputError(f"{flag} is about one run; give it without -m, and each key one value")
-    values = count_values(arguments) if several else {}
     for name in _LAUNCHERS:  # each job says itself which of how many it is
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with own_folder(cache_folder() / "jobs") as notes:
-            jobs = Jobs(notes, total=math.prod(values.values()), varied=(*values,))
+            jobs = Jobs(notes)
             _launch(arguments, jobs)
             jobs.assert_finished()
     except _Refused as refused:
@@ -271,12 +274,16 @@ def list_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def count_values(arguments: Sequence[str]) -> dict[str, int]:
-    """Return the keys that a multirun varies, with their numbers of values; it has a job per combination."""
+    """Return the keys that a multirun varies, with their numbers of values; it has a job per combination.
+
+    Of several overrides of one key the last counts.
+    """
     parser = OverridesParser.create()
     values: dict[str, int] = {}
     for text in arguments:
         with contextlib.suppress(HydraException, ValueError):
             override = parser.parse_override(text)
+            values.pop(override.get_key_element(), None)
             if override.is_sweep_override():
                 values[override.get_key_element()] = len(list(override.sweep_string_iterator()))
     return values
@@ -298,7 +305,7 @@ def _launch(arguments: list[str], jobs: Jobs) -> None:
     try:
         with _wait_for_lost_jobs(jobs) if is_multirun(arguments) else contextlib.nullcontext():
             hydra.main(version_base="1.3", config_path=conf, config_name="config")(
-                partial(_start_job, jobs=jobs)
+                partial(_start_job, jobs=jobs, arguments=arguments)
             )()
     except BrokenProcessPool as error:
         # joblib has stopped the jobs that ran beside the one that was killed, and begins no other.

@@ -1,5 +1,7 @@
 """What a multirun says while it runs."""
 
+import re
+
 import pytest
 
 from merec.jobs import Jobs
@@ -34,6 +36,16 @@ def test_the_number_of_jobs_is_the_product_of_the_values():
         "fold=range(3)",
     ]
     assert count_values(arguments) == {"seed": 2, "folds": 2, "fold": 3}
+    assert count_values([*arguments, "seed=1", "fold=0,1"]) == {"folds": 2, "fold": 2}
+
+
+def test_jobs_that_a_study_sweeps_are_counted_unless_the_command_says_otherwise(merec, sweep):
+    study = [*sweep[:-1], "experiments=megc2019_baselines", "folds=0"]  # it sweeps four estimators
+    for more, total in ([], 4), (["task.estimator=logistic,rbf_svm"], 2):
+        done = merec("train", "-m", *study, *more)
+        assert done.returncode == 0, done.stderr
+        assert re.findall(r"job (\d) of (\d): .*logistic", done.stderr)[0] == ("1", str(total))
+        assert len(re.findall(rf"job \d of {total}: ", done.stderr)) == total
 
 
 def test_the_time_left_is_that_of_the_jobs_that_have_not_ended(tmp_path, caplog):
