@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from merec.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
-from merec.errors import InputError
+from merec.errors import InputError, quote_error
 from merec.help import HELP, PREDICT
 from merec.ranges import RANGES
 
@@ -97,7 +97,7 @@ def synthesize(arguments: list[str]) -> None:
             for key, text in given.items()
         }
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
+        reason = quote_error(error)
         raise InputError(f"merec synthesize: a value is not understood ({reason})") from error
     from merec.corpora.synthetic.settings import Settings, locate_cached
     from merec.corpora.synthetic.synthesize import synthesize

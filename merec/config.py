@@ -25,7 +25,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from merec.effects import find_ineffective
-from merec.errors import InputError
+from merec.errors import InputError, quote_error
 from merec.kinds import describe_wrong_kind
 from merec.override_errors import (
     complain,
@@ -199,7 +199,7 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
         try:
             target = get_object(node["_target_"])
         except (ImportError, ValueError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = quote_error(error)
             problems.append(f"{path}._target_: {node['_target_']} cannot be imported ({reason})")
             continue
         if wrong := describe_wrong_kind(target, node, path):

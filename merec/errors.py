@@ -24,3 +24,9 @@ class DiskError(StopError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def quote_error(error: BaseException, most: int = 200) -> str:
+    """Return in one line what an error of a library says, cut after `most` characters; else its type."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[: most - 1]}…"

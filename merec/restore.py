@@ -14,6 +14,7 @@ from torch.nn.functional import logsigmoid
 from merec.config import OWN, build, build_stored, compose_node, resolve_stored
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import Scale
+from merec.errors import quote_error
 from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
 from merec.run_files import UnexpectedError, expect, parse_config, reading
@@ -152,7 +153,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
         except InputError:
             raise
         except Exception as error:  # settings that no network can have
-            reason = " ".join(str(error).split())[:200]
+            reason = quote_error(error)
             raise InputError(f"{file} is damaged ({reason}); train it again") from error
         if not isinstance(backbone, nn.Module):
             raise InputError(f"{file} asks for {node['_target_']}, which is no network; {OWN}")

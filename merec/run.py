@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from merec.config import build
+from merec.errors import quote_error
 from merec.evaluation.absent_classes import (
     describe_absent_classes,
     describe_untrained_classes,
@@ -244,7 +245,7 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
         logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
     except Exception as error:  # wandb has many ways to say that there is no account or no network
         tracebacks.error("W&B:\n%s", format_traceback(error))
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = quote_error(error)
         raise InputError(
             f"W&B does not start ({reason}); run `wandb login`, or set logger.mode=offline"
         ) from error

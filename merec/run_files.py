@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from merec.errors import quote_error
 from merec.types import InputError, Protocol
 
 CONFIG = "config.yaml"  # the resolved config
@@ -69,13 +70,12 @@ def reading(file: Path, remedy: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is damaged (it is not UTF-8 text); {remedy}") from error
     except Exception as error:  # damage shows in a parser, a decompressor or beyond
-        text = " ".join(str(error).split()) or "no reason given"
+        text = quote_error(error) if str(error) else "no reason given"
         kind = "" if isinstance(error, UnexpectedError) else f"{type(error).__name__}: "
         if isinstance(error, KeyError):
             kind, text = "", f"{text} is missing"
         elif isinstance(error, RecursionError):
             kind, text = "", "it is nested too deeply"
-        text = text if len(text) <= 200 else f"{text[:200]}…"
         raise InputError(f"{file} is damaged ({kind}{text}); {remedy}") from error
 
 

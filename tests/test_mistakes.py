@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from merec.errors import InputError
+from merec.errors import InputError, quote_error
 from merec.mistakes import describe_mistake, find_place, format_traceback
 
 NETWORK = """
@@ -83,3 +83,9 @@ def test_the_place_of_an_error_in_a_library_is_the_last_line_outside_of_librarie
         np.cov(np.zeros((2, 3)), np.zeros((2, 4)))  # fails deep in numpy
     assert find_place(caught.value).startswith(f"{__file__}:")
     assert describe_mistake(caught.value).startswith("ValueError: ")
+
+
+def test_what_a_library_says_is_one_line_of_no_more_than_a_message_can_hold():
+    assert quote_error(ValueError("it is\n  broken")) == "it is broken"
+    assert quote_error(KeyError()) == "KeyError"
+    assert quote_error(ValueError("x" * 9000), most=20) == "x" * 19 + "…"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from merec.corpora.folders import Disk, below
 from merec.corpora.subjects import CASME3
+from merec.errors import quote_error
 from merec.types import Camera, Frames, InputError
 
 Pair = tuple[Frames, Frames | None]
@@ -167,7 +168,7 @@ def read_camera(intrinsics: Mapping[str, float | int] | str | None, root: Path) 
                 raise OSError(f"{file} is no regular file")
             numbers = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
+            reason = quote_error(error)
             raise InputError(
                 f"corpus.intrinsics={intrinsics} cannot be read ({reason}); expected a YAML file with "
                 f"{', '.join(Camera._fields)}"

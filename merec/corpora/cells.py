@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from merec.errors import InputError
+from merec.errors import InputError, quote_error
 
 ROWS, COLUMNS = 1_048_576, 256  # what is read of a sheet; .xlsx ends at the same row
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -88,7 +88,7 @@ def read_pages(file: Path) -> list[tuple[str | None, Page]]:
     except InputError:
         raise
     except Exception as error:  # a damaged archive fails in a dozen ways
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = quote_error(error)
         raise InputError(
             f"{file} cannot be read as .xlsx, .xls or .csv ({reason}); copy it again"
         ) from error

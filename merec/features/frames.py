@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
+from merec.errors import quote_error
 from merec.features.alignment import measure_extent, measure_outside, measure_roll
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks
 from merec.types import InputError
@@ -243,5 +244,5 @@ def _decode(content: bytes, file: Path, mode: str | None) -> np.ndarray:
     except UnidentifiedImageError as error:  # its message names an address in memory
         raise InputError(f"{file} is no image; {_AGAIN}") from error
     except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = quote_error(error)
         raise InputError(f"{file} cannot be decoded ({reason}); {_AGAIN}") from error

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from merec.errors import quote_error
 from merec.features.alignment import Alignment
 from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
@@ -233,7 +234,7 @@ def _prepare_sample(
             lasting = False
             reasons[stage.folder] = (
                 f"sample {pair.sample_id}: unexpected {type(error).__name__} "
-                f"({' '.join(str(error).split())[:200]}); please report it"
+                f"({quote_error(error)}); please report it"
             )
     note = ""
     if sample is not None and len(keys):

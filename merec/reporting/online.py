@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merec.errors import quote_error
 from merec.reporting.sweep import Sweep
 from merec.types import InputError
 
@@ -29,7 +30,7 @@ def find_account(sweep: Sweep, online: bool | None) -> str | None:
     try:
         account = wandb.login(prompt=False) and (sweep.entity or wandb.Api().default_entity)
     except Exception as error:  # wandb has many ways to say that the key or the network is wrong
-        account, reason = None, (str(error) or type(error).__name__).splitlines()[0]
+        account, reason = None, quote_error(error)
     if account:
         return str(account)
     message = f"the dashboard cannot be saved in W&B ({reason}); run `wandb login`"
@@ -69,7 +70,7 @@ def save(workspace: "Workspace", report: "Report", out: Path) -> None:
         workspace.save()
         report.save()
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = quote_error(error)
         raise InputError(
             f"W&B did not take the dashboard ({reason}), whose JSON is in {out}; upload the runs first, by "
             "`wandb sync`"

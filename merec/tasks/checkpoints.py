@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from textwrap import shorten
 from typing import Any
 
 import torch
 
 from merec.datamodules import ClipDataModule
+from merec.errors import quote_error
 from merec.features.sample import MAKERS, list_makers
 from merec.files import atomic
 from merec.run_files import CONFIG, UnexpectedError, expect, reading
@@ -50,7 +50,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         try:
             checkpoint = torch.load(content, weights_only=True, map_location="cpu")
         except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
-            reason = shorten((str(error) or type(error).__name__).splitlines()[0], 200)
+            reason = quote_error(error)
             if isinstance(error, UnpicklingError):  # whose advice is to run what the file holds
                 reason = "it holds something else than tensors and plain values"
             raise InputError(f"{path} cannot be read ({reason}); {_GIVE}") from error

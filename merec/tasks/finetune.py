@@ -1,7 +1,6 @@
 """Name the emotion, or the action units: the LightningModule that every fold trains."""
 
 from collections.abc import Callable, Iterable
-from textwrap import shorten
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from merec.datamodules.ranks import gather, name_rank
+from merec.errors import quote_error
 from merec.seeding import derive_seed
 from merec.tasks.targets import Target
 from merec.types import Batch, InputError
@@ -157,7 +157,7 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> 
     try:
         backbone.load_state_dict(own)
     except RuntimeError as error:
-        reason = shorten(" ".join(str(error).split()), 300)  # it lists every weight
+        reason = quote_error(error)  # it lists every weight
         raise InputError(
             f"{source} does not fit {type(backbone).__name__} ({reason}); train with the backbone, "
             "channels and classes it was saved from"

@@ -29,6 +29,7 @@ from merec.datamodules import (
     open_pretraining,
 )
 from merec.datamodules.batches import pack
+from merec.errors import quote_error
 from merec.evaluation.action_units import set_target, spread_units
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
@@ -133,10 +134,9 @@ class FoldTrainer:
         try:
             trainer = self.trainer(logger=False)
         except (MisconfigurationException, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
             raise InputError(
-                f"the trainer cannot be built: {reason}; trainer=auto takes what is there, trainer=cpu "
-                "runs anywhere"
+                f"the trainer cannot be built: {quote_error(error)}; trainer=auto takes what is there, "
+                "trainer=cpu runs anywhere"
             ) from error
         if (
             getattr(trainer, "fast_dev_run", False)
