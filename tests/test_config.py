@@ -21,7 +21,13 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (home() / "conf" / group).glob("[!_]*.yaml"))
 
 
-@pytest.mark.parametrize(("backbone", "task"), list(product(options("backbone"), options("task"))))
+@pytest.mark.parametrize(
+    ("backbone", "task"),
+    [  # each backbone and each task once, all pairs in `make test-all`
+        pytest.param(b, t, marks=[pytest.mark.slow] * (b != "ststnet" and t != "loso"))
+        for b, t in product(options("backbone"), options("task"))
+    ],
+)
 def test_every_choice_fits_the_code(composed, backbone, task):
     check(composed(f"backbone={backbone}", f"task={task}", "logger=csv"))
 

@@ -126,7 +126,7 @@ def test_packed_maps_in_any_order_and_folders_give_one_index(layouts):
     "task",
     [
         ["task=baseline", "task.estimator=logistic"],
-        ["task=baseline", "task.estimator=rbf_svm_nested"],
+        pytest.param(["task=baseline", "task.estimator=rbf_svm_nested"], marks=pytest.mark.slow),
         ["task=loso", "backbone=ststnet", "task.engine=loop"],
     ],
     ids=["logistic", "rbf_svm_nested", "ststnet"],

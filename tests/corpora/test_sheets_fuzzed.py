@@ -237,7 +237,7 @@ class _Plain:
 def test_a_changed_sheet_is_read_or_refused_in_one_line(
     reader: str, kind: str, tmp_path: Path, read: Callable[..., Corpus], write_xls: Any
 ) -> None:
-    fuzz(reader, kind, 10, tmp_path, read, write_xls)
+    fuzz(reader, kind, 6, tmp_path, read, write_xls)
 
 
 @pytest.mark.slow

@@ -70,7 +70,17 @@ def runs(make_loso, make_data, new_folder) -> dict[str, Run]:
     }
 
 
-@pytest.mark.parametrize("way", ["loop", "processes", "stacked", "inner", "logistic", "nested"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "loop",
+        pytest.param("processes", marks=pytest.mark.slow),
+        "stacked",
+        "inner",
+        "logistic",
+        "nested",
+    ],
+)
 def test_maps_of_motionless_samples_change_no_prediction_of_others(runs, corpora, way):
     one, other = (runs[way](corpus, True) for corpus in corpora)
     assert len(one) == len(other) == 10
