@@ -131,8 +131,8 @@ def doctor(arguments: list[str]) -> int:
     deep, strict = (read_flag("doctor", key, options[key]) for key in ("deep", "strict"))
     jobs = read_jobs("doctor", options["jobs"])
     node = compose_node("corpus", overrides)
-    corpus = build(node, lenient=True) if takes(node, "lenient") else build(node)
     out = _locate_table("doctor", options["out"], name)
+    corpus = build(node, lenient=True) if takes(node, "lenient") else build(node)
     from merec.corpora.doctor import examine
     from merec.reporting.findings import print_findings, write_findings
 
@@ -176,8 +176,8 @@ def prepare(arguments: list[str]) -> int:
                 "only; leave out one of the two"
             )
     jobs = read_jobs("prepare", options["jobs"])
-    corpus, features = _build_corpus_and_features(overrides)
     out = _locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
+    corpus, features = _build_corpus_and_features(overrides)
     from merec.features.prepare import choose_modality, list_shown
     from merec.files import write_csv
     from merec.reporting.prepared import describe_failures, describe_pairs
@@ -319,6 +319,11 @@ def _locate_table(verb: str, out: str, name: str) -> Path | None:
     if out == "null":
         return None
     file = Path(out or f"runs/{verb}/{name}.csv")
+    if file.suffix.casefold() not in ("", ".csv"):
+        raise InputError(
+            f"merec {verb}: out={file} ends in {file.suffix}, but what is written is CSV; name a file that "
+            "ends in .csv"
+        )
     _make_folder(file.parent)
     if file.is_dir():
         raise InputError(f"out={file} is a folder; name a file in it, or out=null for none")
@@ -329,6 +334,10 @@ def _make_folder(folder: Path) -> None:
     """Make a folder for output, before the work and not after it; `main` removes it if it stays empty."""
     from merec.files import make_output
 
+    if folder.suffix.casefold() in _FILES and not folder.is_dir():
+        raise InputError(
+            f"out={folder} is named as a file is, but several files are written to a folder; name a folder"
+        )
     _made.extend(place for place in (folder, *folder.parents) if not place.exists())
     try:
         make_output(folder)
@@ -368,6 +377,7 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
 }
 
 
+_FILES = (".html", ".pdf", ".csv", ".xlsx", ".xls", ".json", ".png", ".svg", ".tex", ".md", ".txt")
 _made: list[Path] = []  # folders for output, inner ones first
 
 

@@ -12,6 +12,7 @@ def split_overrides(
 ) -> tuple[dict[str, str], list[str]]:
     """Options of a verb with those that were given, and overrides of groups of the config."""
     overrides = []
+    _refuse_twice(verb, arguments)
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in options:
@@ -26,6 +27,19 @@ def split_overrides(
             hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
             raise InputError(f"merec {verb} does not know {argument}; {hint}")
     return options, overrides
+
+
+def _refuse_twice(verb: str, arguments: list[str]) -> None:
+    """Refuse a key that is given twice, of which one value would be dropped in silence."""
+    given: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, _ = argument.partition("=")
+        if equals and key in given:
+            raise InputError(
+                f"merec {verb}: {key}= is given twice, as {given[key]} and {argument}; leave out one of the "
+                "two"
+            )
+        given[key] = argument
 
 
 def expand_home(value: str) -> str:
@@ -64,6 +78,7 @@ def split_paths(
     """Folders, and options written `key=value`."""
     options = dict(defaults)
     paths = []
+    _refuse_twice(verb, [text for text in arguments if text.partition("=")[0] in defaults])
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in defaults:

@@ -29,4 +29,6 @@ class DiskError(StopError, OSError):
 def quote_error(error: BaseException, most: int = 200) -> str:
     """Return in one line what an error of a library says, cut after `most` characters; else its type."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if "allow_pickle" in text:  # numpy's advice would run what the file holds
+        text = "it holds something else than arrays of numbers and texts"
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merec.errors import DiskError
+from merec.errors import DiskError, InputError
 from merec.owners import HOST, is_running
 
 if TYPE_CHECKING:
@@ -185,6 +185,40 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON to `path`, wholly or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def describe_stranger(start: bytes) -> str:
+    """Say what lies in the place of a binary file by its first bytes, to follow its name.
+
+    Args:
+        start: The first 512 bytes, or all of it.
+
+    Returns:
+        "" if they tell nothing.
+    """
+    plain = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:32].lower()
+    if plain.startswith((b"<!doctype html", b"<html")):
+        return "is an HTML page, which a server sends instead of a file, e.g. before a login"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS and not the file itself: run `git lfs pull` where it was cloned"
+    return ""
+
+
+def refuse_stranger(file: Path) -> None:
+    """Refuse a file in whose place something else was saved.
+
+    One that cannot be opened is left to its reader.
+
+    Raises:
+        InputError: If it is an HTML page or a pointer of Git LFS.
+    """
+    if not file.is_file():  # a pipe would be waited for
+        return
+    start = b""
+    with suppress(OSError), file.open("rb") as content:
+        start = content.read(512)
+    if what := describe_stranger(start):
+        raise InputError(f"{file} {what}; copy it again from its source")
 
 
 LONGEST_NAME = (

@@ -26,6 +26,8 @@ from merec.types import Camera, Corpus, InputError
 
 # Times the noise from frame to frame, and the usual transience; less may be anything.
 _CLEAR, _CONTRAST = 7.0, 1.8
+_FEW = 5  # frames, of which a smooth course is as good as any
+_STILL = 0.005  # % of the distance between the eyes, which is shown as 0.00
 _SMALL = 150  # px of face, below which apexes are found less surely
 
 
@@ -264,12 +266,25 @@ def _describe(config: dict) -> dict:
 
 def _add_notes(footage: Footage, spotted: Spotted) -> None:
     """What should make its user doubt."""
+    seen = int(spotted.curve.seen.sum())
     clear = spotted.movement >= _CLEAR * spotted.noise and spotted.contrast >= _CONTRAST
-    if not clear or spotted.apex <= spotted.onset:
+    if seen < _FEW:
         footage.notes.append(
-            f"no short movement stands out: the largest, {spotted.movement:.2f} % of the distance between "
-            f"the eyes, is {spotted.movement / max(spotted.noise, 1e-9):.1f} times the noise and "
-            f"{spotted.contrast:.1f} times what happens elsewhere; take neither apex nor emotion for granted"
+            f"{seen} frames are too few to tell a movement from noise; take neither apex nor emotion for "
+            "granted"
+        )
+    elif not clear or spotted.movement < _STILL or spotted.apex <= spotted.onset:
+        told = []
+        if spotted.noise > 0:
+            told.append(f"{spotted.movement / spotted.noise:.1f} times the noise")
+        if np.isfinite(spotted.contrast):
+            told.append(f"{spotted.contrast:.1f} times what happens elsewhere")
+        largest = f"the largest, {spotted.movement:.2f} % of the distance between the eyes"
+        largest += f", is {' and '.join(told)}" if told else ", is all there is"
+        if spotted.movement < _STILL:
+            largest = "the face does not move at all"
+        footage.notes.append(
+            f"no short movement stands out: {largest}; take neither apex nor emotion for granted"
         )
     if spotted.face < _SMALL:
         footage.notes.append(

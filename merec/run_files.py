@@ -19,6 +19,7 @@ import pandas as pd
 import yaml
 
 from merec.errors import quote_error
+from merec.files import refuse_stranger
 from merec.types import InputError, Protocol
 
 CONFIG = "config.yaml"  # the resolved config
@@ -70,6 +71,7 @@ def reading(file: Path, remedy: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is damaged (it is not UTF-8 text); {remedy}") from error
     except Exception as error:  # damage shows in a parser, a decompressor or beyond
+        refuse_stranger(file)
         text = quote_error(error) if str(error) else "no reason given"
         kind = "" if isinstance(error, UnexpectedError) else f"{type(error).__name__}: "
         if isinstance(error, KeyError):

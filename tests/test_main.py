@@ -291,6 +291,15 @@ TWIN = ("annotation=t.xlsx", "subjects=1")
             "strict=true has no effect with unlabelled=true",
         ),
         (["inspect", "spNO.1_a_5", "corpus=synthetic", "count=3"], "count= has no effect beside"),
+        (["report", "runs", "out=a", "out=b"], "out= is given twice, as out=a and out=b"),
+        (["compare", "a", "b", "out=a", "out=b"], "out= is given twice, as out=a and out=b"),
+        (["doctor", "corpus=casme3", "jobs=1", "jobs=2"], "jobs= is given twice"),
+        (["prepare", "corpus=casme3", "corpus=samm"], "corpus= is given twice"),
+        (
+            ["prepare", "corpus=synthetic", "out=x.xlsx"],
+            "out=x.xlsx ends in .xlsx, but what is wri",
+        ),
+        (["report", ".", "out=x.html"], "out=x.html is named as a file is"),
         *(
             (
                 [verb, "corpus=synthetic", "corpus.root=here", "corpus.render.macro=3"],

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import pickle
 import sys
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +23,12 @@ from merec.corpora.synthetic.synthesize import synthesize
 from merec.corpora.synthetic.truth import read_truth
 from merec.errors import InputError
 from merec.evaluation.calibration import apply_temperature, fit_temperature
-from merec.predict import predict
+from merec.features.footage import FrameFolder
+from merec.features.spotting import Curve, Spotted
+from merec.predict import _add_notes, predict
 from merec.reporting.prediction import Calibration, Said, describe_calibration
 from merec.restore import restore
+from merec.tasks.checkpoints import read_checkpoint
 
 CLASSES = ["negative", "positive", "surprise", "others"]
 
@@ -197,6 +202,52 @@ def test_a_checkpoint_that_is_none_is_refused(tmp_path, trained):
         restore(tmp_path / "noise.ckpt")
     with pytest.raises(InputError, match=r"does not exist; give a checkpoint\.ckpt"):
         restore(tmp_path / "absent.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"fold,sample_id\n0,a\n", r"\(it is no checkpoint \(19 bytes\)\)"),
+        (b"<!doctype HTML>", "is an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+        (pickle.dumps(Path("x"), 4), r"it holds something else than tensors and plain values"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_named_as_what_it_is(tmp_path, content, said):
+    (tmp_path / "a.ckpt").write_bytes(content)
+    with warnings.catch_warnings(action="error"), pytest.raises(InputError, match=said):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_a_checkpoint_that_is_cut_off_is_said_to_be(tmp_path):
+    file = tmp_path / "a.ckpt"
+    torch.save({"merec": {}, "state_dict": {"weight": torch.ones(999)}}, file)
+    file.write_bytes(file.read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"it is cut off \(3,000 bytes\)"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "movement", "noise", "contrast", "said"),
+    [
+        (2, 0.1, 0.0, np.inf, "2 frames are too few to tell a movement from noise"),
+        (20, 0.0, 0.0, np.inf, "no short movement stands out: the face does not move at all"),
+        (20, 0.5, 0.2, np.inf, "is 2.5 times the noise; take neither"),
+        (20, 0.5, 0.2, 1.5, "is 2.5 times the noise and 1.5 times what happens elsewhere;"),
+        (20, 2.0, 0.2, np.inf, ""),
+    ],
+)
+def test_a_clip_in_which_nothing_stands_out_is_said_to_be(
+    tmp_path, seconds, movement, noise, contrast, said
+):
+    some = np.arange(float(seconds))
+    curve = Curve(some.astype(int), some, some, some, some >= 0)
+    spotted = Spotted(0, 1, 1, movement, noise, contrast, curve, None, 300.0)
+    footage = FrameFolder(tmp_path, "a", 30.0, range(seconds))
+    _add_notes(footage, spotted)
+    assert len(footage.notes) == bool(said)
+    assert said in " ".join(footage.notes)
+    assert "inf" not in " ".join(footage.notes)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from merec.errors import InputError, quote_error
+from merec.files import refuse_stranger
 
 ROWS, COLUMNS = 1_048_576, 256  # what is read of a sheet; .xlsx ends at the same row
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -77,6 +78,7 @@ def read_pages(file: Path) -> list[tuple[str | None, Page]]:
     try:
         if not file.is_file():
             raise InputError(f"{file} does not exist; it should hold the annotation")
+        refuse_stranger(file)
         with file.open("rb") as handle:
             magic = handle.read(4)
         with warnings.catch_warnings(action="ignore"):  # openpyxl tells what it leaves out

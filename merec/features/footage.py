@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from merec.corpora.folders import Disk
 from merec.features.frames import decode_color, describe_size, read_bytes
-from merec.files import atomic
+from merec.files import atomic, refuse_stranger
 from merec.types import Frames, InputError
 
 log = logging.getLogger(__name__)
@@ -215,6 +215,11 @@ def open_footage(path: Path, fps: float | int | None) -> Footage:
     """
     if fps is not None and not 0 < fps <= _FASTEST:
         raise InputError(f"fps={fps:g}; expected frames/s, above 0, e.g. fps=200")
+    if re.match(r"[a-zA-Z]\w+:/", str(path)):  # pathlib makes one of two slashes
+        url = str(path).replace(":/", "://", 1)
+        raise InputError(
+            f"{url} is a URL, and URLs are not fetched; give a video file or a folder of frames"
+        )
     if not path.exists():
         raise InputError(f"{path} does not exist; give a video file or a folder of frames")
     footage = _open_folder(path, fps) if path.is_dir() else _open_video(path, fps)
@@ -335,6 +340,7 @@ def _open_capture(path: Path) -> Any:
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     logs.setLogLevel(before)
     if not capture.isOpened():
+        refuse_stranger(path)
         raise InputError(
             f"{path} cannot be opened as a video; copy it again, or give a folder with its frames as images"
         )

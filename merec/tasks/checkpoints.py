@@ -1,5 +1,7 @@
 """Checkpoints of merec: read without trusting them, and with the config that made them."""
 
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,7 +12,7 @@ import torch
 from merec.datamodules import ClipDataModule
 from merec.errors import quote_error
 from merec.features.sample import MAKERS, list_makers
-from merec.files import atomic
+from merec.files import atomic, refuse_stranger
 from merec.run_files import CONFIG, UnexpectedError, expect, reading
 from merec.source_code import hash_sources
 from merec.types import InputError
@@ -48,10 +50,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = path.open("rb")
     with content:
         try:
-            checkpoint = torch.load(content, weights_only=True, map_location="cpu")
+            with warnings.catch_warnings(
+                action="ignore"
+            ):  # about the format of what is refused here
+                checkpoint = torch.load(content, weights_only=True, map_location="cpu")
         except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
+            refuse_stranger(path)
+            content.seek(0)
+            start, size = content.read(4), path.stat().st_size
             reason = quote_error(error)
-            if isinstance(error, UnpicklingError):  # whose advice is to run what the file holds
+            if start == b"PK\3\4" and not zipfile.is_zipfile(content):
+                reason = f"it is cut off ({size:,} bytes)"
+            elif start != b"PK\3\4" and start[:1] != b"\x80":  # no archive of torch, and no pickle
+                reason = f"it is no checkpoint ({size:,} bytes)"
+            elif isinstance(error, UnpicklingError):  # whose advice is to run what the file holds
                 reason = "it holds something else than tensors and plain values"
             raise InputError(f"{path} cannot be read ({reason}); {_GIVE}") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "merec"} <= checkpoint.keys():

@@ -91,6 +91,75 @@ def edit(packed: Path) -> Callable[[Callable[[pd.DataFrame], pd.DataFrame]], Pat
     return rewrite
 
 
+# What the packed file says of itself
+
+
+def repack(root: Path, **told: np.ndarray) -> Path:
+    """Write `flow.npz` again with more arrays beside the maps, or others."""
+    arrays = {"flow": make_maps(), "sample_id": np.array(IDS)} | told
+    np.savez_compressed(root / "flow.npz", **arrays)
+    return root
+
+
+def test_channels_in_another_order_are_put_in_ours_by_their_names(packed):
+    expected = by_id(read(packed))
+    other = repack(packed, flow=make_maps()[:, [2, 0, 1]], channels=np.array(["Strain", "u", "v"]))
+    found = by_id(read(other))
+    assert all((found[sample_id] == expected[sample_id]).all() for sample_id in expected)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"channels": ["x", "y", "z"]}, "names its channels x, y, z; expected u, v, strain"),
+        ({"channels": ["u", "u", "v"]}, "names its channels u, u, v; expected u, v, strain"),
+        ({"label": [1, 0, 0, 2, 1, 2]}, "label of sample 006_1_2 is 1 in the former and 0 in the"),
+        ({"label": [1, 0, np.nan, 2, 0, 2]}, "label of sample s01_ne_02 is nan in the former"),
+        ({"label": [1, 0]}, "label has the shape (2,) in the former, for 6 samples"),
+        (
+            {"classes": ["surprise", "negative", "positive"]},
+            "sample sub01_EP02_01f has label 1, which the former calls negative and corpus.classes posit",
+        ),
+        (
+            {"subject": ["sub01", "sub02", "s01", "s01", "006", "006"]},
+            "subject of sample sub01_EP19_05f is sub02 in the former and sub01 in the latter",
+        ),
+        (
+            {"subject": np.array(["a"] * 6, object)},
+            "it holds something else than arrays of numbers",
+        ),
+    ],
+)
+def test_what_the_archive_says_against_its_table_is_refused(packed, told, said):
+    repack(packed, **{name: np.array(values) for name, values in told.items()})
+    with pytest.raises(InputError, match=re.escape(said)):
+        read(packed)
+
+
+def test_what_the_archive_says_in_accord_with_its_table_changes_nothing(packed):
+    expected = read(packed)
+    names = dict(zip(("subject", "dataset"), np.array(ROWS).T[[2, 1]], strict=True))
+    told = {"channels": np.array(["u", "v", "strain"]), "label": np.array([1, 0, 0, 2, 0, 2])}
+    found = read(repack(packed, **told, **names, classes=np.array(CLASSES)))
+    assert (found.flow_maps == expected.flow_maps).all()
+    assert found.protocol == expected.protocol
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<!DOCTYPE html><html>404</html>", r"is an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 9\n", "`git lfs pull`"),
+        (b"\x80\x04K\x01.", r"cannot be read \(5 bytes; it holds something else than arrays"),
+    ],
+)
+def test_what_lies_in_the_place_of_the_maps_is_named_without_numpys_advice(packed, content, said):
+    (packed / "flow.npz").write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        read(packed)
+    assert "pickle" not in str(caught.value)
+
+
 # The real data
 
 

@@ -186,6 +186,7 @@ def test_a_clip_of_unlike_frames_is_refused(tmp_path):
 def test_what_is_no_clip_is_refused(tmp_path, video):
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
     (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "page.mp4").write_bytes(b"\n<html><body>Please log in</body></html>")
     (tmp_path / "void").mkdir()
     write_frames(tmp_path / "above" / "below", [1, 2])
     write_frames(tmp_path / "one", [1])
@@ -194,6 +195,7 @@ def test_what_is_no_clip_is_refused(tmp_path, video):
         ("absent.mp4", "does not exist; give a video file or a folder"),
         ("noise.mp4", "cannot be opened as a video; copy it again"),
         ("empty.mp4", "cannot be opened as a video; copy it again"),
+        ("page.mp4", "page.mp4 is an HTML page"),
         ("void", "holds no numbered images"),
         ("above", "it has folders below: give one of them"),
         ("one", "has one frame only"),
@@ -201,6 +203,8 @@ def test_what_is_no_clip_is_refused(tmp_path, video):
     ):
         with pytest.raises(InputError, match=message):
             open_footage(tmp_path / name, None)
+    with pytest.raises(InputError, match="https://host/a.mp4 is a URL, and URLs are not fetched"):
+        open_footage(Path("https://host/a.mp4"), None)
     for fps in (0, -1, float("nan"), 1e6):
         with pytest.raises(InputError, match="expected frames/s"):
             open_footage(video, fps)
