@@ -28,8 +28,9 @@ def split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.D
     other = table.index[~kind.isin([*_MICRO, *_MACRO])]
     if len(other):
         raise InputError(
-            f"{source.file}, {source.name_row(int(other[0]))}: type {table.at[other[0], 'type']!r}; expected "
-            f"{' or '.join(_MICRO)}, {' or '.join(_MACRO)}; correct the cell"
+            f"{source.file}, {source.name_row(int(other[0]))}: type "
+            f"{str(table.at[other[0], 'type'])[:60]!r}; expected {' or '.join(_MICRO)}, "
+            f"{' or '.join(_MACRO)}; correct the cell"
         )
     return table[kind.isin(_MICRO)].copy(), table[kind.isin(_MACRO)].copy()
 

@@ -123,7 +123,7 @@ def _read_packed(
             )
         if not is_frame_number(row["label"]):
             raise InputError(
-                f"{table}, line {line}: label {row['label']!r} is no class number "
+                f"{table}, line {line}: label {row['label'][:60]!r} is no class number "
                 "(0, 1, 2 are expected); copy it again"
             )
     if rows["sample_id"].duplicated().any() or len(rows) != len(ids):
