@@ -9,7 +9,7 @@ from typing import Any
 
 from merec.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
 from merec.errors import InputError, quote_error
-from merec.help import HELP, PREDICT
+from merec.help import HELP, describe_verb
 from merec.ranges import RANGES
 
 _COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
@@ -237,6 +237,9 @@ def inspect(arguments: list[str]) -> None:
         if sample not in names:
             from difflib import get_close_matches
 
+            alike = [name for name in names if name.casefold() == sample.casefold()]
+            if alike:
+                raise InputError(f"there is no sample {sample}; did you mean {alike[0]}?")
             near = get_close_matches(sample, names, n=3) or names[:3]
             raise InputError(f"there is no sample {sample}; there are {', '.join(near)}, …")
     for sample in dict.fromkeys(samples):
@@ -394,9 +397,11 @@ def main() -> int:
     _open_closed_streams()
     verb, *arguments = sys.argv[1:] or ["--help"]
     asks_for_help = verb in ("-h", "--help", "help")
-    takes_any = verb in ("train", "completion")
+    takes_any = verb == "train" or arguments[:1] == [
+        "words"
+    ]  # of which completion asks what follows
     if asks_for_help or (verb in VERBS and not takes_any and {"-h", "--help"} & {*arguments}):
-        sys.stdout.write(PREDICT if verb == "predict" else HELP)
+        sys.stdout.write(HELP if asks_for_help else describe_verb(verb))
         return 0
     show_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.umask(0o077)  # faces and what is known of people are for nobody else to read

@@ -25,6 +25,8 @@ def split_overrides(
             takes = [*groups, *options]
             near = get_close_matches(key.partition(".")[0], takes, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"it takes {'=, '.join(takes)}="
+            if not equals and not argument.startswith("-") and not near:
+                hint = f"it takes KEY=VALUE, e.g. {takes[0]}={argument}"
             raise InputError(f"merec {verb} does not know {argument}; {hint}")
     return options, overrides
 

@@ -1,4 +1,7 @@
-"""What `merec --help` and `merec predict --help` print."""
+"""What `merec --help` and `merec VERB --help` print; of `merec train --help` Hydra does."""
+
+import re
+import textwrap
 
 HELP = """\
 merec: micro-expression recognition experiments whose numbers can be believed.
@@ -85,3 +88,13 @@ The apex is the peak of a movement that is over within about half a second; blin
 Probabilities are those of a network that knows the faces and classes it was trained on; how good it
 is on new faces `merec report` says of its task=loso run.
 """
+
+
+def describe_verb(verb: str) -> str:
+    """Return what `merec VERB --help` prints: the part of `HELP` about that verb, or a page of its own."""
+    if verb == "predict":
+        return PREDICT
+    part = re.search(rf"^  {verb} .*\n(    .*\n)*", HELP, re.MULTILINE)
+    about = part[0].strip().removeprefix(verb).strip() if part else ""
+    first, _, rest = about.partition("\n")
+    return f"merec {verb}: {first}\n\n{textwrap.indent(textwrap.dedent(rest), '  ')}\n"

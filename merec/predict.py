@@ -167,7 +167,12 @@ def _find_camera(network: Network | None, intrinsics: Path | None) -> Camera | N
             raise InputError(
                 f"intrinsics={intrinsics} does not exist; give a YAML file with {', '.join(Camera._fields)}"
             )
-        return read_camera(str(intrinsics.absolute()), intrinsics.parent)
+        file = str(intrinsics.absolute())
+        try:
+            return read_camera(file, intrinsics.parent)
+        except InputError as error:  # which calls it by its name in a config
+            named = str(error).replace(f"corpus.intrinsics={file}", f"intrinsics={intrinsics}")
+            raise InputError(named) from error
     corpus = {} if network is None else find_node(network.config, "corpus")
     given = corpus.get("intrinsics")
     if isinstance(given, str) and corpus.get("root") is None:

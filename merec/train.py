@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import io
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import warnings
@@ -210,6 +212,15 @@ def train(arguments: list[str]) -> None:
     try:
         with own_folder(cache_folder() / "jobs") as notes:
             jobs = Jobs(notes)
+            if {"-h", "--help"} & {*arguments}:
+                page = io.StringIO()
+                try:
+                    with contextlib.redirect_stdout(page):
+                        _launch(arguments, jobs)
+                finally:  # Hydra ends the process here
+                    # Parts that choices are made of are no choices, but to Hydra all files are.
+                    sys.stdout.write(re.sub(r"(?<=[:,] )_\w+, ", "", page.getvalue()))
+                return
             _launch(arguments, jobs)
             jobs.assert_finished()
     except _Refused as refused:

@@ -1,5 +1,6 @@
 """The verbs as a user types them: what they say when something is wrong, and that nothing is left behind."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
+from merec.__main__ import VERBS
+from merec.completion import OPTIONS
+from merec.help import HELP
 
 
 def one_line_error(done) -> str:
@@ -31,6 +36,37 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
     for verb in ("train", "report", "compare", "dashboard", "doctor"):
         assert f"  {verb} " in done.stdout
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "train"])
+def test_help_of_a_verb_is_about_that_verb(merec, verb):
+    for flag in ("--help", "-h"):
+        done = merec(verb, flag)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"merec {verb}: ")
+        assert f"merec {verb} " in done.stdout
+        lines = HELP.splitlines()
+        others = [each for each in VERBS if each != verb]
+        heads = [line for line in lines if line.split()[:1] in [[each] for each in others]]
+        assert len(heads) == len(others)
+        assert not any(line.split(maxsplit=1)[1] in done.stdout for line in heads)
+    options = set(OPTIONS[verb]) - {"bash", "zsh", "fish"}
+    assert all(option.rstrip("=") in done.stdout for option in options)
+
+
+def test_what_choices_are_made_of_is_no_choice_in_the_help_of_train(merec, capfd):
+    with contextlib.suppress(SystemExit):
+        merec("train", "--help")
+    page = capfd.readouterr().out
+    assert "datamodule: depth, fused, rgb\n" in page
+    assert "task: baseline, finetune, loso, pretrain\n" in page
+
+
+def test_a_sample_in_another_case_is_named_as_it_is(merec, rendered):
+    where = ("corpus=synthetic", f"corpus.root={rendered}")
+    sample = one_line_error(merec("inspect", "nobody", *where)).split()[-2].strip(",")
+    done = one_line_error(merec("inspect", sample.swapcase(), *where))
+    assert done.endswith(f"there is no sample {sample.swapcase()}; did you mean {sample}?")
 
 
 def test_a_launcher_named_as_that_of_a_plugin_warns_of_nothing():
@@ -157,6 +193,7 @@ def test_warnings_fail_the_doctor_only_if_strict_and_no_table_is_written_if_not_
         (["corpus=casme4"], "there is no corpus=casme4; did you mean casme3?"),
         (["corpus=casme3", "corpus.roto=x"], "corpus.roto: corpus has no roto; did you mean root?"),
         (["corpus=casme3", "+corpus.roto=x"], "read_casme3 has no roto; did you mean root?"),
+        (["casme3"], "does not know casme3; it takes KEY=VALUE, e.g. corpus=casme3"),
         (["corpus=casme3", "depe=true"], "does not know depe=true; did you mean deep=?"),
         (["corpus=casme3", "seed=3"], "it takes corpus=, experiments=, deep="),
         (["corpus=casme3", "deep=yes"], "deep=yes is not understood"),

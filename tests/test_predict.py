@@ -25,7 +25,7 @@ from merec.errors import InputError
 from merec.evaluation.calibration import apply_temperature, fit_temperature
 from merec.features.footage import FrameFolder
 from merec.features.spotting import Curve, Spotted
-from merec.predict import _add_notes, predict
+from merec.predict import _add_notes, _find_camera, predict
 from merec.reporting.prediction import Calibration, Said, describe_calibration
 from merec.restore import restore
 from merec.tasks.checkpoints import read_checkpoint
@@ -225,6 +225,12 @@ def test_a_checkpoint_that_is_cut_off_is_said_to_be(tmp_path):
     file.write_bytes(file.read_bytes()[:3000])
     with pytest.raises(InputError, match=r"it is cut off \(3,000 bytes\)"):
         read_checkpoint(file)
+
+
+def test_a_camera_that_cannot_be_read_is_called_as_it_was_given(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(InputError, match=r"^intrinsics=.*x\.jpg cannot be read"):
+        _find_camera(None, tmp_path / "x.jpg")
 
 
 @pytest.mark.parametrize(

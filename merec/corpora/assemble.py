@@ -76,6 +76,8 @@ def assemble(
     index = index[~leaves].reset_index(drop=True)
     if index.empty:
         wanted = f"no sample of the classes {', '.join(classes)}"
+        if exclude and (leaves.any() or unread):
+            raise InputError(f"corpus.exclude leaves no sample of {source.file}; name fewer")
         if not lenient:
             raise InputError(f"{source.file} holds {wanted}; check it")
         remedy = "expected some; take the official file, or other classes"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from merec.corpora.rows import Source
+from merec.corpora.rows import Source, name_exclusion
 from merec.types import Finding, InputError
 
 _MICRO = ("micro-expression", "1")  # in the sheet of part A, in that of part C
@@ -81,7 +81,7 @@ def join_part_c(
                 f"onset {cells['onset']} in two rows; offset {cells['offset']} here, {match['offset']} in "
                 f"{list_file.name}"
             )
-            remedy = f"probably one expression; corpus.exclude=[{sample_id}] leaves this row out"
+            remedy = f"probably one expression; {name_exclusion(sample_id)} leaves this row out"
             findings.append(
                 Finding("warning", "duplicate", source.where, int(row), sample_id, found, remedy)
             )

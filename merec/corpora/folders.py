@@ -87,13 +87,20 @@ def below(root: Path, patterns: Iterable[str] = ()) -> list[Path]:
 
 
 def find_file(root: Path, names: Sequence[str], patterns: Iterable[str]) -> Path | None:
-    """The first file with one of the names (upper case does not count) in the folders of `below`."""
-    wanted = [name.casefold() for name in names]
+    """The first file with one of the names (upper case does not count) in the folders of `below`.
+
+    Raises:
+        InputError: If there is none, but a folder of such a name.
+    """
+    wanted, taken = [name.casefold() for name in names], None
     for folder in below(root, patterns):
         files = {path.name.casefold(): path for path in sorted(folder.iterdir())}
         for name in wanted:
             if name in files and files[name].is_file():
                 return files[name]
+            taken = taken or files.get(name)
+    if taken is not None and taken.is_dir():
+        raise InputError(f"{taken} is a folder, expected a file; copy it again from its source")
     return None
 
 

@@ -1,6 +1,8 @@
 """The rows of an annotation: spelling, numbers, emotions, action units, labels."""
 
 import difflib
+import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +55,14 @@ class Source:
         """A row as merec and as a spreadsheet number it: `row 10 from 0 (row 12 of the sheet)`."""
         sheet = "" if self.first_row is None else f" (row {self.first_row + row} of the sheet)"
         return f"row {row} from 0{sheet}"
+
+
+def name_exclusion(sample_id: str) -> str:
+    """The override that leaves a sample out, quoted where Hydra's grammar or a shell would split its id."""
+    if re.fullmatch(r"[A-Za-z][\w.-]*", sample_id, re.ASCII):
+        return f"corpus.exclude=[{sample_id}]"
+    quoted = sample_id.replace('"', '\\"')
+    return shlex.quote(f'corpus.exclude=["{quoted}"]')
 
 
 def describe_source(table: pd.DataFrame, file: Path, where: str, choice: str) -> Source:
@@ -174,7 +184,7 @@ def read_rows(
             if known and emotion not in scored:
                 report("warning", kind, found, f"{remedy}; it is not scored, and left out anyway")
             else:
-                leave = "" if no_name else f", or leave it out with corpus.exclude=[{sample_id}]"
+                leave = "" if no_name else f", or leave it out with {name_exclusion(sample_id)}"
                 report("error", kind, found, f"{remedy}{leave}")
         if (
             numbers is None

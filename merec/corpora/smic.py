@@ -9,7 +9,7 @@ import pandas as pd
 
 from merec.corpora.assemble import assemble, resolve_exclusions
 from merec.corpora.folders import Disk, name_frames, open_root, relate
-from merec.corpora.rows import Source, add_frames, choose_classes, label_samples
+from merec.corpora.rows import Source, add_frames, choose_classes, label_samples, name_exclusion
 from merec.corpora.subjects import SMIC
 from merec.types import Corpus, Finding, InputError
 
@@ -113,7 +113,7 @@ def _list_clips(
                     if twice:
                         sample_id = str(row["sample_id"])
                         found = f"a second folder {sample_id}"
-                        remedy = f"keep one of the two, or leave both out with corpus.exclude=[{sample_id}]"
+                        remedy = f"keep one of the two, or leave both out with {name_exclusion(sample_id)}"
                         where = relate(clip, root)
                         wrong = [
                             Finding("error", "duplicate", where, None, sample_id, found, remedy)
@@ -146,7 +146,7 @@ def _read_clip(
         sample_id = f"{subject}_{clip}"
         remedy = (
             "expected its frames (.bmp, .jpg or .png, numbered); copy the clip again, or leave it out with "
-            f"corpus.exclude=[{sample_id}]"
+            f"{name_exclusion(sample_id)}"
         )
         finding = Finding("error", "no frames", where, None, sample_id, "0 frames", remedy)
         return {}, [finding]

@@ -183,6 +183,11 @@ def read_run(folder: Path) -> Run:
             f"{folder} holds a network and no held-out predictions; give its checkpoint.ckpt to merec "
             "predict, or train with task=loso to have it scored"
         )
+    if not files and any((folder / name).exists() for name in (METRICS, PREDICTIONS)):
+        raise InputError(
+            f"{folder} has scores, but its folder folds/ is missing, from which all tables are made; copy "
+            "that, too, or run its command again in a new folder"
+        )
     if not files:
         raise InputError(f"no fold of {folder} has finished; run its command again")
     seed = config.get("seed")
@@ -242,7 +247,9 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
             if folder.resolve() in runs:
                 continue
             if not named and not any(folder.glob(f"folds/*/{PREDICTIONS}")):
-                log.warning("%s is passed over: no held-out predictions in it", folder)
+                lost = "its folds/ is missing, copy it too" if (folder / METRICS).exists() else ""
+                reason = lost or "no held-out predictions in it"
+                log.warning("%s is passed over: %s", folder, reason)
                 continue
             run = replace(read_run(folder), named=named)
             _check_scores(run)

@@ -23,7 +23,7 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
     """Write all findings as a CSV, wholly or not at all; with no finding, its header."""
     table = pd.DataFrame(findings, columns=list(Finding._fields))
     table["row"] = table["row"].astype("Int64")
-    write_csv(path, table)
+    write_csv(path, table.rename(columns={"row": "row_from_0"}))
 
 
 def print_findings(
@@ -55,7 +55,7 @@ def lay_out_findings(
     rows = pd.DataFrame(
         [
             {
-                "Row": "" if finding.row is None else str(finding.row),
+                "Row from 0": "" if finding.row is None else str(finding.row),
                 "Sample": finding.sample_id,
                 "Where": finding.where,
                 "Found": finding.found,
@@ -64,7 +64,7 @@ def lay_out_findings(
             for finding in shown
         ]
     )
-    empty = [name for name in ("Row", "Sample", "Where") if not rows[name].any()]
+    empty = [name for name in ("Row from 0", "Sample", "Where") if not rows[name].any()]
     rows = rows.drop(columns=empty)
     notes = []
     if len(remedies) == 1 and len(shown) > 1:

@@ -1,5 +1,6 @@
 """CAS(ME)^3 is read as it lies on disk, in every list and layout, and bad rows are named."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from merec.corpora.casme3 import read_casme3
 from merec.corpora.macro import make_macro_corpus
 from merec.errors import InputError
 from merec.evaluation.action_units import label_action_units
+from merec.quoting import quote_texts
 from merec.types import Camera, Corpus
 
 NAME = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
@@ -423,6 +426,32 @@ def test_errata_depend_neither_on_the_name_of_the_corpus_nor_of_the_file(
     assert read("casme3", tmp_path).protocol.name == "casme3-4@v2"
     with pytest.raises(InputError, match="merec doctor corpus=casme3`"):
         read("casme3", made(change(1, Onset=176)), name="mine")
+
+
+@pytest.mark.parametrize("onset", ["12,5", "1 000", "3]", "it's", 'a"b'])
+def test_the_remedy_for_a_bad_row_can_be_pasted_into_a_shell(
+    made: Callable[..., Path], read: Read, onset: str
+) -> None:
+    root = made(change(1, Onset=onset))
+    with pytest.raises(InputError, match="leave it out with") as caught:
+        read("casme3", root)
+    remedy = str(caught.value).partition("leave it out with ")[2].partition(". `merec")[0]
+    (argument,) = quote_texts(shlex.split(remedy))
+    exclude = OverridesParser.create().parse_override(argument).value()
+    corpus = read("casme3", root, exclude=exclude)
+    assert len(corpus.index) == len(read("casme3", made()).index) - 1
+
+
+def test_what_leaves_no_sample_is_called_by_its_key(made: Callable[..., Path], read: Read) -> None:
+    everyone = read("casme3", made()).index["sample_id"].tolist()
+    with pytest.raises(InputError, match=r"corpus\.exclude leaves no sample of .*; name fewer"):
+        read("casme3", made(), exclude=everyone)
+
+
+def test_a_folder_in_the_place_of_the_sheet_is_called_one(tmp_path: Path, read: Read) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(InputError, match=r"xlsx is a folder, expected a file"):
+        read("casme3", tmp_path)
 
 
 def test_a_bad_row_can_be_excluded_as_its_message_says(

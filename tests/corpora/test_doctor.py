@@ -259,6 +259,13 @@ def test_a_missing_clip_and_a_dead_one_are_told_apart(root):
     assert [(f.kind, f.row) for f in found] == [("dead clip", 0), ("missing folder", 4)]
 
 
+def test_a_file_in_the_place_of_a_folder_is_called_one(root):
+    shutil.rmtree(root / "spNO.3" / "c" / "color")
+    (root / "spNO.3" / "c" / "color").write_bytes(b"")
+    found = look(root).findings
+    assert "color is a file, a folder of frames is expected" in [each.found for each in found]
+
+
 def test_a_wrong_root_is_one_finding_and_not_one_per_clip(tmp_path):
     found = one(look(tmp_path))
     assert found.found.startswith("none of 4 folders is there, e.g. spNO.1/a/color")

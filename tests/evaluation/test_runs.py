@@ -279,6 +279,19 @@ def test_a_run_without_a_finished_fold_is_an_error(tmp_path, write_run, index, t
         find_runs([tmp_path])
 
 
+def test_a_whole_run_that_was_copied_without_its_folds_is_called_so(
+    tmp_path, write_run, index, table, caplog
+):
+    folder = write_run(tmp_path / "runs" / "slim", table, index)
+    shutil.rmtree(folder / "folds")
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(InputError, match=r"slim has scores, but its folder folds/ is missing"):
+        find_runs([folder])
+    write_run(tmp_path / "runs" / "whole", table, index)
+    find_runs([tmp_path / "runs"])
+    assert "slim is passed over: its folds/ is missing, copy it too" in caplog.text
+
+
 def test_folders_that_hold_no_run_are_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.csv").touch()

@@ -57,8 +57,8 @@ def test_the_summary_says_what_was_looked_at():
 def test_the_table_is_written_whole_with_empty_rows_where_there_is_none(tmp_path):
     file = tmp_path / "deep" / "found.csv"
     write_findings(file, [*MANY, MANY[0]._replace(row=None)])
-    table = pd.read_csv(file, dtype={"row": "Int64"})
+    table = pd.read_csv(file, dtype={"row_from_0": "Int64"})
     assert len(table) == len(MANY) + 1
-    assert table["row"].tolist()[:3] == [0, 1, 2]
-    assert table["row"].isna().tolist()[-1]
+    assert table["row_from_0"].tolist()[:3] == [0, 1, 2]
+    assert table["row_from_0"].isna().tolist()[-1]
     assert [path.name for path in file.parent.iterdir()] == ["found.csv"]

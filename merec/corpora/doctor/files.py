@@ -118,7 +118,9 @@ def _judge_folder(
     elif not listing.exists:
         kind, found = f"missing {what}folder", "there is no such folder"
         near = folders.find_near(frames.folder)
-        if near:
+        if frames.folder.is_file():
+            found = f"{frames.folder.name} is a file, a folder of frames is expected"
+        elif near:
             expected = frames.folder.parts[len(near.parts) - 1]
             found = f"{near.name} lies there, {expected} is expected"
             remedy = f"rename {relate(near, root)} to {expected}"
