@@ -166,7 +166,7 @@ def test_the_doctor_names_a_lost_frame_a_blank_depth_map_swapped_frames_and_a_wr
     done = doctor("out=found.csv")
     assert done.returncode == 1
     found = pd.read_csv(tmp_path / "found.csv")
-    table = found[found["severity"] == "error"].set_index("row")
+    table = found[found["severity"] == "error"].set_index("row_from_0")
     assert table["kind"].to_dict() == {
         0: "missing frame",
         1: "empty depth",

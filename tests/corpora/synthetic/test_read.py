@@ -83,7 +83,7 @@ def test_the_doctor_names_all_that_was_damaged(rendered, tmp_path, merec):
     done = merec("doctor", "corpus=synthetic", f"corpus.root={root}", "jobs=1", "out=found.csv")
     assert done.returncode == 1
     errors = pd.read_csv(tmp_path / "found.csv").query("severity == 'error'")
-    found = {(row["kind"], row["row"]) for row in errors.to_dict("records")}
+    found = {(row["kind"], row["row_from_0"]) for row in errors.to_dict("records")}
     assert {
         ("missing frame", 0),
         ("empty depth", 1),
