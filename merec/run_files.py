@@ -224,6 +224,7 @@ def read_environment(folder: Path) -> dict[str, Any]:
         )
         for name, count in left_out.items():
             expect(count, int, f"not_trained_on.{name}", "a whole number")
+            _expect_number(count, f"not_trained_on.{name}")
         check_protocol(found.get("protocol"))
         sessions = expect(found.get("resumed", []), list, "resumed", "a list")
         for session in (found, *sessions):

@@ -45,6 +45,27 @@ def configuration_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def is_hash_of(recorded: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a recorded hash is that of a config, as it is reckoned today or was before."""
+    return recorded in (configuration_hash(config), _hash_by_name(config))
+
+
+# Before places counted, these keys were left out wherever they stood.
+_NAMES = ("root", "expected", "folds", "num_workers", "engine", "workers", "chunk", "compiled")
+
+
+def _hash_by_name(config: Mapping[str, Any]) -> str:
+    def drop(node: Any) -> Any:
+        if isinstance(node, list):
+            return [drop(value) for value in node]
+        if not isinstance(node, Mapping):
+            return node
+        return {key: drop(value) for key, value in node.items() if key not in (*_NAMES, *_VARIED)}
+
+    text = json.dumps(drop(comparable(config)), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _drop(node: Any, places: tuple[str, ...], path: str = "") -> Any:
     """Return a config without some places, and without where its corpora lie."""
     if isinstance(node, list):

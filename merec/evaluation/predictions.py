@@ -101,6 +101,11 @@ def read_predictions(path: Path) -> pd.DataFrame:
         types = dict.fromkeys(said, "float64") | dict.fromkeys(numbers, "int64")
         for column in [name for name in types if name in table]:
             table[column] = _read_numbers(table[column], types[column])
+    if missing and COLUMNS[1] in content.decode(errors="ignore").partition("\n")[0].split(";"):
+        raise InputError(
+            f"{path} has semicolons between its columns, as a spreadsheet program writes in German; put the "
+            f"file back as merec wrote it (save no copy over it), or {FOLD_AGAIN}"
+        )
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it is no table of predictions"
@@ -120,7 +125,16 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def _read_numbers(texts: pd.Series, kind: str) -> pd.Series:
     """Return a column as numbers, each as Python reads it."""
     try:
-        return texts.astype(kind)
+        numbers = texts.astype(kind)
+        bad = texts.notna() & ~np.isfinite(numbers)  # what a cut line lacks is no text
+        if bad.any():
+            row = int(bad.argmax())
+            raise UnexpectedError(
+                f"line {row + 2}: {texts.name} is {texts.iloc[row][:60]!r}, expected a finite number"
+            )
+        return numbers
+    except UnexpectedError:
+        raise
     except ValueError as error:
         read = int if kind == "int64" else float
         for row, text in enumerate(texts):
@@ -257,7 +271,7 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
             folds = set(range(protocol.folds)) - set(rows["fold"])
             raise InputError(
                 f"{source}: seed {seed} has {len(rows)} of {protocol.samples} samples; missing "
-                f"{len(folds)} of {protocol.folds} folds ({_shorten(sorted(folds))}); "
+                f"{len(folds)} of {protocol.folds} folds ({shorten(sorted(folds))}); "
                 "run the same command again to train them"
             )
         found = describe_protocol(protocol.name, rows, protocol.classes)
@@ -301,7 +315,8 @@ def _assert_classes(predictions: pd.DataFrame, protocol: Protocol, source: str) 
             )
 
 
-def _shorten(numbers: list[int], most: int = 8) -> str:
+def shorten(numbers: Sequence[int | str], most: int = 8) -> str:
+    """Return the first few of some numbers as a text."""
     text = ", ".join(map(str, numbers[:most]))
     return text + (", …" if len(numbers) > most else "") if numbers else "none whole"
 

@@ -95,6 +95,12 @@ def assert_counts(
             if isinstance(value, Mapping)
             else {key: value}
         )
+    for key, number in wanted.items():
+        if key != "hash" and (isinstance(number, bool) or not isinstance(number, int)):
+            name = key.replace(" ", ".")
+            raise InputError(
+                f"corpus.expected.{name}={number}; expected a whole number, or corpus.expected=null for none"
+            )
     wrong = [
         f"{key}: {found.get(key, 0)} found, {n} expected"
         for key, n in wanted.items()

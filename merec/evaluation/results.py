@@ -25,10 +25,11 @@ from merec.evaluation.optimism import (
     measure_optimism,
     measure_optimism_of_units,
 )
-from merec.evaluation.predictions import assert_complete
+from merec.evaluation.predictions import assert_complete, shorten
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.runs import Epochs, Run
 from merec.evaluation.statistics import Metric, score_intervals
+from merec.run_files import EPOCHS
 from merec.settings import flatten, shared_settings
 from merec.source_code import name_changed
 from merec.types import InputError, Protocol
@@ -209,6 +210,14 @@ class Result:
                 else:
                     classes = len(self.protocol.classes)
                     readings.append(measure_optimism(by_epoch, truth, number, classes))
+            elif folds:
+                lost = sorted({*range(self.protocol.folds)} - folds.keys())
+                log.warning(
+                    "%s: no optimism meter of seed %d, since %s is missing in %d of %d folds (%s); copy it "
+                    "back, or delete these folds and give the run's command again",
+                    *(self.name, seed, EPOCHS, len(lost), self.protocol.folds),
+                    shorten([f"{number:03d}" for number in lost]),
+                )
         return readings
 
     def read_truth(

@@ -21,6 +21,7 @@ from merec.run_files import (
     FOLD_AGAIN,
     METRICS,
     PREDICTIONS,
+    RUN_AGAIN,
     UnexpectedError,
     read_config,
     read_csv,
@@ -29,6 +30,7 @@ from merec.run_files import (
     read_scores,
     reading,
 )
+from merec.settings import is_hash_of
 from merec.source_code import combine
 from merec.types import InputError, Protocol
 
@@ -175,6 +177,12 @@ def read_run(folder: Path) -> Run:
                 "wrote"
             )
     config, environment = read_config(folder), read_environment(folder)
+    if config.get("task") and not is_hash_of(environment["configuration"], config):
+        raise InputError(
+            f"{folder / CONFIG} is not what the run was trained with, whose hash {ENVIRONMENT} has "
+            f"({environment['configuration'][:60]}): it was edited, or is of another run; copy it back, or "
+            "train again"
+        )
     protocol = Protocol.from_dict(environment["protocol"])
     # The folds, not the pooled table: a run that was killed has only the former.
     files = sorted((folder / "folds").glob(f"*/{PREDICTIONS}"))
@@ -198,9 +206,38 @@ def read_run(folder: Path) -> Run:
                 f"{file.parent} is no fold of this run, whose folds are 000 to {protocol.folds - 1:03d}; "
                 "move it elsewhere"
             )
-        tables.append(read_fold(file, protocol, int(file.parent.name), seed))
+        try:
+            tables.append(read_fold(file, protocol, int(file.parent.name), seed))
+        except InputError as error:
+            raise _blame(files, protocol, seed, error) from None
     predictions = pd.concat(tables, ignore_index=True)
     return Run(folder, config, environment, protocol, predictions)
+
+
+def _blame(
+    files: Sequence[Path], protocol: Protocol, seed: int | None, error: InputError
+) -> InputError:
+    """Return what is said of a fold that does not fit; of most folds, it is the file they are read by."""
+
+    def count(seed: int | None) -> int:
+        wrong = 0
+        for file in files:
+            try:
+                read_fold(file, protocol, int(file.parent.name), seed)
+            except InputError:
+                wrong += 1
+        return wrong
+
+    wrong = count(seed)
+    if wrong < 2 or wrong <= len(files) / 2:
+        return error
+    name = CONFIG if seed is not None and count(None) < wrong else ENVIRONMENT
+    folder = files[0].parents[2]
+    reason = str(error).partition(" is damaged (")[2].rpartition("); ")[0] or str(error)
+    return InputError(
+        f"{folder / name} was changed, or is of another run: {wrong} of {len(files)} folds do not fit it "
+        f"({files[0].parent.name}, {reason}); copy it back, or {RUN_AGAIN}"
+    )
 
 
 def _check_scores(run: Run) -> None:

@@ -14,6 +14,7 @@ from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out
+from merec.settings import configuration_hash
 
 CLASSES = ("negative", "positive", "surprise")
 MEGC2019 = Path(__file__).parents[2].parent / "shared" / "data" / "megc2019_flow" / "flow.npz"
@@ -70,6 +71,8 @@ def _write_run(
     settings = {"seed": seed, "folds": None, "backbone": {"width": 8}} if config is None else config
     (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     protocol = describe_protocol("fake", index, classes)
+    if settings.get("task"):  # what it was trained with, as the reader checks
+        configuration = configuration_hash(settings)
     known = {"name": name, "configuration": configuration, "protocol": protocol.to_dict()}
     (folder / "environment.json").write_text(json.dumps(known | environment), encoding="utf-8")
     rng = np.random.default_rng(seed)

@@ -357,3 +357,16 @@ def test_a_log_of_several_seeds_is_an_error(whole, tmp_path):
     with pytest.raises(InputError, match=r"log\.txt .* seeds \[0, 1\]; pick one"):
         export_megc2019_log(tmp_path / "log.txt", whole[0])
     assert not (tmp_path / "log.txt").exists()
+
+
+def test_semicolons_and_what_is_not_a_number_are_named(whole, tmp_path):
+    path = tmp_path / "predictions.csv"
+    whole[0].to_csv(path, index=False, sep=";", decimal=",")
+    with pytest.raises(InputError, match=r"has semicolons between its columns.*put the file back"):
+        read_predictions(path)
+    last = whole[0].columns[-1]
+    text = whole[0].astype({last: object})
+    text.loc[3, last] = "nan"
+    text.to_csv(path, index=False)
+    with pytest.raises(InputError, match=rf"line 5: {last} is 'nan', expected a finite number"):
+        read_predictions(path)

@@ -166,3 +166,12 @@ def test_a_class_that_the_protocol_has_not_is_named_with_those_there_are(index, 
         "corpus.classes has joy, which the protocol of here has not; there are "
         f"{first}, {second}, {third}"
     )
+
+
+def test_an_expected_count_that_is_no_number_is_named(index, classes):
+    for given, key in (
+        ({"samples": "alle"}, "samples"),
+        ({"class": {"negative": 2.5}}, "class.neg"),
+    ):
+        with pytest.raises(InputError, match=rf"corpus\.expected\.{key}.*expected a whole number"):
+            assert_counts(index, classes, given, "flow.npz")

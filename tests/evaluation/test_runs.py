@@ -1,5 +1,6 @@
 """Run folders pool by sample id: seeds side by side, fold ranges joined, anything amiss refused."""
 
+import hashlib
 import json
 import os
 import re
@@ -621,3 +622,61 @@ def test_a_run_that_holds_out_nobody_leads_to_predict(tmp_path, write_run, index
     (folder / "checkpoint.ckpt").touch()
     with pytest.raises(InputError, match=r"give its checkpoint\.ckpt to merec predict"):
         find_runs([folder])
+
+
+def test_a_config_that_the_run_was_not_trained_with_is_refused(tmp_path, write_run, index, table):
+    settings = {"seed": 0, "task": {"width": 8, "datamodule": {"corpus": {"root": "/a"}}}}
+    folder = write_run(tmp_path / "run", table, index, config=settings)
+    moved = {"seed": 0, "task": {"width": 8, "datamodule": {"corpus": {"root": "/b"}}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(moved))
+    read_run(folder)  # where the data lie decides nothing
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings | {"task": {"width": 9}}))
+    with pytest.raises(
+        InputError, match=r"config\.yaml is not what the run was trained with.*copy"
+    ):
+        read_run(folder)
+
+
+def test_a_run_whose_hash_was_reckoned_by_names_alone_is_still_read(
+    tmp_path, write_run, index, table
+):
+    task = {"width": 8, "corpus": {"render": {"seed": 3, "root": "/a"}}}
+    folder = write_run(tmp_path / "run", table, index, config={"seed": 0, "task": task})
+    plain = json.dumps({"width": 8, "corpus": {"render": {}}}, sort_keys=True)
+    facts = json.loads((folder / "environment.json").read_text())
+    facts["configuration"] = hashlib.sha256(plain.encode()).hexdigest()[:16]
+    (folder / "environment.json").write_text(json.dumps(facts))
+    read_run(folder)
+
+
+def test_folds_that_all_differ_from_a_file_of_the_run_blame_that_file(
+    tmp_path, write_run, index, table
+):
+    folder = write_run(tmp_path / "run", table, index)
+    before = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(before.replace("seed: 0", "seed: 1"))
+    with pytest.raises(InputError) as caught:
+        read_run(folder)
+    assert "config.yaml was changed, or is of another run: 7 of 7 folds" in str(caught.value)
+    assert "seed is 0, expected 1" in str(caught.value)
+    assert "delete" not in str(caught.value)
+    (folder / "config.yaml").write_text(before)
+    facts = json.loads((folder / "environment.json").read_text())
+    facts["protocol"]["classes"].reverse()
+    (folder / "environment.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=r"environment\.json was changed, or is of another run"):
+        read_run(folder)
+
+
+def test_epochs_that_some_folds_lack_are_said(tmp_path, write_run, index, table, caplog):
+    folder = write_run(tmp_path / "run", table, index, epochs=3)
+    (fold_folder(folder, 2) / "epochs.npz").unlink()
+    (result,) = pool_runs(find_runs([folder]))
+    assert result.read_optimism() == []
+    assert "epochs.npz is missing in 1 of 7 folds (002)" in caplog.text
+
+
+def test_a_negative_count_of_samples_is_damage(tmp_path, write_run, index, table):
+    folder = write_run(tmp_path / "run", table, index, not_trained_on={"zero_motion": -5})
+    with pytest.raises(InputError, match=r"zero_motion is -5, expected a number of 0 or more"):
+        read_run(folder)
