@@ -83,6 +83,7 @@ class LeaveOneSubjectOut(FoldTrainer):
             raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
         folds, self.protocol = split(self.datamodule.corpus, self.hold_out, self.train_on)
         self.chosen = select_folds(folds, self.folds)
+        self.check_weights(self.chosen)
         if self.selection == "inner":
             for fold in self.chosen:
                 most = len(np.unique(self.datamodule.subject[fold.train]))
@@ -205,6 +206,7 @@ class FinetuneOnce(FoldTrainer):
         super().__post_init__()
         folds = leave_one_subject_out(self.datamodule.subject)
         self.chosen = [] if self.fold is None else select_folds(folds, self.fold)
+        self.check_weights(self.chosen)
 
     def hold_out(self) -> ClipDataModule:
         """The samples with that subject held out, or nobody."""

@@ -33,6 +33,7 @@ from merec.errors import quote_error
 from merec.evaluation.action_units import set_target, spread_units
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
+from merec.evaluation.splits import Fold
 from merec.files import atomic, make_private, sweep_parts
 from merec.mistakes import describe_mistake
 from merec.seeding import derive_seed
@@ -171,6 +172,17 @@ class FoldTrainer:
                 for subjects in [[]] if self.transductive else self.groups.values():
                     pairs = hold_out_pairs(others, subjects, self.least_intensity)
                     self.contrast.check_pool(len(pairs.train_rows))
+
+    def check_weights(self, folds: Sequence[Fold]) -> None:
+        """Refuse starting weights that saw whom a fold holds out, before any is trained.
+
+        Raises:
+            InputError: Naming the subject.
+        """
+        if self.weights:
+            checkpoint = read_weights(self.weights)
+            for fold in folds:
+                self._assert_never_saw(checkpoint, fold.test, Path(self.weights))
 
     def _rehearse(self) -> None:
         """Build what a fold trains and show it two samples, so that what every fold would refuse is refused.

@@ -386,10 +386,9 @@ def test_weights_that_saw_the_held_out_subject_are_refused_by_name(swept, make_l
         make_loso(folds="0-1", epochs=1, weights=weights(swept, 0)).run(folder, None)
     message = str(error.value)
     # Fold 0 holds out whom the weights never saw, fold 1 does not.
-    assert "1 of 2 folds failed (1 007)" in message
     assert f"{weights(swept, 0)} was trained on subject 007, which this fold holds out" in message
     assert "task.transductive=true" in message
-    assert sorted(fold.name for fold in folder.glob("folds/*")) == ["000"]
+    assert not any(folder.glob("folds/*")), "it is refused before anything is trained or written"
 
 
 @pytest.fixture
@@ -434,13 +433,10 @@ def test_only_what_is_trained_on_is_seen(apart, make_loso, new_folder, read_fold
     assert loso.protocol.samples == 20
 
 
-def test_weights_that_saw_one_subject_of_the_held_out_data_set_are_refused(
-    swept, apart, make_loso, new_folder
-):
+def test_weights_that_saw_one_subject_of_the_held_out_data_set_are_refused(swept, apart, make_loso):
     # They never saw 006, but they saw 007 of the same data set.
-    loso = make_loso(data=apart, hold_out="corpus", folds=1, epochs=1, weights=weights(swept, 0))
     with pytest.raises(InputError, match=r"was trained on subject 007, which this fold holds out"):
-        loso.run(new_folder(), None)
+        make_loso(data=apart, hold_out="corpus", folds=1, epochs=1, weights=weights(swept, 0))
 
 
 def test_transductive_allows_them_and_the_checkpoint_owns_up(swept, train, read_fold):
@@ -467,13 +463,9 @@ def test_inner_selection_may_start_from_weights_that_never_saw_the_held_out_subj
     assert read_fold(folder, 0).checkpoint["merec"]["never_saw"] == ["006"]
 
 
-def test_inner_selection_refuses_weights_that_saw_the_held_out_subject(
-    swept, make_loso, new_folder
-):
-    loso = make_loso(folds=1, epochs=2, selection="inner", weights=weights(swept, 0), kind=Spied)
+def test_inner_selection_refuses_weights_that_saw_the_held_out_subject(swept, make_loso):
     with pytest.raises(InputError, match=r"was trained on subject 007, which this fold holds out"):
-        loso.run(new_folder(), None)
-    assert not hasattr(loso, "fitted")  # before any training
+        make_loso(folds=1, epochs=2, selection="inner", weights=weights(swept, 0))
 
 
 def test_weights_of_another_number_of_classes_are_refused_clearly(
