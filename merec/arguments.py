@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from merec.errors import InputError
+from merec.files import check_path
 from merec.ranges import Range
 
 
@@ -16,6 +17,7 @@ def split_overrides(
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in options:
+            check_path(f"{key}=", value)
             options[key] = expand_home(value)
         elif equals and key.lstrip("+~").partition(".")[0] in groups:
             overrides.append(argument)
@@ -84,10 +86,12 @@ def split_paths(
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in defaults:
+            check_path(f"{key}=", value)
             options[key] = expand_home(value)
         elif argument.startswith("-") or (equals and not Path(argument).exists()):
             takes = ", ".join(f"{name}=" for name in defaults) or "folders only"
             raise InputError(f"merec {verb} does not know {argument}; it takes {takes}")
         else:
+            check_path("", argument)
             paths.append(Path(argument).expanduser())
     return paths, options

@@ -119,7 +119,13 @@ ASSETS = {
 def cache_folder() -> Path:
     """Where merec keeps what it can fetch or compute again: MEREC_CACHE, or the user's cache."""
     configured = os.environ.get("MEREC_CACHE")
-    return Path(configured).expanduser() if configured else user_cache_path("merec")
+    folder = Path(configured).expanduser() if configured else user_cache_path("merec")
+    if folder.is_file():
+        name = "MEREC_CACHE" if configured else "the cache"
+        raise InputError(
+            f"{name}={folder} is a file; set MEREC_CACHE to a folder, or delete that file"
+        )
+    return folder
 
 
 def find_asset(name: str) -> Path:

@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import re
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -199,8 +200,7 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
         try:
             target = get_object(node["_target_"])
         except (ImportError, ValueError, AttributeError) as error:
-            reason = quote_error(error)
-            problems.append(f"{path}._target_: {node['_target_']} cannot be imported ({reason})")
+            problems.append(_describe_lost_class(path, str(node["_target_"]), error))
             continue
         if wrong := describe_wrong_kind(target, node, path):
             problems.append(wrong)
@@ -219,6 +219,16 @@ def _find_misfits(nodes: Any, root: str = "") -> list[str]:
             ]
             problems += [f"{path}: {node['_target_']} needs {name}" for name in open_]
     return problems
+
+
+def _describe_lost_class(path: str, name: str, error: Exception) -> str:
+    """Return a line about a class that cannot be imported, with the nearest of its module."""
+    module, _, last = name.rpartition(".")
+    there = vars(sys.modules[module]) if module in sys.modules else {}
+    near = get_close_matches(last, [key for key in there if not key.startswith("_")], n=1)
+    if near:
+        return f"{path}._target_: {name} cannot be imported; did you mean {module}.{near[0]}?"
+    return f"{path}._target_: {name} cannot be imported ({quote_error(error)})"
 
 
 def list_choices(group: str) -> list[str]:

@@ -77,6 +77,12 @@ def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
         takes = f", which takes {other}= instead" if other in task else ""
         yield f"has no effect on {name}{takes}"
         return
+    group = key.partition(".")[0]
+    # The backbone of the recipe that other tasks' data are read by, as their messages say, may be named.
+    named = key == "backbone" and str(nodes["backbone"].get("_target_")).endswith(".STSTNet")
+    if group in ("backbone", "loss") and "backbone" not in task and not named:
+        yield "has no effect without a task that trains a network, as task=loso"
+        return
     if key.startswith("task.estimators.") and (name := key.split(".")[2]) != task.get("estimator"):
         yield f"has no effect without task.estimator={name}"
         return
@@ -97,7 +103,7 @@ def _asks(value: Any) -> bool:
 
 
 def _show(value: Any) -> Any:
-    return "true" if value is True else value
+    return "true" if value is True else "…" if isinstance(value, Mapping) else value
 
 
 def _select(nodes: Mapping[str, Any], key: str) -> Any:

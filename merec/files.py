@@ -29,6 +29,30 @@ _PART = re.compile(r"\..*\.(\d+)(?:-([0-9a-f]{6}))?\.part(\.[^.]*)?")
 _OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 
+def check_path(key: str, value: str) -> None:
+    """Refuse what stands where a path is expected and is none.
+
+    Args:
+        key: What it is given for, as `corpus.root=`; "" for a folder given by itself.
+        value: The text.
+
+    Raises:
+        InputError: If it is an address, holds a variable that the shell has not filled in, or has a space at
+            an end without which it is there.
+    """
+    # Not by pathlib, which raises for names that are too long and for users that there are not.
+    there = os.path.lexists(os.path.expanduser(value))  # noqa: PTH111
+    bare = value.strip()
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", value):
+        raise InputError(f"{key}{value} is an address; give a file or folder of this machine")
+    if (found := re.search(r"(?:^|/)(\$[A-Za-z_]\w*)", value)) and not there:
+        raise InputError(f"{key}{value}: {found[1]} was not filled in; is it in single quotes?")
+    if bare not in ("", value) and not there and os.path.exists(os.path.expanduser(bare)):  # noqa: PTH110, PTH111
+        raise InputError(
+            f"{key}'{value}' does not exist, but '{bare}' does; take away the space at its end"
+        )
+
+
 def is_file(path: Path) -> bool:
     """Return whether there is such a file; False too for a name that no file can have."""
     return os.path.isfile(path)  # noqa: PTH113 - pathlib raises for names that are too long

@@ -173,6 +173,11 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
         wanted = expected.describe() if expected else _KINDS.get(cause[1] if cause else "", "")
         reason = (str(error.__cause__ or error).splitlines() or [""])[0]
         return f"{key}={value} is not understood; " + (f"expected {wanted}" if wanted else reason)
+    if found := re.search(r"Cannot find primary config '([^']+)'", text):
+        return (
+            f"--config-name {found[1]}: merec has one config; put yours into experiments/{found[1]}.yaml and "
+            f"give experiments={found[1]}, and leave out --config-name"
+        )
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, name = found[1], found[2]
         listed = re.search(
@@ -180,6 +185,13 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
         )
         return describe_choices(group, name, (listed[1] if listed else "").split())
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*?)'", text):
+        expected = find_range(found[1].lstrip("+"))
+        number = found[2].replace(",", ".")
+        if expected and not expected.whole and re.fullmatch(r"\d+\.\d+([eE]-?\d+)?", number):
+            return (
+                f"{found[1]}={found[2]} has a comma: for one number write {number} (decimals take a point), "
+                "for several runs add -m"
+            )
         return (
             f"{found[1]}={found[2]} has a comma: for several runs add -m, for a list write "
             f"'{found[1]}=[{found[2]}]', for one text write {found[1]}='\"{found[2]}\"'"
@@ -194,7 +206,7 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
 def describe_choices(group: str, name: str, choices: Iterable[str]) -> str:
     """Return a line about a choice that a group has not, with the nearest that it has."""
     names = sorted(choices)
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name.lower(), names, n=1)
     return f"there is no {group}={name}; " + (
         f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
     )

@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from merec.files import check_path
+
 # Keys whose value is free text; tests/test_quoting.py compares them with the signatures of all constructors.
 PATH_KEYS = (
     "roots.*",
@@ -82,6 +84,8 @@ def _quote_override(override: str, multirun: bool) -> str:
         return override if readable else f"{key}={quote(value)}"
     whole = not multirun or (is_path and Path(value).expanduser().exists())
     values = [value] if whole else _split(value)
+    for one in values if is_path else ():
+        check_path(f"{name}=", one)
     return f"{key}=" + ",".join(_quote_value(one, is_path, mixed, multirun) for one in values)
 
 

@@ -51,7 +51,9 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
             _is_kind(value, each) and not some for each, some in zip(arguments, lines, strict=True)
         )
         if complaints and not fits:
-            words = " or ".join(filter(None, map(_name_words, arguments)))
+            words = " or ".join(
+                dict.fromkeys(word for each in arguments for word in _list_words(each))
+            )
             yield from [f"{path}={value}; expected {words}"] if words else complaints[0]
     elif hint is str:
         if isinstance(value, bool | int | float):
@@ -74,9 +76,13 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
 
 def _name_words(hint: Any) -> str:
     """Name the words that an annotation allows, or "" if it allows more than words."""
+    return " or ".join(_list_words(hint))
+
+
+def _list_words(hint: Any) -> list[str]:
     if hint is bool:
-        return "true or false"
-    return " or ".join(map(str, get_args(hint))) if get_origin(hint) is Literal else ""
+        return ["true", "false"]
+    return [*dict.fromkeys(map(str, get_args(hint)))] if get_origin(hint) is Literal else []
 
 
 def _is_kind(value: Any, hint: Any) -> bool:

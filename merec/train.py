@@ -197,6 +197,7 @@ def train(arguments: list[str]) -> None:
                 f"name={name} is no name of one folder; leave out / and .. (hydra.run.dir sets the place)"
             )
     _refuse_arguments(arguments)
+    _refuse_without_effect(arguments, is_multirun(arguments))
     check_choices(arguments)
     arguments = quote_texts(arguments, is_multirun(arguments))
     several = is_multirun(arguments)
@@ -209,6 +210,8 @@ def train(arguments: list[str]) -> None:
             raise InputError(f"{flag} is about one run; give it without -m, and each key one value")
     for name in _LAUNCHERS:  # each job says itself which of how many it is
         logging.getLogger(name).setLevel(logging.WARNING)
+    note = _locate_note(arguments) if several else None
+    had_note = note is not None and note.exists()
     try:
         with own_folder(cache_folder() / "jobs") as notes:
             jobs = Jobs(notes)
@@ -238,6 +241,12 @@ def train(arguments: list[str]) -> None:
     except OSError as error:
         if isinstance(error, InputError) or not error.filename:
             raise
+        file = Path(error.filename)
+        if file.is_symlink() and not file.exists():
+            raise InputError(
+                f"{file} is a link to {file.readlink()}, which is not there; mount or make that folder, or "
+                "delete the link"
+            ) from error
         # Hydra makes the folder of a run, and opens its log.
         raise InputError(
             f"{error.filename} cannot be made or opened ({error.strerror}); set hydra.run.dir (with -m: "
@@ -247,6 +256,9 @@ def train(arguments: list[str]) -> None:
         reason = _explain_launcher(error)
         if reason is None:
             raise
+        if note and not had_note:  # Hydra's, of a sweep that was refused
+            note.unlink(missing_ok=True)
+            _remove_empty(note.parent)
         raise InputError(reason) from error
 
 
@@ -276,6 +288,35 @@ def _refuse_arguments(arguments: Sequence[str]) -> None:
             raise InputError(
                 f"{text} is no override; overrides are KEY=VALUE: give {text}=… or leave it out"
             )
+
+
+def _refuse_without_effect(arguments: Sequence[str], several: bool) -> None:
+    """Refuse places and launchers that one run, or several, are not put by.
+
+    Raises:
+        InputError: Naming the key that counts.
+    """
+    if any(text.lstrip("+").startswith("hydra.mode=") for text in arguments):
+        return
+    for text in arguments:
+        key, _, value = text.lstrip("+").partition("=")
+        if key in ("hydra.run.dir", "hydra.sweep.dir") and not value.strip("'\""):
+            raise InputError(f"{key}= is empty; name a folder, or leave it out")
+        if several and key == "hydra.run.dir":
+            raise InputError(
+                f"{text} has no effect with -m, where hydra.sweep.dir=… says the place"
+            )
+        if not several and key in ("hydra.sweep.dir", "hydra.sweep.subdir"):
+            raise InputError(f"{text} takes effect with -m only; for one run give hydra.run.dir=…")
+        launcher = key == "hydra/launcher" and value != "basic"
+        if not several and (launcher or key.startswith("hydra.launcher.")):
+            raise InputError(f"{text} takes effect with -m only; add -m, or leave it out")
+
+
+def _locate_note(arguments: Sequence[str]) -> Path:
+    """Where Hydra notes the config of a sweep before it launches any job."""
+    given = [text.partition("=")[2] for text in arguments if text.startswith("hydra.sweep.dir=")]
+    return Path(([*given] or ["runs"])[-1].strip("'\"")) / "multirun.yaml"
 
 
 def list_keys(overrides: Sequence[str]) -> list[str]:

@@ -229,7 +229,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(sources, cached, mo
 
 def test_a_cache_that_cannot_be_made_is_an_input_error(sources, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv("MEREC_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("MEREC_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(InputError, match="cannot be kept .* set MEREC_CACHE"):
         find_asset("model")
 

@@ -277,6 +277,9 @@ def test_a_renamed_key_names_its_successor(merec, sign):
             "task=baseline task.estimator=logistic task.estimators.rbf_svm._args_.1.C=3",
             "has no effect without task.estimator=rbf_svm; set that, or leave it out",
         ),
+        ("task=baseline backbone=htnet", "backbone=… has no effect without a task that trains a"),
+        ("task=baseline loss=focal", "loss=… has no effect without a task that trains a network"),
+        ("task=baseline backbone.dropout=0.1", "backbone.dropout=0.1 has no effect without a task"),
     ],
 )
 def test_a_key_that_the_chosen_setting_never_reads_is_refused(composed, overrides, line):
@@ -293,6 +296,7 @@ def test_a_key_that_the_chosen_setting_never_reads_is_refused(composed, override
         "fold=0 task=finetune",
         "folds=0",
         "folds=0-3 task=baseline",
+        "task=baseline backbone=ststnet",  # whose recipe gives flow maps where a study does not
         "task.freeze=none task.pretrain_groups=null task.transductive=false",
         "task.freeze=encoder",  # the head on random features: a control
         "task.transductive=true task.weights=/a/b.ckpt",
@@ -385,3 +389,43 @@ def test_many_misfits_are_one_line_that_names_three(composed):
     assert message.endswith(" | and 2 more")
     assert message.count("has no") == 3
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("backbone=STSTNet", "did you mean ststnet?"),
+        ("recipe.optimizer.lr=1,5e-4", "for one number write 1.5e-4"),
+        ("seed=0,1", "for several runs add -m, for a list write"),
+        ("recipe.optimizer._target_=torch.optim.Adamm", "did you mean torch.optim.Adam?"),
+        ("--config-name=my", "give experiments=my, and leave out --config-name"),
+        ("hydra.run.dir=", "hydra.run.dir= is empty"),
+        ("hydra.sweep.dir=mine", "takes effect with -m only; for one run give hydra.run.dir="),
+        ("hydra.sweep.subdir=mine", "takes effect with -m only; for one run give hydra.run.dir="),
+        ("hydra/launcher=joblib", "hydra/launcher=joblib takes effect with -m only"),
+        ("hydra.launcher.n_jobs=4", "hydra.launcher.n_jobs=4 takes effect with -m only"),
+        ("-m hydra.run.dir=mine seed=0,1", "has no effect with -m, where hydra.sweep.dir="),
+    ],
+)
+def test_what_is_nearly_right_is_one_line_that_names_the_remedy(merec, tmp_path, override, line):
+    done = merec("train", *override.split(), "logger=none")
+    assert done.returncode == 2
+    (last,) = done.stderr.splitlines()
+    assert line in last
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_choice_that_several_types_allow_is_listed_once(composed):
+    with pytest.raises(InputError, match="expected (.*)") as caught:
+        check(composed("trainer.precision=halb"))
+    words = str(caught.value).partition("expected ")[2].split(" or ")
+    assert len(words) == len(set(words)) > 5
+
+
+def test_a_cache_that_is_a_file_and_a_link_to_nothing_are_named(merec, tmp_path, monkeypatch):
+    (tmp_path / "r").symlink_to("/nowhere/at/all")
+    done = merec("train", "logger=none", "hydra.run.dir=r")
+    assert "r is a link to /nowhere/at/all, which is not there" in done.stderr
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("MEREC_CACHE", "cache")
+    assert "MEREC_CACHE=cache is a file" in merec("train", "logger=none").stderr

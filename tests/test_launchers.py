@@ -269,12 +269,15 @@ def test_slurm_is_asked_for_one_gpu_a_job_and_a_place_in_the_queue_again(
     assert "#SBATCH --signal=USR2@" in asked
 
 
-def test_slurm_that_is_not_there_is_one_line_with_the_remedy(merec, baseline, monkeypatch):
+def test_slurm_that_is_not_there_is_one_line_with_the_remedy(
+    merec, baseline, monkeypatch, tmp_path
+):
     monkeypatch.setattr("shutil.which", lambda _: None)
     done = merec("train", "-m", *baseline, "hydra/launcher=submitit_slurm", "seed=0")
     assert done.returncode == 2
     assert "merec: error: there is no SLURM here" in done.stderr
     assert "take hydra/launcher=submitit_local" in done.stderr
+    assert not (tmp_path / "runs").exists(), "nothing is left of a sweep that was refused"
 
 
 def test_a_note_says_killed_until_its_job_has_ended_and_a_job_may_begin_again(tmp_path):

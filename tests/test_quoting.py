@@ -8,7 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from merec.arguments import split_overrides, split_paths
 from merec.config import compose_node, list_choices
+from merec.errors import InputError
 from merec.override_errors import walk
 from merec.quoting import MIXED_KEYS, TEXT_KEYS, is_text_key, quote_texts
 
@@ -171,3 +173,31 @@ def test_notes_of_other_scripts_give_other_folders(composed):
     assert _slug("remark-实验一") != _slug("remark-实验二")
     assert all(len(_slug("验" * n).encode()) <= 120 for n in (1, 40, 41, 200))
     assert Path(_slug("a/b")).name == "a-b"
+
+
+@pytest.mark.parametrize("key", ["corpus.root", "features.root", "hydra.run.dir", "task.weights"])
+def test_a_path_that_the_shell_did_not_fill_in_or_that_is_an_address_is_refused(key):
+    with pytest.raises(InputError, match=r"\$SCRATCH was not filled in; is it in single quotes"):
+        quote_texts([f"{key}=$SCRATCH/x"])
+    with pytest.raises(InputError, match=f"{key}=https://a.org/b is an address"):
+        quote_texts([f"{key}=https://a.org/b"])
+    assert quote_texts(["remark=$SCRATCH/x"])
+
+
+def test_a_space_that_hides_a_folder_is_pointed_out(tmp_path):
+    with pytest.raises(InputError, match="but '.*' does; take away the space at its end"):
+        quote_texts([f"corpus.root={tmp_path} "])
+    with pytest.raises(InputError, match="take away the space at its end"):
+        split_paths([f"{tmp_path} "], {}, "report")
+    (tmp_path / "a ").mkdir()
+    (tmp_path / "$A").mkdir()
+    given = [f"{tmp_path}/a ", f"{tmp_path}/$A"]
+    assert split_paths(given, {}, "report")[0] == [*map(Path, given)]
+
+
+@pytest.mark.parametrize("text", ["https://wandb.ai/me/merec", "$HOME/runs"])
+def test_verbs_refuse_such_folders_too(text):
+    with pytest.raises(InputError, match="is an address|was not filled in"):
+        split_paths([text], {}, "report")
+    with pytest.raises(InputError, match="is an address|was not filled in"):
+        split_overrides("doctor", [f"out={text}"], {"out": ""}, ())

@@ -55,7 +55,7 @@ def choose_channels(
     if corpus.flow_maps is not None and (modality, representation) != ("rgb", "flow_map"):
         raise InputError(
             f"{asked} does not go with {name}, which has flow maps only; use datamodule=rgb and a backbone "
-            "that reads flow_map (ststnet), or task=baseline"
+            "that reads flow_map with its own recipe (backbone=ststnet, without recipe=), or task=baseline"
         )
     if modality != "rgb":
         if not corpus.index["depth"].notna().any():
