@@ -212,19 +212,22 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def describe_stranger(start: bytes) -> str:
-    """Say what lies in the place of a binary file by its first bytes, to follow its name.
+    """Say what lies in the place of a binary file by its first bytes, and the remedy.
 
     Args:
         start: The first 512 bytes, or all of it.
 
     Returns:
-        "" if they tell nothing.
+        A clause to follow the file's name; "" if they tell nothing.
     """
     plain = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:32].lower()
     if plain.startswith((b"<!doctype html", b"<html")):
-        return "is an HTML page, which a server sends instead of a file, e.g. before a login"
+        return (
+            "is an HTML page, which a server sends instead of a file, e.g. before a login; copy it again "
+            "from its source"
+        )
     if start.startswith(b"version https://git-lfs"):
-        return "is a pointer of Git LFS and not the file itself: run `git lfs pull` where it was cloned"
+        return "is a pointer of Git LFS and not the file itself; run `git lfs pull` where it was cloned"
     return ""
 
 
@@ -242,7 +245,7 @@ def refuse_stranger(file: Path) -> None:
     with suppress(OSError), file.open("rb") as content:
         start = content.read(512)
     if what := describe_stranger(start):
-        raise InputError(f"{file} {what}; copy it again from its source")
+        raise InputError(f"{file} {what}")
 
 
 LONGEST_NAME = (

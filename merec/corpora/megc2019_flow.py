@@ -194,8 +194,8 @@ def _refuse_contradictions(
         label = int(index["label"].iloc[0])
         raise InputError(
             f"{files}: sample {first} has label {label}, which the former calls {named[label]} and "
-            f"corpus.classes {classes[label]}; take both files from one copy, or set "
-            f"corpus.classes=[{','.join(named)}]"
+            f"corpus.classes {classes[label]}; take both files from one copy, and leave corpus.classes as "
+            "it is"
         )
     for name, column in (("label", "label"), ("subject", "subject"), ("dataset", "corpus")):
         if name not in told:

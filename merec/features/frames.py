@@ -10,7 +10,6 @@ from jaxtyping import Float, UInt8, UInt16
 from merec.errors import quote_error
 from merec.features.alignment import measure_extent, measure_outside, measure_roll
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks
-from merec.files import describe_stranger
 from merec.types import InputError
 
 _ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # of a JPEG and a PNG that are whole
@@ -243,8 +242,7 @@ def _decode(content: bytes, file: Path, mode: str | None) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert(mode) if mode else image)
     except UnidentifiedImageError as error:  # its message names an address in memory
-        what = describe_stranger(content[:512]) or "is no image"
-        raise InputError(f"{file} {what}; {_AGAIN}") from error
+        raise InputError(f"{file} is no image; {_AGAIN}") from error
     except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
         reason = quote_error(error)
         raise InputError(f"{file} cannot be decoded ({reason}); {_AGAIN}") from error

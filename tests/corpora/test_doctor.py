@@ -368,6 +368,13 @@ def test_a_bad_colour_frame_is_told(root, spoil, kind):
     assert one(look(root)) == apex  # light: onset and apex only
 
 
+def test_a_frame_that_is_a_pointer_of_git_lfs_is_called_one(root):
+    name(root, 0, 9).write_bytes(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"
+    )
+    assert "run `git lfs pull`" in one(look(root)).found
+
+
 def test_depth_that_fits_its_own_colour_frame_is_not_blamed_for_its_size(root):
     spoil_size(name(root, 0, 9))
     write_depth(name(root, 0, 9, "depth"), size=(24, 16))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from merec.files import describe_stranger
 from merec.types import Frames
 
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
@@ -186,7 +187,7 @@ def _open_image(frames: Frames, number: int) -> Pixels:
             plain = ImageOps.exif_transpose(plain)
             mode, bands, pixels = plain.mode, plain.getbands(), np.asarray(plain)
     except UnidentifiedImageError:  # its message names an address in memory
-        return Pixels("it is no image")
+        return Pixels(f"it {describe_stranger(content[:512]) or 'is no image'}")
     except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return Pixels(" ".join(reason.split()))
