@@ -150,7 +150,7 @@ def test_the_doctor_finds_nothing_where_nothing_is_wrong(doctor, tmp_path):
     assert "Nothing was found." in done.stdout
     assert "8 samples, 3 subjects; negative 2, positive 2, surprise 2, others 2" in done.stdout
     table = (tmp_path / "runs" / "doctor" / "casme3.csv").read_text()
-    assert table == "severity,kind,where,row,sample_id,found,remedy\n"
+    assert table == "severity,kind,where,row_from_0,sample_id,found,remedy\n"
 
 
 def test_the_doctor_names_a_lost_frame_a_blank_depth_map_swapped_frames_and_a_wrong_class(

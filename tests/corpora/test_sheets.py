@@ -221,3 +221,12 @@ def test_nul_bytes_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("Subject,Onset Frame,Notes\ns1,4,x\n".encode("utf-16-le"))
     with pytest.raises(InputError, match=r"a.csv cannot be read as .csv: it holds NUL bytes"):
         read_table(tmp_path / "a.csv", COLUMNS)
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "xls", "csv"])
+def test_a_web_page_in_the_place_of_a_sheet_is_called_one(tmp_path, suffix):
+    (tmp_path / f"a.{suffix}").write_bytes(b"\xef\xbb\xbf<!DOCTYPE html><title>Log in</title>")
+    with pytest.raises(
+        InputError, match=rf"a\.{suffix} is an HTML page, .*; copy it again from its"
+    ):
+        read_table(tmp_path / f"a.{suffix}", {"onset": ("Onset",)})
