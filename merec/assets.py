@@ -20,7 +20,7 @@ from typing import NamedTuple
 from platformdirs import user_cache_path
 
 from merec.errors import InputError
-from merec.files import atomic
+from merec.files import atomic, check_path
 from merec.owners import own_folder
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,8 @@ ASSETS = {
 def cache_folder() -> Path:
     """Where merec keeps what it can fetch or compute again: MEREC_CACHE, or the user's cache."""
     configured = os.environ.get("MEREC_CACHE")
+    if configured:
+        check_path("MEREC_CACHE=", configured)
     folder = Path(configured).expanduser() if configured else user_cache_path("merec")
     if folder.is_file():
         name = "MEREC_CACHE" if configured else "the cache"

@@ -48,6 +48,7 @@ _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "task.train_on": ((Needed("task.hold_out", ("corpus",)),),),
     "task.min_subjects": ((Needed("task.target", ("action_units",)),),),
 }
+_WITHOUT_FRAMES = ("read_megc2019_flow",)  # corpora of which no features are made
 _MISSING = object()
 
 
@@ -78,6 +79,10 @@ def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
         yield f"has no effect on {name}{takes}"
         return
     group = key.partition(".")[0]
+    corpus = str(nodes["corpus"].get("_target_")).rpartition(".")[2]
+    if group == "features" and key != "features.root" and corpus in _WITHOUT_FRAMES:
+        yield f"has no effect on {corpus.removeprefix('read_')}, which has flow maps and no frames"
+        return
     # The backbone of the recipe that other tasks' data are read by, as their messages say, may be named.
     named = key == "backbone" and str(nodes["backbone"].get("_target_")).endswith(".STSTNet")
     if group in ("backbone", "loss") and "backbone" not in task and not named:

@@ -278,6 +278,10 @@ def test_a_renamed_key_names_its_successor(merec, sign):
             "has no effect without task.estimator=rbf_svm; set that, or leave it out",
         ),
         ("task=baseline backbone=htnet", "backbone=… has no effect without a task that trains a"),
+        (
+            "corpus=megc2019_flow features.points.k=9",
+            "has no effect on megc2019_flow, which has flow",
+        ),
         ("task=baseline loss=focal", "loss=… has no effect without a task that trains a network"),
         ("task=baseline backbone.dropout=0.1", "backbone.dropout=0.1 has no effect without a task"),
     ],
@@ -296,6 +300,7 @@ def test_a_key_that_the_chosen_setting_never_reads_is_refused(composed, override
         "fold=0 task=finetune",
         "folds=0",
         "folds=0-3 task=baseline",
+        "corpus=megc2019_flow features.root=/a",
         "task=baseline backbone=ststnet",  # whose recipe gives flow maps where a study does not
         "task.freeze=none task.pretrain_groups=null task.transductive=false",
         "task.freeze=encoder",  # the head on random features: a control
@@ -429,3 +434,5 @@ def test_a_cache_that_is_a_file_and_a_link_to_nothing_are_named(merec, tmp_path,
     (tmp_path / "cache").touch()
     monkeypatch.setenv("MEREC_CACHE", "cache")
     assert "MEREC_CACHE=cache is a file" in merec("train", "logger=none").stderr
+    monkeypatch.setenv("MEREC_CACHE", "$SCRATCH/cache")
+    assert "$SCRATCH was not filled in" in merec("train", "logger=none").stderr

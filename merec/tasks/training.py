@@ -121,7 +121,8 @@ class FoldTrainer:
         if reads != given:
             raise InputError(
                 f"{getattr(backbone, '__name__', backbone)} reads {reads}, but datamodule.representation="
-                f"{given}; leave that to the backbone's recipe"
+                f"{given}; leave both out, recipe= and datamodule.representation=, and the backbone's own "
+                "recipe sets it"
             )
         check_freeze(backbone, self.freeze)
         labelled = set_target(self.datamodule.corpus, self.target, self.min_subjects)
