@@ -81,7 +81,7 @@ def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
     group = key.partition(".")[0]
     corpus = str(nodes["corpus"].get("_target_")).rpartition(".")[2]
     if group == "features" and key != "features.root" and corpus in _WITHOUT_FRAMES:
-        yield f"has no effect on {corpus.removeprefix('read_')}, which has flow maps and no frames"
+        yield f"has no effect on {corpus.removeprefix('read_')}, but on a corpus of frames, as corpus=casme3"
         return
     # The backbone of the recipe that other tasks' data are read by, as their messages say, may be named.
     named = key == "backbone" and str(nodes["backbone"].get("_target_")).endswith(".STSTNet")

@@ -280,7 +280,7 @@ def test_a_renamed_key_names_its_successor(merec, sign):
         ("task=baseline backbone=htnet", "backbone=… has no effect without a task that trains a"),
         (
             "corpus=megc2019_flow features.points.k=9",
-            "has no effect on megc2019_flow, which has flow",
+            "has no effect on megc2019_flow, but on a corpus",
         ),
         ("task=baseline loss=focal", "loss=… has no effect without a task that trains a network"),
         ("task=baseline backbone.dropout=0.1", "backbone.dropout=0.1 has no effect without a task"),
