@@ -255,7 +255,7 @@ def test_a_weight_that_no_network_has_is_refused_by_name(good, save, state):
 
 def test_what_only_running_it_would_read_is_refused_without_that_advice(tmp_path):
     file = tmp_path / "checkpoint.ckpt"
-    file.write_text("weights")
+    torch.save({"state_dict": {}, "merec": Path("weights")}, file)
     with pytest.raises(InputError, match="it holds something else than tensors") as error:
         restore(file)
     assert "weights_only" not in str(error.value)
