@@ -135,6 +135,7 @@ def test_other_code_that_is_forced_is_told_in_every_table(merec, tmp_path, comma
     assert merec(*command, "resume=of course").returncode == 2
 
 
+@pytest.mark.slow
 def test_shares_of_the_folds_trained_by_other_code_are_not_pooled(
     merec, tmp_path, command, plug_in
 ):

@@ -81,7 +81,10 @@ def clip(rendered) -> Path:
     return sorted(rendered.glob("spNO.*/*"))[0]
 
 
-@pytest.mark.parametrize("representation", CHOICES)
+@pytest.mark.parametrize(
+    "representation",
+    [pytest.param(one, marks=[pytest.mark.slow] * (one == "views")) for one in CHOICES],
+)
 def test_a_clip_of_frames_is_named_pictured_and_told(
     merec, trained, clip, tmp_path, representation
 ):
@@ -338,6 +341,7 @@ def test_the_apex_of_unseen_people_is_found(tmp_path, render_settings, find_loca
     assert sum(frames <= 3 for frames in off) >= 8, off
 
 
+@pytest.mark.slow
 def test_a_network_of_action_units_tells_each_by_itself(merec, trained, clip, tmp_path):
     units = ["AU1", "AU4", "AU12", "AU15"]
     checkpoint = torch.load(trained("flow_map"), weights_only=True)

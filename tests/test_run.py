@@ -460,6 +460,7 @@ def test_clips_of_a_corpus_without_frames_are_refused(merec, small):
     assert "has flow maps only" in done.stderr
 
 
+@pytest.mark.slow
 def test_shifted_key_frames_are_tested_kept_and_reported(merec, rendered, find_local, tmp_path):
     find_local("face_landmarker")
     choice = ["corpus=synthetic", f"corpus.root={rendered}", f"features.root={tmp_path / 'store'}"]

@@ -126,7 +126,10 @@ def test_words_and_layout_do_not_count(hash_files, file, change):
     [
         "try:\n    from no_such_module import act\nexcept ImportError:\n    from tricks import act\n",
         pytest.param("from tricks import *\n", marks=pytest.mark.slow),
-        "import torch.nn\nfrom tricks import act\ntorch.nn.Linear.forward = act\n",
+        pytest.param(
+            "import torch.nn\nfrom tricks import act\ntorch.nn.Linear.forward = act\n",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "import importlib\nact = importlib.import_module('tricks').act\n",
             marks=pytest.mark.slow,

@@ -16,7 +16,7 @@ from merec.config import build, compose_node
 from merec.features.store import Store
 
 CHANNELS = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}  # of the two views
-QUICK = [("flow_map", "fused"), ("points", "fused"), ("views", "rgb")]
+QUICK = [("flow_map", "fused"), ("points", "fused")]
 TINY = ["backbone._target_=tiny.Tiny", "task.engine=loop"]
 TINY += [f"~backbone.{key}" for key in ("streams", "dropout", "size", "padding", "compiled")]
 

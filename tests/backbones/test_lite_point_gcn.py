@@ -353,7 +353,7 @@ def test_folds_can_be_stacked():
         torch.testing.assert_close(values[name].grad[1], value.grad, atol=2e-3, rtol=2e-3)
 
 
-@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("train", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_it_compiles_to_the_same_function(train, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks cannot be traced
     network = silence(make(*SMALL)).train(train)

@@ -138,6 +138,7 @@ def test_a_figure_has_words_for_those_who_do_not_see_it(summary: Summary) -> Non
     assert "onset shifted" in drawn.alt
 
 
+@pytest.mark.slow
 def test_the_page_and_the_files_hold_the_study(root: Path, tmp_path: Path) -> None:
     write_report([root], tmp_path, published=False)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

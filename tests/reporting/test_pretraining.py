@@ -288,6 +288,7 @@ def test_pairs_keep_their_names_and_a_damaged_file_is_named(
         read(folder)
 
 
+@pytest.mark.slow
 def test_the_report_holds_tables_numbers_and_sentences(root: Path, tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=200)
     write_report([root], tmp_path, published=False, console=console)

@@ -146,6 +146,7 @@ def test_the_contact_sheet_shows_every_subject(rendered):
 # Workers, resuming
 
 
+@pytest.mark.slow
 def test_one_worker_writes_the_same_bytes_as_two(
     rendered, tmp_path, render_settings, read_bytes, caplog
 ):
