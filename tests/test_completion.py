@@ -48,11 +48,11 @@ def ask_bash(line: str) -> str:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("merec tra", ["train"]),
-        ("merec train backb", ["backbone.", "backbone="]),
+        pytest.param(*("merec tra", ["train"]), marks=pytest.mark.slow),
+        pytest.param(*("merec train backb", ["backbone.", "backbone="]), marks=pytest.mark.slow),
         ("merec train backbone=stst", ["ststnet"]),  # bash keeps what lies before "="
         ("merec train -m backbone=rcn_a,stst", ["rcn_a,ststnet"]),
-        ("merec train datamodule.bat", ["datamodule.batch_size="]),
+        pytest.param(*("merec train datamodule.bat", ["datamodule.batch_size="]), marks=pytest.mark.slow),
         ("merec train backbone=htnet backbone.vec", ["backbone.vector_positions=",
          "backbone.vector_positions=false", "backbone.vector_positions=true"]),
         ("merec doctor corpus=casme", ["casme2", "casme3"]),

@@ -122,6 +122,7 @@ def test_files_and_functions_named_in_the_config_count(tmp_path, plug_in):
     assert {name for name in found[0] if found[0][name] != found[1][name]} == {"mask.txt"}
 
 
+@pytest.mark.slow
 def test_other_code_that_is_forced_is_told_in_every_table(merec, tmp_path, command, plug_in):
     assert merec(*command).returncode == 0
     for name in ("metrics.json", "predictions.csv", "folds/002/predictions.csv"):

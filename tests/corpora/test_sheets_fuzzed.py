@@ -233,7 +233,10 @@ class _Plain:
         return 0
 
 
-@pytest.mark.parametrize(("reader", "kind"), CASES)
+@pytest.mark.parametrize(
+    ("reader", "kind"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case[1] == "xls")) for case in CASES],
+)
 def test_a_changed_sheet_is_read_or_refused_in_one_line(
     reader: str, kind: str, tmp_path: Path, read: Callable[..., Corpus], write_xls: Any
 ) -> None:

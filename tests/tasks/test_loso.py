@@ -584,9 +584,8 @@ def test_a_finished_checkpoint_is_left_alone(make_once, new_folder):
 
 def test_a_checkpoint_of_everyone_is_refused_for_every_fold(make_once, make_loso, new_folder):
     folder = once(make_once, new_folder(), epochs=1)
-    loso = make_loso(folds="0-1", weights=str(folder / "checkpoint.ckpt"))
     with pytest.raises(InputError, match=r"was trained on subject 006, which this fold holds out"):
-        loso.run(new_folder(), None)
+        make_loso(folds="0-1", weights=str(folder / "checkpoint.ckpt"))
 
 
 class SpiedOnce(FinetuneOnce):

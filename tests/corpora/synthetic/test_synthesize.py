@@ -326,18 +326,32 @@ def test_a_wrong_wheel_is_one_line_and_leaves_nothing(merec, tmp_path, monkeypat
             "synthesize does not know somewhere; it takes KEY=VALUE, e.g. root=somewhe",
         ),
         (["subject=3"], "synthesize does not know subject=3; it takes root="),
-        (["subjects=0"], "subjects=0; expected a whole number from 1"),
+        pytest.param(
+            *(["subjects=0"], "subjects=0; expected a whole number from 1"), marks=pytest.mark.slow
+        ),
         (["samples=[1"], "a value is not understood"),
         (["samples=true"], "samples=true; expected a whole number"),
-        (["unlabelled=-1"], "unlabelled=-1; expected a whole number from 0"),
+        pytest.param(
+            *(["unlabelled=-1"], "unlabelled=-1; expected a whole number from 0"),
+            marks=pytest.mark.slow,
+        ),
         (["subjects=1000000000"], "subjects=1000000000; expected a whole number from 1 to 10,000"),
         (["subjects=10000", "samples=1000"], "10,000,000 clips are asked for; give fewer"),
         (["frames=some"], "frames=some; expected one of key, all"),
-        (["width=63"], "width=63; expected a whole number from 64"),
-        (["quality=101"], "quality=101; expected a whole number from 1 to 100"),
-        (["noise=-1"], "noise=-1; expected a number from 0 to 100"),
+        pytest.param(
+            *(["width=63"], "width=63; expected a whole number from 64"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *(["quality=101"], "quality=101; expected a whole number from 1 to 100"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *(["noise=-1"], "noise=-1; expected a number from 0 to 100"), marks=pytest.mark.slow
+        ),
         (["noise=.nan"], "noise=nan; expected a number from 0 to 100"),
-        (["head=.inf"], "head=inf; expected a number from 0"),
+        pytest.param(
+            *(["head=.inf"], "head=inf; expected a number from 0"), marks=pytest.mark.slow
+        ),
         (["annotation=nowhere (1).xlsx"], "nowhere (1).xlsx is no file"),
         (["jobs=0"], "jobs=0 is not understood"),
     ],
