@@ -175,15 +175,17 @@ class FoldTrainer:
                     self.contrast.check_pool(len(pairs.train_rows))
 
     def check_weights(self, folds: Sequence[Fold]) -> None:
-        """Refuse starting weights that saw whom a fold holds out, before any is trained.
+        """Refuse starting weights that saw whom a fold holds out or fit no fold, before any is trained.
 
         Raises:
-            InputError: Naming the subject.
+            InputError: Naming the subject, or what does not fit.
         """
-        if self.weights:
+        if self.weights and folds:
             checkpoint = read_weights(self.weights)
             for fold in folds:
                 self._assert_never_saw(checkpoint, fold.test, Path(self.weights))
+            with torch.random.fork_rng(devices=[]):
+                self._start(self.datamodule, folds[0].test, self.datamodule.classes)
 
     def _rehearse(self) -> None:
         """Build what a fold trains and show it two samples, so that what every fold would refuse is refused.

@@ -641,3 +641,15 @@ def test_auto_says_which_engine_it_takes_and_why(make_loso, new_folder, caplog):
     with caplog.at_level(logging.INFO, "merec"):
         make_loso(engine="auto", folds="0", epochs=1).run(new_folder(), None)
     assert "task.engine=auto takes loop: there is one fold to train" in caplog.text
+
+
+def test_weights_of_other_classes_are_refused_before_any_fold(make_once, make_loso, new_folder):
+    folder = once(make_once, new_folder(), epochs=1, fold=0)
+    (file,) = folder.rglob("checkpoint.ckpt")
+    checkpoint = torch.load(file, weights_only=True)
+    head = [name for name in checkpoint["state_dict"] if name.startswith("backbone.classify")]
+    for name in head:
+        checkpoint["state_dict"][name] = checkpoint["state_dict"][name][:2]
+    torch.save(checkpoint, file)
+    with pytest.raises(InputError, match=r"does not fit STSTNet .*classes it was saved from"):
+        make_loso(folds="0", weights=str(file))
