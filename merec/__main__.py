@@ -397,9 +397,8 @@ def main() -> int:
     _open_closed_streams()
     verb, *arguments = sys.argv[1:] or ["--help"]
     asks_for_help = verb in ("-h", "--help", "help")
-    takes_any = verb == "train" or arguments[:1] == [
-        "words"
-    ]  # of which completion asks what follows
+    # Hydra has a page of its own, and of any words completion asks what follows.
+    takes_any = verb == "train" or arguments[:1] == ["words"]
     if asks_for_help or (verb in VERBS and not takes_any and {"-h", "--help"} & {*arguments}):
         sys.stdout.write(HELP if asks_for_help else describe_verb(verb))
         return 0

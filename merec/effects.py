@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from merec.ranges import show_value
+
 
 @dataclass(frozen=True)
 class Needed:
@@ -108,7 +110,7 @@ def _asks(value: Any) -> bool:
 
 
 def _show(value: Any) -> Any:
-    return "true" if value is True else "…" if isinstance(value, Mapping) else value
+    return "…" if isinstance(value, Mapping) else show_value(value)
 
 
 def _select(nodes: Mapping[str, Any], key: str) -> Any:

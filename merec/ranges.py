@@ -250,13 +250,12 @@ def find_out_of_range(nodes: Mapping[str, Any], prefix: str = "") -> list[str]:
 def _judge(key: str, value: Any) -> str | None:
     if isinstance(value, str) and ("${" in value or value == "???"):
         return None
-    shown = _show(value)
+    shown = show_value(value)
     expected = find_range(key)
     if isinstance(value, dict):
         return None
-    if value == "" and key.endswith(
-        "corpus.root"
-    ):  # a path of no letters would be the current folder
+    # A path of no letters would be the current folder.
+    if value == "" and key.endswith("corpus.root"):
         return f"{key} is empty; give a folder, or leave {key} out"
     if expected is not None and isinstance(value, list) and key.endswith("classes"):
         return (
@@ -265,7 +264,7 @@ def _judge(key: str, value: Any) -> str | None:
     if expected is not None:
         return None if expected.holds(value) else f"{key}={shown}; expected {expected.describe()}"
     if key in WORDS and value not in WORDS[key]:
-        words = [_show(word) for word in WORDS[key]]
+        words = [show_value(word) for word in WORDS[key]]
         near = get_close_matches(str(value), words, n=1)
         hint = (
             f"; did you mean {near[0]}?"
@@ -281,7 +280,7 @@ def _judge(key: str, value: Any) -> str | None:
     return None
 
 
-def _show(value: Any) -> Any:
+def show_value(value: Any) -> Any:
     """Return a value as a config writes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

@@ -355,9 +355,8 @@ _seen: set[str] = set()  # names of modules that were read or need not be
 
 def _remember_loaded() -> None:
     """Read what was imported since the last call, so that a later edit is not taken for what runs."""
-    new = (
-        set(sys.modules) - _seen
-    )  # asked for every stage of every sample, so only these are looked at
+    # Asked for every stage of every sample, so only what is new is looked at.
+    new = set(sys.modules) - _seen
     _seen.update(new)
     for name in new:
         file = getattr(sys.modules.get(name), "__file__", None)

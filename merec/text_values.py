@@ -61,7 +61,7 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
     elif hint is bool or origin is Literal:
         allowed = (None, False, True) if hint is bool else arguments
         if isinstance(value, list | Mapping) or value not in allowed:
-            yield f"{path}={value}; expected {_name_words(hint)}"
+            yield f"{path}={value}; expected {' or '.join(_list_words(hint))}"
     elif isinstance(origin, type) and issubclass(origin, Mapping):
         if isinstance(value, Mapping) and len(arguments) == 2:
             for key, entry in value.items():
@@ -74,12 +74,8 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
             yield from _find(entry, arguments[0], f"{path}[{number}]")
 
 
-def _name_words(hint: Any) -> str:
-    """Name the words that an annotation allows, or "" if it allows more than words."""
-    return " or ".join(_list_words(hint))
-
-
 def _list_words(hint: Any) -> list[str]:
+    """List the words that an annotation allows; none if it allows more than words."""
     if hint is bool:
         return ["true", "false"]
     return [*dict.fromkeys(map(str, get_args(hint)))] if get_origin(hint) is Literal else []

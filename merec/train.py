@@ -316,7 +316,7 @@ def _refuse_without_effect(arguments: Sequence[str], several: bool) -> None:
 def _locate_note(arguments: Sequence[str]) -> Path:
     """Where Hydra notes the config of a sweep before it launches any job."""
     given = [text.partition("=")[2] for text in arguments if text.startswith("hydra.sweep.dir=")]
-    return Path(([*given] or ["runs"])[-1].strip("'\"")) / "multirun.yaml"
+    return Path((given or ["runs"])[-1].strip("'\"")) / "multirun.yaml"
 
 
 def list_keys(overrides: Sequence[str]) -> list[str]:

@@ -109,9 +109,8 @@ def assert_counts(
     if wrong:
         known = expected.get("class") or classes
         unknown = [name for name in classes if name not in known]
-        if unknown and len(known) >= len(
-            classes
-        ):  # else some classes only are expected to have a number
+        # Where fewer are known, a number is expected of some classes only.
+        if unknown and len(known) >= len(classes):
             raise InputError(
                 f"corpus.classes has {', '.join(unknown)}, which the protocol of {source} has not; there are "
                 f"{', '.join(known)}"

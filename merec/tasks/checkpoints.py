@@ -50,9 +50,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = path.open("rb")
     with content:
         try:
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # about the format of what is refused here
+            # Of torch's, about the format of what is refused here.
+            with warnings.catch_warnings(action="ignore"):
                 checkpoint = torch.load(content, weights_only=True, map_location="cpu")
         except Exception as error:  # damage shows in the zip reader, the unpickler or beyond
             refuse_stranger(path)

@@ -137,9 +137,7 @@ def list_frames(frames: Frames, wanted: frozenset[int] | None) -> Listing:
                     if wanted is None or number in wanted:
                         try:
                             size = entry.stat().st_size
-                        except (
-                            OSError
-                        ):  # a link that leads nowhere, or to itself: the frame is missing
+                        except OSError:  # a link that leads nowhere: the frame is missing
                             continue
                         if size == 0:
                             empty.add(number)
