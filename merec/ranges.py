@@ -214,6 +214,7 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "features.difference": ("signed", "abs", "wrap_uint8"),
     "features.pool.intensity": ("motion", "blendshapes"),
     "datamodule.modality": ("rgb", "depth", "fused"),
+    "datamodule.views": (None, "rgb", "depth", "flow"),
     "datamodule.representation": ("points", "views", "flow_map", "clip"),
     "datamodule.scaling": ("raw", "unit", "standard"),
     "logger.mode": ("online", "offline", "disabled", "shared"),
@@ -228,7 +229,7 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "task.contrast.z": ("first_batch", "ema"),
 }
 # Lists that mean nothing when empty, where `null` means all.
-_FILLED = ("datamodule.channels", "task.train_on")
+_FILLED = ("datamodule.channels", "datamodule.views", "task.train_on")
 
 
 @cache
@@ -263,9 +264,10 @@ def _judge(key: str, value: Any) -> str | None:
         )  # of a composite: their names
     if expected is not None:
         return None if expected.holds(value) else f"{key}={shown}; expected {expected.describe()}"
-    if key in WORDS and value not in WORDS[key]:
+    given = value if isinstance(value, list) and key in _FILLED else [value]
+    for odd in [one for one in given if key in WORDS and one not in WORDS[key]]:
         words = [show_value(word) for word in WORDS[key]]
-        near = get_close_matches(str(value), words, n=1)
+        near = get_close_matches(str(odd), words, n=1)
         hint = (
             f"; did you mean {near[0]}?"
             if near

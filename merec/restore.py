@@ -74,6 +74,7 @@ class Network(NamedTuple):
             seed=0,
             features=features,
             size=given.get("size"),
+            views=given.get("views"),
             drop_zero_motion=False,
         )
         data.scales = self.scales
@@ -206,6 +207,8 @@ def _read_inputs(
         expect(data.get(name), str, f"datamodule.{name}", "a name")
     for name in expect(data.get("channels"), (list, str, type(None)), "channels", "names") or ():
         expect(name, str, "an entry of channels", "a name")
+    for name in expect(data.get("views"), (list, type(None)), "views", "names") or ():
+        expect(name, str, "an entry of views", "a name")
     classes = expect(facts["classes"], list, "classes", "a list of names")
     for name in classes:
         expect(name, str, "an entry of classes", "a name")

@@ -107,7 +107,7 @@ def test_no_range_holds_what_is_not_finite_or_a_million_millions():
 
 
 def test_the_words_of_a_key_are_those_that_the_code_knows():
-    from merec.datamodules.choices import SCALINGS, SHOWN
+    from merec.datamodules.choices import SCALINGS, SHOWN, VIEW_CHANNELS
     from merec.datamodules.pretraining import KINDS
     from merec.features.difference import MODES as DIFFERENCES
     from merec.features.intensity import ESTIMATORS
@@ -120,6 +120,7 @@ def test_the_words_of_a_key_are_those_that_the_code_knows():
     assert set(WORDS["task.contrast.z"]) == set(ESTIMATES)
     assert set(WORDS["datamodule.scaling"]) == set(SCALINGS)
     assert set(WORDS["datamodule.representation"]) == set(SHOWN)
+    assert set(WORDS["datamodule.views"]) == {None, *VIEW_CHANNELS}
     assert set(WORDS["datamodule.modality"]) == set(MODALITIES)
     assert set(WORDS["features.motion.flow"]) == set(METHODS)
     assert set(WORDS["features.difference"]) == set(DIFFERENCES)

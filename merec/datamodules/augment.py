@@ -10,7 +10,7 @@ from math import pi
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -30,7 +30,7 @@ class Augmentation:
     """What happens to training samples, and how much of it; off are 0 and, for `crop` and `scale`, 1.
 
     Attributes:
-        flip: Share of samples that are mirrored, all views alike.
+        flip: Share of samples that are mirrored, all views alike but for two that show the same `apart`.
         crop: Smallest share of the area of both views that is cut out and shown at full size (.2 for the
             linear probe of Li et al. 2025).
         jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; of
@@ -40,8 +40,10 @@ class Augmentation:
             the network leaves them out after it has centred motion.
         scale: Largest factor by which a face grows or shrinks (1.25 there).
         shift: Largest shift of a face along each axis, in units of its radius (.1 there).
-        apart: Whether what happens to one of two views happens to the other too, or is drawn again: where
-            both show the same, contrasting them would teach nothing else.
+        apart: Whether each of two views is cut out and lit by a draw of its own, so that neither its place
+            nor its outline tells which views belong together. Different views are still mirrored together: a
+            movement to the left does not belong with one to the right. Two views of the same are mirrored
+            apart too: without crops they would otherwise be equal.
     """
 
     flip: float | int
@@ -104,12 +106,14 @@ def augment(
     if representation == "points":
         (points,) = views
         return (_augment_points(points, settings, generators),)
-    if settings.apart:
-        return tuple(
-            _augment_images((view,), (names,), representation, settings, generators)[0]
-            for view, names in zip(views, channels, strict=True)
-        )
-    return _augment_images(views, channels, representation, settings, generators)
+    shown, luck, mirrored = [], _draw_luck(views[0], settings, generators), None
+    for number, (view, names) in enumerate(zip(views, channels, strict=True)):
+        if number and settings.apart:
+            luck = _draw_luck(view, settings, generators)
+        if mirrored is None or (settings.apart and names == channels[0]):
+            mirrored = luck.drawn[:, 0] < settings.flip
+        shown.append(_augment_images(view, names, representation, settings, luck, mirrored))
+    return tuple(shown)
 
 
 def _draw(generators: Sequence[torch.Generator]) -> Float[Tensor, "batch 10"]:
@@ -130,42 +134,46 @@ def _augment_points(
     return points
 
 
-def _augment_images(
-    views: tuple[Tensor, ...],
-    channels: Sequence[Sequence[str]],
-    representation: str,
-    settings: Augmentation,
-    generators: Sequence[torch.Generator],
-) -> tuple[Tensor, ...]:
-    drawn = _draw(generators)
-    if settings.flip:
-        flipped = drawn[:, 0] < settings.flip
-        top = 255 if representation == "flow_map" else 0
-        views = tuple(
-            torch.where(
-                flipped.view(-1, *[1] * (view.ndim - 1)), flip_images(view, names, top), view
-            )
-            for view, names in zip(views, channels, strict=True)
-        )
+class _Luck(NamedTuple):
+    """What is drawn for a view of each sample: ten numbers of 0 to 1, and the part that is cut out."""
+
+    drawn: Float[Tensor, "batch 10"]
+    boxes: "list[Box]"
+
+
+def _draw_luck(
+    view: Tensor, settings: Augmentation, generators: Sequence[torch.Generator]
+) -> _Luck:
+    drawn, boxes = _draw(generators), []
     if settings.crop != 1:
-        size = views[0].shape[2:]
         boxes = [
-            place_box(torch.rand(3, generator=generator), settings.crop, *size)
+            place_box(torch.rand(3, generator=generator), settings.crop, *view.shape[2:])
             for generator in generators
         ]
-        views = tuple(
-            crop_images(view, names, boxes) for view, names in zip(views, channels, strict=True)
-        )
-    if settings.light:
-        change = settings.jitter * (2 * drawn[:, 6:9] - 1)
+    return _Luck(drawn, boxes)
+
+
+def _augment_images(
+    view: Tensor,
+    names: Sequence[str],
+    representation: str,
+    settings: Augmentation,
+    luck: _Luck,
+    mirrored: Bool[Tensor, " batch"],
+) -> Tensor:
+    if settings.flip:
+        top = 255 if representation == "flow_map" else 0
+        chosen = mirrored.view(-1, *[1] * (view.ndim - 1))
+        view = torch.where(chosen, flip_images(view, names, top), view)
+    if luck.boxes:
+        view = crop_images(view, names, luck.boxes)
+    if settings.light and tuple(names) == COLORS:
+        change = settings.jitter * (2 * luck.drawn[:, 6:9] - 1)
         # Contrast and brightness are one gain: a difference of two frames has no level of its own.
         gain, saturation, turn = (1 + change[:, 0]) ** 2, 1 + change[:, 1], change[:, 2]
-        saturation = torch.where(drawn[:, 9] < settings.grey, 0, saturation)
-        views = tuple(
-            change_colors(view, gain, saturation, turn) if tuple(names) == COLORS else view
-            for view, names in zip(views, channels, strict=True)
-        )
-    return views
+        saturation = torch.where(luck.drawn[:, 9] < settings.grey, 0, saturation)
+        view = change_colors(view, gain, saturation, turn)
+    return view
 
 
 def flip_images(

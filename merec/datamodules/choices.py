@@ -5,20 +5,21 @@ from collections.abc import Mapping, Sequence
 from merec.corpora.megc2019_flow import CHANNELS
 from merec.datamodules.augment import COLORS, Augmentation
 from merec.features import clip
-from merec.features.pair import MODALITIES
+from merec.features.pair import DEFAULT_VIEWS, MODALITIES, Views
 from merec.features.points import FEATURES
 from merec.types import Corpus, InputError
 
 SCALINGS = ("raw", "unit", "standard")
 Channels = tuple[tuple[str, ...], ...]  # one tuple of names per view
 
-# By representation and modality.
+# Two depth views are `depth`, one beside another view is `fused`, none is `rgb`.
+VIEW_CHANNELS = {"rgb": COLORS, "depth": ("dz",), "flow": ("u", "v", "strain")}
+# By representation and modality; of views those that a modality shows unless others are asked for.
 SHOWN: Mapping[str, Mapping[str, Channels]] = {
     "points": dict.fromkeys(MODALITIES, (FEATURES,)),
     "views": {
-        "rgb": (COLORS, ("u", "v", "strain")),
-        "depth": (("dz",), ("dz",)),
-        "fused": (COLORS, ("dz",)),
+        modality: tuple(VIEW_CHANNELS[view] for view in views)
+        for modality, views in DEFAULT_VIEWS.items()
     },
     "flow_map": {
         "rgb": (CHANNELS,),
@@ -29,8 +30,54 @@ SHOWN: Mapping[str, Mapping[str, Channels]] = {
 }
 
 
+def choose_views(modality: str, representation: str, views: Sequence[str] | None) -> Views | None:
+    """Return the two views that are shown; `None` where the representation is none of views.
+
+    Args:
+        modality: `rgb`, `depth` or `fused`.
+        representation: `points`, `views`, `flow_map` or `clip`.
+        views: Two of `rgb`, `depth`, `flow`; `None` for those of the modality.
+
+    Raises:
+        InputError: If there are no such views, or the modality does not show them.
+    """
+    if representation != "views" or modality not in MODALITIES:
+        if views:
+            raise InputError(
+                f"datamodule.views={_spell(views)} chooses views, but {representation} are read here; use "
+                "backbone=dual_view, or leave it out"
+            )
+        return None
+    if views is None:
+        return DEFAULT_VIEWS[modality]
+    asked = f"datamodule.views={_spell(views)}"
+    unknown = [view for view in views if view not in VIEW_CHANNELS]
+    if isinstance(views, str) or len(views) != 2 or unknown:
+        raise InputError(
+            f"{asked} is no pair of views; give two of {', '.join(VIEW_CHANNELS)}, as [rgb,flow]"
+        )
+    first, second = views
+    if first == second != "depth":
+        raise InputError(f"{asked} shows one view twice; name two different ones, as [rgb,flow]")
+    fitting = "rgb" if "depth" not in views else "depth" if first == second else "fused"
+    if fitting != modality:
+        raise InputError(
+            f"{asked} are views of datamodule={fitting}, but this is datamodule={modality}, of which tables "
+            "say what was shown; set the one or the other"
+        )
+    return first, second
+
+
+def _spell(views: Sequence[str]) -> str:
+    return views if isinstance(views, str) else f"[{','.join(map(str, views))}]"
+
+
 def choose_channels(
-    corpus: Corpus, modality: str, representation: str, channels: Sequence[str] | None
+    corpus: Corpus,
+    modality: str,
+    representation: str,
+    channels: Sequence[str] | None,
+    views: Views | None = None,
 ) -> Channels:
     """What a pair of modality and representation consists of, if the corpus has it.
 
@@ -39,6 +86,7 @@ def choose_channels(
         modality: `rgb`, `depth` or `fused`.
         representation: `points`, `views`, `flow_map` or `clip`.
         channels: Those of the flow maps to keep, in this order; `None` for all.
+        views: See `choose_views`.
 
     Raises:
         InputError: If the corpus cannot show it, with the pairs that would do.
@@ -68,6 +116,8 @@ def choose_channels(
                 f"{asked} needs the camera of {name}, which is unknown; set corpus.intrinsics, or use "
                 f"datamodule=rgb, or datamodule={modality} with a backbone that reads views or flow_map"
             )
+    if views is not None:
+        return tuple(VIEW_CHANNELS[view] for view in views)
     shown = SHOWN[representation][modality]
     if representation != "flow_map":
         return shown

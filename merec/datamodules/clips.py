@@ -29,6 +29,7 @@ from merec.datamodules.choices import (
     check_augmentation,
     check_scaling,
     choose_channels,
+    choose_views,
 )
 from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
 from merec.datamodules.ready import load_ready, load_shifted
@@ -61,6 +62,7 @@ class ClipDataModule(pl.LightningDataModule):
         augment: What happens to training samples; `None` for nothing.
         balanced: Draw as many training samples of each class, some of them twice, some never.
         size: Of views, px; `None` for that of the crops.
+        views: Which two of `rgb`, `depth` and `flow`; `None` for those of the modality.
         drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted.
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
         require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
@@ -88,13 +90,15 @@ class ClipDataModule(pl.LightningDataModule):
         augment: Augmentation | None = None,
         balanced: bool = False,
         size: int | None = None,
+        views: Sequence[str] | None = None,
         drop_zero_motion: bool = True,
         legacy: Mapping[str, bool] | None = None,
         require_depth: bool = False,
         jitter: Jitter | None = None,
     ):
         super().__init__()
-        self.names = choose_channels(corpus, modality, representation, channels)
+        self.chosen_views = choose_views(modality, representation, views)
+        self.names = choose_channels(corpus, modality, representation, channels, self.chosen_views)
         check_scaling(scaling, representation)
         check_augmentation(augment, representation)
         if jitter is not None:
@@ -113,10 +117,12 @@ class ClipDataModule(pl.LightningDataModule):
                     f"{corpus.protocol.name} has frames, whose features need a store; set "
                     "datamodule.features to one, as conf/features does"
                 )
-            corpus, arrays = load_ready(corpus, features, representation, modality, require_depth)
+            corpus, arrays = load_ready(
+                corpus, features, representation, modality, require_depth, self.chosen_views
+            )
             if jitter is not None and jitter.active:
                 moved, self.shifts = shift_key_frames(corpus, jitter)
-                off = load_shifted(moved, features, representation, modality)
+                off = load_shifted(moved, features, representation, modality, self.chosen_views)
         else:
             arrays = (corpus.flow_maps,)
         self.arrays = arrays + off  # what a run was made of: all channels, in no scale
@@ -223,6 +229,7 @@ class ClipDataModule(pl.LightningDataModule):
             "augment": self.augment,
             "balanced": self.balanced,
             "size": self.size,
+            "views": self.chosen_views,
             "drop_zero_motion": self.drop_zero_motion,
             "legacy": self.legacy,
             "require_depth": self.require_depth,

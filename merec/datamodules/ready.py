@@ -8,6 +8,7 @@ import numpy as np
 
 from merec.datamodules.choices import SHOWN
 from merec.evaluation.protocol import describe_protocol
+from merec.features.pair import Views
 from merec.features.prepare import FeatureStore, Loaded
 from merec.types import Corpus, InputError
 
@@ -23,6 +24,7 @@ def load_ready(
     representation: str,
     modality: str,
     require_depth: bool,
+    views: Views | None = None,
 ) -> tuple[Corpus, Arrays]:
     """Return the part of a corpus whose features are ready, and these.
 
@@ -33,11 +35,12 @@ def load_ready(
         modality: `rgb`, `depth` or `fused`.
         require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
             samples.
+        views: Of `views` which two; `None` for those of the modality.
 
     Raises:
         InputError: As `FeatureStore.load`, or if a feature is not finite.
     """
-    loaded = features.load(corpus, representation, modality)
+    loaded = features.load(corpus, representation, modality, views)
     if require_depth and modality == "rgb":
         in_depth = features.load(corpus, representation, "depth")
         both = np.isin(loaded.rows, in_depth.rows)
@@ -71,7 +74,11 @@ def load_ready(
 
 
 def load_shifted(
-    corpus: Corpus, features: FeatureStore, representation: str, modality: str
+    corpus: Corpus,
+    features: FeatureStore,
+    representation: str,
+    modality: str,
+    views: Views | None = None,
 ) -> Arrays:
     """Features of all samples of a corpus, whose key frames were shifted.
 
@@ -79,7 +86,7 @@ def load_shifted(
         InputError: As `FeatureStore.load`, if a feature is not finite, or those of some samples cannot be
             made: left out, they would make an easier test.
     """
-    loaded = features.load(corpus, representation, modality)
+    loaded = features.load(corpus, representation, modality, views)
     ids = corpus.index["sample_id"]
     lost = ids.drop(ids.index[loaded.rows]).tolist()
     if lost:

@@ -35,6 +35,13 @@ from merec.seeding import derive_seed
 from merec.types import Camera, InputError
 
 MODALITIES = ("rgb", "depth", "fused")
+Views = tuple[str, str]
+# The two views of each modality unless others are asked for; those of `fused` as published (Li et al. 2025).
+DEFAULT_VIEWS: Mapping[str, Views] = {
+    "rgb": ("rgb", "flow"),
+    "depth": ("depth", "depth"),
+    "fused": ("rgb", "depth"),
+}
 RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 WIDE = 4  # times the largest believed depth change, before the head's is taken off
 
@@ -137,7 +144,7 @@ def make_depth(
             missing in most of the face.
     """
     if pair.depth is None:
-        raise _lacks_depth(pair.sample_id, "depth")
+        raise _lacks_depth(pair.sample_id, "modality depth")
     for file in pair.color:
         assert_unturned(contents[file], file)
     height, width = crops["frame"].tolist()
@@ -253,7 +260,7 @@ def make_points(
     if modality == "rgb":
         structure, known = shape_from_landmarks(crops["landmarks"][1].astype(np.float64), size)
     else:
-        _require_depth(pair, crops, modality)
+        _require_depth(pair, crops, f"modality {modality}")
         if pair.camera is None:
             raise InputError(
                 f"the camera of sample {pair.sample_id} is unknown, which {modality} points need; set "
@@ -305,7 +312,7 @@ def make_flow_map(
     if modality == "rgb":
         fields = [shrink(u), shrink(v), shrink(compute_strain(u, v))]
     else:
-        _require_depth(pair, crops, modality)
+        _require_depth(pair, crops, f"modality {modality}")
         known = motion["known"].astype(np.float32)
         # The mean of what is known; slopes of the small map, as at full size they would be noise.
         share = shrink(known)
@@ -321,9 +328,9 @@ def make_views(
     motion: Mapping[str, np.ndarray],
     difference: str,
     most_depth: float | int,
-    modality: str,
+    views: Views,
 ) -> dict[str, np.ndarray]:
-    """The two images that the dual-view encoder looks at.
+    """Make the two images that the dual-view encoder looks at.
 
     Args:
         pair: Which sample.
@@ -331,38 +338,37 @@ def make_views(
         motion: Its motion.
         difference: `signed`, `abs` or `wrap_uint8`.
         most_depth: Depth change that becomes 1, mm.
-        modality: rgb: colour difference, and u, v (px) and strain; depth: depth difference twice; fused:
-            colour difference and depth difference.
+        views: Which; `rgb` is the colour difference, `depth` the depth difference, `flow` u, v (px) and
+            strain.
 
     Returns:
         `first`, `second` (channels, size, size) float16.
 
     Raises:
-        InputError: If the modality needs depth that is not there, or there is no such difference.
+        InputError: If a view needs depth that is not there, or there is no such difference.
     """
-    views = []
-    if modality in ("rgb", "fused"):
-        views.append(subtract_colors(crops["onset"], crops["apex"], difference))
-    if modality == "rgb":
+    images = {}
+    if "rgb" in views:
+        images["rgb"] = subtract_colors(crops["onset"], crops["apex"], difference)
+    if "flow" in views:
         flow = motion["flow"].astype(np.float32)
         u, v = flow[..., 0], flow[..., 1]
-        views.append(np.stack([u, v, compute_strain(u, v)]))
-    else:
-        _require_depth(pair, crops, modality)
+        images["flow"] = np.stack([u, v, compute_strain(u, v)])
+    if "depth" in views:
+        _require_depth(pair, crops, "view depth")
         change = motion["dz"].astype(np.float32)
-        depth = subtract_depths(change, motion["known"], difference, most_depth)
-        views += [depth] * (2 - len(views))
-    first, second = (view.astype(np.float16) for view in views)
+        images["depth"] = subtract_depths(change, motion["known"], difference, most_depth)
+    first, second = (images[view].astype(np.float16) for view in views)
     return {"first": first, "second": second}
 
 
-def _require_depth(pair: Pair, crops: Mapping[str, np.ndarray], modality: str) -> None:
+def _require_depth(pair: Pair, crops: Mapping[str, np.ndarray], needing: str) -> None:
     if "depth" not in crops:
-        raise _lacks_depth(pair.sample_id, modality)
+        raise _lacks_depth(pair.sample_id, needing)
 
 
-def _lacks_depth(sample_id: str, modality: str) -> InputError:
+def _lacks_depth(sample_id: str, needing: str) -> InputError:
     return InputError(
-        f"sample {sample_id} has no depth, which modality {modality} needs; take datamodule=rgb, or "
+        f"sample {sample_id} has no depth, which {needing} needs; take datamodule=rgb, or "
         "features.depth=true where depth maps lie beside the frames"
     )

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from merec.assets import cache_folder
 from merec.features.clip import choose_frames
 from merec.features.faces import FaceFinder, identify_tools
-from merec.features.pair import MODALITIES, Pair
+from merec.features.pair import DEFAULT_VIEWS, MODALITIES, Pair
 from merec.features.parallel import map_chunks
 from merec.features.pool import describe_pool, list_clips, pair_up_clips, tabulate_pairs
 from merec.features.sample import (
@@ -162,14 +162,22 @@ class FeatureStore:
         table = pd.DataFrame(rows, columns=columns)
         return table.astype({"shift": "float64", "short": "Int64"})
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
-        """The features of a corpus; what is missing is made first, one process per core.
+    def load(
+        self, corpus: Corpus, representation: str, modality: str, views: Sequence[str] | None = None
+    ) -> Loaded:
+        """Load the features of a corpus; what is missing is made first, one process per core.
+
+        Args:
+            corpus: Of frames.
+            representation: `points`, `flow_map`, `views` or `clip`.
+            modality: `rgb`, `depth` or `fused`.
+            views: Of `views` which two, of `rgb`, `depth`, `flow`; `None` for those of the modality.
 
         Raises:
             InputError: As `prepare`; or if there is no such representation or modality, or no sample can be
                 used.
         """
-        stage = _name_stage(representation, modality)
+        stage = _name_stage(representation, modality, views)
         pairs = self.list_pairs(corpus, representation == "clip")
         known = self.store.read_table(self._name_index(stage, pairs))
         found = None if known is None else self._collect(stage, known)
@@ -383,10 +391,12 @@ def _stamp(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _name_stage(representation: str, modality: str) -> Stage:
+def _name_stage(representation: str, modality: str, views: Sequence[str] | None = None) -> Stage:
     if representation not in REPRESENTATIONS or modality not in MODALITIES:
         raise InputError(
             f"there is no {representation} in modality {modality}; representations are "
             f"{', '.join(REPRESENTATIONS)}, modalities {', '.join(MODALITIES)}"
         )
+    if representation == "views":
+        return Stage(representation, modality, tuple(views or DEFAULT_VIEWS[modality]))
     return Stage(representation, modality)

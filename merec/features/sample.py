@@ -39,19 +39,23 @@ class Stage(NamedTuple):
         name: `crops` and `motion`, of colour alone; `depth` (its crops) and `scene` (motion with depth); or
             `points`, `flow_map`, `views`, `clip`.
         modality: `rgb`, `depth` or `fused` of the last four; else "".
+        views: The two `views`; else none.
     """
 
     name: str
     modality: str = ""
+    views: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
         """Where it lies in the store."""
-        return f"{self.name}-{self.modality}" if self.modality else self.name
+        return "-".join([self.name, *(self.views or filter(None, [self.modality]))])
 
     @property
     def needs_depth(self) -> bool:
         """Whether it cannot be made of colour alone."""
+        if self.views:
+            return "depth" in self.views
         return self.name in ("depth", "scene") or self.modality in ("depth", "fused")
 
 
@@ -191,7 +195,8 @@ class Sample:
         if stage.name == "flow_map":
             return make_flow_map(pair, crops, motion, modality)
         most = settings.motion.most_depth
-        return make_views(pair, crops, motion, settings.difference, most, modality)
+        first, second = stage.views
+        return make_views(pair, crops, motion, settings.difference, most, (first, second))
 
 
 def prepare_samples(

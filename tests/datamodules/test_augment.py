@@ -23,7 +23,7 @@ from merec.datamodules.augment import (
     move_points,
     place_box,
 )
-from merec.datamodules.choices import SHOWN, check_augmentation
+from merec.datamodules.choices import SHOWN, VIEW_CHANNELS, check_augmentation
 from merec.errors import InputError
 from merec.features.flow_map import compute_strain, mirror
 from merec.features.regions import REGIONS
@@ -340,6 +340,38 @@ def test_views_that_are_drawn_apart_are_not_changed_alike(change):
     assert sum(differ) > 4
     if "flip" in change:
         assert sum(differ) < 16
+
+
+def test_different_views_are_cut_out_apart_and_mirrored_together():
+    """A movement to the left of one view does not belong with one to the right of the other."""
+    first, second = draw("views", "rgb", batch=20)
+    seeds = range(20)
+    whole = apply((first, second), "views", "rgb", seeds, flip=0.5, apart=True)
+    mirrored = [
+        [not torch.equal(a, b) for a, b in zip(shown, view, strict=True)]
+        for shown, view in zip(whole, (first, second), strict=True)
+    ]
+    assert mirrored[0] == mirrored[1]
+    assert 4 < sum(mirrored[0]) < 16
+    ramp = torch.arange(42.0).view(1, 1, 6, 7).expand(20, 3, 6, 7)  # shows where it was cut out
+    names = (("red", "green", "blue"), ("strain", "strain", "strain"))
+    luck = [torch.Generator().manual_seed(seed) for seed in seeds]
+    one, other = augment((ramp, ramp), names, "views", settings(crop=0.3, apart=True), luck)
+    assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("pair", [("rgb", "flow"), ("flow", "depth"), ("depth", "rgb")])
+def test_flow_of_any_pair_grows_with_its_own_crop_and_turns_with_the_mirror(pair):
+    names = tuple(VIEW_CHANNELS[view] for view in pair)
+    views = tuple(torch.ones(8, len(each), 12, 12) for each in names)
+    luck = [torch.Generator().manual_seed(seed) for seed in range(8)]
+    shown = augment(views, names, "views", settings(flip=1.0, crop=0.3, apart=True), luck)
+    for each, view in zip(names, shown, strict=True):
+        for channel, name in zip(view.unbind(1), each, strict=True):
+            values = channel.flatten(1)
+            assert torch.allclose(values, values[:, :1].expand_as(values), atol=1e-5)
+            assert bool((values < -1).all()) == (name == "u")
+            assert bool((values > 1.01).all()) == (name == "v")
 
 
 # What is refused

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from merec.config import home
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
-from merec.datamodules.choices import SHOWN
+from merec.datamodules.choices import SHOWN, VIEW_CHANNELS
 from merec.errors import InputError
 from merec.evaluation.protocol import assert_same_protocol, describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
@@ -45,10 +45,12 @@ class StandIn(FeatureStore):
     def __init__(self, failed: tuple[int, ...] = (), spoilt: tuple[int, ...] = ()):
         self.failed, self.spoilt, self.asked = failed, spoilt, 0
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         self.asked += 1
         rng = np.random.default_rng(0)
         count, names = len(corpus.index), SHOWN[representation][modality]
+        if views:
+            names = tuple(VIEW_CHANNELS[view] for view in views)
         if representation == "points":
             arrays = {"points": rng.normal(size=(count, 8, 16, 6)).astype(np.float32)}
         elif representation == "flow_map":
@@ -199,7 +201,7 @@ def test_colour_keeps_the_samples_without_depth_unless_all_modalities_are_to_hav
     corpus, caplog
 ):
     class DepthLacks(StandIn):
-        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
             store = StandIn() if modality == "rgb" else StandIn(failed=(2, 3))
             return store.load(corpus, representation, modality)
 
@@ -227,7 +229,7 @@ def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):
 
 def test_features_that_are_no_numbers_name_their_sample(corpus):
     class Odd(StandIn):
-        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
             loaded = super().load(corpus, representation, modality)
             loaded.arrays["points"][4, 0, 0, 0] = np.nan
             return loaded
@@ -271,7 +273,7 @@ def test_each_channel_of_each_view_is_standard_over_the_training_subjects(corpus
 
 def test_depth_known_all_over_in_training_does_not_blow_up_what_is_unknown_of_the_held_out(corpus):
     class Whole(StandIn):
-        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
             loaded = super().load(corpus, representation, modality)
             held_out = (corpus.index["subject"] == "spNO.2").to_numpy()
             loaded.arrays["clips"][~held_out, 1] = 1
@@ -419,6 +421,40 @@ def test_a_pair_without_sense_is_refused_before_anything_is_built(
     with pytest.raises(InputError, match=said):
         make(corpus, kind, modality, features=store)
     assert store.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "modality", "views", "said"),
+    [
+        ("views", "rgb", ["rgb", "rgb"], r"views=\[rgb,rgb\] shows one view twice; name two diff"),
+        ("views", "rgb", ["rgb", "heat"], r"is no pair of views; give two of rgb, depth, flow"),
+        ("views", "rgb", ["rgb"], r"is no pair of views; give two of rgb, depth, flow"),
+        ("views", "rgb", ["flow", "depth"], "of datamodule=fused, but this is datamodule=rgb"),
+        ("views", "depth", ["rgb", "depth"], "of datamodule=fused, but this is datamodule=depth"),
+        ("views", "fused", ["rgb", "flow"], "of datamodule=rgb, but this is datamodule=fused"),
+        ("points", "rgb", ["rgb", "flow"], "but points are read here; use backbone=dual_view"),
+    ],
+)
+def test_a_pair_of_views_without_sense_is_refused_in_one_line(corpus, kind, modality, views, said):
+    store = StandIn()
+    with pytest.raises(InputError, match=said):
+        make(corpus, kind, modality, features=store, views=views)
+    assert store.asked == 0
+
+
+def test_a_view_that_the_corpus_lacks_is_refused(corpus):
+    bare = replace(corpus, index=corpus.index.assign(depth=None))
+    with pytest.raises(InputError, match="has no depth; use datamodule=rgb"):
+        make(bare, "views", "fused", views=["flow", "depth"])
+
+
+def test_channels_follow_the_pair_of_views(corpus):
+    data = hold_out(corpus, "views", "fused", views=["flow", "depth"], scaling="standard")
+    assert data.names == (("u", "v", "strain"), ("dz",))
+    assert data.in_channels == (3, 1)
+    for scale, view in zip(data.scales, data.views, strict=True):
+        torch.testing.assert_close(scale.zero.flatten(), view[data.train_rows].mean((0, 2, 3)))
+    assert hold_out(corpus, "views", "fused").names == SHOWN["views"]["fused"]
 
 
 def test_colour_needs_neither_depth_nor_camera(corpus):

@@ -96,7 +96,7 @@ class Numbered(FeatureStore):
     def __init__(self, lost: tuple[int, ...] = ()):
         self.lost = lost
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         pairs = corpus.index[["onset", "apex"]].to_numpy()
         rows = np.arange(len(pairs))
         if (pairs != [5, 10]).any():

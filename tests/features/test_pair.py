@@ -1,5 +1,6 @@
 """What a sample's stages show: the modality asked for, less the head, blind to holes."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from merec.errors import InputError
 from merec.features.motion import remove_head_depth
-from merec.features.pair import Pair, make_flow_map, make_views
+from merec.features.pair import DEFAULT_VIEWS, Pair, make_flow_map, make_views
 
 SIZE = 112
 PAIR = Pair("a", (Path("1.jpg"), Path("2.jpg")), None, None)
@@ -63,7 +64,7 @@ def test_a_modality_is_blind_to_the_other(crops, motion, modality, blind, kind):
     def make() -> list[np.ndarray]:
         if kind == "map":
             return [*make_flow_map(PAIR, crops, motion, modality).values()]
-        return [*make_views(PAIR, crops, motion, "signed", 8, modality).values()]
+        return [*make_views(PAIR, crops, motion, "signed", 8, DEFAULT_VIEWS[modality]).values()]
 
     before = make()
     motion[blind] = motion[blind][::-1].copy()
@@ -72,9 +73,22 @@ def test_a_modality_is_blind_to_the_other(crops, motion, modality, blind, kind):
 
 
 def test_two_views_of_depth_are_one(crops, motion):
-    views = make_views(PAIR, crops, motion, "signed", 8, "depth")
+    views = make_views(PAIR, crops, motion, "signed", 8, ("depth", "depth"))
     np.testing.assert_array_equal(views["first"], views["second"])
     np.testing.assert_allclose(views["first"][0], BUMP / 8, atol=2e-3)
+
+
+def test_any_pair_shows_its_views_in_its_order(crops, motion):
+    def make(*views: str) -> list[np.ndarray]:
+        return [*make_views(PAIR, crops, motion, "signed", 8, views).values()]
+
+    (color, flow), (depth, _) = make("rgb", "flow"), make("depth", "depth")
+    alone = {"rgb": color, "flow": flow, "depth": depth}
+    assert {name: len(view) for name, view in alone.items()} == {"rgb": 3, "flow": 3, "depth": 1}
+    np.testing.assert_allclose(flow[1], -0.2 * BUMP, atol=2e-3)
+    for pair in itertools.permutations(alone, 2):
+        for name, view in zip(pair, make(*pair), strict=True):
+            np.testing.assert_array_equal(view, alone[name])
 
 
 @pytest.mark.parametrize("modality", ["depth", "fused"])
@@ -82,7 +96,7 @@ def test_what_needs_depth_says_so(crops, motion, modality):
     del crops["depth"]
     for make in (
         lambda: make_flow_map(PAIR, crops, motion, modality),
-        lambda: make_views(PAIR, crops, motion, "signed", 8, modality),
+        lambda: make_views(PAIR, crops, motion, "signed", 8, DEFAULT_VIEWS[modality]),
     ):
         with pytest.raises(InputError, match=r"has no depth, .*datamodule=rgb"):
             make()

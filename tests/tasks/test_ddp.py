@@ -73,7 +73,7 @@ class Drawn(FeatureStore):
         index = tabulate("_pair").assign(label=0)
         return Corpus(describe_protocol("pool", index, ["unlabelled"]), index, None, (), CAMERA)
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         names = corpus.index["sample_id"]
         rngs = [np.random.default_rng(derive_seed(name)) for name in names]
         views = {
@@ -325,7 +325,7 @@ class Drawn(FeatureStore):
     def __init__(self, fails: bool):
         self.fails = fails
 
-    def load(self, corpus, representation, modality):
+    def load(self, corpus, representation, modality, views=None):
         if self.fails and "LOCAL_RANK" in os.environ:
             raise OSError("the disk of the other is gone")
         maps = np.random.default_rng(0).integers(0, 256, (len(corpus.index), 3, 28, 28), np.uint8)

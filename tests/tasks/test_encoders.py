@@ -76,7 +76,7 @@ class Drawn(FeatureStore):
         protocol = describe_protocol("made-pool", index.assign(label=0), ["unlabelled"])
         return Corpus(protocol, index.assign(label=0), None, (), corpus.camera)
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         seconds = {"rgb": 3, "depth": 1, "fused": 1}[modality]
         views: dict[str, list[np.ndarray]] = {"first": [], "second": []}
         for name in corpus.index["sample_id"]:

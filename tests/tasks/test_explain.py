@@ -153,7 +153,7 @@ class Store(FeatureStore):
     def __init__(self) -> None:
         """No settings."""
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         points = draw_points(len(corpus.index)).float().numpy()
         return Loaded(np.arange(len(points)), {"points": points}, "")
 

@@ -31,7 +31,7 @@ class Drawn(FeatureStore):
     def __init__(self, spoilt: tuple[str, ...] = ()):
         self.spoilt = spoilt
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         maps = []
         for sample_id in corpus.index["sample_id"]:
             rng = np.random.default_rng(derive_seed(sample_id, int(sample_id in self.spoilt)))
@@ -296,7 +296,7 @@ def test_action_units_are_pretrained_on_as_those_of_the_corpus(
 
 def test_a_macro_expression_that_is_not_ready_leaves_the_others_action_units(people, show):
     class Lacking(Drawn):
-        def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
             found = super().load(corpus, representation, modality)
             return Loaded(found.rows[1:], {"maps": found.arrays["maps"][1:]}, "made up")
 

@@ -48,7 +48,7 @@ class Drawn(FeatureStore):
             "views": {"first": view, "second": view},
         }
 
-    def load(self, corpus: Corpus, representation: str, modality: str) -> Loaded:
+    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
         rng = np.random.default_rng(0)
         label = corpus.index["label"].to_numpy()
         arrays = {
