@@ -39,7 +39,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
     "depth change": [(pair, "measure_depth_change")],
     "structure from depth": [(pair, "back_project"), (pair, "find_outliers")],
     "structure from landmarks": [(pair, "shape_from_landmarks")],
-    "points": [(pair, "sharpen"), (pair, "choose_points"), (pair, "normalise")],
+    "points": [(pair, "scale_motion"), (pair, "choose_points"), (pair, "normalise")],
     "flow map": [(sample, "make_flow_map")],
     "views": [(sample, "make_views")],
     "write": [(Store, "save")],

@@ -53,7 +53,7 @@ class Recipe:
 
     optimizer: Any = MISSING
     scheduler: Any = None
-    class_balanced: bool = False
+    class_balanced: float | bool = False
     pretrain: Any = None
 
 

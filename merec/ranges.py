@@ -26,6 +26,7 @@ class Range:
         open_high: Whether `high` itself is refused.
         null: Whether `null` is a choice.
         many: Whether the key holds a list of such numbers, or lists of these; not empty.
+        switch: Whether true (1) and false (0) are choices.
         words: Patterns of texts that the key may hold instead.
         expected: What is expected in words, where the numbers do not say it.
     """
@@ -37,6 +38,7 @@ class Range:
     open_high: bool = False
     null: bool = False
     many: bool = False
+    switch: bool = False
     words: tuple[str, ...] = ()
     expected: str = ""
 
@@ -44,6 +46,8 @@ class Range:
         """Return whether the key may have this value."""
         if value is None:
             return self.null
+        if isinstance(value, bool) and self.switch:
+            return True
         if isinstance(value, str) and self.words:
             return any(re.fullmatch(word, value) for word in self.words)
         if isinstance(value, list) and self.many:
@@ -62,7 +66,8 @@ class Range:
         low = f"above {self.low:,}" if self.open_low else f"from {self.low:,}"
         high = f"below {self.high:,}" if self.open_high else f"to {self.high:,}"
         what = f"a list of {kind}s" if self.many else f"a {kind}"
-        return f"{what} {low} {high}{', or null' if self.null else ''}"
+        others = ", true or false" if self.switch else ", or null" if self.null else ""
+        return f"{what} {low} {high}{others}"
 
 
 def whole(low: int, high: int = _MANY, **more: Any) -> Range:
@@ -122,6 +127,7 @@ RANGES: Mapping[str, Range] = {
     "features.crops.margin": real(0, 2),
     "features.motion.m*_depth*": real(0, 10_000, open_low=True),  # mm
     "features.points.k": whole(1, 100_000),
+    "features.points.smooth_dz": real(0, 100),  # px
     "features.points.powers": real(0, 100, open_low=True, many=True),
     "features.clip.frames": whole(2, 1_000),
     "features.clip.size": whole(16, 1024),  # px
@@ -158,6 +164,7 @@ RANGES: Mapping[str, Range] = {
     "backbone.*blocks": whole(1, 1_000),
     "backbone.*dropout": _DROPOUT,
     "backbone.drop_path": _DROPOUT,
+    "recipe.class_balanced": real(0, 2, switch=True),
     "recipe.*lr": _RATE,
     "recipe.*weight_decay": real(0, 100),
     "recipe.*momentum": _DROPOUT,
@@ -211,6 +218,8 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "features.motion.flow": ("dis", "tvl1", "farneback"),
     "features.motion.head": (False, True),
     "features.motion.blinks": (False, True),
+    "features.points.select": ("motion", "uniform"),
+    "features.points.scale": ("max", "rms"),
     "features.difference": ("signed", "abs", "wrap_uint8"),
     "features.pool.intensity": ("motion", "blendshapes"),
     "datamodule.modality": ("rgb", "depth", "fused"),

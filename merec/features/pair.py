@@ -18,7 +18,7 @@ from merec.features.motion import (
     measure_flow,
     remove_head_depth,
 )
-from merec.features.points import choose_points, normalise, sharpen
+from merec.features.points import choose_points, normalise, scale_motion, smooth_depth_change
 from merec.features.regions import REGIONS, draw_regions
 from merec.features.settings import CropSettings, MotionSettings, PointSettings
 from merec.features.structure import (
@@ -272,14 +272,15 @@ def make_points(
                 f"the frames of sample {pair.sample_id} are {width}×{height} px, but corpus.intrinsics is of "
                 f"{pair.camera.width}×{pair.camera.height} px; give those of these frames"
             )
-        moves[..., 2] = motion["dz"]
+        change = motion["dz"].astype(np.float32)
+        moves[..., 2] = smooth_depth_change(change, motion["known"] & face, settings.smooth_dz)
         depth = crops["depth"][1].astype(np.float32)
         structure = back_project(depth, Alignment(crops["matrix"], size), pair.camera)
         known = depth > 0
         known &= ~find_outliers(structure, known & face)
-    sharp = sharpen(moves, face, tuple(settings.powers))
+    scaled = scale_motion(moves, face, settings.scale, tuple(settings.powers))
     seed = derive_seed("points", pair.sample_id)
-    found = choose_points(structure, sharp, regions, known, settings.k, seed)
+    found = choose_points(structure, scaled, regions, known, settings.k, settings.select, seed)
     empty = [name for name, lacks in zip(REGIONS, found.short, strict=True) if lacks == settings.k]
     if empty:
         raise InputError(
@@ -287,7 +288,7 @@ def make_points(
             f"frame, or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and "
             "leave it out: corpus.exclude"
         )
-    points = normalise(found.points)
+    points = normalise(found.points, settings.scale)
     if not np.isfinite(points).all():
         raise InputError(
             f"sample {pair.sample_id} has points that are no finite numbers; check corpus.intrinsics"

@@ -1,4 +1,4 @@
-"""What Zhang et al. 2025 look at: of each region the points that move most, with place and motion."""
+"""Points of facial regions with place and motion (Zhang et al. 2025): chosen, scaled, normalised."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 FEATURES = ("x", "y", "z", "u", "v", "dz")
+SELECTIONS = ("motion", "uniform")
+SCALES = ("max", "rms")
 
 
 class RegionPoints(NamedTuple):
@@ -20,25 +22,58 @@ class RegionPoints(NamedTuple):
     short: Int[np.ndarray, " regions"]
 
 
-def sharpen(
+def smooth_depth_change(
+    change: Float[np.ndarray, "size size"], known: Bool[np.ndarray, "size size"], sigma: float | int
+) -> Float[np.ndarray, "size size"]:
+    """Smooth a depth change over its known pixels (normalised convolution, Knutsson & Westin 1993).
+
+    Neither holes nor what lies outside the mask bleed into the result.
+
+    Args:
+        change: mm.
+        known: Where it was measured and counts.
+        sigma: Of the Gaussian, px; 0 changes nothing.
+
+    Returns:
+        mm, 0 where unknown.
+    """
+    import cv2
+
+    if not sigma:
+        return change
+    weight = known.astype(np.float32)
+    total, share = (cv2.GaussianBlur(each, (0, 0), sigma) for each in (change * weight, weight))
+    return np.where(known, total / np.maximum(share, 1e-6), 0).astype(np.float32)
+
+
+def scale_motion(
     motion: Float[np.ndarray, "size size 3"],
     where: Bool[np.ndarray, "size size"],
+    scale: str,
     powers: tuple[float | int, ...],
 ) -> Float[np.ndarray, "size size 3"]:
-    """Each component divided by its largest absolute value, then raised to a power with its sign kept.
+    """Divide motion by its size, then raise each component to a power with its sign kept.
 
     Args:
         motion: u, v (px), dz (mm).
         where: Pixels that count.
+        scale: `max` divides each component by its largest absolute value (Zhang et al. 2025); `rms` divides
+            u and v by the root mean square length of the flow, dz by its own root mean square, so that a
+            single strong pixel does not decide and u and v stay comparable.
         powers: Of u, v, dz; 2, 2 and 3.33 in the paper, 1 for no sharpening.
     """
-    sharp = np.zeros_like(motion)
+    scaled = np.zeros_like(motion)
     for axis, power in enumerate(powers):  # one by one, for NumPy has a short way to square all
-        moves = motion[..., axis]
-        most = np.abs(moves[where]).max(initial=0)
-        if most > 0:
-            sharp[..., axis] = np.sign(moves) * np.abs(moves / most) ** power
-    return sharp
+        component = motion[..., axis]
+        if scale == "max":
+            size = float(np.abs(component[where]).max(initial=0))
+        else:
+            together = motion[where][:, :2] if axis < 2 else motion[where][:, 2:]
+            squares = np.square(together, dtype=np.float64).sum(axis=1)
+            size = float(np.sqrt(squares.mean())) if len(squares) else 0.0
+        if size > 0:
+            scaled[..., axis] = np.sign(component) * np.abs(component / size) ** power
+    return scaled
 
 
 def choose_points(
@@ -47,9 +82,10 @@ def choose_points(
     regions: Bool[np.ndarray, "regions size size"],
     known: Bool[np.ndarray, "size size"],
     k: int,
+    select: str,
     seed: int,
 ) -> RegionPoints:
-    """Of each region the k points of largest motion, sorted.
+    """Choose k points of each region, sorted by falling motion.
 
     A region with fewer is filled by drawing its own points again; an empty one holds zeros and is short of
     all k.
@@ -60,7 +96,10 @@ def choose_points(
         regions: Masks; they may overlap.
         known: Pixels whose structure is known and no outlier.
         k: Points per region.
-        seed: Of the filling.
+        select: `motion` takes those of largest motion (Zhang et al. 2025), `uniform` draws them evenly from
+            the region: the strongest pixels of a region lie close together, and of a resting one they are
+            its noise.
+        seed: Of drawing and filling.
     """
     rng = np.random.default_rng(seed)
     length = np.sqrt(np.einsum("...m,...m->...", motion, motion)).ravel()
@@ -73,7 +112,10 @@ def choose_points(
             continue
         moves = length[inside]
         if len(inside) > k:
-            top = np.argpartition(moves, -k)[-k:]
+            if select == "motion":
+                top = np.argpartition(moves, -k)[-k:]
+            else:
+                top = rng.choice(len(inside), k, replace=False)
             inside, moves = inside[top], moves[top]
         elif short[number]:
             again = rng.integers(len(inside), size=short[number])
@@ -86,17 +128,20 @@ def choose_points(
     return RegionPoints(chosen, short)
 
 
-def normalise(points: Float[np.ndarray, "regions k 6"]) -> Float[np.ndarray, "regions k 6"]:
-    """Place centred, and place and motion each divided by their largest radius.
+def normalise(
+    points: Float[np.ndarray, "regions k 6"], scale: str
+) -> Float[np.ndarray, "regions k 6"]:
+    """Centre places and divide them by their largest radius; with `max`, divide motion by its largest length.
 
     Motion keeps its zero, as whoever ranks points by it needs that; Zhang et al. 2025 centre it too, which
     the network does (`backbone.centre_motion`).
 
     Args:
         points: As `choose_points` gives them.
+        scale: As in `scale_motion`, which has divided motion by its size already if it is `rms`.
     """
-    found = points.reshape(-1, len(FEATURES)).astype(np.float64)
-    found[:, :3] -= found[:, :3].mean(axis=0)
-    for part in (found[:, :3], found[:, 3:]):
+    flat = points.reshape(-1, len(FEATURES)).astype(np.float64)
+    flat[:, :3] -= flat[:, :3].mean(axis=0)
+    for part in (flat[:, :3], *([flat[:, 3:]] if scale == "max" else [])):
         part /= np.linalg.norm(part, axis=1).max(initial=0) or 1
-    return found.reshape(points.shape).astype(np.float32)
+    return flat.reshape(points.shape).astype(np.float32)

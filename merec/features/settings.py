@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from merec.features.difference import MODES
 from merec.features.intensity import ESTIMATORS
 from merec.features.motion import METHODS
+from merec.features.points import SCALES, SELECTIONS
 from merec.types import InputError
 
 _Settings = TypeVar("_Settings")
@@ -56,14 +57,23 @@ class PointSettings:
 
     Attributes:
         k: Points per region.
+        select: `motion`: those of largest motion; `uniform`: drawn evenly.
+        scale: What motion is divided by, see `scale_motion`.
         powers: That sharpen u, v and dz; 1 for none.
+        smooth_dz: Width of the Gaussian over the depth change, px of the crop; 0 for none.
     """
 
     k: int
+    select: str
+    scale: str
     powers: Sequence[float | int]
+    smooth_dz: float | int
 
     def __post_init__(self) -> None:
         _require(self.k >= 1, "points.k", self.k, "1 or more points per region")
+        _require(self.select in SELECTIONS, "points.select", self.select, ", ".join(SELECTIONS))
+        _require(self.scale in SCALES, "points.scale", self.scale, ", ".join(SCALES))
+        _require(self.smooth_dz >= 0, "points.smooth_dz", self.smooth_dz, "0 (off) or more px")
         good = len(self.powers) == 3 and all(power > 0 for power in self.powers)
         _require(good, "points.powers", list(self.powers), "three above 0, of u, v and dz")
 

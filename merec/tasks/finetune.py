@@ -27,7 +27,8 @@ class Finetune(pl.LightningModule):
         optimizer: Takes the parameters.
         scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
         loss: Takes logits, labels and `weight`, one per class; gives the mean over the batch.
-        class_balanced: Weigh each class by how rare it is among the training samples.
+        class_balanced: Power of the class weights, the inverse frequencies among the training samples:
+            0 (false) for equal weights, 1 (true) for the inverse frequencies, .5 for their roots.
         target: What is told.
         label: Of the training samples, as `ClipDataModule.label`.
         seed: Seed of the run.
@@ -41,7 +42,7 @@ class Finetune(pl.LightningModule):
         optimizer: Optimizer,
         scheduler: Scheduler | None,
         loss: Loss,
-        class_balanced: bool,
+        class_balanced: float | bool,
         target: Target,
         label: Tensor,
         seed: int,
@@ -61,7 +62,7 @@ class Finetune(pl.LightningModule):
             module.requires_grad_(False)
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
         self.loss, self.target, self.seed, self.held_out = loss, target, seed, held_out
-        weight = target.weigh(label) if class_balanced else torch.ones(target.classes)
+        weight = target.weigh(label) ** float(class_balanced)
         self.class_weight: Tensor
         self.register_buffer("class_weight", weight, persistent=False)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from merec.features.points import choose_points, normalise, sharpen
+from merec.features.points import choose_points, normalise, scale_motion, smooth_depth_change
 
 SIZE, K = 12, 10
 
@@ -24,7 +24,7 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("powers", [(2, 2, 3.33), (1, 1, 1)])
 def test_sharpening_is_what_a_loop_computes(scene, powers):
     _, motion, _, where = scene
-    found = sharpen(motion, where, powers)
+    found = scale_motion(motion, where, "max", powers)
     for axis in range(3):
         most = max(abs(value) for value in motion[where][:, axis])
         for at in np.ndindex(SIZE, SIZE):
@@ -33,18 +33,19 @@ def test_sharpening_is_what_a_loop_computes(scene, powers):
             assert found[at][axis] == pytest.approx(expected, rel=1e-4)
 
 
-def test_sharpening_nothing_gives_nothing(scene):
+@pytest.mark.parametrize("scale", ["max", "rms"])
+def test_scaling_nothing_gives_nothing(scene, scale):
     _, motion, _, where = scene
-    assert not sharpen(motion, np.zeros_like(where), (2, 2, 3.33)).any()
+    assert not scale_motion(motion, np.zeros_like(where), scale, (2, 2, 3.33)).any()
     motion[..., 2] = 0  # no depth: not a division by it
-    found = sharpen(motion, where, (2, 2, 3.33))
+    found = scale_motion(motion, where, scale, (2, 2, 3.33))
     assert not found[..., 2].any()
     assert np.isfinite(found).all()
 
 
 def test_points_are_those_a_loop_chooses(scene):
     structure, motion, regions, known = scene
-    found, short = choose_points(structure, motion, regions, known, K, 0)
+    found, short = choose_points(structure, motion, regions, known, K, "motion", 0)
     for number in range(6):
         inside = [at for at in np.ndindex(SIZE, SIZE) if regions[number][at] and known[at]]
         inside.sort(key=lambda at: -np.linalg.norm(motion[at]))
@@ -55,19 +56,19 @@ def test_points_are_those_a_loop_chooses(scene):
 
 
 def test_an_empty_region_holds_zeros(scene):
-    assert not choose_points(*scene, K, 0).points[6].any()
+    assert not choose_points(*scene, K, "motion", 0).points[6].any()
 
 
 def test_a_short_region_holds_all_of_its_own_and_draws_again_among_them(scene):
     structure, motion, _, _ = scene
-    found = choose_points(*scene, K, 0).points[7]
+    found = choose_points(*scene, K, "motion", 0).points[7]
     own = {tuple(np.concatenate([structure[2, at], motion[2, at]])) for at in range(2, 6)}
     assert {tuple(point) for point in found} == own
     length = np.linalg.norm(found[:, 3:], axis=1)
     assert (np.diff(length) <= 1e-6).all()
-    again = choose_points(*scene, K, 0).points[7]
+    again = choose_points(*scene, K, "motion", 0).points[7]
     np.testing.assert_array_equal(found, again)
-    other = [choose_points(*scene, K, seed).points[7] for seed in range(1, 5)]
+    other = [choose_points(*scene, K, "motion", seed).points[7] for seed in range(1, 5)]
     assert any((found != each).any() for each in other)
 
 
@@ -75,20 +76,22 @@ def test_the_order_of_regions_changes_only_the_order_of_points(scene):
     structure, motion, regions, known = scene
     regions = regions[:6]  # what is filled depends on the order
     order = np.array([3, 0, 5, 1, 4, 2])
-    one = choose_points(structure, motion, regions, known, K, 0).points
-    other = choose_points(structure, motion, regions[order], known, K, 0).points
+    one = choose_points(structure, motion, regions, known, K, "motion", 0).points
+    other = choose_points(structure, motion, regions[order], known, K, "motion", 0).points
     np.testing.assert_array_equal(one[order], other)
 
 
 def test_equal_motion_is_ordered_by_place(scene):
     structure, motion, regions, known = scene
-    found = choose_points(structure, np.ones_like(motion), regions[7:], known, 4, 0).points[0]
+    found = choose_points(
+        structure, np.ones_like(motion), regions[7:], known, 4, "motion", 0
+    ).points[0]
     np.testing.assert_array_equal(found[:, :3], structure[2, 2:6])
 
 
 def test_points_are_normalised_as_a_loop_does_and_motion_keeps_its_zero():
     points = np.random.default_rng(0).normal(3, 2, (2, 5, 6)).astype(np.float32)
-    found = normalise(points)
+    found = normalise(points, "max")
     rows = [list(map(float, point)) for region in points for point in region]
     for part, subtract in ((range(3), True), (range(3, 6), False)):
         mean = [sum(row[axis] for row in rows) / len(rows) * subtract for axis in part]
@@ -99,4 +102,57 @@ def test_points_are_normalised_as_a_loop_does_and_motion_keeps_its_zero():
 
 
 def test_points_without_motion_stay_finite():
-    assert not normalise(np.zeros((8, K, 6), np.float32)).any()
+    assert not normalise(np.zeros((8, K, 6), np.float32), "max").any()
+
+
+def test_rms_scaling_is_what_a_loop_computes(scene):
+    _, motion, _, where = scene
+    found = scale_motion(motion, where, "rms", (1, 1, 1))
+    flow = np.mean([u**2 + v**2 for u, v, _ in motion[where].tolist()]) ** 0.5
+    depth = np.mean([dz**2 for *_, dz in motion[where].tolist()]) ** 0.5
+    np.testing.assert_allclose(found, motion / [flow, flow, depth], rtol=1e-5)
+    points = np.concatenate([motion, found], axis=-1)[:2]
+    np.testing.assert_array_equal(normalise(points, "rms")[..., 3:], points[..., 3:])
+
+
+def test_uniform_points_are_distinct_and_stand_for_their_region():
+    rng = np.random.default_rng(0)
+    motion = rng.normal(size=(40, 40, 3)).astype(np.float32)
+    row, column = np.mgrid[:40, :40].astype(np.float32)
+    structure = np.stack([column, row, 0 * row], axis=-1)
+    mask = (column < 20) & (row % 3 > 0)
+    known = np.ones_like(mask)
+    chosen = [
+        choose_points(structure, motion, mask[None], known, 100, "uniform", seed).points[0]
+        for seed in range(40)
+    ]
+    for points in chosen:
+        assert len({tuple(point[:2]) for point in points}) == 100
+        assert all(mask[int(y), int(x)] for x, y in points[:, :2])
+        assert (np.diff(np.linalg.norm(points[:, 3:], axis=1)) <= 1e-6).all()
+    # Of 4,000 draws the mean place and motion are those of the region, within four standard errors.
+    drawn = np.concatenate(chosen)
+    whole = np.concatenate([structure[mask], motion[mask]], axis=-1)
+    error = np.abs(drawn.mean(0) - whole.mean(0))
+    assert (error <= 4 * whole.std(0) / np.sqrt(len(drawn)) + 1e-6).all()
+
+
+def test_smoothing_depth_equals_a_loop_over_known_pixels():
+    rng = np.random.default_rng(0)
+    change, known = rng.normal(size=(24, 24)).astype(np.float32), rng.random((24, 24)) < 0.6
+    known[:, :6] = False
+    found = smooth_depth_change(change, known, 1.5)
+    for at in [(12, 12), (8, 7), (15, 16), (12, 3)]:
+        if not known[at]:
+            assert found[at] == 0
+            continue
+        weight = {
+            to: np.exp(-((to[0] - at[0]) ** 2 + (to[1] - at[1]) ** 2) / (2 * 1.5**2))
+            for to in np.ndindex(24, 24)
+            if known[to]
+        }
+        expected = sum(weight[to] * change[to] for to in weight) / sum(weight.values())
+        assert found[at] == pytest.approx(expected, abs=2e-3)
+    np.testing.assert_array_equal(smooth_depth_change(change, known, 0), change)
+    lost = np.where(known, change, 1e6).astype(np.float32)  # what is unknown has no say
+    np.testing.assert_array_equal(smooth_depth_change(lost, known, 1.5), found)

@@ -54,6 +54,12 @@ def test_balanced_weights_equal_those_of_scikit_learn(counts):
     np.testing.assert_allclose(task.class_weight.numpy(), expected, rtol=1e-6)
 
 
+def test_class_weights_are_taken_to_a_power():
+    label = torch.tensor([0] * 16 + [1] * 4)
+    root = make(2, class_balanced=0.5, label=label).class_weight
+    torch.testing.assert_close(root, torch.tensor([(20 / 32) ** 0.5, (20 / 8) ** 0.5]))
+
+
 def test_a_class_that_training_lacks_leaves_the_weights_finite():
     task = make(class_balanced=True, label=torch.tensor([0] * 5 + [2] * 3))
     assert torch.isfinite(task.class_weight).all()
