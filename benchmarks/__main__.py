@@ -115,6 +115,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         legacy={},
         folds="0",
         hold_out="subject",
+        groups=None,
         train_on=None,
         engine="loop",
         workers=None,

@@ -47,6 +47,7 @@ _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "recipe.pretrain.epochs": ((_PRETRAINED,),),
     "recipe.pretrain.*": ((_CONTRASTIVE,),),
     "task.inner_parts": ((Needed("task.selection", ("inner",)),),),
+    "task.groups": ((Needed("task.hold_out", ("groups",)),),),
     "task.train_on": ((Needed("task.hold_out", ("corpus",)),),),
     "task.min_subjects": ((Needed("task.target", ("action_units",)),),),
 }

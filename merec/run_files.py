@@ -267,6 +267,14 @@ def check_protocol(fields: Any) -> Protocol:
             expect(word, str, f"an entry of protocol.{name}", "a name")
         if len(set(words)) < len(words):
             raise UnexpectedError(f"protocol.{name} names something twice")
+    groups = expect(fields.get("groups", []), list, "protocol.groups", "a list of groups")
+    for names in groups:
+        expect(names, list, "an entry of protocol.groups", "a list of subjects")
+        for name in names:
+            expect(name, str, "a subject of protocol.groups", "a name")
+    members = [name for names in groups for name in names]
+    if len(set(members)) < len(members) or not all(groups):
+        raise UnexpectedError("protocol.groups has a subject twice or a group without subjects")
     if not fields.get("classes"):
         raise UnexpectedError("protocol.classes is empty")
     expect(fields.get("sources", ""), str, "protocol.sources", "a text")

@@ -31,6 +31,8 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     task = config.get("task") or config
     if task.get("target") == "emotion":  # as runs do that are older than the choice
         task = {key: value for key, value in task.items() if key not in _OF_UNITS}
+    if task.get("groups") is None:
+        task = {key: value for key, value in task.items() if key != "groups"}
     return _drop(task, _INDIFFERENT)
 
 

@@ -67,6 +67,7 @@ class Protocol:
         held_out: Data sets that are held out whole, by number of their fold; none if every subject is held
             out once.
         train_on: Data sets that alone are trained on; none for all but the held-out one.
+        groups: Subjects of each group that is held out at once, by number of its fold; none without groups.
         target: What is told of a sample: its `emotion`, one of `classes`, or its `action_units`, any of them.
         sources: First 16 hex digits of the SHA-256 over the sorted (sample id, data set) rows; empty if it is
             not known, as in older runs, and no part of a comparison of protocols.
@@ -79,13 +80,19 @@ class Protocol:
     hash: str
     held_out: tuple[str, ...] = ()
     train_on: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     target: str = "emotion"
     sources: str = field(default="", compare=False)
 
     @property
     def folds(self) -> int:
         """Number of folds."""
-        return len(self.held_out) or self.subjects
+        return len(self.held_out) or len(self.groups) or self.subjects
+
+    @property
+    def leaves_one_subject_out(self) -> bool:
+        """Whether each fold holds out a single subject, as published numbers of most protocols do."""
+        return not self.held_out and not self.groups
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -95,6 +102,8 @@ class Protocol:
     @property
     def unit(self) -> str:
         """What a fold holds out, in words."""
+        if self.groups:
+            return "group of subjects"
         return "data set" if self.held_out else "subject"
 
     @property
@@ -102,18 +111,24 @@ class Protocol:
         """Who is trained on and who is held out, in words."""
         if self.train_on:
             return f"trained on {', '.join(self.train_on)}, tested on {', '.join(self.held_out)}"
+        if self.groups:
+            return f"leave-one-group-out, {len(self.groups)} groups"
         return f"leave-one-{self.unit.replace(' ', '-')}-out"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists and numbers, for JSON."""
-        fields = asdict(self).items()
-        return {key: [*value] if isinstance(value, tuple) else value for key, value in fields}
+        plain = {
+            key: [*value] if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+        return plain | {"groups": [list(names) for names in self.groups]}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Protocol":
         """The inverse of `to_dict`."""
         tuples = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-        return cls(**(fields | tuples))
+        groups = tuple(tuple(names) for names in fields.get("groups", ()))
+        return cls(**(fields | tuples | {"groups": groups}))
 
 
 class ActionUnit(NamedTuple):

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from merec.evaluation.metrics import f1_per_class
 from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.subject_groups import balance_groups
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -22,28 +23,29 @@ _JOINT = "+"
 ByUnit = Int[np.ndarray, "seeds subjects units 2 2"]
 
 
-def set_target(corpus: Corpus, target: str, min_subjects: int) -> Corpus:
+def set_target(corpus: Corpus, target: str, min_subjects: int, groups: int | None = None) -> Corpus:
     """The corpus with what is to be told as its labels.
 
     Args:
         corpus: Labelled with emotions.
         target: `emotion` or `action_units`.
         min_subjects: See `label_action_units`.
+        groups: See `label_action_units`.
 
     Raises:
         InputError: If there is no such target, or as `label_action_units`.
     """
     if target not in TARGETS:
         raise InputError(f"task.target={target} is unknown; choose {' or '.join(TARGETS)}")
-    return corpus if target == "emotion" else label_action_units(corpus, min_subjects)
+    return corpus if target == "emotion" else label_action_units(corpus, min_subjects, groups)
 
 
-def label_action_units(corpus: Corpus, min_subjects: int) -> Corpus:
+def label_action_units(corpus: Corpus, min_subjects: int, groups: int | None = None) -> Corpus:
     """Label the samples with the action units that are scored: those that every fold can learn.
 
-    With any one subject held out, at least `min_subjects` others show each of them. What a fold trains is
-    decided by its training subjects alone, see `find_trained_units`; labels of held-out subjects decide but
-    which predictions are scored.
+    With any one subject held out, or any one group, at least `min_subjects` others show each of them. What a
+    fold trains is decided by its training subjects alone, see `find_trained_units`; labels of held-out
+    subjects decide but which predictions are scored, and who is held out together.
 
     An action unit is its number: of which side or lip it was coded is left out. A sample whose action units
     were not coded or cannot be read is left out too: to call them absent would teach, and score, what nobody
@@ -52,6 +54,8 @@ def label_action_units(corpus: Corpus, min_subjects: int) -> Corpus:
     Args:
         corpus: With coded `action_units`.
         min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        groups: Number of groups of subjects that are held out at once, see `group_by_units`; `None` holds
+            each subject out alone.
 
     Returns:
         The corpus with an index whose `label` names the action units (`AU4+AU7`, or `none`), and a protocol
@@ -67,12 +71,13 @@ def label_action_units(corpus: Corpus, min_subjects: int) -> Corpus:
             "shows; give 1 or more"
         )
     index = drop_uncoded(corpus.index, name)
-    subjects = _count_subjects(index)
-    classes = [f"AU{unit}" for unit in subjects.index[subjects > min_subjects]]
+    trained = _count_training_subjects(index, groups)
+    classes = [f"AU{unit}" for unit in trained.index[trained >= min_subjects]]
     if not classes:
+        fewer = "" if groups is None else " or task.groups"
         raise InputError(
-            f"no action unit of {name} is shown by {min_subjects + 1} subjects or more, so that "
-            f"{min_subjects} are left to learn it from, the most by {subjects.max()}; lower task.min_subjects"
+            f"no action unit of {name} is shown by {min_subjects} training subjects or more of every fold, "
+            f"the most by {trained.max()}; lower task.min_subjects{fewer}"
         )
     labelled = index.assign(label=spell_coded(index, classes))
     protocol = describe_protocol(name, labelled, classes, "action_units")
@@ -80,6 +85,25 @@ def label_action_units(corpus: Corpus, min_subjects: int) -> Corpus:
     if maps is not None:
         maps = maps[corpus.index["sample_id"].isin(labelled["sample_id"]).to_numpy()]
     return replace(corpus, index=labelled, protocol=protocol, flow_maps=maps)
+
+
+def group_by_units(index: pd.DataFrame, groups: int) -> tuple[tuple[str, ...], ...]:
+    """Divide subjects into groups balanced in all coded action units, scored or not; see `balance_groups`."""
+    units = sorted(frozenset().union(*_read_numbers(index)))
+    marks = mark_coded(index, [f"AU{unit}" for unit in units])
+    return balance_groups(index["subject"].to_numpy(str), marks, groups)
+
+
+def _count_training_subjects(index: pd.DataFrame, groups: int | None) -> pd.Series:
+    """Count the training subjects who show each action unit, in the fold in which they are fewest."""
+    everyone = _count_subjects(index)
+    if groups is None:
+        return everyone - 1
+    held_out = [
+        _count_subjects(index[index["subject"].isin(members)]).reindex(everyone.index, fill_value=0)
+        for members in group_by_units(index, groups)
+    ]
+    return everyone - pd.concat(held_out, axis=1).max(axis=1)
 
 
 def find_trained_units(index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:

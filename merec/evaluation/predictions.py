@@ -13,6 +13,7 @@ from jaxtyping import Float, Shaped
 
 from merec.evaluation.action_units import NOTHING, THRESHOLD, mark_units, spell_units
 from merec.evaluation.protocol import describe_protocol, find_edited_label
+from merec.evaluation.subject_groups import name_group
 from merec.files import atomic, write_text
 from merec.run_files import FOLD, FOLD_AGAIN, UnexpectedError, reading
 from merec.types import InputError, Protocol
@@ -180,7 +181,7 @@ def read_fold(path: Path, protocol: Protocol, fold: int, seed: int | None) -> pd
             _refuse(table, wrong, "seed", table["seed"], f"{seed} as in config.yaml")
         _check_labels(table, protocol)
         _check_probability(table, columns, protocol)
-        _check_held_out(table, path.with_name(FOLD))
+        _check_held_out(table, path.with_name(FOLD), protocol, fold)
     return table
 
 
@@ -237,8 +238,14 @@ def _check_probability(table: pd.DataFrame, columns: list[str], protocol: Protoc
     _refuse(table, below, "predicted", predicted, "the class of the largest probability")
 
 
-def _check_held_out(table: pd.DataFrame, notes: Path) -> None:
-    """Refuse samples of another subject, or data set, than the one that the fold's note names."""
+def _check_held_out(table: pd.DataFrame, notes: Path, protocol: Protocol, fold: int) -> None:
+    """Refuse samples of another subject, data set or group than the one that the fold's note names."""
+    if protocol.groups:
+        members = protocol.groups[fold]
+        wrong = ~table["subject"].isin(members)
+        expected = f"a subject of {name_group(fold, len(protocol.groups))} ({shorten(members)})"
+        _refuse(table, wrong, "subject", table["subject"], expected)
+        return
     if not notes.exists():  # as in runs older than the note
         return
     with reading(notes, FOLD_AGAIN):

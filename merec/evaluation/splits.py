@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Int, Shaped
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
+from merec.evaluation.action_units import group_by_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.subject_groups import balance_groups, check_groups, name_group
 from merec.types import Corpus, InputError, Protocol
 
 Names = Sequence[str] | Shaped[np.ndarray, " samples"]
@@ -19,13 +21,13 @@ Labels = Sequence[int] | Int[np.ndarray, " samples"]
 
 @dataclass(frozen=True)
 class Fold:
-    """One subject or one data set held out, others trained on.
+    """One subject, group of subjects or data set held out, others trained on.
 
     Attributes:
         number: Position of what is held out among all that is, sorted by name, from 0.
-        held_out: Name of the held-out subject or data set.
+        held_out: Name of the held-out subject, group (`group-1-of-3`) or data set.
         train: Rows to train on.
-        test: Rows of the held-out subject or data set.
+        test: Rows of the held-out subject, group or data set.
     """
 
     number: int
@@ -93,26 +95,57 @@ def leave_one_corpus_out(
     return folds
 
 
+def leave_one_group_out(subjects: Names, groups: Sequence[Sequence[str]]) -> list[Fold]:
+    """Hold every group of subjects out once, in the order given.
+
+    Args:
+        subjects: The subject of each sample.
+        groups: The subjects of each group; together all subjects, each once.
+    """
+    names = np.asarray(subjects, dtype=str)
+    folds = []
+    for number, members in enumerate(groups):
+        test = np.isin(names, members)
+        rows = np.flatnonzero(~test), np.flatnonzero(test)
+        folds.append(Fold(number, name_group(number, len(groups)), *rows))
+    return folds
+
+
+def group_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
+    """Divide the subjects of a corpus into groups balanced in its labels; see `balance_groups`."""
+    if corpus.protocol.target == "action_units":
+        return group_by_units(corpus.index, groups)
+    classes = np.arange(len(corpus.protocol.classes))
+    marks = corpus.index["label"].to_numpy()[:, None] == classes
+    return balance_groups(corpus.index["subject"].to_numpy(str), marks, groups)
+
+
 def split(
-    corpus: Corpus, hold_out: str, train_on: Sequence[str] | None
+    corpus: Corpus, hold_out: str, train_on: Sequence[str] | None, groups: int | None = None
 ) -> tuple[list[Fold], Protocol]:
     """All folds of a corpus, and the protocol of what they predict.
 
     Args:
         corpus: Whose subjects or data sets are held out.
-        hold_out: `subject` or `corpus`.
+        hold_out: `subject`, `groups` or `corpus`.
         train_on: See `leave_one_corpus_out`.
+        groups: Number of groups; see `balance_groups`.
 
     Raises:
         InputError: If these do not go together, or with the corpus.
     """
     index = corpus.index
+    check_groups(hold_out, groups)
+    if groups is not None and not train_on:
+        members = group_subjects(corpus, groups)
+        folds = leave_one_group_out(index["subject"].to_numpy(str), members)
+        return folds, replace(corpus.protocol, groups=members)
     if hold_out == "subject" and not train_on:
         return leave_one_subject_out(index["subject"].to_numpy(str)), corpus.protocol
     if hold_out != "corpus":
         raise InputError(
-            f"task.hold_out={hold_out} with task.train_on={train_on}; choose task.hold_out=subject, which "
-            "trains on all other subjects, or task.hold_out=corpus"
+            f"task.hold_out={hold_out} with task.train_on={train_on}; choose task.hold_out=subject or "
+            "groups, which train on all other subjects, or task.hold_out=corpus"
         )
     folds = leave_one_corpus_out(
         index["subject"].to_numpy(str), index["corpus"].to_numpy(str), train_on

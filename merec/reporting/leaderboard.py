@@ -52,7 +52,9 @@ def rank_results(summary: Summary) -> pd.DataFrame:
 def lay_out_leaderboard(summary: Summary) -> Table | None:
     """The ranking as a table for people; `None` for a single result, or where nothing was published."""
     protocol = summary.results[0].protocol
-    if len(summary.results) < 2 or protocol.held_out or not load_published(protocol.name).rows:
+    if len(summary.results) < 2 or not protocol.leaves_one_subject_out:
+        return None
+    if not load_published(protocol.name).rows:
         return None
     subsets = [name for name in summary.results[0].subsets if name != "Full"]
     rows = []

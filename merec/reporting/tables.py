@@ -238,7 +238,8 @@ def lay_out_published(summary: Summary) -> Table | None:
     """
     protocol = summary.results[0].protocol
     published = load_published(protocol.name)
-    if not published.rows or protocol.held_out:  # they all leave one subject out
+    # They all leave one subject out.
+    if not published.rows or not protocol.leaves_one_subject_out:
         return None
     subsets = list(summary.results[0].subsets)
     rows = []

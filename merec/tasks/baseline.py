@@ -1,7 +1,7 @@
 """What simple estimators reach: scikit-learn through the same folds, predictions and report."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from merec.evaluation.action_units import (
     spread_units,
 )
 from merec.evaluation.splits import Fold, select_folds, split
+from merec.evaluation.subject_groups import check_groups
 from merec.tasks.estimators import Describe, fit_and_score, fit_and_score_units
 from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import OnEpoch
@@ -26,7 +27,7 @@ from merec.types import InputError
 
 @dataclass
 class Baseline:
-    """A scikit-learn estimator on described flow maps, every subject or data set held out once.
+    """A scikit-learn estimator on described flow maps, every subject, group or data set held out once.
 
     Attributes:
         datamodule: The samples; their maps are read as they are, in the channels it names.
@@ -37,7 +38,9 @@ class Baseline:
             or for all `others`.
         seed: Written beside the predictions; the estimators draw no random numbers.
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
-        hold_out: What each fold holds out: a `subject`, or all of a data set (`corpus`).
+        hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
+            set (`corpus`).
+        groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
         target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
         min_subjects: How many training subjects must show an action unit for a fold to learn it.
@@ -51,11 +54,13 @@ class Baseline:
     seed: int
     folds: str | int | None
     hold_out: str
+    groups: int | None
     train_on: Sequence[str] | None
     target: str
     min_subjects: int
 
     def __post_init__(self) -> None:
+        check_groups(self.hold_out, self.groups)
         if self.datamodule.representation != "flow_map":
             raise InputError(
                 f"task=baseline reads flow_map, not {self.datamodule.representation}; take backbone=ststnet, "
@@ -65,9 +70,11 @@ class Baseline:
             raise InputError(
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
             )
-        self.corpus = set_target(self.datamodule.corpus, self.target, self.min_subjects)
+        self.corpus = set_target(
+            self.datamodule.corpus, self.target, self.min_subjects, self.groups
+        )
         self.datamodule = self.datamodule.keep_samples(self.corpus)
-        folds, self.protocol = split(self.corpus, self.hold_out, self.train_on)
+        folds, self.protocol = split(self.corpus, self.hold_out, self.train_on, self.groups)
         self.chosen = select_folds(folds, self.folds)
         # Once, before anything is written: each fold would say the same.
         self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
@@ -79,7 +86,7 @@ class Baseline:
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Fit the folds that are not finished and write them to `folder`."""
         fit = partial(self._fit, self.estimators[self.estimator], self._open_describe())
-        writer = FoldWriter(self.corpus, self.seed, folder)
+        writer = FoldWriter(replace(self.corpus, protocol=self.protocol), self.seed, folder)
         run_folds(self.chosen, writer, self.estimator, one_by_one(fit), logger)
 
     def _fit(self, estimator: BaseEstimator, describe: Describe, fold: Fold, _: OnEpoch) -> Outcome:

@@ -1,4 +1,4 @@
-"""Leave one subject or data set out: a fresh network for each, which chooses nothing."""
+"""Leave one subject, group or data set out: a fresh network for each, which chooses nothing."""
 
 import logging
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from merec.datamodules import ClipDataModule
+from merec.evaluation.action_units import set_target
 from merec.evaluation.splits import (
     Fold,
     leave_one_subject_out,
@@ -18,6 +19,7 @@ from merec.evaluation.splits import (
     split,
     split_inner_subjects,
 )
+from merec.evaluation.subject_groups import check_groups
 from merec.seeding import derive_seed
 from merec.tasks.checkpoints import assert_finite, write_checkpoint
 from merec.tasks.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
@@ -25,7 +27,7 @@ from merec.tasks.folds import Engine, FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import FoldProgress, OnEpoch
 from merec.tasks.training import FoldTrainer
 from merec.tasks.workers import in_workers
-from merec.types import InputError
+from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,13 @@ ENGINES = ("loop", "processes", "stacked", "auto")
 
 @dataclass
 class LeaveOneSubjectOut(FoldTrainer):
-    """Hold every subject out once, or every data set.
+    """Hold every subject out once, or every group of subjects, or every data set.
 
     Attributes:
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
-        hold_out: What each fold holds out: a `subject`, or all of a data set (`corpus`).
+        hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
+            set (`corpus`).
+        groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
         engine: `loop` trains one fold after the other, `processes` several at once, each in a process with
             one thread, `stacked` several at once as one network with stacked weights, `auto` as is fastest
@@ -54,6 +58,7 @@ class LeaveOneSubjectOut(FoldTrainer):
 
     folds: str | int | None
     hold_out: str
+    groups: int | None
     train_on: Sequence[str] | None
     engine: str
     workers: int | None
@@ -63,6 +68,12 @@ class LeaveOneSubjectOut(FoldTrainer):
     inner_parts: int
 
     def __post_init__(self) -> None:
+        check_groups(self.hold_out, self.groups)
+        if self.groups is not None and self.pretrain_groups is not None:
+            raise InputError(
+                f"task.pretrain_groups={self.pretrain_groups} with task.hold_out=groups, whose folds each "
+                "pretrain one encoder for a group; leave task.pretrain_groups out"
+            )
         super().__post_init__()
         if self.engine not in ENGINES:
             raise InputError(
@@ -81,9 +92,11 @@ class LeaveOneSubjectOut(FoldTrainer):
             )
         if self.selection not in ("last", "inner"):
             raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
-        folds, self.protocol = split(self.datamodule.corpus, self.hold_out, self.train_on)
+        folds, self.protocol = split(
+            self.datamodule.corpus, self.hold_out, self.train_on, self.groups
+        )
         self.chosen = select_folds(folds, self.folds)
-        self.check_weights(self.chosen)
+        self.check_starts(self.chosen)
         if self.selection == "inner":
             for fold in self.chosen:
                 most = len(np.unique(self.datamodule.subject[fold.train]))
@@ -93,10 +106,15 @@ class LeaveOneSubjectOut(FoldTrainer):
                         f"{most} training subjects; set it to {most} or less"
                     )
 
+    def label_corpus(self) -> Corpus:
+        """Return the corpus with what is learnt as its labels, so that every fold learns what is scored."""
+        return set_target(self.datamodule.corpus, self.target, self.min_subjects, self.groups)
+
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train the folds that are not finished and write them to `folder`."""
         self.write_pairs(folder)
-        writer = FoldWriter(self.datamodule.corpus, self.seed, folder)
+        corpus = replace(self.datamodule.corpus, protocol=self.protocol)
+        writer = FoldWriter(corpus, self.seed, folder)
         run_folds(self.chosen, writer, self.protocol.split, self._open_engine(writer), logger)
 
     def _open_engine(self, writer: FoldWriter) -> Engine:
@@ -206,7 +224,7 @@ class FinetuneOnce(FoldTrainer):
         super().__post_init__()
         folds = leave_one_subject_out(self.datamodule.subject)
         self.chosen = [] if self.fold is None else select_folds(folds, self.fold)
-        self.check_weights(self.chosen)
+        self.check_starts(self.chosen)
 
     def hold_out(self) -> ClipDataModule:
         """The samples with that subject held out, or nobody."""

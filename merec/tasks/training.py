@@ -56,7 +56,7 @@ from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
 from merec.tasks.targets import Target, open_target
 from merec.tasks.together import RecordFolds, Together
-from merec.types import InputError
+from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class FoldTrainer:
                 "recipe sets it"
             )
         check_freeze(backbone, self.freeze)
-        labelled = set_target(self.datamodule.corpus, self.target, self.min_subjects)
+        labelled = self.label_corpus()
         self.datamodule = self.datamodule.relabel(labelled, self.min_subjects)
         self.told = open_target(labelled.protocol)
         self.told.check_loss(getattr(self.finetune, "keywords", {}).get("loss"))
@@ -164,22 +164,30 @@ class FoldTrainer:
                 f"task.pretrain_epochs={self.pretrain_epochs}, but it is 1 at least; task.pretrain=null "
                 "pretrains on nothing"
             )
-        self.groups = group_subjects(self.datamodule.subject.tolist(), self.pretrain_groups)
+        self.sharing = group_subjects(self.datamodule.subject.tolist(), self.pretrain_groups)
         self.pretraining = None
         if self.pretrain is not None:  # last, for it may take minutes
             others = open_pretraining(self.pretrain, self.datamodule, self.pool)
             self.pretraining = others
-            if self.pretrain == "contrastive":
-                for subjects in [[]] if self.transductive else self.groups.values():
-                    pairs = hold_out_pairs(others, subjects, self.least_intensity)
-                    self.contrast.check_pool(len(pairs.train_rows))
 
-    def check_weights(self, folds: Sequence[Fold]) -> None:
-        """Refuse starting weights that saw whom a fold holds out or fit no fold, before any is trained.
+    def label_corpus(self) -> Corpus:
+        """Return the corpus with what is learnt as its labels."""
+        return set_target(self.datamodule.corpus, self.target, self.min_subjects)
+
+    def check_starts(self, folds: Sequence[Fold]) -> None:
+        """Refuse what folds start from, before any is trained: weights, and pairs to pretrain on.
+
+        Weights must not have seen whom a fold holds out, and must fit; pairs must be enough. Without folds,
+        when nobody is held out, weights are checked as they are loaded.
 
         Raises:
-            InputError: Naming the subject, or what does not fit.
+            InputError: Naming the subject, what does not fit, or how many pairs there are.
         """
+        if self.pretrain == "contrastive":
+            for test in [fold.test for fold in folds] or [np.arange(0)]:
+                pairs = self._hold_out_others(self.datamodule, test)
+                assert pairs is not None
+                self.contrast.check_pool(len(pairs.train_rows))
         if self.weights and folds:
             checkpoint = read_weights(self.weights)
             for fold in folds:
@@ -390,7 +398,7 @@ class FoldTrainer:
             return None
         if self.pretrain == "contrastive":
             alone = [] if self.transductive else np.unique(data.subject[unseen]).tolist()
-            together = sorted({name for subject in alone for name in self.groups[subject]})
+            together = sorted({name for subject in alone for name in self.sharing[subject]})
             return hold_out_pairs(self.pretraining, together, self.least_intensity)
         rows = np.union1d(data.test_rows, unseen)
         others = hold_out_others(

@@ -573,6 +573,7 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         legacy={},
         folds=0,
         hold_out="subject",
+        groups=None,
         train_on=None,
         engine="loop",
         workers=None,

@@ -171,6 +171,7 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
         own: dict[str, Any] = {
             "folds": None,
             "hold_out": "subject",
+            "groups": None,
             "train_on": None,
             "engine": "loop",
             "workers": 2,

@@ -49,8 +49,9 @@ def make(
     train_on=None,
     target="emotion",
     min_subjects=2,
+    groups=None,
 ) -> Baseline:
-    how = (0, folds, hold_out, train_on, target, min_subjects)
+    how = (0, folds, hold_out, groups, train_on, target, min_subjects)
     return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, *how)
 
 

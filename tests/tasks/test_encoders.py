@@ -226,6 +226,20 @@ def test_folds_of_a_group_share_an_encoder(sweep, cache, groups, encoders):
     assert count(cache) - before == encoders
 
 
+def test_a_group_that_is_held_out_has_an_encoder_that_saw_none_of_it(sweep, cache, show, read_fold):
+    before = count(cache)
+    folder = sweep(hold_out="groups", groups=2)
+    assert count(cache) == before + 2
+    for number in range(2):
+        found = read_fold(folder, number)
+        held_out = set(found.predictions["subject"])
+        assert set(found.checkpoint["merec"]["never_saw"]) == held_out
+        assert len(held_out) > 1
+        again = sweep(show(tuple(sorted(held_out))), folds=number, hold_out="groups", groups=2)
+        spoilt = encoder_of(read_fold(again, number))
+        assert all(torch.equal(value, spoilt[key]) for key, value in encoder_of(found).items())
+
+
 def test_runs_share_encoders(sweep, cache, whole):
     before = count(cache)
     sweep(freeze="encoder", lr=1e-2)

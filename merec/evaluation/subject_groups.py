@@ -1,0 +1,124 @@
+"""Groups of subjects that are held out together, balanced in samples and classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from merec.types import InputError
+
+_SWEEPS = 100  # far more than are ever needed; each lowers the cost
+_TOLERANCE = 1e-12  # of the cost, below which a change is rounding
+
+Shares = Float[np.ndarray, "subjects columns"]
+
+
+def check_groups(hold_out: str, groups: int | None) -> None:
+    """Refuse a number of groups without groups to hold out, and the reverse.
+
+    Raises:
+        InputError: Naming the setting that is missing.
+    """
+    if hold_out == "groups" and groups is None:
+        raise InputError(
+            "task.hold_out=groups holds out groups of subjects, but their number is missing; set e.g. "
+            "task.groups=3"
+        )
+    if hold_out != "groups" and groups is not None:
+        raise InputError(
+            f"task.groups={groups}, but task.hold_out={hold_out}; set task.hold_out=groups, or leave "
+            "task.groups out"
+        )
+
+
+def name_group(number: int, groups: int) -> str:
+    """Name a group of subjects by its number, counted from 0: `group-1-of-3`."""
+    return f"group-{number + 1}-of-{groups}"
+
+
+def balance_groups(
+    subjects: Sequence[str] | Shaped[np.ndarray, " samples"],
+    marks: Bool[np.ndarray, "samples classes"],
+    groups: int,
+) -> tuple[tuple[str, ...], ...]:
+    """Divide subjects into groups of about equal numbers of subjects, samples, and samples of each class.
+
+    Subjects are assigned greedily, largest first, then exchanged or moved while that lowers the sum of
+    squared deviations of each group's shares from 1/k. Subjects and samples count as much as all classes
+    together. Nothing is drawn, and the order of the rows does not matter.
+
+    Args:
+        subjects: The subject of each sample.
+        marks: Which classes (emotions, or action units) each sample is of.
+        groups: Number of groups, k.
+
+    Returns:
+        The sorted names of each group, in the order of their first names.
+
+    Raises:
+        InputError: If there are fewer than two groups, or more than subjects.
+    """
+    names, row = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
+    if not 2 <= groups <= len(names):
+        raise InputError(
+            f"task.groups={groups}, but the corpus has {len(names)} subjects; give 2 to {len(names)}"
+        )
+    shares = _share(row, marks, len(names))
+    place = _exchange(_assign(shares, groups), shares, groups)
+    parts = [tuple(names[place == group].tolist()) for group in range(groups)]
+    return tuple(sorted(parts))
+
+
+def _share(
+    row: Int[np.ndarray, " samples"], marks: Bool[np.ndarray, "samples classes"], subjects: int
+) -> Shares:
+    """Compute what share of all subjects, samples and samples of each class a subject is."""
+    counts = np.zeros((subjects, marks.shape[1]))
+    np.add.at(counts, row, marks)
+    counts = counts[:, counts.any(0)]
+    samples = np.bincount(row, minlength=subjects).astype(float)
+    weight = max(1, counts.shape[1]) ** 0.5  # of squared deviations, hence the root
+    of_all = np.stack([np.full(subjects, 1 / subjects), samples / samples.sum()], 1)
+    return np.concatenate([weight * of_all, counts / counts.sum(0)], 1)
+
+
+def _assign(shares: Shares, groups: int) -> Int[np.ndarray, " subjects"]:
+    """Put each subject into the group that it unbalances least; an empty one as long as there is one."""
+    place = np.zeros(len(shares), dtype=np.int64)
+    totals = np.zeros((groups, shares.shape[1]))
+    for subject in np.argsort(-(shares**2).sum(1), kind="stable"):
+        # Of |total + share - target|², what depends on the group: targets are alike.
+        place[subject] = (totals @ shares[subject]).argmin()
+        totals[place[subject]] += shares[subject]
+    return place
+
+
+def _exchange(
+    place: Int[np.ndarray, " subjects"], shares: Shares, groups: int
+) -> Int[np.ndarray, " subjects"]:
+    """Exchange two subjects, or move one, as long as that lowers the sum of squared totals."""
+    place = place.copy()
+    totals = np.stack([shares[place == group].sum(0) for group in range(groups)])
+    # As partner, the last row is nobody: to exchange with it is to move there.
+    partners = np.concatenate([shares, np.zeros((groups, shares.shape[1]))])
+    for _ in range(_SWEEPS):
+        changed = False
+        for subject in range(len(shares)):
+            own = place[subject]
+            where = np.concatenate([place, np.arange(groups)])
+            given = shares[subject] - partners  # what each partner's group gains
+            gain = 2 * (given * (totals[where] - totals[own] + given)).sum(1)
+            gain[where == own] = 0.0
+            if (place == own).sum() == 1:  # a group is never emptied
+                gain[len(shares) :] = 0.0
+            best = int(gain.argmin())
+            if gain[best] < -_TOLERANCE:
+                totals[own] -= given[best]
+                totals[where[best]] += given[best]
+                place[subject] = where[best]
+                if best < len(shares):
+                    place[best] = own
+                changed = True
+        if not changed:
+            break
+    return place
