@@ -32,19 +32,22 @@ class Needed:
 _CONTRASTIVE = Needed("task.pretrain", ("contrastive",))
 _PRETRAINED = Needed("task.pretrain")
 _WEIGHTS = Needed("task.weights")
+_UNLABELLED = Needed("task.pool.source", ("unlabelled", "both"))
 _BANK = Needed("task.contrast.mode", ("softmax", "nce"))
 # By key, `*` for any: all of these groups are needed, of each group one.
 _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "task.transductive": ((_CONTRASTIVE, _WEIGHTS),),
     "task.pretrain_groups": ((_CONTRASTIVE,),),
     "task.pretrain_epochs": ((_PRETRAINED,),),
-    "task.least_intensity": ((_CONTRASTIVE,),),
+    "task.pretrain_steps": ((_PRETRAINED,),),
+    "task.least_intensity": ((_CONTRASTIVE,), (_UNLABELLED,)),
     "task.pool.*": ((_CONTRASTIVE,),),
     "task.contrast.z": ((_CONTRASTIVE,), (Needed("task.contrast.mode", ("nce",)),)),
     "task.contrast.negatives": ((_CONTRASTIVE,), (_BANK,)),
     "task.contrast.momentum": ((_CONTRASTIVE,), (_BANK,)),
     "task.contrast.*": ((_CONTRASTIVE,),),
     "recipe.pretrain.epochs": ((_PRETRAINED,),),
+    "recipe.pretrain.steps": ((_PRETRAINED,),),
     "recipe.pretrain.*": ((_CONTRASTIVE,),),
     "task.inner_parts": ((Needed("task.selection", ("inner",)),),),
     "task.groups": ((Needed("task.hold_out", ("groups",)),),),

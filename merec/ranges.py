@@ -165,6 +165,7 @@ RANGES: Mapping[str, Range] = {
     "backbone.*dropout": _DROPOUT,
     "backbone.drop_path": _DROPOUT,
     "recipe.class_balanced": real(0, 2, switch=True),
+    "recipe.pretrain.steps": whole(1, null=True),  # before eps, with which it ends
     "recipe.*lr": _RATE,
     "recipe.*weight_decay": real(0, 100),
     "recipe.*momentum": _DROPOUT,
@@ -181,6 +182,7 @@ RANGES: Mapping[str, Range] = {
     "task.folds": _FOLDS,
     "folds": _FOLDS,
     "task.pretrain_epochs": whole(1, null=True),
+    "task.pretrain_steps": whole(1, null=True),
     "task.pretrain_groups": whole(1, null=True),
     "task.groups": whole(2, 100_000, null=True),
     "task.*_intensity": real(0, _MANY),
@@ -235,6 +237,7 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "task.target": ("emotion", "action_units"),
     "task.freeze": ("none", "encoder"),
     "task.pretrain": (None, "macro", "contrastive"),
+    "task.pool.source": ("unlabelled", "samples", "both"),
     "task.contrast.mode": ("softmax", "nce", "in_batch"),
     "task.contrast.z": ("first_batch", "ema"),
 }

@@ -189,6 +189,21 @@ def test_the_recipe_follows_the_backbone_and_yields_to_the_command_line(composed
     assert composed("trainer.max_epochs=5").trainer.max_epochs == 5
 
 
+def test_the_tuned_recipe_of_two_views_is_a_choice_and_the_published_one_the_default(composed):
+    published = composed("backbone=dual_view")
+    assert published.recipe.pretrain.optimizer._target_ == "torch.optim.SGD"
+    assert published.task.pretrain_epochs == 240
+    assert published.task.pretrain_steps is None
+    assert published.task.contrast.mode == "softmax"
+    tuned = composed("backbone=dual_view", "recipe=dual_view_tuned", "task.pretrain_steps=300")
+    check(tuned)
+    assert tuned.task.contrastive.optimizer._target_ == "torch.optim.Adam"
+    assert tuned.task.contrastive.scheduler.T_max == tuned.task.pretrain_steps == 300
+    assert tuned.task.pretrain_epochs is None
+    assert (tuned.task.contrast.mode, tuned.task.contrast.temperature) == ("in_batch", 0.05)
+    assert (tuned.task.pool.augment.apart, tuned.task.pool.augment.crop) == (True, 0.3)
+
+
 def test_a_loss_is_one_override_and_its_keys_are_checked(composed):
     check(composed("loss=focal", "loss.gamma=1"))
     with pytest.raises(
@@ -270,6 +285,11 @@ def test_a_renamed_key_names_its_successor(merec, sign):
         ("folds=0-1 task=pretrain", "folds=0-1 has no effect on Pretrain"),
         ("task.pretrain_groups=3", "is of no use without task.pretrain=contrastive"),
         ("task.transductive=true task.pretrain=macro", "without task.pretrain=contrastive or task"),
+        ("task.pretrain_steps=9", "is of no use without task.pretrain=…"),
+        (
+            "task.pretrain=contrastive task.pool.source=samples task.least_intensity=1",
+            "without task.pool.source=unlabelled or task.pool.source=both",
+        ),
         ("task.inner_parts=3", "task.inner_parts=3 is of no use without task.selection=inner"),
         ("task.min_subjects=3", "is of no use without task.target=action_units"),
         ("task.contrast.z=ema task.pretrain=contrastive", "without task.contrast.mode=nce"),

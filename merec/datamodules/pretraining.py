@@ -4,30 +4,43 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Int
 
 from merec.corpora.macro import make_macro_corpus, respell_subjects
 from merec.corpora.subjects import spell_subject
 from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
+from merec.evaluation.protocol import describe_protocol
+from merec.features.prepare import FeatureStore
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
 KINDS = ("macro", "contrastive")
+SOURCES = ("unlabelled", "samples", "both")
 
 
 @dataclass(frozen=True)
 class PairPool:
-    """How pairs of frames without labels are pretrained on.
+    """Hyperparameters of the pairs of frames that contrastive pretraining takes, without labels.
 
     Attributes:
+        source: `unlabelled`: pairs of frames of unlabelled clips; `samples`: onset and apex of the labelled
+            samples; `both`.
         batch_size: Pairs per batch; `None` where nothing is known of it.
         augment: What happens to them.
     """
 
+    source: str
     batch_size: int | None
     augment: Augmentation | None
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise InputError(
+                f"task.pool.source={self.source} is unknown; there is {', '.join(SOURCES)}"
+            )
 
 
 def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDataModule:
@@ -45,12 +58,29 @@ def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDat
             f"task.pretrain=contrastive contrasts two views, but {data.representation} are read here; use "
             "backbone=dual_view"
         )
-    pairs = data.features.make_pool(data.corpus)
-    pairs = replace(pairs, index=respell_subjects(pairs.index, data.corpus))
+    pairs = _collect_pairs(data.corpus, data.features, pool.source)
     augment = pool.augment
     if augment is not None and data.names[0] == data.names[1]:
         augment = replace(augment, apart=True)  # of one image, else both views were equal
     return data.of(pairs, batch_size=pool.batch_size, augment=augment, balanced=False)
+
+
+def _collect_pairs(corpus: Corpus, features: FeatureStore, source: str) -> Corpus:
+    """Return the pairs of frames of a source as samples without labels, with the `intensity` of each.
+
+    That of a labelled sample is infinite: somebody saw its expression, so no threshold leaves it out.
+    """
+    tables = []
+    if source != "samples":
+        unlabelled = features.make_pool(corpus).index
+        tables.append(respell_subjects(unlabelled, corpus))
+    if source != "unlabelled":
+        needed = ["sample_id", "corpus", "subject", "clip", "color", "depth", "onset", "apex"]
+        there = [name for name in needed if name in corpus.index]
+        tables.append(corpus.index[there].assign(label=0, intensity=np.inf))
+    index = pd.concat(tables, ignore_index=True)
+    protocol = describe_protocol(f"{corpus.protocol.name}-pool", index, ["unlabelled"])
+    return Corpus(protocol, index, None, (), corpus.camera)
 
 
 def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str) -> ClipDataModule:

@@ -22,11 +22,12 @@ class Contrastive(pl.LightningModule):
         backbone: A module whose `encode` gives embeddings of two views, of unit norm and length `embedding`;
             what is in `fresh` learns nothing.
         optimizer: Takes the parameters.
-        scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
+        scheduler: Takes the optimiser; `None` for a constant rate.
         settings: How views are contrasted.
         sample_id: The samples that may be drawn.
         seed: Seed of the run.
         held_out: Name of what is held out; with seed and epoch it seeds dropout and what is drawn.
+        interval: What the schedule counts, `epoch` or `step`.
 
     Raises:
         InputError: If there are too few samples.
@@ -41,10 +42,11 @@ class Contrastive(pl.LightningModule):
         sample_id: np.ndarray,
         seed: int,
         held_out: str,
+        interval: str,
     ):
         super().__init__()
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
-        self.seed, self.held_out = seed, held_out
+        self.seed, self.held_out, self.interval = seed, held_out, interval
         self.place = {name: place for place, name in enumerate(sample_id.tolist())}
         torch.manual_seed(derive_seed(seed, held_out, "memory banks"))
         self.objective = Contrast(len(sample_id), backbone.embedding, settings)
@@ -82,4 +84,4 @@ class Contrastive(pl.LightningModule):
             for name, parameter in self.backbone.named_parameters()
             if name.partition(".")[0] not in self.backbone.fresh
         ]
-        return pair_up(self.optimizer, self.scheduler, learning)
+        return pair_up(self.optimizer, self.scheduler, learning, self.interval)

@@ -95,13 +95,19 @@ class Finetune(pl.LightningModule):
 
 
 def pair_up(
-    optimizer: Optimizer, scheduler: Scheduler | None, parameters: Iterable[nn.Parameter]
+    optimizer: Optimizer,
+    scheduler: Scheduler | None,
+    parameters: Iterable[nn.Parameter],
+    interval: str = "epoch",
 ) -> Any:
     """What Lightning takes: an optimiser of those parameters that are trained, and its schedule if any."""
     made = optimizer([value for value in parameters if value.requires_grad])
     if scheduler is None:
         return made
-    return {"optimizer": made, "lr_scheduler": scheduler(made)}
+    return {
+        "optimizer": made,
+        "lr_scheduler": {"scheduler": scheduler(made), "interval": interval},
+    }
 
 
 def check_freeze(backbone: Any, freeze: str) -> None:

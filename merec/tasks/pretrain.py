@@ -41,7 +41,7 @@ class Pretrain(FinetuneOnce):
             else:
                 backbone = self._start(data, data.test_rows, data.classes)
                 task, _, _ = self._train(
-                    backbone, others, "none", report, logger or False, self.pretrain_epochs
+                    backbone, others, "none", report, logger or False, self.pretraining_length
                 )
                 found = self._pack(task, [others])
         if self.leads:

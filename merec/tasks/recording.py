@@ -63,7 +63,7 @@ class RecordEpochs(pl.Callback):
         if trainer.logger:
             metrics = {"train/loss": loss, "train/accuracy": accuracy}
             trainer.logger.log_metrics(metrics, step=trainer.current_epoch)
-        self.on_epoch(trainer.current_epoch + 1, trainer.max_epochs or 0)
+        self.on_epoch(trainer.current_epoch + 1, count_epochs(trainer))
 
     def to_epochs(self) -> Epochs:
         """What was written down."""
@@ -76,6 +76,13 @@ class RecordEpochs(pl.Callback):
             train_loss=np.asarray(self.loss),
             train_accuracy=np.asarray(self.accuracy),
         )
+
+
+def count_epochs(trainer: pl.Trainer) -> int:
+    """Return how many epochs a trainer takes in all, the last perhaps cut short by its number of steps."""
+    if trainer.max_steps < 1:
+        return trainer.max_epochs or 0
+    return -(-trainer.max_steps // max(1, int(trainer.num_training_batches)))
 
 
 def check_loss(loss: float, epoch: int) -> None:

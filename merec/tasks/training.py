@@ -64,6 +64,25 @@ log = logging.getLogger(__name__)
 _NO_MATTER = ("callbacks", "logger", "max_epochs", "plugins")
 
 
+@dataclass(frozen=True)
+class Length:
+    """How long a network is trained: so many epochs, so many steps, or as the trainer says.
+
+    Attributes:
+        epochs: Passes over the training samples.
+        steps: Steps of the optimiser.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+
+    def to_arguments(self) -> dict[str, int]:
+        """Return the arguments of a Lightning trainer; none for as long as it would train anyway."""
+        if self.steps:
+            return {"max_epochs": -1, "max_steps": self.steps}
+        return {"max_epochs": self.epochs} if self.epochs else {}
+
+
 @dataclass
 class FoldTrainer:
     """How one network is trained: what `loso` does for every subject and `finetune` once.
@@ -81,7 +100,9 @@ class FoldTrainer:
             all folds, on everyone; every table then says so.
         pretrain: What the network is first trained on inside each fold: `macro`, `contrastive`; `None` for
             nothing.
-        pretrain_epochs: For how long; `None` for the trainer's number of epochs.
+        pretrain_epochs: For how long; `None` for `pretrain_steps`, or the trainer's number of epochs.
+        pretrain_steps: For how many steps of the optimiser, in place of epochs; the schedule of contrastive
+            pretraining then counts steps, too.
         pretrain_groups: Into how many groups of subjects the folds are put that share an encoder, which saw
             none of them; `None` for one encoder per fold.
         least_intensity: Pairs that show less are not contrasted (τ of Li et al. 2025, whose value is not
@@ -104,6 +125,7 @@ class FoldTrainer:
     transductive: bool
     pretrain: str | None
     pretrain_epochs: int | None
+    pretrain_steps: int | None
     pretrain_groups: int | None
     least_intensity: float | int
     pool: PairPool
@@ -159,10 +181,17 @@ class FoldTrainer:
         self.device = trainer.strategy.root_device
         if self.weights:
             read_weights(self.weights)
-        if self.pretrain_epochs is not None and self.pretrain_epochs < 1:
+        for unit in ("epochs", "steps"):
+            length = getattr(self, f"pretrain_{unit}")
+            if length is not None and length < 1:
+                raise InputError(
+                    f"task.pretrain_{unit}={length}, but it is 1 at least; task.pretrain=null pretrains on "
+                    "nothing"
+                )
+        if None not in (self.pretrain_epochs, self.pretrain_steps):
             raise InputError(
-                f"task.pretrain_epochs={self.pretrain_epochs}, but it is 1 at least; task.pretrain=null "
-                "pretrains on nothing"
+                f"task.pretrain_epochs={self.pretrain_epochs} and task.pretrain_steps={self.pretrain_steps} "
+                "are both given, but one says how long pretraining takes; set the other to null"
             )
         self.sharing = group_subjects(self.datamodule.subject.tolist(), self.pretrain_groups)
         self.pretraining = None
@@ -188,6 +217,8 @@ class FoldTrainer:
                 pairs = self._hold_out_others(self.datamodule, test)
                 assert pairs is not None
                 self.contrast.check_pool(len(pairs.train_rows))
+            assert self.pretraining is not None
+            self._rehearse_contrast(self.pretraining)
         if self.weights and folds:
             checkpoint = read_weights(self.weights)
             for fold in folds:
@@ -231,6 +262,34 @@ class FoldTrainer:
                         "and weight, e.g. loss=cross_entropy"
                     ) from error
 
+    def _rehearse_contrast(self, pairs: ClipDataModule) -> None:
+        """Build the optimiser and the schedule of contrastive pretraining.
+
+        Raises:
+            InputError: If they cannot be built.
+        """
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            backbone = self.backbone(in_channels=pairs.in_channels, num_classes=2)
+            task = self._make_contrast(backbone, pairs)
+            try:
+                task.configure_optimizers()
+            except Exception as error:
+                raise InputError(
+                    "recipe.pretrain.optimizer or recipe.pretrain.scheduler cannot be built: "
+                    f"{describe_mistake(error)}; mend its settings"
+                ) from error
+
+    def _make_contrast(self, backbone: nn.Module, pairs: ClipDataModule) -> Contrastive:
+        return self.contrastive(
+            backbone=backbone,
+            settings=self.contrast,
+            sample_id=pairs.sample_id[pairs.train_rows],
+            seed=self.seed,
+            held_out=pairs.held_out,
+            interval="step" if self.pretrain_steps else "epoch",
+        )
+
     def fit(
         self,
         data: ClipDataModule,
@@ -246,7 +305,7 @@ class FoldTrainer:
         nor those watched.
         """
         backbone = self._begin(data, data.test_rows if unseen is None else unseen, on_epoch)
-        return self._train(backbone, data, self.freeze, on_epoch, logger, max_epochs)
+        return self._train(backbone, data, self.freeze, on_epoch, logger, Length(max_epochs))
 
     def fit_together(
         self,
@@ -268,7 +327,7 @@ class FoldTrainer:
             for view in views
         ]
         together, record = join(tasks, views), RecordFolds(views, on_epoch)
-        trainer = self._fit(together, None, record, logger=False, max_epochs=None)
+        trainer = self._fit(together, None, record, logger=False)
         together.give_back()
         return [
             (task, trainer, epochs) for task, epochs in zip(tasks, record.to_epochs(), strict=True)
@@ -293,8 +352,13 @@ class FoldTrainer:
             encoder, source = self.find_encoder(others, unseen, on_epoch)
             load_weights(backbone, encoder["state_dict"], str(source))
         elif others is not None:
-            self._train(backbone, others, "none", on_epoch, max_epochs=self.pretrain_epochs)
+            self._train(backbone, others, "none", on_epoch, length=self.pretraining_length)
         return backbone
+
+    @property
+    def pretraining_length(self) -> Length:
+        """How long is pretrained."""
+        return Length(self.pretrain_epochs, self.pretrain_steps)
 
     def find_encoder(
         self,
@@ -314,7 +378,7 @@ class FoldTrainer:
             "contrast": self.contrast,
             "contrastive": self.contrastive,
             "trainer": {key: trainer[key] for key in trainer if key not in _NO_MATTER},
-            "epochs": self.pretrain_epochs or trainer.get("max_epochs"),
+            "length": self.pretraining_length.to_arguments() or trainer.get("max_epochs"),
             "seed": self.seed,
             "weights": self.weights and hashlib.sha256(Path(self.weights).read_bytes()).hexdigest(),
         }
@@ -343,15 +407,9 @@ class FoldTrainer:
         names = pairs.sample_id[pairs.train_rows]
         log.info("pretraining on %d %s", len(names), pairs.held_out)
         backbone = self._start(pairs, unseen, self.datamodule.classes)
-        task = self.contrastive(
-            backbone=backbone,
-            settings=self.contrast,
-            sample_id=names,
-            seed=self.seed,
-            held_out=pairs.held_out,
-        )
+        task = self._make_contrast(backbone, pairs)
         record = _record(pairs, on_epoch)
-        self._fit(task, pairs, record, logger, self.pretrain_epochs)
+        self._fit(task, pairs, record, logger, self.pretraining_length)
         epochs = record.to_epochs()
         log.info(
             "contrastive accuracy %.1f %%, chance %.1f %%, loss %.3f after %d epochs",
@@ -413,11 +471,11 @@ class FoldTrainer:
         freeze: str,
         on_epoch: OnEpoch,
         logger: Logger | Literal[False] = False,
-        max_epochs: int | None = None,
+        length: Length | None = None,
     ) -> tuple[Finetune, pl.Trainer, Epochs]:
         """Train a backbone on the classes of `data`, as long as the trainer does unless told otherwise."""
         task, record = self._make_task(backbone, data, freeze), _record(data, on_epoch)
-        return task, self._fit(task, data, record, logger, max_epochs), record.to_epochs()
+        return task, self._fit(task, data, record, logger, length), record.to_epochs()
 
     def _make_task(self, backbone: nn.Module, data: ClipDataModule, freeze: str) -> Finetune:
         return self.finetune(
@@ -435,12 +493,12 @@ class FoldTrainer:
         data: ClipDataModule | None,
         record: pl.Callback,
         logger: Logger | Literal[False],
-        max_epochs: int | None,
+        length: Length | None = None,
     ) -> pl.Trainer:
         """Train a task on `data`, or on its own, in a trainer of its own."""
         # Callbacks from the config have state: each fold gets its own.
         given = copy.deepcopy(getattr(self.trainer, "keywords", {}).get("callbacks") or [])
-        overrides: dict[str, Any] = {"max_epochs": max_epochs} if max_epochs else {}
+        overrides: dict[str, Any] = length.to_arguments() if length else {}
         trainer = self.trainer(
             callbacks=[*given, record, EndTogether()], logger=logger, **overrides
         )
@@ -483,6 +541,9 @@ class FoldTrainer:
         if self.pretraining is None or self.pretrain != "contrastive":
             return
         table = self.pretraining.corpus.index[["sample_id", "subject", "intensity"]]
+        table = table[np.isfinite(table["intensity"])]  # of labelled samples none is measured
+        if table.empty:
+            return
         with atomic(folder / "pairs.csv") as part:
             table.assign(kept=table["intensity"] >= self.least_intensity).to_csv(part, index=False)
 

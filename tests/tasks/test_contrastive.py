@@ -83,6 +83,7 @@ def make(settings: ContrastSettings = SOFTMAX, dropout: float = 0.0, **changes) 
         "sample_id": IDS,
         "seed": 0,
         "held_out": "s01",
+        "interval": "epoch",
     }
     return Contrastive(**(arguments | changes))
 
@@ -191,8 +192,9 @@ def test_each_epoch_draws_anew_from_the_seed(train):
     assert train(make(settings, optimizer=still), 2, shuffled=False).loss == losses
 
 
-def test_the_schedule_is_stepped_once_per_epoch(train):
+@pytest.mark.parametrize(("interval", "times"), [("epoch", 3), ("step", 12)])
+def test_the_schedule_counts_epochs_or_steps(train, interval, times):
     schedule = partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
-    task = make(scheduler=schedule)
+    task = make(scheduler=schedule, interval=interval)
     train(task, 3)
-    assert task.optimizers().param_groups[0]["lr"] == pytest.approx(0.5 / 8)
+    assert task.optimizers().param_groups[0]["lr"] == pytest.approx(0.5 / 2**times)

@@ -132,7 +132,7 @@ def pretrain(make_data, make_once, quiet_trainer) -> Callable[..., Pretrain]:
             "pretrain": "contrastive",
             "backbone": partial(Linears, dropout=dropout),
             "trainer": trainer,
-            "pool": PairPool(batch_size=8, augment=None),
+            "pool": PairPool(source="unlabelled", batch_size=8, augment=None),
             "contrastive": partial(Contrastive, optimizer=rate, scheduler=None),
             # Weighed by class, a mean over the parts of a batch is not that over the batch.
             "finetune": partial(

@@ -1,6 +1,7 @@
 """Encoders pretrained inside folds saw nobody who is held out, are shared, and are the same wherever made."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +108,8 @@ def show(make_data) -> Callable[..., ClipDataModule]:
     """Five people, each with three labelled samples; four of them in unlabelled pairs."""
     index = tabulate("", 3, PEOPLE)
     protocol = describe_protocol("made", index, ("negative", "positive", "surprise"))
-    corpus = Corpus(protocol, index, None, (), Camera(900, 900, 320, 240, 640, 480))
-    return lambda spoilt=(), modality="fused", **changes: make_data(
+    every = Corpus(protocol, index, None, (), Camera(900, 900, 320, 240, 640, 480))
+    return lambda spoilt=(), modality="fused", corpus=every, **changes: make_data(
         corpus,
         features=Drawn(spoilt),
         modality=modality,
@@ -117,6 +118,19 @@ def show(make_data) -> Callable[..., ClipDataModule]:
         scaling="standard",
         **changes,
     )
+
+
+@pytest.fixture(scope="module")
+def made_of(show) -> Callable[..., Corpus]:
+    """The corpus with other labels, made of its index."""
+
+    def make(change) -> Corpus:
+        known = show().corpus
+        index = known.index.assign(label=change(known.index))
+        protocol = describe_protocol("made", index, known.protocol.classes)
+        return replace(known, index=index, protocol=protocol)
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +172,44 @@ def test_nothing_of_the_held_out_subject_changes_any_weight(
     assert garbage.checkpoint["merec"] == intact.checkpoint["merec"]
     other = sweep(show(spoilt=(PEOPLE[number - 1],)), folds=number)
     assert not same_weights(read_fold(other, number), intact)
+
+
+@pytest.mark.parametrize("source", ["samples", "both"])
+def test_neither_pixels_nor_labels_of_the_held_out_subject_change_an_encoder_of_samples(
+    sweep, show, made_of, read_fold, same_weights, source
+):
+    """Onset and apex of the training samples are contrasted; of the held-out subject nothing is."""
+    subject, number = PEOPLE[1], 1
+    given = {"pool": PairPool(source=source, batch_size=4, augment=None), "folds": number}
+    intact = read_fold(sweep(**given), number)
+    assert same_weights(read_fold(sweep(show(spoilt=(subject,)), **given), number), intact)
+    relabelled = made_of(lambda rows: (rows["label"] + (rows["subject"] == subject)) % 3)
+    assert same_weights(read_fold(sweep(show(corpus=relabelled), **given), number), intact)
+    other = sweep(show(spoilt=(PEOPLE[0],)), **given)
+    assert not same_weights(read_fold(other, number), intact)
+    assert not same_weights(read_fold(sweep(folds=number), number), intact)
+
+
+def test_no_label_reaches_an_encoder_of_samples(make_loso, show, made_of, cache):
+    """Its key is the same whatever all labels are, and none is in its batches."""
+    pool = PairPool(source="samples", batch_size=4, augment=None)
+    given = {"pretrain": "contrastive", "backbone": Tiny, "pool": pool}
+    pools = [
+        make_loso(data=show(corpus=made_of(change)), **given).pretraining
+        for change in (lambda rows: rows["label"], lambda rows: (rows["label"] + 1) % 3)
+    ]
+    assert [pool.label.unique().tolist() for pool in pools] == [[0], [0]]
+    assert pools[0].sample_id.tolist() == pools[1].sample_id.tolist()
+    assert all(torch.equal(a, b) for a, b in zip(pools[0].views, pools[1].views, strict=True))
+
+
+def test_samples_need_no_clips_without_labels_and_both_are_all_pairs(make_loso, show):
+    counts = {}
+    for source in ("unlabelled", "samples", "both"):
+        pool = PairPool(source=source, batch_size=4, augment=None)
+        task = make_loso(data=show(), pretrain="contrastive", backbone=Tiny, pool=pool)
+        counts[source] = len(task.pretraining.sample_id)
+    assert counts == {"unlabelled": 24, "samples": 15, "both": 39}
 
 
 def test_checkpoints_say_whom_their_encoder_saw(whole, read_fold):
@@ -302,7 +354,7 @@ def test_weak_pairs_are_not_trained_on(sweep, show, read_fold, same_weights):
 
 def test_two_views_of_one_image_are_drawn_apart(make_loso, show):
     """Mirrored alike they would be equal, and there would be nothing to learn."""
-    pool = PairPool(batch_size=12, augment=FLIP)
+    pool = PairPool(source="unlabelled", batch_size=12, augment=FLIP)
     for modality, equal in (("depth", False), ("fused", True)):
         task = make_loso(
             data=show(modality=modality), backbone=Tiny, pretrain="contrastive", pool=pool
@@ -333,7 +385,10 @@ def test_two_views_of_one_image_are_drawn_apart(make_loso, show):
             r"task\.contrast\.negatives=99, but there are 18 pairs",
         ),
         ({"pretrain": "nonsense"}, "there is macro, contrastive"),
-        ({"pool": PairPool(batch_size=None, augment=None)}, "use backbone=dual_view"),
+        (
+            {"pool": PairPool(source="unlabelled", batch_size=None, augment=None)},
+            "use backbone=dual_view",
+        ),
         (
             {"freeze": "head"},
             r"task\.freeze=head is not possible with Tiny; choose none or encoder",
