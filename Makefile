@@ -3,7 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 STUDY := $(or $(lastword $(patsubst experiments=%,%,$(filter experiments=%,$(ARGS)))),demo)
-CORPUS := $(or $(patsubst corpus=%,%,$(filter corpus=%,$(ARGS))),$(if $(filter paper,$(STUDY)),casme3,synthetic))
+CORPUS := $(or $(patsubst corpus=%,%,$(filter corpus=%,$(ARGS))),$(if $(filter paper,$(STUDY)),casme3,synthetic_small))
 RUN ?= runs/$(STUDY)/$(CORPUS)
 SETUP := .venv/.done
 BIN := .venv/bin

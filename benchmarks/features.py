@@ -53,7 +53,14 @@ def render(root: Path, size: tuple[int, int]) -> Corpus:
         root: A folder of its own.
         size: Width and height of the frames in px.
     """
-    settings = replace(default_settings(), subjects=SUBJECTS, width=size[0], height=size[1])
+    settings = replace(
+        default_settings(),
+        subjects=SUBJECTS,
+        samples=8,
+        frames="key",
+        width=size[0],
+        height=size[1],
+    )
     synthesize(root, settings, -1)
     return build(compose_node("corpus", ["corpus=synthetic"]), root=str(root))
 

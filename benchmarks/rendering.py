@@ -57,7 +57,8 @@ def measure_stages(folder: Path, size: tuple[int, int]) -> dict[str, float]:
         size: Width and height in px.
     """
     settings = default_settings()
-    clips = plan_corpus(1, settings.samples, 0, 0, settings.seed, "key")
+    clips = plan_corpus(1, settings.samples, 0, 0, 0, settings.seed, settings.frames)
+    sensor = replace(settings, width=size[0]).choose_sensor()
     spent: Counter[str] = Counter()
 
     @contextmanager
@@ -76,7 +77,7 @@ def measure_stages(folder: Path, size: tuple[int, int]) -> dict[str, float]:
             studio = draw_studio("spNO.1", settings.seed)
             portrait = Portrait(who, studio, default_camera(*size), head, skin_map, settings.seed)
         for plan in clips:
-            clip = Clip(plan, portrait, Nuisance(1, 1, 1, 1, 15), settings.seed)
+            clip = Clip(plan, portrait, Nuisance(1, sensor, 1, 1, 15), settings.seed)
             for number in plan.frames:
                 frames += 1
                 with stage("pose and expression"):
@@ -86,7 +87,7 @@ def measure_stages(folder: Path, size: tuple[int, int]) -> dict[str, float]:
                 with stage("colour sensor"):
                     color = develop(shot.color, 1, number)
                 with stage("depth sensor"):
-                    depth = measure_depth(shot.depth, 1, number)
+                    depth = measure_depth(shot.depth, sensor, number)
                 with stage("JPEG"):
                     cv2.imencode(".jpg", color, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
                 with stage("PNG"):
@@ -98,18 +99,18 @@ def measure_stages(folder: Path, size: tuple[int, int]) -> dict[str, float]:
 
 def describe_rendering(folder: Path) -> list[str]:
     """Lines for the README of the measurements."""
-    small, large = (measure_stages(folder, size) for size in ((640, 480), (1280, 720)))
+    small, large = (measure_stages(folder, size) for size in ((480, 360), (1280, 720)))
     workers = measure_workers(folder)
     total = sum(small.values())
     return [
         "",
         "## Rendering",
         "",
-        f"The default synthetic corpus ({workers['two frames']:.0f} frames of 640×480, colour, depth and "
+        f"The default synthetic corpus ({workers['two frames']:.0f} frames of 480×360, colour, depth and "
         f"truth), start-up included: **{workers['two']:.1f} frames/s** by two workers; a third of it by one "
         f"worker {workers['one']:.1f} frames/s ({workers['two'] / workers['one']:.2f}×).",
         "",
-        "| step (one subject, one core) | ms per frame, 640×480 | share | ms per frame, 1280×720 |",
+        "| step (one subject, one core) | ms per frame, 480×360 | share | ms per frame, 1280×720 |",
         "|---|---|---|---|",
         *(
             f"| {name} | {ms:.1f} | {100 * ms / total:.0f} % | {large[name]:.1f} |"

@@ -72,15 +72,17 @@ def dashboard(arguments: list[str]) -> None:
 
 
 def synthesize(arguments: list[str]) -> None:
-    """Render a corpus: `merec synthesize [root=FOLDER] [KEY=VALUE…] [jobs=N]`."""
+    """Render a corpus: `merec synthesize [root=FOLDER] [corpus=NAME] [KEY=VALUE…] [jobs=N]`."""
     import logging
 
-    from merec.config import compose_node, refuse_made
+    from merec.config import MADE, compose_node, refuse_made
 
-    defaults = compose_node("corpus", ["corpus=synthetic"])["render"]
-    paths, options = split_paths(
-        arguments, {"root": "", "jobs": "-1", **dict.fromkeys(defaults, "")}, "synthesize"
-    )
+    chosen = [text for text in arguments if text.startswith("corpus=")] or ["corpus=synthetic"]
+    defaults = compose_node("corpus", chosen).get("render")
+    if defaults is None:
+        raise InputError(f"{chosen[0]} is not rendered; give corpus=synthetic or synthetic_small")
+    keys = {"root": "", "jobs": "-1", "corpus": ""}
+    paths, options = split_paths(arguments, {**keys, **dict.fromkeys(defaults, "")}, "synthesize")
     if paths:
         raise InputError(
             f"merec synthesize does not know {paths[0]}; it takes KEY=VALUE, e.g. root={paths[0]}"
@@ -88,7 +90,7 @@ def synthesize(arguments: list[str]) -> None:
     import yaml
 
     if options["annotation"] not in ("", "null"):
-        refuse_made([key for key in ("subjects", "samples") if options[key]])
+        refuse_made([key for key in MADE if options[key]])
     # Not by way of Hydra, whose grammar cannot read the parentheses of the official file names.
     given = {key: options[key] for key in defaults if options[key]}
     try:

@@ -105,6 +105,7 @@ def _list_candidates(before: Sequence[str], last: str) -> Iterator[str]:
         yield from (f"{key}=true", f"{key}=false")
     yield from OPTIONS.get(verb, ())
     if verb == "synthesize":
+        yield from (f"corpus={name}" for name in list_groups()["corpus"] if "synth" in name)
         yield from (f"{name}=" for name in _compose([])["corpus"]["render"])
     if verb not in _GROUPS:
         return

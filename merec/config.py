@@ -308,7 +308,10 @@ def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> No
             "one of the two"
         )
     if corpus["render"]["annotation"] is not None:
-        refuse_made([key for key in given if key.rpartition(".")[2] in ("subjects", "samples")])
+        refuse_made([key for key in given if key.rpartition(".")[2] in MADE])
+
+
+MADE = ("subjects", "samples", "zero_motion")  # of rendered corpora; a table has its own
 
 
 def refuse_made(given: Sequence[str]) -> None:

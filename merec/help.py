@@ -24,10 +24,12 @@ usage: merec VERB …
               writes workspace.json and report.json; saves them in W&B only with online=true,
               or if the runs were trained with logger.mode=online and online=false is not given
   synthesize  render faces in the layout of CAS(ME)^3, with depth and the truth about both
-              merec synthesize [root=FOLDER] [subjects=12] [samples=8] [unlabelled=N] [macro=N]
-              annotation=FILE renders the twin of a real table; frames=key|all; width=1280
-              height=720; noise, depth_noise, head, gaze, blinks (0 for none); seed; jobs.
-              Without root it goes to the cache, where corpus=synthetic looks for it
+              merec synthesize [root=FOLDER] [subjects=60] [samples=12] [unlabelled=N] [macro=N]
+              annotation=FILE renders the twin of a real table; frames=pair|key|all; width=1280
+              height=720; noise, head, gaze, blinks (0 for none); camera=d415|l515|ideal;
+              depth_noise=.25 mm at 550 mm (null: the camera's own); depth_step; seed; jobs.
+              corpus=synthetic_small has other defaults. Without root it goes to the cache, where
+              corpus=synthetic looks for it
   doctor    say what is wrong with a corpus on disk, row by row, with the remedy
               merec doctor corpus=casme3 [corpus.root=FOLDER] [corpus.KEY=VALUE]
               deep=true opens every image, not only onset and apex; jobs=N processes;

@@ -114,11 +114,13 @@ RANGES: Mapping[str, Range] = {
     "corpus.render.samples": whole(1, 1_000),
     "corpus.render.unlabelled": whole(0, 100_000),
     "corpus.render.macro": whole(0, 100_000),
+    "corpus.render.zero_motion": _SHARE,
     "corpus.render.width": whole(64, 4096),  # px
     "corpus.render.height": whole(64, 4096),
     "corpus.render.quality": whole(1, 100),
     "corpus.render.noise": real(0, 100),
-    "corpus.render.depth_noise": real(0, 100),
+    "corpus.render.depth_noise": real(0, 100, null=True),  # mm
+    "corpus.render.depth_step": real(0.05, 10),  # mm; of finer ones 16 bits do not reach the wall
     "corpus.render.head": real(0, 100),
     "corpus.render.gaze": real(0, 100),
     "corpus.render.blinks": real(0, 600),  # per minute
@@ -218,6 +220,8 @@ RANGES: Mapping[str, Range] = {
 
 WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "resume": ("same", "force"),
+    "corpus.render.frames": ("pair", "key", "all"),
+    "corpus.render.camera": ("d415", "l515", "ideal"),
     "features.motion.flow": ("dis", "tvl1", "farneback"),
     "features.motion.head": (False, True),
     "features.motion.blinks": (False, True),

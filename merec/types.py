@@ -237,8 +237,8 @@ class Corpus:
         unlabelled: Clips without labels: `clip_id`, `corpus`, `subject` ("" if unknown), `clip`, `fps`,
             `color`, `depth`; `None` if there are none.
         findings: What was mended or is wrong in the annotation.
-        key_frames: Whether only onset, apex, offset and a few frames between were written, by design, so
-            that no other frame is missing.
+        key_frames: Names of the frames that were written of each sample, by design, so that no other frame
+            is missing: `onset`, `apex` and perhaps `offset`; empty where all were.
         rejected: Rows that would be samples but for what is wrong with them (an error in `findings`), as far
             as their frame numbers can be read; columns as `index` but `label`. `None` in strict reading.
     """
@@ -251,7 +251,7 @@ class Corpus:
     macro: pd.DataFrame | None = None
     unlabelled: pd.DataFrame | None = None
     findings: tuple[Finding, ...] = ()
-    key_frames: bool = False
+    key_frames: tuple[str, ...] = ()
     rejected: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:

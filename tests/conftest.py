@@ -390,7 +390,9 @@ def render_settings() -> Callable[..., Any]:
     """Settings of a small rendered corpus, with some of them changed."""
     from merec.corpora.synthetic.settings import Settings
 
-    defaults = yaml.safe_load((home() / "conf" / "corpus" / "synthetic.yaml").read_text())["render"]
+    defaults: dict[str, Any] = {}
+    for name in ("synthetic", "synthetic_small"):
+        defaults |= yaml.safe_load((home() / f"conf/corpus/{name}.yaml").read_text())["render"]
     small = {"subjects": 2, "samples": 2, "width": 320, "height": 240}
     return lambda **changes: Settings(**defaults | small | changes)
 
@@ -470,8 +472,10 @@ def film(portrait) -> "Callable[..., Clip]":
     """
     from merec.corpora.synthetic.film import Clip, Nuisance
     from merec.corpora.synthetic.plan import ClipPlan
+    from merec.corpora.synthetic.sensor import choose_sensor
 
-    still = Nuisance(noise=1, depth_noise=0, head=0, gaze=0, blinks=0)
+    ideal = choose_sensor("ideal", None, 1, 640)
+    still = Nuisance(noise=1, sensor=ideal, head=0, gaze=0, blinks=0)
 
     def make(*expressions: Any, nuisance: Any = still) -> Clip:
         numbers = sorted({number for each in expressions for number in (each.onset, each.apex)})

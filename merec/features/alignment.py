@@ -71,7 +71,7 @@ class Alignment:
         """The face's depth in mm and where there is any: nearest, as a mean over an edge lies nowhere.
 
         Args:
-            depth: mm as uint16 of shape (height, width), 0 = invalid.
+            depth: mm, of shape (height, width), 0 = invalid.
         """
         import cv2
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt16
+from jaxtyping import Bool, Float, UInt8
 
 from merec.features.alignment import Alignment
 from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
@@ -98,7 +98,7 @@ def shrink_color(crop: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarra
 
 
 def measure_change(
-    before: UInt16[np.ndarray, "side side"],
+    before: Float[np.ndarray, "side side"],
     after: Float[np.ndarray, "side side"],
     most: float | int,
 ) -> tuple[Float[np.ndarray, "side side"], Bool[np.ndarray, "side side"]]:
@@ -114,7 +114,7 @@ def measure_change(
     Returns:
         The change in mm, 0 where unknown, and where it is known.
     """
-    change = after - before.astype(np.float32)
+    change = after - before
     known = (before > 0) & (after > 0) & (np.abs(change) <= most)
     usual = np.median(before[before > 0]) if (before > 0).any() else 0.0
     known &= np.abs(before - usual) < RELIEF

@@ -1,12 +1,13 @@
-"""Frames from files: colour as RGB, depth in whole mm, or one line that says what is wrong with the file."""
+"""Frames from files: colour as RGB, depth in mm, or one line that says what is wrong with the file."""
 
 import contextlib
 import io
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Float, UInt8
 
+from merec.corpora.depth_unit import read_unit
 from merec.errors import quote_error
 from merec.features.alignment import measure_extent, measure_outside, measure_roll
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks
@@ -91,8 +92,8 @@ def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 
 
 def decode_depth(
     content: bytes, file: Path, shape: tuple[int, int]
-) -> UInt16[np.ndarray, "height width"]:
-    """A frame's depth in mm, 0 = invalid.
+) -> Float[np.ndarray, "height width"]:
+    """A frame's depth in mm, 0 = invalid; in the unit that its file names, whole mm if it names none.
 
     Args:
         content: Of the file.
@@ -116,13 +117,14 @@ def decode_depth(
             f"{file} is {describe_size(depth)}, but its colour {shape[1]}×{shape[0]} px; they must match px "
             "by px: export the depth maps again"
         )
+    depth = depth.astype(np.float32) * np.float32(read_unit(content))
     some = depth[::4, ::4]
     there = some[some > 0]
     if not there.size:
         raise InputError(f"{file} is empty: every depth is 0; {_AGAIN}")
     if not PLAUSIBLE[0] <= np.median(there) <= PLAUSIBLE[1]:
         raise InputError(f"{file} has a median depth of {np.median(there):.0f}; {_EXPORT}")
-    return depth.astype(np.uint16, copy=False)  # in this machine's order of bytes
+    return depth
 
 
 def find_face(

@@ -136,7 +136,7 @@ def make_depth(
         contents: Of the files.
 
     Returns:
-        `depth` (2, size, size) uint16 mm, 0 = invalid; `eyes` (2, 3), the outer corners of the onset's eyes
+        `depth` (2, size, size) float32 mm, 0 = invalid; `eyes` (2, 3), the outer corners of the onset's eyes
         in px of the frame, with the face's median depth in mm.
 
     Raises:
@@ -169,7 +169,7 @@ def make_depth(
             usual = np.nanmedian(read_depth_at(points, depth))
             eyes = np.column_stack([points[list(OUTER_CORNERS), :2], (usual, usual)])
         depths[file] = crop
-    maps = np.stack([depths[file] for file in pair.depth]).astype(np.uint16)
+    maps = np.stack([depths[file] for file in pair.depth])
     return {"depth": maps, "eyes": eyes}
 
 

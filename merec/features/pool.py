@@ -134,7 +134,8 @@ def _pair_up(
     if not shown:
         return
     onset = min(shown, key=lambda number: shown[number])
-    for apex in window[:: pool.step]:
+    # Of no more frames than a step has, as of a clip of onset and apex alone, the last is one too.
+    for apex in window[:: min(pool.step, len(window) - 1)]:
         if apex == onset or apex not in shown:
             continue
         try:

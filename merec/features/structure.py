@@ -1,7 +1,7 @@
 """Where the skin is in space: from depth through the camera's true intrinsics, or from the landmark mesh."""
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt16
+from jaxtyping import Bool, Float, Real
 
 from merec.features.alignment import Alignment
 from merec.types import Camera
@@ -19,7 +19,7 @@ OUTLIER = 1.5  # times the mean distance from the centroid (Zhang et al. 2025)
 
 
 def read_depth_at(
-    points: Float[np.ndarray, "points _"], depth: UInt16[np.ndarray, "height width"]
+    points: Float[np.ndarray, "points _"], depth: Real[np.ndarray, "height width"]
 ) -> Float[np.ndarray, " points"]:
     """Read the depth (mm) at points (column, row) as the median of 3×3 px; NaN where there is none."""
     height, width = depth.shape
@@ -36,7 +36,7 @@ def read_depth_at(
 
 
 def is_mirrored(
-    landmarks: Float[np.ndarray, "landmarks 3"], depth: UInt16[np.ndarray, "height width"]
+    landmarks: Float[np.ndarray, "landmarks 3"], depth: Real[np.ndarray, "height width"]
 ) -> bool:
     """Whether the mirror image of a depth map fits a face better than the map itself.
 

@@ -118,7 +118,7 @@ def test_a_sound_corpus_has_no_finding(root, deep):
 
 def test_a_corpus_of_key_frames_lacks_nothing_and_is_called_so(tmp_path):
     root = write_frames(tmp_path, lambda n, onset, apex, offset: n in (onset, apex, offset))
-    seen = look(root, make_corpus(root, key_frames=True))
+    seen = look(root, make_corpus(root, key_frames=("onset", "apex", "offset")))
     assert (seen.findings, seen.sparse) == ((), ("casme3",))
 
 
@@ -146,7 +146,7 @@ def test_in_a_corpus_of_key_frames_a_key_frame_and_half_a_pair_are_still_missed(
     )
     name(root, 0, 6).unlink()
     name(root, 1, 6).unlink()
-    found = look(root, make_corpus(root, key_frames=True)).findings
+    found = look(root, make_corpus(root, key_frames=("onset", "apex", "offset"))).findings
     assert [(f.severity, f.kind, f.row) for f in found] == [
         ("error", "missing frame", 1),
         ("warning", "missing frame", 0),

@@ -22,7 +22,7 @@ def corpus() -> Corpus:
         [("m1", "spno.01", 1), ("m2", "spNO.12", 1), ("m3", "spNO.2", 0)], columns=index.columns
     )
     protocol = describe_protocol("made", index, ("negative", "positive"))
-    return Corpus(protocol, index, None, (), Camera(9, 9, 1, 1, 2, 2), macro, key_frames=True)
+    return Corpus(protocol, index, None, (), Camera(9, 9, 1, 1, 2, 2), macro, key_frames=("onset",))
 
 
 def test_they_keep_classes_camera_and_labels(corpus):
@@ -30,7 +30,7 @@ def test_they_keep_classes_camera_and_labels(corpus):
     assert made.protocol == describe_protocol("made-macro", made.index, ("negative", "positive"))
     assert made.index["sample_id"].tolist() == ["m1", "m2", "m3"]
     assert made.index["label"].tolist() == [1, 1, 0]
-    assert (made.camera, made.key_frames) == (corpus.camera, True)
+    assert (made.camera, made.key_frames) == (corpus.camera, ("onset",))
     assert made.macro is None
 
 

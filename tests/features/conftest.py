@@ -42,10 +42,13 @@ def takes(film, express, portrait, find_local, shared_folder: Path) -> dict[str,
 
 def shoot(film, express, portrait) -> dict[str, np.ndarray]:
     from merec.corpora.synthetic.film import Nuisance
+    from merec.corpora.synthetic.sensor import choose_sensor
     from merec.features.landmarks import FaceLandmarker
 
     def nuisance(head: int) -> Nuisance:
-        return Nuisance(noise=1, depth_noise=1, head=head, gaze=0, blinks=0)
+        return Nuisance(
+            noise=1, sensor=choose_sensor("d415", 0.7, 1, 640), head=head, gaze=0, blinks=0
+        )
 
     moved = film(
         express(ActionUnit(1), ActionUnit(2)),

@@ -36,7 +36,7 @@ def crops(pictures) -> dict[str, np.ndarray]:
     color, depth = FRAMES[0]
     return {
         "onset": pictures[color],
-        "depth": np.stack([pictures[depth]] * 2),
+        "depth": np.stack([pictures[depth]] * 2).astype(np.float32),
         "frame": np.array([SIDE, SIDE]),
         "matrix": np.eye(2, 3),
     }
@@ -117,7 +117,7 @@ def test_what_lies_behind_the_face_is_unknown(pictures, crops):
 
 
 def test_a_hole_does_not_pull_its_surroundings_towards_zero():
-    before, after = np.full((2, SIDE, SIDE), 800, np.uint16)
+    before, after = np.full((2, SIDE, SIDE), 800, np.float32)
     after = after + np.float32(5)
     after[::4, ::4] = 0
     dz, known = shrink_depth(*measure_change(before, after, MOST), SIZE)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from merec.corpora.depth_unit import write_unit
 from merec.errors import InputError
 from merec.features.frames import decode_color, decode_depth, read_orientation
 
@@ -81,8 +82,9 @@ def test_depth_that_would_be_turned_is_refused():
 @pytest.mark.parametrize("tail", [b"", b"more"])
 def test_depth_is_what_pillow_shows(tail):
     found = decode_depth(DEPTH + tail, FILE, (45, 67))
-    assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, open_by_pillow(DEPTH))
+    tenths = decode_depth(write_unit(DEPTH, 0.1) + tail, FILE, (45, 67))
+    np.testing.assert_allclose(tenths, found / 10, rtol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

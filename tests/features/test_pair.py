@@ -20,7 +20,7 @@ BUMP = 5 * np.exp(-((COLUMN - 30) ** 2 + (ROW - 70) ** 2) / 200)
 def crops() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     made = {name: rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8) for name in ("onset", "apex")}
-    return made | {"depth": np.full((2, SIZE, SIZE), 800, np.uint16)}
+    return made | {"depth": np.full((2, SIZE, SIZE), 800, np.float32)}
 
 
 @pytest.fixture

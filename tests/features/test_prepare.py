@@ -127,7 +127,7 @@ def test_a_sample_is_given_with_crops_and_motion(corpus, root):
     arrays = make(root).load_sample(corpus, 1)
     assert arrays["onset"].shape == (224, 224, 3)
     assert arrays["regions"].shape == (8, 224, 224)
-    assert arrays["depth"].dtype == np.uint16
+    assert arrays["depth"].dtype == np.float32
 
 
 def test_processes_make_the_same_as_one_does(corpus, root, tmp_path, read_bytes):

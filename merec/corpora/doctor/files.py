@@ -64,9 +64,9 @@ class Folders:
 
 
 def judge_files(
-    clip: Footage, scan: Scan, key_frames: bool, folders: Folders, root: Path | None
+    clip: Footage, scan: Scan, key_frames: Sequence[str], folders: Folders, root: Path | None
 ) -> Iterator[Finding]:
-    """Compare a clip's folders with what its samples need: every frame, unless `key_frames` were written."""
+    """Compare a clip's folders with what its samples need: every frame, or `key_frames`."""
     trouble = _judge_folder(clip.samples, clip.color, scan.color, "", folders, root)
     if trouble:
         yield from trouble
@@ -83,7 +83,11 @@ def judge_files(
         yield from _judge_numbering(sample, clip.color, scan.color, whole, root)
         if not whole & color:
             continue  # said by then
-        required = sample.keys if key_frames and sample.frames else whole
+        required = whole
+        if key_frames and sample.frames:
+            required = frozenset(
+                sample.frames[name] for name in key_frames if name in sample.frames
+            )
         gone = (required | (depth & whole)) - color
         yield from _report(sample, "missing frame", clip.color, gone, whole, root)
         yield from _report_empty(sample, clip.color, scan.color, whole, root)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from merec.corpora.depth_unit import read_unit
 from merec.files import describe_stranger
 from merec.types import Frames
 
@@ -66,7 +67,8 @@ class Pixels(NamedTuple):
         bits: Per channel, 8 or 16.
         grey: Whether its channels are equal.
         valid: Share of the pixels that are not 0.
-        median: Of the pixels that are not 0 (of depth: mm); 0 if there are none.
+        median: Of the pixels that are not 0 (of depth: mm, by the unit that the file names); 0 if there are
+            none.
         digest: A checksum of the pixels.
         orientation: Of EXIF, 1 to 8; width and height are those after turning.
     """
@@ -199,7 +201,7 @@ def _open_image(frames: Frames, number: int) -> Pixels:
         bits=16 if mode.startswith("I") else 8,
         grey=pixels.ndim == 2 or bool((some[..., :1] == some[..., :3]).all()),
         valid=float(np.count_nonzero(pixels) / pixels.size),
-        median=float(np.median(there)) if there.size else 0.0,
+        median=float(np.median(there)) * read_unit(content) if there.size else 0.0,
         digest=f"{zlib.crc32(np.ascontiguousarray(pixels).data):08x}",
         orientation=orientation,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from merec.corpora.depth_unit import read_unit
 from merec.corpora.synthetic.identity import Identity
 from merec.corpora.synthetic.plan import ClipPlan
 from merec.errors import InputError
@@ -28,7 +29,8 @@ def draw_contact_sheet(
         if not own:
             continue
         clip = min(own, key=lambda clip: ("micro", "macro", "unlabelled").index(clip.kind))
-        expression = max(clip.expressions, key=lambda expression: expression.peak)
+        moving = [each for each in clip.expressions if each.apex > each.onset]
+        expression = max(moving or clip.expressions, key=lambda expression: expression.peak)
         strip = _draw_strip(root / clip.folder, expression.onset, expression.apex)
         units = "+".join(map(str, expression.action_units))
         words = [
@@ -56,7 +58,8 @@ def _draw_strip(folder: Path, onset: int, apex: int) -> UInt8[np.ndarray, "heigh
 
     first = _read(folder / "color" / f"{onset}.jpg", cv2.IMREAD_COLOR_RGB)
     last = _read(folder / "color" / f"{apex}.jpg", cv2.IMREAD_COLOR_RGB)
-    depth = _read(folder / "depth" / f"{onset}.png", cv2.IMREAD_UNCHANGED)
+    file = folder / "depth" / f"{onset}.png"
+    depth = _read(file, cv2.IMREAD_UNCHANGED) * read_unit(file.read_bytes())
     near = float(np.quantile(depth[depth > 0], 0.02))
     change = cv2.absdiff(first, last).max(axis=2)
     shown = np.where(depth > 0, 255 * (1 - (depth - near) / _SPAN), 0).clip(0, 255)

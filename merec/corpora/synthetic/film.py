@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8, UInt16
 from merec.corpora.synthetic.movement import measure_peak, move
 from merec.corpora.synthetic.plan import ClipPlan, Expression
 from merec.corpora.synthetic.render import Portrait
-from merec.corpora.synthetic.sensor import develop, measure_depth
+from merec.corpora.synthetic.sensor import DepthSensor, develop, measure_depth
 from merec.corpora.synthetic.timecourse import au_intensities, au_weights, blinks, gaze, head_pose
 from merec.seeding import derive_seed
 
@@ -20,25 +20,25 @@ STRONGEST = 1.3  # times the full face unit: small muscles cannot move 3 px
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What makes a recording unlike the textbook, each at strength 1 by default and 0 for none.
+    """What makes a recording unlike the textbook.
 
     Attributes:
-        noise: Of the colour sensor.
-        depth_noise: Noise and holes of the depth sensor.
+        noise: Strength of the colour sensor's noise, 1 by default, as of the next two; 0 for none.
+        sensor: Noise and holes of the depth.
         head: Movement of the head.
         gaze: Movement of the eyes.
         blinks: Per minute.
     """
 
     noise: float | int
-    depth_noise: float | int
+    sensor: DepthSensor
     head: float | int
     gaze: float | int
     blinks: float | int
 
 
 class Picture(NamedTuple):
-    """A frame as the sensors give it."""
+    """A frame as the sensors give it; depth in the sensor's steps, 0 where there is none."""
 
     number: int
     color: UInt8[np.ndarray, "height width 3"]
@@ -116,7 +116,7 @@ class Clip:
             yield Picture(
                 number,
                 develop(shot.color, self.nuisance.noise, seed),
-                measure_depth(shot.depth, self.nuisance.depth_noise, seed + 1),
+                measure_depth(shot.depth, self.nuisance.sensor, seed + 1),
             )
 
     def position(self, number: int) -> Float[np.ndarray, "vertices 3"]:

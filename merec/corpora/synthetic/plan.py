@@ -15,7 +15,7 @@ from merec.corpora.synthetic.frequencies import (
 from merec.seeding import derive_seed
 from merec.types import ActionUnit, InputError
 
-FRAMES = ("key", "all")
+FRAMES = ("key", "all", "pair")
 MICRO_PEAK = (0.5, 3.0)  # px of a face crop of 224 px
 MACRO_PEAK = (6.0, 15.0)
 # Frames at 30/s: macro-expressions last .5 to 4 s (Ekman's definition), their rise is part of it.
@@ -30,8 +30,7 @@ class Expression:
 
     Attributes:
         onset: Frame number of the first movement.
-        apex: Frame number of the largest movement; equal to `onset` only in the twin of a real table, where
-            the face then does not move.
+        apex: Frame number of the largest movement; equal to `onset` if the face does not move.
         offset: Frame number at which the face is at rest again.
         action_units: What moves.
         emotion: One of the seven of CAS(ME)^3.
@@ -68,25 +67,33 @@ class ClipPlan:
 
 
 def plan_corpus(
-    subjects: int, samples: int, unlabelled: int, macro: int, seed: int, frames: str
+    subjects: int,
+    samples: int,
+    unlabelled: int,
+    macro: int,
+    zero_motion: float | int,
+    seed: int,
+    frames: str,
 ) -> list[ClipPlan]:
     """Plan a corpus of made subjects.
 
     Emotions are dealt over the whole corpus, so that its skew is that of the real set however small it is;
-    which action units move follows from the emotion. All else about a subject (clips, frame numbers, peaks)
-    depends on the seed and its name alone, not on how many others there are. Macro-expressions and unlabelled
-    clips go round the subjects.
+    which action units move follows from the emotion. Samples without motion are dealt so too. All else about
+    a subject (clips, frame numbers, peaks) depends on the seed and its name alone, not on how many others
+    there are. Macro-expressions and unlabelled clips go round the subjects.
 
     Args:
         subjects: Number of subjects, `spNO.1` and so on.
         samples: Micro-expressions of each subject, one to three in a clip.
         unlabelled: Clips without labels, `Part_B/{subject}/u{n}`.
         macro: Macro-expressions in all, each in a clip of its own.
+        zero_motion: Share of the micro-expressions whose apex is annotated at the onset and whose face does
+            not move, 0 to 1.
         seed: Of everything that is drawn.
-        frames: `key` (see `choose_frames`) or `all`.
+        frames: `key`, `all` or `pair`, see `choose_frames`.
 
     Raises:
-        InputError: If a number is too small or `frames` is none of the two.
+        InputError: If a number is too small or `frames` is none of the three.
     """
     for name, value, least in (
         ("subjects", subjects, 1),
@@ -97,10 +104,14 @@ def plan_corpus(
         if value < least:
             raise InputError(f"{name}={value}, but it is {least} at least; give {name}={least}")
     check_frames(frames)
-    emotions = _deal_emotions(subjects * samples, seed, "micro")
+    count = subjects * samples
+    emotions = _deal_emotions(count, seed, "micro")
+    rng = np.random.default_rng(derive_seed(seed, "plan", "zero motion"))
+    still = (rng.permutation(count) < round(zero_motion * count)).tolist()
+    shown = list(zip(emotions, still, strict=True))
     clips: list[ClipPlan] = []
     for number in range(subjects):
-        own = emotions[number * samples : (number + 1) * samples]
+        own = shown[number * samples : (number + 1) * samples]
         clips += _plan_micro(f"spNO.{number + 1}", own, seed, frames)
     return (
         clips
@@ -138,7 +149,7 @@ def plan_unlabelled(
 
 
 def check_frames(frames: str) -> None:
-    """Refuse another word than `key` or `all`."""
+    """Refuse a word that is not in `FRAMES`."""
     if frames not in FRAMES:
         raise InputError(f"frames={frames}; expected one of {', '.join(FRAMES)}")
 
@@ -146,13 +157,16 @@ def check_frames(frames: str) -> None:
 def choose_frames(expressions: Iterable[Expression], frames: str) -> tuple[int, ...]:
     """Numbers of the frames to write, sorted.
 
-    `all` is each frame from onset to offset. `key` is onset, apex, offset and four between: two before the
-    apex and two after it, evenly spaced, fewer where there is no room.
+    `all` is each frame from onset to offset, `pair` onset and apex. `key` is onset, apex, offset and four
+    between: two before the apex and two after it, evenly spaced, fewer where there is no room.
     """
     chosen: set[int] = set()
     for expression in expressions:
         if frames == "all":
             chosen.update(range(expression.onset, expression.offset + 1))
+            continue
+        if frames == "pair":
+            chosen.update((expression.onset, expression.apex))
             continue
         for a, b in (
             (expression.onset, expression.apex),
@@ -174,16 +188,25 @@ def _deal_emotions(samples: int, seed: int, kind: str) -> list[str]:
     return [emotions[place] for place in order]
 
 
-def _plan_micro(subject: str, emotions: list[str], seed: int, frames: str) -> Iterator[ClipPlan]:
-    """Spread a subject's micro-expressions over clips of one to three."""
+def _plan_micro(
+    subject: str, shown: Sequence[tuple[str, bool]], seed: int, frames: str
+) -> Iterator[ClipPlan]:
+    """Spread a subject's micro-expressions over clips of one to three.
+
+    Args:
+        subject: Its name.
+        shown: Emotion of each expression, and whether the face stays still.
+        seed: Of the corpus.
+        frames: Which are written.
+    """
     # Two streams: what moves depends on the emotion, when it moves and how far does not.
     rng = np.random.default_rng(derive_seed(seed, "plan", subject, "time"))
     units_rng = np.random.default_rng(derive_seed(seed, "plan", subject, "action units"))
     done = number = 0
-    while done < len(emotions):
-        size = min(draw_clip_size(rng), len(emotions) - done)
+    while done < len(shown):
+        size = min(draw_clip_size(rng), len(shown) - done)
         expressions: list[Expression] = []
-        for emotion in emotions[done : done + size]:
+        for emotion, is_still in shown[done : done + size]:
             if expressions:
                 onset = expressions[-1].offset + draw_duration("gap", rng)
             else:
@@ -192,6 +215,7 @@ def _plan_micro(subject: str, emotions: list[str], seed: int, frames: str) -> It
             offset = apex + draw_duration("fall", rng)
             peak = draw_peak(MICRO_PEAK, rng)
             units = draw_action_units(emotion, units_rng)
+            apex = onset if is_still else apex
             expressions.append(Expression(onset, apex, offset, units, emotion, peak))
         yield _make_clip(subject, name_clip(number), expressions, frames, "micro")
         done, number = done + size, number + 1
@@ -223,9 +247,12 @@ def _plan_pool_clip(subject: str, number: int, seed: int, frames: str) -> ClipPl
         expressions.append(
             Expression(onset, apex, offset, units, emotion, draw_peak(MICRO_PEAK, rng))
         )
-    numbers = range(start, start + length)
+    numbers: Iterable[int] = range(start, start + length)
     if frames == "key":
         numbers = range(start, start + POOL_SPAN, 2)
+    elif frames == "pair":
+        strongest = max(expressions, key=lambda expression: expression.peak)
+        numbers = choose_frames([strongest], frames)
     name = f"u{number}"
     folder = f"Part_B/{subject}/{name}"
     return ClipPlan(subject, name, folder, tuple(expressions), tuple(numbers), "unlabelled")

@@ -10,8 +10,8 @@ from merec.corpora.casme3 import read_casme3
 from merec.corpora.synthetic.settings import Settings, locate_cached
 from merec.corpora.synthetic.synthesize import (
     MANIFEST,
-    has_key_frames_only,
     is_finished,
+    read_key_frames,
     synthesize,
 )
 from merec.errors import InputError
@@ -96,4 +96,4 @@ def read_synthetic(
         lenient=lenient,
         choice="synthetic",
     )
-    return replace(corpus, key_frames=has_key_frames_only(folder))
+    return replace(corpus, key_frames=read_key_frames(folder))

@@ -9,6 +9,7 @@ from typing import Any
 from merec.assets import cache_folder
 from merec.corpora.casme3 import ERRATA
 from merec.corpora.errata import read_errata
+from merec.corpora.synthetic.sensor import DepthSensor, choose_sensor
 from merec.errors import InputError
 from merec.ranges import find_out_of_range
 from merec.source_code import hash_sources
@@ -24,7 +25,8 @@ _RENDERERS = (
 )
 _OF_TWINS = (f"{_HOME}.twin.plan_twin",)
 MOST_CLIPS = 100_000  # whose plan fits into memory; a week of rendering on 16 cores
-_STRENGTHS = ("noise", "depth_noise", "head", "gaze", "blinks")
+_REAL = ("noise", "depth_noise", "depth_step", "head", "gaze", "blinks", "zero_motion")
+_MADE = ("subjects", "samples", "zero_motion")  # a table has its own
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,16 @@ class Settings:
         annotation: Table whose twin is rendered, or `None`.
         unlabelled: Clips without labels, for pretraining.
         macro: Macro-expressions in all.
-        frames: `key` (onset, apex, offset and four between) or `all`.
+        zero_motion: Share of the micro-expressions whose apex is the onset, so that nothing moves (not for a
+            twin).
+        frames: `pair` (onset and apex), `key` (these, the offset and four between) or `all`.
         width: Of the frames, px.
         height: Of the frames, px.
         quality: Of the JPEG files, 1 to 100.
         noise: Strength of the colour sensor's noise; 0 for none.
-        depth_noise: Strength of the depth sensor's noise and holes; 0 for none.
+        camera: Depth camera, see `choose_sensor`.
+        depth_noise: Standard deviation of its noise at 550 mm, mm; `None` for the camera's own.
+        depth_step: Unit in which depth is stored, mm.
         head: Strength of head movement; 0 for none.
         gaze: Strength of eye movement; 0 for none.
         blinks: Per minute.
@@ -54,12 +60,15 @@ class Settings:
     annotation: str | None
     unlabelled: int
     macro: int
+    zero_motion: float | int
     frames: str
     width: int
     height: int
     quality: int
     noise: float | int
-    depth_noise: float | int
+    camera: str
+    depth_noise: float | int | None
+    depth_step: float | int
     head: float | int
     gaze: float | int
     blinks: float | int
@@ -71,8 +80,6 @@ class Settings:
         wrong = find_out_of_range(asdict(self), prefix)
         if not isinstance(self.annotation, str | None):
             wrong.append(f"annotation={self.annotation}; expected the path of a table, or null")
-        if self.frames not in ("key", "all"):
-            wrong.append(f"frames={self.frames}; expected one of key, all")
         clips = self.subjects * self.samples + self.unlabelled + self.macro if not wrong else 0
         if clips > MOST_CLIPS:
             wrong.append(
@@ -86,7 +93,8 @@ class Settings:
         renderers = (*_RENDERERS, *(_OF_TWINS if self.annotation is not None else ()))
         known = {key: getattr(self, key) for key in self.__annotations__}
         known |= {"code": hash_sources(renderers).hash}
-        known |= {key: float(known[key]) for key in _STRENGTHS}  # 1 and 1.0 are one corpus
+        # 1 and 1.0 are one corpus.
+        known |= {key: float(known[key]) for key in _REAL if known[key] is not None}
         if self.annotation is not None:
             file = Path(self.annotation).expanduser()
             content = file.read_bytes() if file.is_file() else b""
@@ -94,8 +102,13 @@ class Settings:
             # The twin shows the table as it is mended.
             mended = json.dumps(read_errata()[ERRATA], sort_keys=True)
             known["errata"] = hashlib.sha256(mended.encode()).hexdigest()[:16]
-            del known["subjects"], known["samples"]
+            for key in _MADE:
+                del known[key]
         return known
+
+    def choose_sensor(self) -> DepthSensor:
+        """Return the depth sensor."""
+        return choose_sensor(self.camera, self.depth_noise, self.depth_step, self.width)
 
     def hash(self) -> str:
         """16 hex digits of `identify`."""

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from merec.assets import cache_folder, find_asset
+from merec.corpora.depth_unit import write_unit
 from merec.corpora.synthetic.annotation import write_annotation
 from merec.corpora.synthetic.film import Clip, Nuisance
 from merec.corpora.synthetic.head_model import HeadModel, load_head_model
 from merec.corpora.synthetic.identity import Identity, draw_identity
 from merec.corpora.synthetic.plan import ClipPlan, plan_corpus, plan_macro, plan_unlabelled
 from merec.corpora.synthetic.render import Portrait
+from merec.corpora.synthetic.sensor import REFERENCE
 from merec.corpora.synthetic.settings import Settings
 from merec.corpora.synthetic.skin_map import SkinMap, wrap_head
 from merec.corpora.synthetic.studio import default_camera, draw_studio
@@ -60,6 +62,11 @@ def synthesize(root: Path, settings: Settings, jobs: int) -> tuple[Finding, ...]
             f"{cache_folder()} cannot be written ({error.strerror or error}); make room there, or set "
             "MEREC_CACHE to another folder"
         ) from error
+    log.info(
+        "depth camera %s: noise of %.2f mm at %.0f mm, in steps of %g mm",
+        *(settings.camera, settings.choose_sensor().spread(REFERENCE), REFERENCE),
+        settings.depth_step,
+    )
     started = time.perf_counter()
     try:
         if not begun:
@@ -96,10 +103,11 @@ def _sweep(root: Path, clips: Sequence[ClipPlan]) -> None:
             sweep_parts(root / clip.folder / kind)
 
 
-def has_key_frames_only(root: Path) -> bool:
-    """Whether only onset, apex, offset and a few frames between were rendered."""
+def read_key_frames(root: Path) -> tuple[str, ...]:
+    """Names of the frames that were rendered of each sample at least; none where all were."""
     manifest = _read_manifest(root)
-    return bool(manifest and manifest["settings"]["frames"] == "key")
+    frames = manifest["settings"]["frames"] if manifest else "all"
+    return {"key": ("onset", "apex", "offset"), "pair": ("onset", "apex")}.get(frames, ())
 
 
 def is_finished(root: Path) -> bool:
@@ -126,7 +134,13 @@ def _plan(settings: Settings) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
     seed, frames = settings.seed, settings.frames
     if settings.annotation is None:
         made = plan_corpus(
-            settings.subjects, settings.samples, settings.unlabelled, settings.macro, seed, frames
+            settings.subjects,
+            settings.samples,
+            settings.unlabelled,
+            settings.macro,
+            settings.zero_motion,
+            seed,
+            frames,
         )
         return made, ()
     clips, findings = plan_twin(Path(settings.annotation), frames, seed)
@@ -185,7 +199,7 @@ def _assert_room(root: Path, frames: int, settings: Settings) -> None:
     there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
-        fewer = ", or take frames=key" if settings.frames == "all" else ""
+        fewer = ", or take frames=pair" if settings.frames == "all" else ""
         raise InputError(
             f"{there} has {free / 1e6:,.0f} MB free, but {frames} frames of {settings.width}×"
             f"{settings.height} need about {needed / 1e6:,.0f} MB; make room or choose another root{fewer}"
@@ -258,7 +272,7 @@ def _film(
     cv2.setNumThreads(1)
     nuisance = Nuisance(
         noise=settings.noise,
-        depth_noise=settings.depth_noise,
+        sensor=settings.choose_sensor(),
         head=settings.head,
         gaze=settings.gaze,
         blinks=settings.blinks,
@@ -277,17 +291,18 @@ def _film(
                 )
                 # Level 1 is three times as fast as the default and a tenth larger.
                 png = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-                _write_image(folder / "depth" / f"{picture.number}.png", picture.depth, png)
+                file = folder / "depth" / f"{picture.number}.png"
+                _write_image(file, picture.depth, png, settings.depth_step)
             write_truth(clip, locate_truth(root, plan.folder))
     return sum(len(clip.frames) for clip in clips)
 
 
-def _write_image(file: Path, image: np.ndarray, options: list[int]) -> None:
+def _write_image(file: Path, image: np.ndarray, options: list[int], unit: float | int = 1) -> None:
     import cv2
 
-    content = cv2.imencode(file.suffix, image, options)[1]
+    content = cv2.imencode(file.suffix, image, options)[1].tobytes()
     with atomic(file) as part:
-        part.write_bytes(content.tobytes())
+        part.write_bytes(write_unit(content, unit))
 
 
 @lru_cache(maxsize=1)
@@ -324,6 +339,7 @@ def _finish(root: Path, settings: Settings, clips: Sequence[ClipPlan], head: Hea
             "finished": True,
             "clips": len(clips),
             "frames": sum(len(clip.frames) for clip in clips),
+            "depth_noise_at_550_mm": round(float(settings.choose_sensor().spread(REFERENCE)), 3),
             "micro_expressions": sum(len(clip.expressions) for clip in micro),
             "people": [
                 {

@@ -30,6 +30,7 @@ class Truth:
         apex: Frame number of each expression's apex.
         at_onset: Positions of the vertices at the onset, mm in the camera's axes (x right, y down, z away).
         at_apex: The same at the apex.
+        depth_noise: Standard deviation of the depth sensor's noise at the distance of the face, mm.
     """
 
     numbers: Int[np.ndarray, " frames"]
@@ -42,6 +43,7 @@ class Truth:
     apex: Int[np.ndarray, " expressions"]
     at_onset: Float[np.ndarray, "expressions vertices 3"]
     at_apex: Float[np.ndarray, "expressions vertices 3"]
+    depth_noise: Float[np.ndarray, ""]
 
     def scene_flow(self, expression: int) -> Float[np.ndarray, "vertices 3"]:
         """Movement of the vertices from onset to apex, mm in the camera's axes: for judging scene flow."""
@@ -98,6 +100,7 @@ def write_truth(clip: Clip, file: Path) -> None:
             apex=np.array(apex),
             at_onset=np.array([clip.position(number) for number in onset], dtype=np.float32),
             at_apex=np.array([clip.position(number) for number in apex], dtype=np.float32),
+            depth_noise=np.array(clip.nuisance.sensor.spread(clip.portrait.studio.position[2])),
         )
 
 

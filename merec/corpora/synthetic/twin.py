@@ -38,7 +38,7 @@ def plan_twin(
 
     Args:
         annotation: The official table; no frames are needed beside it.
-        frames: `key` or `all`, see `choose_frames`.
+        frames: `key`, `all` or `pair`, see `choose_frames`.
         seed: Of what the table does not say.
 
     Returns:
@@ -89,7 +89,7 @@ def plan_rows(
 
     Args:
         index: One row per expression, as `Corpus.index` of frames has them.
-        frames: `key` or `all`, see `choose_frames`.
+        frames: `key`, `all` or `pair`, see `choose_frames`.
         seed: Of the peaks.
         where: The annotation's file, for the findings.
 

@@ -23,7 +23,7 @@ from merec.corpora.synthetic.plan import ClipPlan, plan_corpus
 
 @pytest.fixture(scope="module")
 def clips() -> list[ClipPlan]:
-    return plan_corpus(4, 6, 3, 5, 0, "key")
+    return plan_corpus(4, 6, 3, 5, 0, 0, "key")
 
 
 def read(file: Path, sheet: str) -> pd.DataFrame:

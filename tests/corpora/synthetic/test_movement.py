@@ -5,7 +5,10 @@ import pytest
 
 from merec.corpora.synthetic.film import CROP, STRONGEST, Nuisance
 from merec.corpora.synthetic.movement import FACE_UNITS, measure_peak, move
+from merec.corpora.synthetic.sensor import choose_sensor
 from merec.types import ActionUnit
+
+IDEAL = choose_sensor("ideal", None, 1, 640)
 
 LIPS, MIDLINE = 661.0, 9.0  # mm: height between the lips, half width of the blend between sides
 SIDED = sorted(number for number, units in FACE_UNITS.items() if any("*" in u for u in units))
@@ -118,7 +121,7 @@ def test_an_expression_that_moves_nothing_is_still(film, express, portrait):
 def test_head_gaze_and_lids_are_still_when_switched_off_and_move_otherwise(film, express):
     expression = express(ActionUnit(4))
     still = film(expression)
-    lively = film(expression, nuisance=Nuisance(0, 0, head=1, gaze=1, blinks=30))
+    lively = film(expression, nuisance=Nuisance(0, IDEAL, head=1, gaze=1, blinks=30))
     stances = [[clip.stand(number) for number in range(1, 200)] for clip in (still, lively)]
     assert not any(s.pose.any() or s.gaze.any() or s.blink for s in stances[0])
     for moves in (
@@ -130,7 +133,7 @@ def test_head_gaze_and_lids_are_still_when_switched_off_and_move_otherwise(film,
 
 
 def test_a_blink_brings_the_lids_together(film, express, portrait):
-    clip = film(express(ActionUnit(4)), nuisance=Nuisance(0, 0, 0, 0, blinks=30))
+    clip = film(express(ActionUnit(4)), nuisance=Nuisance(0, IDEAL, 0, 0, blinks=30))
     number = max(range(30, 400), key=lambda number: clip.stand(number).blink)
     stance = clip.stand(number)
     assert stance.blink > 0.8

@@ -23,8 +23,10 @@ from merec.types import ActionUnit
 CLASS_OF = {emotion: name for name, members in CLASSES.items() for emotion in members}
 
 
-def plan(subjects=12, samples=8, unlabelled=0, macro=0, seed=0, frames="key") -> list[ClipPlan]:
-    return plan_corpus(subjects, samples, unlabelled, macro, seed, frames)
+def plan(
+    subjects=12, samples=8, unlabelled=0, macro=0, still=0.0, seed=0, frames="key"
+) -> list[ClipPlan]:
+    return plan_corpus(subjects, samples, unlabelled, macro, still, seed, frames)
 
 
 def of_kind(clips: list[ClipPlan], kind: str) -> list[ClipPlan]:
@@ -118,20 +120,43 @@ def test_subjects_differ(clips):
     assert max(times.values()) == 1
 
 
-@pytest.mark.parametrize("frames", ["key", "all"])
+@pytest.mark.parametrize("frames", ["key", "all", "pair"])
 def test_every_labelled_expression_has_its_onset_apex_and_offset_frames(frames):
     for clip in plan(macro=15, frames=frames):
         assert list(clip.frames) == sorted(set(clip.frames))
         for each in clip.expressions:
-            assert {each.onset, each.apex, each.offset} <= set(clip.frames)
+            needed = {each.onset, each.apex} | ({each.offset} if frames != "pair" else set())
+            assert needed <= set(clip.frames)
+        if frames == "pair":
+            ends = {end for each in clip.expressions for end in (each.onset, each.apex)}
+            assert set(clip.frames) == ends
+
+
+def test_a_pair_of_an_unlabelled_or_macro_clip_is_all_there_is_of_it():
+    for clip in plan(unlabelled=15, macro=15, frames="pair"):
+        if clip.kind != "micro":
+            assert len(clip.frames) == 2
+            strongest = max(clip.expressions, key=lambda each: each.peak)
+            assert clip.frames == (strongest.onset, strongest.apex)
+
+
+def test_a_share_of_the_samples_does_not_move_and_the_others_stay_as_they_are():
+    still, moving = (expressions(plan(still=share)) for share in (0.064, 0.0))
+    assert sum(each.onset == each.apex for each in still) == round(0.064 * 96)
+    assert all(each.onset < each.apex for each in moving)
+    for one, other in zip(still, moving, strict=True):
+        assert one in (other, replace(other, apex=other.onset))
 
 
 def test_the_plan_does_not_depend_on_which_frames_are_written(clips):
+    pairs = plan(unlabelled=15, macro=15, frames="pair")
     every = plan(unlabelled=15, macro=15, frames="all")
-    assert [replace(clip, frames=()) for clip in every] == [
-        replace(clip, frames=()) for clip in clips
-    ]
+    for others in (pairs, every):
+        assert [replace(clip, frames=()) for clip in others] == [
+            replace(clip, frames=()) for clip in clips
+        ]
     assert all(set(a.frames) <= set(b.frames) for a, b in zip(clips, every, strict=True))
+    assert all(set(a.frames) <= set(b.frames) for a, b in zip(pairs, every, strict=True))
 
 
 def test_expressions_rise_and_fall_one_after_the_other_and_start_after_frame_1(clips):
@@ -231,7 +256,7 @@ def test_a_plan_travels_to_a_worker_in_a_kilobyte_or_two(clips):
         ({"samples": 0}, "samples=0, but it is 1 at least"),
         ({"macro": -1}, "macro=-1, but it is 0 at least"),
         ({"unlabelled": -1}, "unlabelled=-1, but it is 0 at least"),
-        ({"frames": "some"}, "frames=some; expected one of key, all"),
+        ({"frames": "some"}, "frames=some; expected one of key, all, pair"),
     ],
 )
 def test_numbers_that_make_no_corpus_are_refused(wrong, said):

@@ -34,7 +34,7 @@ def test_every_planned_sample_is_read_with_its_action_units(rendered, camera_of)
     assert (corpus.protocol.samples, corpus.protocol.subjects) == (4, 2)
     planned = {
         f"{clip.subject}_{clip.clip}_{each.onset}": (each, clip)
-        for clip in plan_corpus(2, 2, 0, 0, 0, "key")
+        for clip in plan_corpus(2, 2, 0, 0, 0, 0, "key")
         for each in clip.expressions
     }
     assert set(corpus.index["sample_id"]) == planned.keys()
@@ -111,7 +111,7 @@ def test_without_a_root_it_is_rendered_into_the_cache_once(rendered, tmp_path, m
         first, second = read(None), read(None)
     ((root, settings, jobs),) = calls
     assert root == tmp_path / "synthetic" / settings.hash()
-    assert (settings.subjects, settings.samples, settings.annotation, jobs) == (12, 8, None, -1)
+    assert (settings.subjects, settings.samples, settings.annotation, jobs) == (60, 12, None, -1)
     assert caplog.text.count("rendering the synthetic corpus into") == 1
     assert first.protocol == second.protocol
     assert all(frames.folder.is_relative_to(root) for frames in first.index["color"])

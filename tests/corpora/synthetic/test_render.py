@@ -1,6 +1,7 @@
 """What a rendered corpus shows is what the truth beside it says: depth, flow, faces."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from merec.corpora.synthetic.film import Clip, Picture
 from merec.corpora.synthetic.head_model import HeadModel
+from merec.corpora.synthetic.sensor import choose_sensor
 from merec.corpora.synthetic.truth import is_seen, project, read_truth
 from merec.errors import InputError
 from merec.features.landmarks import FaceLandmarker
@@ -107,6 +109,15 @@ def test_depth_is_that_of_the_mesh(filmed):
         assert np.median(np.abs(along - mesh[seen, 2])) < 0.6  # mm: half of it is rounding
 
 
+def test_colours_do_not_depend_on_the_depth_sensor(filmed):
+    clip, pictures = filmed
+    sensor = choose_sensor("l515", 1.0, 0.1, 640)
+    other = Clip(clip.plan, clip.portrait, replace(clip.nuisance, sensor=sensor), clip.seed)
+    picture = next(other.shoot())
+    np.testing.assert_array_equal(picture.color, pictures[picture.number].color)
+    assert (picture.depth != pictures[picture.number].depth).mean() > 0.9
+
+
 def test_nothing_but_the_moved_face_changes_between_onset_and_apex(filmed):
     clip, pictures = filmed
     camera = clip.portrait.camera
@@ -199,7 +210,7 @@ def many(find_local, render_settings, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def still(find_local, render_settings, tmp_path_factory) -> Path:
     """48 expressions with the noise of the sensor alone."""
-    calm = {"depth_noise": 0, "head": 0, "gaze": 0, "blinks": 0}
+    calm = {"camera": "ideal", "depth_noise": None, "head": 0, "gaze": 0, "blinks": 0}
     settings = render_settings(**BIG, **calm, subjects=6, samples=8)
     return render(find_local, tmp_path_factory, settings)
 

@@ -29,7 +29,8 @@ from merec.errors import InputError
 from merec.owners import HOST
 
 SIZE = (320, 240)
-SMALL = ("subjects=2", "samples=2", f"width={SIZE[0]}", f"height={SIZE[1]}")
+SIZES = ("corpus=synthetic_small", f"width={SIZE[0]}", f"height={SIZE[1]}")
+SMALL = (*SIZES, "subjects=2", "samples=2")
 Usage = namedtuple("Usage", "total used free")
 # Mean grey of 12×12 blocks around the face in each subject's first frame.
 PIXELS = (
@@ -337,7 +338,13 @@ def test_a_wrong_wheel_is_one_line_and_leaves_nothing(merec, tmp_path, monkeypat
         ),
         (["subjects=1000000000"], "subjects=1000000000; expected a whole number from 1 to 10,000"),
         (["subjects=10000", "samples=1000"], "10,000,000 clips are asked for; give fewer"),
-        (["frames=some"], "frames=some; expected one of key, all"),
+        (["frames=some"], "frames=some is unknown; choose pair, key or all"),
+        (["camera=kinect"], "camera=kinect is unknown; choose d415, l515 or ideal"),
+        (["depth_noise=-1"], "depth_noise=-1; expected a number from 0 to 100, or null"),
+        pytest.param(
+            *(["depth_step=0"], "depth_step=0; expected a number from 0.05 to 10"),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             *(["width=63"], "width=63; expected a whole number from 64"), marks=pytest.mark.slow
         ),
@@ -397,7 +404,7 @@ def test_the_command_line_gives_its_settings_and_without_root_the_cache(
     (tmp_path / "cas(me)3.xlsx").touch()
     assert merec("synthesize", *SMALL, "noise=0.5").returncode == 0
     annotation = "annotation=cas(me)3.xlsx"
-    assert merec("synthesize", *SMALL[2:], "root=there", annotation, "jobs=3").returncode == 0
+    assert merec("synthesize", *SIZES, "root=there", annotation, "jobs=3").returncode == 0
     wanted = render_settings(noise=0.5)
     assert called[0] == (locate_cached(wanted), wanted, -1)
     assert called[0][0].is_relative_to(tmp_path / "cache")
@@ -416,12 +423,15 @@ def test_the_hash_is_of_what_decides_the_pixels(render_settings):
         "samples": 3,
         "unlabelled": 1,
         "macro": 1,
+        "zero_motion": 0.5,
         "frames": "all",
         "width": 640,
         "height": 480,
         "quality": 90,
         "noise": 0.5,
-        "depth_noise": 0,
+        "camera": "ideal",
+        "depth_noise": None,
+        "depth_step": 0.1,
         "head": 0.0,
         "gaze": 0,
         "blinks": 0,

@@ -211,7 +211,7 @@ def test_a_frame_is_the_same_whichever_came_before_and_other_names_are_other_mov
 
 
 def test_every_expression_of_a_planned_corpus_has_its_full_strength_at_its_apex():
-    for clip in plan_corpus(3, 6, 3, 2, 0, "key"):
+    for clip in plan_corpus(3, 6, 3, 2, 0, 0, "key"):
         for each in clip.expressions:
             assert max(au_intensities(each, each.apex, 0)) == 1
             assert len(au_intensities(each, each.apex, 0)) == len(each.action_units)
