@@ -117,6 +117,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
         hold_out="subject",
         groups=None,
         train_on=None,
+        train_subjects=None,
         engine="loop",
         workers=None,
         chunk=None,

@@ -187,6 +187,7 @@ RANGES: Mapping[str, Range] = {
     "task.pretrain_steps": whole(1, null=True),
     "task.pretrain_groups": whole(1, null=True),
     "task.groups": whole(2, 100_000, null=True),
+    "task.train_subjects": whole(1, 100_000, null=True),
     "task.*_intensity": real(0, _MANY),
     "task.*_subjects": whole(1, 100_000),
     "task.inner_parts": whole(2, 1_000),

@@ -19,6 +19,7 @@ _INDIFFERENT = (
 )
 _OF_CORPORA = ("root", "expected")  # at any depth of a corpus, which may be of several
 _OF_UNITS = ("target", "min_subjects", "least_subjects")
+_LATER = ("groups", "train_subjects")
 _VARIED = ("seed", "fold", "datamodule.seed")  # what runs that are pooled differ in
 
 
@@ -31,8 +32,8 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     task = config.get("task") or config
     if task.get("target") == "emotion":  # as runs do that are older than the choice
         task = {key: value for key, value in task.items() if key not in _OF_UNITS}
-    if task.get("groups") is None:
-        task = {key: value for key, value in task.items() if key != "groups"}
+    later = [key for key in _LATER if task.get(key) is None]  # as older runs have none
+    task = {key: value for key, value in task.items() if key not in later}
     return _drop(task, _INDIFFERENT)
 
 

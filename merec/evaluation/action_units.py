@@ -140,14 +140,8 @@ def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
     Raises:
         InputError: If a data set has no coded action units.
     """
-    coded = index.get("action_units", pd.Series([None] * len(index), index.index, dtype=object))
-    for source, units in coded.groupby(index["corpus"].to_numpy()):
-        if not units.map(bool).any():
-            raise InputError(
-                f"{source} of {name} has no coded action units; take a corpus that has: casme2, casme3, samm "
-                "or synthetic"
-            )
-    known = coded.notna()
+    assert_coded(index, name)
+    known = index["action_units"].notna()
     if not known.all():
         log.warning(
             "%d of %d samples of %s are left out, neither trained on nor scored: their action units were not "
@@ -155,6 +149,21 @@ def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
             *(int((~known).sum()), len(index), name),
         )
     return index[known].reset_index(drop=True)
+
+
+def assert_coded(index: pd.DataFrame, name: str) -> None:
+    """Refuse samples of a data set without coded action units; arguments as of `drop_uncoded`.
+
+    Raises:
+        InputError: Naming the data set.
+    """
+    coded = index.get("action_units", pd.Series([None] * len(index), index.index, dtype=object))
+    for source, units in coded.groupby(index["corpus"].to_numpy()):
+        if not units.map(bool).any():
+            raise InputError(
+                f"{source} of {name} has no coded action units; take a corpus that has: casme2, casme3, samm "
+                "or synthetic"
+            )
 
 
 def spell_coded(index: pd.DataFrame, classes: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from merec.evaluation.action_units import group_by_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.subject_groups import balance_groups, check_groups, name_group
+from merec.seeding import derive_seed
 from merec.types import Corpus, InputError, Protocol
 
 Names = Sequence[str] | Shaped[np.ndarray, " samples"]
@@ -120,8 +121,43 @@ def group_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
     return balance_groups(corpus.index["subject"].to_numpy(str), marks, groups)
 
 
+def limit_training_subjects(
+    folds: Sequence[Fold], subjects: Names, train_subjects: int
+) -> list[Fold]:
+    """Keep so many training subjects of each fold, for a learning curve.
+
+    They are drawn by the names of fold and subject alone: the same for every method and seed, and those of a
+    smaller number are among those of a larger one. What is held out stays as it is.
+
+    Args:
+        folds: Whom to hold out.
+        subjects: The subject of each sample.
+        train_subjects: How many subjects each fold trains on.
+
+    Raises:
+        InputError: If a fold has fewer.
+    """
+    names = np.asarray(subjects, dtype=str)
+    limited = []
+    for fold in folds:
+        everyone = np.unique(names[fold.train]).tolist()
+        if not 1 <= train_subjects <= len(everyone):
+            raise InputError(
+                f"task.train_subjects={train_subjects}, but with {fold.held_out} held out there are "
+                f"{len(everyone)} training subjects; give 1 to {len(everyone)}, or null for all"
+            )
+        drawn = sorted(everyone, key=lambda name: derive_seed(fold.held_out, name, "train"))
+        rows = fold.train[np.isin(names[fold.train], drawn[:train_subjects])]
+        limited.append(replace(fold, train=rows))
+    return limited
+
+
 def split(
-    corpus: Corpus, hold_out: str, train_on: Sequence[str] | None, groups: int | None = None
+    corpus: Corpus,
+    hold_out: str,
+    train_on: Sequence[str] | None,
+    groups: int | None = None,
+    train_subjects: int | None = None,
 ) -> tuple[list[Fold], Protocol]:
     """All folds of a corpus, and the protocol of what they predict.
 
@@ -130,10 +166,22 @@ def split(
         hold_out: `subject`, `groups` or `corpus`.
         train_on: See `leave_one_corpus_out`.
         groups: Number of groups; see `balance_groups`.
+        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
 
     Raises:
         InputError: If these do not go together, or with the corpus.
     """
+    folds, protocol = _hold_out(corpus, hold_out, train_on, groups)
+    if train_subjects is not None:
+        folds = limit_training_subjects(
+            folds, corpus.index["subject"].to_numpy(str), train_subjects
+        )
+    return folds, protocol
+
+
+def _hold_out(
+    corpus: Corpus, hold_out: str, train_on: Sequence[str] | None, groups: int | None
+) -> tuple[list[Fold], Protocol]:
     index = corpus.index
     check_groups(hold_out, groups)
     if groups is not None and not train_on:

@@ -22,12 +22,15 @@ from merec.evaluation.subject_groups import check_groups
 from merec.tasks.estimators import Describe, fit_and_score, fit_and_score_units
 from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import OnEpoch
+from merec.tasks.true_action_units import TrueActionUnits
 from merec.types import InputError
 
 
 @dataclass
 class Baseline:
     """A scikit-learn estimator on described flow maps, every subject, group or data set held out once.
+
+    `TrueActionUnits` reads the coded action units of the same samples instead.
 
     Attributes:
         datamodule: The samples; their maps are read as they are, in the channels it names.
@@ -42,6 +45,7 @@ class Baseline:
             set (`corpus`).
         groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
+        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
         target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
         min_subjects: How many training subjects must show an action unit for a fold to learn it.
     """
@@ -56,6 +60,7 @@ class Baseline:
     hold_out: str
     groups: int | None
     train_on: Sequence[str] | None
+    train_subjects: int | None
     target: str
     min_subjects: int
 
@@ -70,11 +75,17 @@ class Baseline:
             raise InputError(
                 f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
             )
+        estimator = self.estimators[self.estimator]
+        if isinstance(estimator, TrueActionUnits):
+            corpus = self.datamodule.corpus
+            estimator.check(corpus.index, self.target, corpus.protocol.name)
         self.corpus = set_target(
             self.datamodule.corpus, self.target, self.min_subjects, self.groups
         )
         self.datamodule = self.datamodule.keep_samples(self.corpus)
-        folds, self.protocol = split(self.corpus, self.hold_out, self.train_on, self.groups)
+        folds, self.protocol = split(
+            self.corpus, self.hold_out, self.train_on, self.groups, self.train_subjects
+        )
         self.chosen = select_folds(folds, self.folds)
         # Once, before anything is written: each fold would say the same.
         self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
@@ -89,9 +100,19 @@ class Baseline:
         writer = FoldWriter(replace(self.corpus, protocol=self.protocol), self.seed, folder)
         run_folds(self.chosen, writer, self.estimator, one_by_one(fit), logger)
 
-    def _fit(self, estimator: BaseEstimator, describe: Describe, fold: Fold, _: OnEpoch) -> Outcome:
+    def _fit(
+        self,
+        estimator: BaseEstimator,
+        describe: Describe,
+        fold: Fold,
+        _: OnEpoch,
+    ) -> Outcome:
         data, classes = self.datamodule, self.protocol.classes
         rows = data.drop_still(fold.train)
+        if isinstance(estimator, TrueActionUnits):
+            index = self.corpus.index
+            scores = estimator.fit_and_score(index.iloc[rows], index.iloc[fold.test], len(classes))
+            return Outcome(data.sample_id[fold.test].tolist(), scores)
         label, subject = self.corpus.index["label"].iloc[rows], data.subject[rows]
         train, test = data.maps[rows], data.tested_maps[fold.test]
         notes: dict[str, Any]

@@ -44,6 +44,7 @@ class LeaveOneSubjectOut(FoldTrainer):
             set (`corpus`).
         groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
+        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
         engine: `loop` trains one fold after the other, `processes` several at once, each in a process with
             one thread, `stacked` several at once as one network with stacked weights, `auto` as is fastest
             for device and backbone. All give the same predictions.
@@ -60,6 +61,7 @@ class LeaveOneSubjectOut(FoldTrainer):
     hold_out: str
     groups: int | None
     train_on: Sequence[str] | None
+    train_subjects: int | None
     engine: str
     workers: int | None
     chunk: int | None
@@ -93,7 +95,11 @@ class LeaveOneSubjectOut(FoldTrainer):
         if self.selection not in ("last", "inner"):
             raise InputError(f"task.selection={self.selection} is unknown; choose last or inner")
         folds, self.protocol = split(
-            self.datamodule.corpus, self.hold_out, self.train_on, self.groups
+            self.datamodule.corpus,
+            self.hold_out,
+            self.train_on,
+            self.groups,
+            self.train_subjects,
         )
         self.chosen = select_folds(folds, self.folds)
         self.check_starts(self.chosen)

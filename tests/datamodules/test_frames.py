@@ -576,6 +576,7 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         hold_out="subject",
         groups=None,
         train_on=None,
+        train_subjects=None,
         engine="loop",
         workers=None,
         chunk=None,

@@ -124,6 +124,29 @@ def test_each_group_is_held_out_once_under_a_name_and_all_others_are_trained_on(
             assert_same_protocol(protocol, other, "one", "other")
 
 
+@pytest.mark.parametrize(("hold_out", "groups"), [("subject", None), ("groups", 3)])
+def test_fewer_training_subjects_are_among_more_and_nothing_else_changes(coded, hold_out, groups):
+    whole, protocol = split(coded, hold_out, None, groups)
+    subject = coded.index["subject"].to_numpy(str)
+    before: list[set[str]] = [set()] * len(whole)
+    for number in (2, 4, 8):
+        folds, limited = split(coded, hold_out, None, groups, number)
+        assert limited == protocol
+        for fold, all_of_it in zip(folds, whole, strict=True):
+            np.testing.assert_array_equal(fold.test, all_of_it.test)
+            chosen = set(subject[fold.train])
+            assert len(chosen) == number
+            assert set(fold.train) == set(
+                all_of_it.train[np.isin(subject[all_of_it.train], [*chosen])]
+            )
+            assert before[fold.number] < chosen
+            before[fold.number] = chosen
+    with pytest.raises(
+        InputError, match=r"task\.train_subjects=12, .* training subjects; give 1 to"
+    ):
+        split(coded, hold_out, None, groups, 12)
+
+
 @pytest.mark.parametrize("least", [1, 2, 3])
 def test_scored_are_the_action_units_that_every_fold_has_learnt(coded, least):
     corpus = set_target(coded, "action_units", least, 3)

@@ -174,6 +174,7 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
             "hold_out": "subject",
             "groups": None,
             "train_on": None,
+            "train_subjects": None,
             "engine": "loop",
             "workers": 2,
             "chunk": None,

@@ -251,7 +251,7 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
         if way == "estimator":
             folder, estimator = new_folder(), LogisticRegression(max_iter=50)
             words = {"others": partial(describe, cells=7)}
-            how = (0, 1, "subject", None, None, "action_units", 2)
+            how = (0, 1, "subject", None, None, None, "action_units", 2)
             Baseline(data, "e", {"e": estimator}, {"rgb": ["u", "v"]}, words, *how).run(
                 folder, None
             )

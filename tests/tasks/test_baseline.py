@@ -23,7 +23,8 @@ from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.flow_map import describe
 from merec.tasks import Baseline
 from merec.tasks.estimators import NestedChoice, fit_and_score
-from merec.types import Corpus
+from merec.tasks.true_action_units import TrueActionUnits
+from merec.types import ActionUnit, Corpus
 
 KEEP = {"rgb": ["u", "v"]}
 DESCRIBE = partial(describe, cells=7)
@@ -38,6 +39,7 @@ ESTIMATORS = {
     "nested": NestedChoice(
         logistic(), {"logisticregression__C": [0.01, 1.0]}, StratifiedGroupKFold(2)
     ),
+    "true_action_units": TrueActionUnits(LogisticRegression(class_weight="balanced")),
 }
 
 
@@ -50,8 +52,9 @@ def make(
     target="emotion",
     min_subjects=2,
     groups=None,
+    train_subjects=None,
 ) -> Baseline:
-    how = (0, folds, hold_out, groups, train_on, target, min_subjects)
+    how = (0, folds, hold_out, groups, train_on, train_subjects, target, min_subjects)
     return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, *how)
 
 
@@ -235,3 +238,58 @@ def test_an_unknown_estimator_is_refused_with_those_there_are(make_data):
 def test_a_fold_out_of_range_is_refused_with_the_range(make_data):
     with pytest.raises(InputError, match=r"6 to hold out, so folds are 0 to 5"):
         make(make_data(), folds=6)
+
+
+def test_class_from_true_action_units_is_a_regression_on_the_coded_ones(
+    made, coded, make_data, new_folder
+):
+    corpus = coded()
+    unknown = made.index["sample_id"].isin(made.index["sample_id"].iloc[::7])
+    cells = corpus.index["action_units"].mask(unknown, None)
+    index = corpus.index.assign(action_units=cells)
+    folder, data = new_folder(), make_data(replace(corpus, index=index))
+    make(data, "true_action_units").run(folder, None)
+    marks = np.array(
+        [
+            [
+                4 in {u.number for u in one or ()},
+                7 in {u.number for u in one or ()},
+                12 in {u.number for u in one or ()},
+            ]
+            for one in index["action_units"]
+        ],
+        dtype=float,
+    )
+    label, unknown = index["label"].to_numpy(), index["action_units"].isna().to_numpy()
+    for fold in leave_one_subject_out(index["subject"].to_numpy(str))[:2]:
+        train = fold.train[~unknown[fold.train]]
+        fitted = LogisticRegression(class_weight="balanced").fit(marks[train], label[train])
+        expected = fitted.predict_proba(marks[fold.test])
+        expected[unknown[fold.test]] = np.bincount(label[train]) / len(train)
+        table = read(folder, fold.number).set_index("sample_id")
+        found = table.loc[index["sample_id"].iloc[fold.test]].filter(regex="^p_").to_numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_units_of_the_held_out_subject_change_no_prediction_of_its_other_samples(
+    coded, make_data, new_folder
+):
+    corpus, tables = coded(), []
+    own = np.flatnonzero(corpus.index["subject"] == "007")
+    changed = corpus.index["action_units"].copy()
+    changed[own[0]] = (ActionUnit(30),)
+    for cells in (corpus.index["action_units"], changed):
+        folder = new_folder()
+        data = make_data(replace(corpus, index=corpus.index.assign(action_units=cells)))
+        make(data, "true_action_units", folds=1).run(folder, None)
+        tables.append(
+            read(folder, 1).set_index("sample_id").drop(corpus.index["sample_id"][own[0]])
+        )
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_true_action_units_predict_no_action_units_and_want_coded_ones(coded, make_data):
+    with pytest.raises(InputError, match=r"would predict themselves; set task\.target=emotion"):
+        make(make_data(coded()), "true_action_units", target="action_units")
+    with pytest.raises(InputError, match="made has no coded action units"):
+        make(make_data(), "true_action_units")

@@ -31,7 +31,7 @@ def hold_out_groups(make_loso, learn_units, make_data, coded, new_folder) -> Cal
         folder, data = new_folder(), make_data(corpus or coded())
         if way == "estimator":
             words = {"others": partial(describe, cells=7)}
-            how = (0, None, "groups", 3, None, "action_units", 2)
+            how = (0, None, "groups", 3, None, None, "action_units", 2)
             estimator = {"e": LogisticRegression(max_iter=50)}
             task = Baseline(data, "e", estimator, {"rgb": ["u", "v"]}, words, *how)
         else:
@@ -147,9 +147,24 @@ def test_groups_of_encoders_and_groups_held_out_are_refused_together(make_loso, 
         make_loso(make_data(coded()), pretrain="macro", pretrain_groups=2, **IN_GROUPS)
 
 
+def test_with_few_training_subjects_the_others_are_neither_seen_nor_predicted(
+    grouped, hold_out_groups, read_fold
+):
+    seen = []
+    for number in (2, 3):
+        found = read_fold(hold_out_groups(folds="1", train_subjects=number), 1)
+        saw = set(found.checkpoint["merec"]["saw"])
+        assert len(saw) == number
+        whole = read_fold(grouped, 1)
+        assert found.predictions["sample_id"].tolist() == whole.predictions["sample_id"].tolist()
+        assert [*found.predictions] == [*whole.predictions]
+        seen.append(saw)
+    assert seen[0] < seen[1]
+
+
 def test_runs_from_before_groups_are_of_one_configuration_with_those_without():
     old = {"task": {"target": "emotion", "hold_out": "subject"}}
-    new = {"task": {"target": "emotion", "hold_out": "subject", "groups": None}}
+    new = {"task": old["task"] | {"groups": None, "train_subjects": None}}
     grouped = {"task": {"target": "emotion", "hold_out": "groups", "groups": 3}}
     assert comparable(old) == comparable(new)
     hashes = [configuration_hash(config) for config in (old, new, grouped)]
