@@ -26,9 +26,9 @@ def draw(name: str) -> tuple[Inputs, int | tuple[int, int]]:
     """A batch that a backbone reads, and its number of channels."""
     generator = torch.Generator().manual_seed(0)
     draw = partial(torch.randn, generator=generator)
-    if name == "lite_point_gcn":
+    if name.startswith("lite_point_gcn"):
         return draw(16, 8, 32, 6), 6
-    if name == "dual_view":
+    if name.startswith("dual_view"):
         return (draw(8, 3, 64, 64), draw(8, 1, 64, 64)), (3, 1)
     if name == "r3d_18":
         return draw(4, 5, 8, 48, 48), 5
