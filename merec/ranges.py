@@ -125,6 +125,7 @@ RANGES: Mapping[str, Range] = {
     "corpus.render.gaze": real(0, 100),
     "corpus.render.blinks": real(0, 600),  # per minute
     "corpus.render.seed": _SEED,
+    "features.depth_noise": real(0, 1_000),  # mm
     "features.crops.size": whole(28, 1024),  # px
     "features.crops.margin": real(0, 2),
     "features.motion.m*_depth*": real(0, 10_000, open_low=True),  # mm

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from merec.corpora.synthetic.sensor import add_depth_noise
 from merec.features.alignment import OUTER_CORNERS, Alignment, align_face
 from merec.features.difference import subtract_colors, subtract_depths
 from merec.features.faces import FaceFinder
@@ -126,7 +127,7 @@ def make_crops(
 
 
 def make_depth(
-    pair: Pair, crops: Mapping[str, np.ndarray], contents: Mapping[Path, bytes]
+    pair: Pair, crops: Mapping[str, np.ndarray], contents: Mapping[Path, bytes], noise: float | int
 ) -> dict[str, np.ndarray]:
     """Crop the depth of both frames as their colour.
 
@@ -134,6 +135,7 @@ def make_depth(
         pair: The files.
         crops: Of the colour, see `make_crops`.
         contents: Of the files.
+        noise: Added to the depth of each frame: standard deviation at 550 mm, mm; 0 for none.
 
     Returns:
         `depth` (2, size, size) float32 mm, 0 = invalid; `eyes` (2, 3), the outer corners of the onset's eyes
@@ -152,8 +154,11 @@ def make_depth(
     shown = crops["landmarks"][0].astype(np.float64)
     points = np.column_stack([alignment.to_frame(shown[:, :2]), shown[:, 2]])
     depths, eyes = {}, np.zeros((2, 3))
-    for file in dict.fromkeys(pair.depth):
+    for number, file in enumerate(dict.fromkeys(pair.depth)):
         depth = decode_depth(contents[file], file, (height, width))
+        if noise:
+            seed = derive_seed("depth noise", pair.sample_id, number)
+            depth = add_depth_noise(depth, noise, seed)
         crop, known = alignment.crop_depth(depth)
         share = float(known.mean())
         if share < 0.5:

@@ -90,6 +90,7 @@ class FeatureStore:
         root: The store's folder; `None` for `features` in merec's cache.
         depth: Whether depth is read where it lies beside the frames, for the modalities depth and fused; rgb
             is made of colour alone.
+        depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
         crops: See `CropSettings`.
         motion: See `MotionSettings`.
         points: See `PointSettings`.
@@ -105,6 +106,7 @@ class FeatureStore:
         self,
         root: str | None,
         depth: bool,
+        depth_noise: float | int,
         crops: Mapping[str, Any],
         motion: Mapping[str, Any],
         points: Mapping[str, Any],
@@ -120,6 +122,7 @@ class FeatureStore:
             read_settings(PointSettings, points, "points"),
             difference,
             read_settings(ClipSettings, clip, "clip"),
+            depth_noise,
         )
         self.pool = read_settings(PoolSettings, pool, "pool")
 

@@ -121,7 +121,7 @@ class Sample:
 
     def key(self, stage: Stage) -> str:
         """Changes with all that decides about the stage's arrays, and with nothing else."""
-        settings = _choose_settings(self.settings, stage)
+        settings = _choose_settings(self.settings, stage, self.pair.sample_id)
         if stage == CROPS:
             sources = self._identify(self.pair.color)
         elif stage == DEPTH:
@@ -180,7 +180,7 @@ class Sample:
         if stage == CROPS:
             return make_crops(pair, settings.crops, self._faces, self._contents)
         if stage == DEPTH:
-            return make_depth(pair, self.get(CROPS), self._contents)
+            return make_depth(pair, self.get(CROPS), self._contents, settings.depth_noise)
         crops: dict[str, np.ndarray] = {}
         motion: dict[str, np.ndarray] = {}
         for before in self._list_before(stage):
@@ -188,6 +188,11 @@ class Sample:
         if stage in (MOTION, SCENE):
             return make_motion(crops, settings.motion)
         if stage.name == "clip":
+            if modality != "rgb" and settings.depth_noise:
+                raise InputError(
+                    f"features.depth_noise={settings.depth_noise}, but clips are shown without; "
+                    "set it to 0, or take a backbone that reads points, flow maps or views"
+                )
             frames, most = self._list_clip(stage), _believe(settings)
             return make_clip(frames, self._contents, crops, settings.clip, most, modality)
         if stage.name == "points":
@@ -251,10 +256,12 @@ def _prepare_sample(
     return Outcome(keys, reasons, note, shift, short, lasting)
 
 
-def _choose_settings(settings: Settings, stage: Stage) -> dict[str, Any]:
+def _choose_settings(settings: Settings, stage: Stage, sample_id: str) -> dict[str, Any]:
     """The settings that a stage itself heeds."""
     if stage == CROPS:
         return asdict(settings.crops) | identify_tools()
+    if stage == DEPTH:
+        return {"noise": settings.depth_noise, "sample": sample_id} if settings.depth_noise else {}
     if stage in (MOTION, SCENE):
         return asdict(settings.motion)
     if stage.name == "points":

@@ -105,6 +105,7 @@ class Settings:
         points: Of the points of regions.
         difference: Of the views: `signed`, `abs` or `wrap_uint8`.
         clip: Of clips.
+        depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
     """
 
     crops: CropSettings
@@ -112,8 +113,10 @@ class Settings:
     points: PointSettings
     difference: str
     clip: ClipSettings
+    depth_noise: float | int
 
     def __post_init__(self) -> None:
+        _require(self.depth_noise >= 0, "depth_noise", self.depth_noise, "0 (none) or more mm")
         most = f"up to the {self.crops.size} px of features.crops.size"
         _require(self.clip.size <= self.crops.size, "clip.size", self.clip.size, most)
         _require(self.difference in MODES, "difference", self.difference, ", ".join(MODES))

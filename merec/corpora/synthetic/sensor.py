@@ -110,6 +110,32 @@ def _encode_srgb(steps: int) -> UInt8[np.ndarray, " steps"]:
 _SRGB = _encode_srgb(16384)
 
 
+def add_depth_noise(
+    depth: Float[np.ndarray, "height width"], noise: float | int, seed: int
+) -> Float[np.ndarray, "height width"]:
+    """Add a stereo camera's noise to measured depth, to see how good a camera must be.
+
+    Args:
+        depth: mm, 0 = invalid, which it stays.
+        noise: Standard deviation at 550 mm, mm; it grows with the square of the distance.
+        seed: Seeds the noise.
+    """
+    grain = _draw_grain(depth.shape, np.random.default_rng(seed))
+    return np.where(depth > 0, depth + noise * (depth / REFERENCE) ** 2 * grain, 0).astype(
+        np.float32
+    )
+
+
+def _draw_grain(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> Float[np.ndarray, "height width"]:
+    """Draw noise of unit standard deviation whose neighbours are alike, as a matched window makes them."""
+    import cv2
+
+    grain = rng.standard_normal(shape, dtype=np.float32)
+    return cv2.GaussianBlur(grain, (0, 0), _GRAIN) * np.float32(2 * np.sqrt(np.pi) * _GRAIN)
+
+
 def measure_depth(
     depth: Float[np.ndarray, "height width"], sensor: DepthSensor, seed: int
 ) -> UInt16[np.ndarray, "height width"]:
@@ -123,8 +149,7 @@ def measure_depth(
     import cv2
 
     rng = np.random.default_rng(seed)
-    grain = rng.standard_normal(depth.shape, dtype=np.float32)
-    grain = cv2.GaussianBlur(grain, (0, 0), _GRAIN) * np.float32(2 * np.sqrt(np.pi) * _GRAIN)
+    grain = _draw_grain(depth.shape, rng)
     measured = depth + sensor.spread(depth) * grain
     holes = depth <= 0
     if sensor.shadow:

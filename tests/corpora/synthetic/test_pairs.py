@@ -86,3 +86,26 @@ def test_features_of_a_pair_are_in_mm_and_an_unlabelled_clip_gives_one_pair(
     (clip,) = corpus.unlabelled["color"]
     ((onset, apex),) = pool.index[["onset", "apex"]].to_numpy().tolist()
     assert sorted((onset, apex)) == clip.numbers()
+
+
+def test_noise_added_to_depth_is_of_the_size_asked_for_and_leaves_colour_alone(
+    corpus, find_local, tmp_path
+):
+    find_local("face_landmarker")
+    row = int(np.flatnonzero(corpus.index["onset"] != corpus.index["apex"])[0])
+    quiet, noisy, again = (
+        build(
+            compose_node("features", [f"features.depth_noise={noise}"]), root=str(tmp_path / name)
+        )
+        for name, noise in (("a", 0), ("a", 2), ("b", 2))
+    )
+    expected, found = quiet.load_sample(corpus, row), noisy.load_sample(corpus, row)
+    known = expected["depth"][0] > 0
+    np.testing.assert_array_equal(found["depth"][0] > 0, known)
+    depth = expected["depth"][0][known]
+    units = (found["depth"][0][known] - depth) / (2 * (depth / 550) ** 2)
+    assert units.std() == pytest.approx(1, rel=0.1)
+    assert abs(units.mean()) < 0.2
+    np.testing.assert_array_equal(found["onset"], expected["onset"])
+    np.testing.assert_array_equal(again.load_sample(corpus, row)["depth"], found["depth"])
+    assert not np.array_equal(*(found["depth"] - expected["depth"]))  # each frame has its own
