@@ -40,6 +40,7 @@ _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "task.pretrain_groups": ((_CONTRASTIVE,),),
     "task.pretrain_epochs": ((_PRETRAINED,),),
     "task.pretrain_steps": ((_PRETRAINED,),),
+    "task.monitor_steps": ((_CONTRASTIVE,),),
     "task.least_intensity": ((_CONTRASTIVE,), (_UNLABELLED,)),
     "task.pool.*": ((_CONTRASTIVE,),),
     "task.contrast.z": ((_CONTRASTIVE,), (Needed("task.contrast.mode", ("nce",)),)),

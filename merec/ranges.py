@@ -186,6 +186,7 @@ RANGES: Mapping[str, Range] = {
     "folds": _FOLDS,
     "task.pretrain_epochs": whole(1, null=True),
     "task.pretrain_steps": whole(1, null=True),
+    "task.monitor_steps": whole(1, null=True),
     "task.pretrain_groups": whole(1, null=True),
     "task.groups": whole(2, 100_000, null=True),
     "task.train_subjects": whole(1, 100_000, null=True),

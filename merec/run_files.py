@@ -364,7 +364,8 @@ def read_csv(
 
     Args:
         file: The table; what it has beyond `columns` is left out.
-        columns: The kind of each column: `text`, `number` (finite), `whole` or `truth`.
+        columns: The kind of each column: `text`, `number` (finite), `optional` (a number, or NaN for an empty
+            cell), `whole` or `truth`.
         remedy: What the user can do, as a clause.
 
     Raises:
@@ -384,6 +385,9 @@ def read_csv(
             elif kind != "text":
                 numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
                 good = np.isfinite(numbers)
+                if kind == "optional":
+                    good |= table[name] == ""
+                    table[name] = table[name].replace("", "nan")
                 if kind == "whole":
                     good &= numbers == numbers.round()
                 _assert_rows(good, table[name], "a number")

@@ -68,6 +68,14 @@ class DualView(nn.Module):
         first, second = views
         return self.first(first), self.second(second)
 
+    def describe(
+        self,
+        views: tuple[Float[Tensor, "batch _ size size"], Float[Tensor, "batch _ size size"]],
+    ) -> Float[Tensor, "batch channels"]:
+        """Return the mean over places of the maps that the head reads."""
+        first, second = views
+        return torch.cat([self.first.map(first), self.second.map(second)], 1).mean((2, 3))
+
     def forward(
         self,
         views: tuple[Float[Tensor, "batch _ size size"], Float[Tensor, "batch _ size size"]],

@@ -94,7 +94,7 @@ def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str)
 
 
 def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int) -> ClipDataModule:
-    """The pairs that those folds pretrain on which hold somebody of `held_out` out.
+    """The pairs that those folds pretrain on which hold somebody of `held_out` out; whose pairs are tested.
 
     What is drawn depends on who is missing, not on who asks: folds of subjects of whom there is no pair draw
     the same.
@@ -105,7 +105,11 @@ def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int
     rows = choose_pairs(pool.corpus, held_out, least)
     missing = sorted(set(pool.subject.tolist()) & set(held_out))
     name = f"pairs without {', '.join(missing)}" if missing else "pairs of everyone"
-    return pool.hold_out(rows, rows[:0], name)
+    tested = np.flatnonzero(
+        pool.corpus.index["subject"].map(spell_subject).isin([spell_subject(s) for s in held_out])
+        & (pool.corpus.index["intensity"] >= least)
+    )
+    return pool.hold_out(rows, tested, name)
 
 
 def choose_pairs(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from math import nan
 from typing import Any
 
 import pandas as pd
@@ -15,8 +16,17 @@ log = logging.getLogger(__name__)
 
 # Settings of the task that follow from "pretrained on what?" and "encoder frozen?".
 _DECIDED = (
-    *("pretrain", "pretrain_epochs", "pretrain_groups", "transductive", "weights", "freeze"),
-    *("least_intensity", "pool", "contrast", "contrastive", "legacy"),
+    *("pretrain", "pretrain_epochs", "pretrain_steps", "pretrain_groups", "monitor_steps"),
+    *(
+        "transductive",
+        "weights",
+        "freeze",
+        "least_intensity",
+        "pool",
+        "contrast",
+        "contrastive",
+        "legacy",
+    ),
 )
 
 
@@ -36,7 +46,7 @@ def name_start(result: Result) -> str:
     settings = read_settings(result)
     before, frozen = _name_pretraining(settings), _is_frozen(settings)
     if before is None:
-        return "random features, probed" if frozen else "from scratch"
+        return "random encoder, probed" if frozen else "from scratch"
     return f"pretrained ({before}), {'probed' if frozen else 'finetuned'}"
 
 
@@ -55,54 +65,97 @@ def describe_pretraining(result: Result) -> str:
 
 
 def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
-    """Test each start against from scratch, among results that are otherwise equal.
+    """Test each start against its control, among results that are otherwise equal.
+
+    A finetuned network is set against the same from scratch, the probe of an encoder against that of a random
+    encoder; where there is none of these, against the other.
 
     Returns:
-        One row per result, subset and metric, those from scratch first, none if there is nothing to compare:
-        how it `start`ed, `pretrained` how, `scratch` (the result it is compared with), what
-        `compare_results` says of it (`a` is from scratch, `b` is the result itself), and the interval
-        `b_low` to `b_high` of its own score.
+        One row per result, subset and metric, controls first, none if there is nothing to compare: how it
+        `start`ed, `pretrained` how, `control` (the result it is compared with), what `compare_results` says
+        of it (`a` is the control, `b` is the result itself), the interval `b_low` to `b_high` of its own
+        score, and what `read_monitor` says of its pretraining.
     """
     rows = []
-    for scratch, *others in _find_families(results):
-        for result in (scratch, *others):
+    for family in _find_families(results):
+        for result in family:
+            control = _find_control(result, family)
             try:
-                found = compare_with_base(scratch, result)
+                found = compare_with_base(control, result)
             except InputError as error:  # the other rows are no worse for it
-                log.warning("%s is not set beside %s: %s", result.name, scratch.name, error)
+                log.warning("%s is not set beside %s: %s", result.name, control.name, error)
                 continue
             found = found.assign(
                 **result.identity,
+                **read_monitor(result),
                 start=name_start(result),
                 pretrained=describe_pretraining(result),
                 transductive=result.transductive,
                 seeds=" ".join(map(str, result.seeds)),
-                scratch=scratch.name,
+                control=control.name,
             )
             rows.append(found[_COLUMNS])
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=_COLUMNS)
 
 
+def read_monitor(result: Result) -> dict[str, float]:
+    """Read how well the encoders of a result told pairs apart once they were pretrained, mean over folds.
+
+    Returns:
+        `told_apart` of the training pairs and `held_out_told_apart` of those of held-out subjects, each with
+        the `chance` level of guessing; NaN where nothing was contrasted or measured.
+    """
+    tables = [run.read_table("pretraining", MONITORED) for run in result.runs]
+    table = pd.concat(tables) if tables else pd.DataFrame()
+    names = {
+        "told_apart": "accuracy",
+        "told_apart_chance": "chance",
+        "held_out_told_apart": "held_out_accuracy",
+        "held_out_chance": "held_out_chance",
+    }
+    if table.empty:
+        return dict.fromkeys(names, nan)
+    last = table.sort_values("step").groupby(["seed", "fold"]).tail(1)
+    return {name: float(last[column].mean()) for name, column in names.items()}
+
+
+# Columns of a fold's table of its contrastive pretraining, as `merec.tasks.contrastive_monitor` writes it.
+MONITORED = {
+    "step": "number",
+    "accuracy": "number",
+    "chance": "number",
+    "held_out_accuracy": "optional",
+    "held_out_chance": "optional",
+    "held_out_pairs": "number",
+    "probe": "optional",
+}
 _COLUMNS = [
-    *(*IDENTITY, "start", "pretrained", "transductive", "seeds", "scratch", "subset", "metric"),
+    *(*IDENTITY, "start", "pretrained", "transductive", "seeds", "control", "subset", "metric"),
     *("b", "b_low", "b_high", "a", "difference", "low", "high", "p", "samples", "subjects"),
+    *("told_apart", "told_apart_chance", "held_out_told_apart", "held_out_chance"),
 ]
 
 
 def _find_families(results: Sequence[Result]) -> list[list[Result]]:
-    """Results that differ in their start only, from scratch first; where there is that and another."""
+    """Results that differ in their start only, controls first; where there is a control and another."""
     families: dict[str, list[Result]] = {}
     for result in results:
         families.setdefault(hash_without(result, _DECIDED), []).append(result)
     for family in families.values():
         family.sort(key=_rank)
-    return [
-        family for family in families.values() if _rank(family[0]) == 0 and _rank(family[-1]) > 0
-    ]
+    return [family for family in families.values() if _rank(family[0]) < 2 and len(family) > 1]
+
+
+def _find_control(result: Result, family: Sequence[Result]) -> Result:
+    """Return what a result of a family is compared with; a control alone with itself."""
+    controls = {_rank(each): each for each in reversed(family) if _rank(each) < 2}
+    if _rank(result) < 2:
+        return controls.get(0, result)
+    return controls.get(1 if _is_frozen(read_settings(result)) else 0) or family[0]
 
 
 def _rank(result: Result) -> int:
-    """From scratch, random features, pretrained and probed, pretrained and finetuned."""
+    """From scratch, random encoder, pretrained and probed, pretrained and finetuned."""
     settings = read_settings(result)
     frozen = _is_frozen(settings)
     return int(frozen) if _name_pretraining(settings) is None else 3 - int(frozen)

@@ -7,12 +7,13 @@ import pandas as pd
 from rich.console import Console
 
 from merec.evaluation.action_units import THRESHOLD
+from merec.evaluation.pretraining import compare_starts
 from merec.evaluation.results import Result
 from merec.files import write_csv, write_text
 from merec.reporting.elements import write_document, write_figure, write_list, write_table
 from merec.reporting.figures import draw_units
 from merec.reporting.formats import print_table, write_latex, write_markdown, write_notes
-from merec.reporting.html import write_curves, write_runs
+from merec.reporting.html import write_curves, write_pretraining, write_runs
 from merec.reporting.notation import (
     describe_interval,
     describe_remarks,
@@ -20,6 +21,7 @@ from merec.reporting.notation import (
     format_interval,
     format_number,
 )
+from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.summary import pool_predictions, read_optimism
 from merec.reporting.tables import Table, lay_out_optimism, lay_out_seeds
 
@@ -59,7 +61,7 @@ def write_units_report(
     Args:
         results: Of one protocol.
         out: Where to: `report.html`, `table.md`, `table.tex`; raw numbers in `action_units.csv`,
-            `optimism.csv`, `seeds.csv` and `predictions.csv`.
+            `optimism.csv`, `seeds.csv`, `pretraining.csv` and `predictions.csv`.
         console: Where to print the table.
         notes: What the terminal was warned of while the results were read.
     """
@@ -72,7 +74,7 @@ def write_units_report(
     if by_seed is not None:
         tables.append(by_seed)
         labels.append("seeds")
-    protocol = results[0].protocol
+    protocol, starts = results[0].protocol, compare_starts(results)
     sections = {table.title: write_table(table) for table in tables}
     means = "; ".join(f"{name} {format_number(f1['f1'].iloc[-1])}" for name, f1 in scores.items())
     alt = f"F1 of each action unit with its interval; mean: {means}"
@@ -84,12 +86,14 @@ def write_units_report(
         describe_results(results),
         {"Notes": write_list(notes)}
         | sections
+        | {"What pretraining brings": write_pretraining(results, starts)}
         | {"Learning curves": write_curves(results), "What was run": write_runs(results)},
     )
     for result, frame in zip(results, scores.values(), strict=True):
         for place, (name, value) in enumerate(result.identity.items()):
             frame.insert(place, name, value)
     frames = {"action_units": pd.concat(scores.values()), "optimism": optimism}
+    frames["pretraining"] = starts
     frames["predictions"] = pool_predictions(results)
     frames["seeds"] = pd.DataFrame(
         [
@@ -100,6 +104,10 @@ def write_units_report(
     )
     for name, frame in frames.items():
         write_csv(out / f"{name}.csv", frame)
+    by_start = lay_out_pretraining(results, starts)
+    if by_start is not None:
+        tables.append(by_start)
+        labels.append("pretraining")
     latex = "\n".join(map(write_latex, tables, labels))
     parts = [write_notes(notes), *map(write_markdown, tables)]
     write_text(out / "table.md", "\n".join(filter(None, parts)))

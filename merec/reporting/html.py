@@ -160,10 +160,20 @@ def _write_optimism(summary: Summary) -> str:
 
 def _write_pretraining(summary: Summary) -> str:
     """The table, and sentences to quote; nothing where there is nothing to compare."""
-    table = lay_out_pretraining(summary)
+    return write_pretraining(summary.results, summary.pretraining)
+
+
+def write_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> str:
+    """Write the table of starts and sentences to quote as HTML; "" where there is nothing to compare.
+
+    Args:
+        results: The results of the page.
+        starts: See `compare_starts`.
+    """
+    table = lay_out_pretraining(results, starts)
     if table is None:
         return ""
-    quotes = "".join(f"<li>{escape(sentence)}</li>" for sentence in quote_pretraining(summary))
+    quotes = "".join(f"<li>{escape(text)}</li>" for text in quote_pretraining(results, starts))
     return f"{write_table(table)}<p>To quote:</p><ul>{quotes}</ul>"
 
 

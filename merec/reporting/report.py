@@ -80,7 +80,7 @@ def write_report(
     if beside is not None:
         tables["published"] = beside
     studies = {
-        "pretraining": lay_out_pretraining(summary),
+        "pretraining": lay_out_pretraining(summary.results, summary.pretraining),
         "threshold": lay_out_thresholds(summary),
         "modalities": lay_out_modalities(summary),
         "jitter": lay_out_jitter(summary),

@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 
 from merec.evaluation.calibration import score_calibration
 from merec.evaluation.explanation import read_explanation
+from merec.evaluation.pretraining import read_monitor
 from merec.evaluation.results import Result
 from merec.evaluation.threshold import count_pairs, read_pairs
 from merec.reporting.curves import read_curves
@@ -57,6 +58,8 @@ def flatten_scores(result: Result) -> dict[str, float]:
         for name in ("best_epoch", "best_common_epoch", "random_guess"):
             flat[f"optimism/{name}_{metric}"] = float(readings[f"{name}_{metric}"].mean())
         flat[f"optimism/gap_{metric}"] = flat[f"optimism/best_epoch_{metric}"] - flat[metric]
+    monitored = read_monitor(result)
+    flat |= {f"pretraining/{name}": value for name, value in monitored.items() if value == value}
     pairs = read_pairs(result)
     if pairs is not None:
         flat |= {f"pairs/{name}": float(count) for name, count in count_pairs(pairs).items()}

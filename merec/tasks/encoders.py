@@ -46,7 +46,7 @@ def locate_encoder(settings: Mapping[str, Any], data: ClipDataModule) -> Path:
 
     Args:
         settings: All that decides its weights beside the pairs; factories count by what they call.
-        data: The pairs it is trained on, in `train_rows`.
+        data: The pairs it is trained on, in `train_rows`, and is measured on, in `test_rows`.
     """
     shown = {
         "torch": torch.__version__,
@@ -60,10 +60,12 @@ def locate_encoder(settings: Mapping[str, Any], data: ClipDataModule) -> Path:
     shown["code"] = hash_sources(roots, COUNTED_BY_CONTENT).hash
     text = json.dumps(_spell(shown | dict(settings)), sort_keys=True)
     digest = hashlib.sha256(text.encode())
-    for row in data.train_rows[data.sample_id[data.train_rows].argsort()]:
-        digest.update(str(data.sample_id[row]).encode())
-        for view in data.views:
-            digest.update(np.ascontiguousarray(view[row].numpy()).data)
+    # Pairs of held-out subjects, too: how well they are told apart is kept beside the weights.
+    for rows in (data.train_rows, data.test_rows):
+        for row in rows[data.sample_id[rows].argsort()]:
+            digest.update(str(data.sample_id[row]).encode())
+            for view in data.views:
+                digest.update(np.ascontiguousarray(view[row].numpy()).data)
     return cache_folder() / "encoders" / f"{digest.hexdigest()[:24]}.ckpt"
 
 

@@ -62,6 +62,7 @@ class Finetune(pl.LightningModule):
             module.requires_grad_(False)
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
         self.loss, self.target, self.seed, self.held_out = loss, target, seed, held_out
+        self.pretraining: list[dict[str, float]] = []  # what was measured while it was pretrained
         weight = target.weigh(label) ** float(class_balanced)
         self.class_weight: Tensor
         self.register_buffer("class_weight", weight, persistent=False)

@@ -9,9 +9,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock
@@ -33,7 +34,7 @@ from merec.errors import quote_error
 from merec.evaluation.action_units import set_target, spread_units
 from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
-from merec.evaluation.splits import Fold
+from merec.evaluation.splits import Fold, split_inner_subjects
 from merec.files import atomic, make_private, sweep_parts
 from merec.mistakes import describe_mistake
 from merec.seeding import derive_seed
@@ -47,6 +48,7 @@ from merec.tasks.checkpoints import (
 )
 from merec.tasks.contrast import ContrastSettings
 from merec.tasks.contrastive import Contrastive
+from merec.tasks.contrastive_monitor import MonitorContrast, ProbeData
 from merec.tasks.ddp import EndTogether
 from merec.tasks.encoders import group_subjects, locate_encoder
 from merec.tasks.explain import explain
@@ -60,6 +62,7 @@ from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
 
+_PROBE_PARTS = 5  # one of so many parts of the training subjects scores a probe
 # Of a trainer: what watches it, for how long it finetunes, and how devices stay together.
 _NO_MATTER = ("callbacks", "logger", "max_epochs", "plugins")
 
@@ -105,6 +108,9 @@ class FoldTrainer:
             pretraining then counts steps, too.
         pretrain_groups: Into how many groups of subjects the folds are put that share an encoder, which saw
             none of them; `None` for one encoder per fold.
+        monitor_steps: Steps from one measurement to the next while views are contrasted: accuracy on pairs
+            of held-out subjects, and a linear probe among training subjects, which choose nothing; `None`
+            measures the accuracy at the end.
         least_intensity: Pairs that show less are not contrasted (τ of Li et al. 2025, whose value is not
             published); in units of the pool's estimator.
         pool: How `contrastive` draws pairs.
@@ -127,6 +133,7 @@ class FoldTrainer:
     pretrain_epochs: int | None
     pretrain_steps: int | None
     pretrain_groups: int | None
+    monitor_steps: int | None
     least_intensity: float | int
     pool: PairPool
     contrast: ContrastSettings
@@ -181,13 +188,13 @@ class FoldTrainer:
         self.device = trainer.strategy.root_device
         if self.weights:
             read_weights(self.weights)
-        for unit in ("epochs", "steps"):
-            length = getattr(self, f"pretrain_{unit}")
+        for key in ("pretrain_epochs", "pretrain_steps", "monitor_steps"):
+            length = getattr(self, key)
             if length is not None and length < 1:
-                raise InputError(
-                    f"task.pretrain_{unit}={length}, but it is 1 at least; task.pretrain=null pretrains on "
-                    "nothing"
-                )
+                other = "task.pretrain=null pretrains on nothing"
+                if key == "monitor_steps":
+                    other = "null measures at the end alone"
+                raise InputError(f"task.{key}={length}, but it is 1 at least; {other}")
         if None not in (self.pretrain_epochs, self.pretrain_steps):
             raise InputError(
                 f"task.pretrain_epochs={self.pretrain_epochs} and task.pretrain_steps={self.pretrain_steps} "
@@ -304,8 +311,12 @@ class FoldTrainer:
         `unseen`: those watched, unless told otherwise. What is pretrained on by its labels shows neither them
         nor those watched.
         """
-        backbone = self._begin(data, data.test_rows if unseen is None else unseen, on_epoch)
-        return self._train(backbone, data, self.freeze, on_epoch, logger, Length(max_epochs))
+        start = self._begin(data, data.test_rows if unseen is None else unseen, on_epoch)
+        task, trainer, epochs = self._train(
+            start.backbone, data, self.freeze, on_epoch, logger, Length(max_epochs)
+        )
+        task.pretraining = start.pretraining
+        return task, trainer, epochs
 
     def fit_together(
         self,
@@ -322,10 +333,11 @@ class FoldTrainer:
             on_epoch: Told of each epoch of all.
             join: How: `StackedFinetune` or `SideBySide`.
         """
-        tasks = [
-            self._make_task(self._begin(view, view.test_rows, on_epoch), view, self.freeze)
-            for view in views
-        ]
+        tasks = []
+        for view in views:
+            start = self._begin(view, view.test_rows, on_epoch)
+            tasks.append(self._make_task(start.backbone, view, self.freeze))
+            tasks[-1].pretraining = start.pretraining
         together, record = join(tasks, views), RecordFolds(views, on_epoch)
         trainer = self._fit(together, None, record, logger=False)
         together.give_back()
@@ -344,16 +356,18 @@ class FoldTrainer:
 
     def _begin(
         self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], on_epoch: OnEpoch
-    ) -> nn.Module:
+    ) -> "_Start":
         """The backbone that `fit` finetunes, pretrained if it is to be."""
+        pretraining: list[dict[str, float]] = []
         backbone = self._start(data, unseen, data.classes)
         others = self._hold_out_others(data, unseen)
         if others is not None and self.pretrain == "contrastive":
             encoder, source = self.find_encoder(others, unseen, on_epoch)
             load_weights(backbone, encoder["state_dict"], str(source))
+            pretraining = encoder["merec"]["pretraining"]
         elif others is not None:
             self._train(backbone, others, "none", on_epoch, length=self.pretraining_length)
-        return backbone
+        return _Start(backbone, pretraining)
 
     @property
     def pretraining_length(self) -> Length:
@@ -380,6 +394,7 @@ class FoldTrainer:
             "trainer": {key: trainer[key] for key in trainer if key not in _NO_MATTER},
             "length": self.pretraining_length.to_arguments() or trainer.get("max_epochs"),
             "seed": self.seed,
+            "monitored": self._describe_monitoring(unseen),
             "weights": self.weights and hashlib.sha256(Path(self.weights).read_bytes()).hexdigest(),
         }
         file = locate_encoder(settings, pairs)
@@ -408,18 +423,19 @@ class FoldTrainer:
         log.info("pretraining on %d %s", len(names), pairs.held_out)
         backbone = self._start(pairs, unseen, self.datamodule.classes)
         task = self._make_contrast(backbone, pairs)
-        record = _record(pairs, on_epoch)
-        self._fit(task, pairs, record, logger, self.pretraining_length)
-        epochs = record.to_epochs()
-        log.info(
-            "contrastive accuracy %.1f %%, chance %.1f %%, loss %.3f after %d epochs",
-            *(
-                100 * epochs.train_accuracy[-1],
-                100 * self.contrast.chance(len(names), pairs.batch_size),
-            ),
-            *(epochs.train_loss[-1], len(epochs.train_loss)),
+        record = RecordEpochs([], on_epoch)
+        monitor = MonitorContrast(
+            list(pairs.predict_dataloader()),
+            pairs.batch_size,
+            self.contrast.chance(len(names), pairs.batch_size),
+            self.monitor_steps,
+            self._collect_probe(unseen) if self.monitor_steps else None,
         )
+        self._fit(task, pairs, record, logger, self.pretraining_length, monitor)
+        epochs = record.to_epochs()
+        log.info("loss %.3f after %d epochs", epochs.train_loss[-1], len(epochs.train_loss))
         packed = self._pack(task, [pairs])
+        packed["merec"]["pretraining"] = monitor.rows
         fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
         packed["state_dict"] = {  # what is fresh has learnt nothing
             name: value
@@ -427,6 +443,49 @@ class FoldTrainer:
             if not name.startswith(fresh)
         }
         return packed
+
+    def _list_held_out(self, unseen: Int[np.ndarray, " unseen"]) -> list[str]:
+        """The subjects that an encoder must not see which folds share that hold these samples out."""
+        alone = [] if self.transductive else np.unique(self.datamodule.subject[unseen]).tolist()
+        return sorted({name for subject in alone for name in self.sharing[subject]})
+
+    def _collect_probe(self, unseen: Int[np.ndarray, " unseen"]) -> ProbeData | None:
+        """Collect labelled samples to probe an encoder with: of training subjects alone, an inner split.
+
+        None where there are too few subjects or samples for one.
+        """
+        every = self.datamodule.annotated
+        held_out = self._list_held_out(unseen)
+        rows = every.drop_still(np.flatnonzero(~np.isin(every.subject, held_out)))
+        every = every.choose_trained_units(rows)
+        labels = every.label.numpy()
+        alike = np.zeros(len(labels), np.int64)
+        alike[rows] = self.told.stratify(labels[rows])
+        fold = Fold(0, ", ".join(held_out), rows, rows[:0])
+        seed = derive_seed(self.seed, fold.held_out, "probe") % 2**32
+        parts = min(_PROBE_PARTS, len(np.unique(every.subject[rows])))
+        try:
+            train, inner = split_inner_subjects(fold, every.subject, alike, parts, seed)
+        except InputError as error:
+            log.warning("no linear probe while views are contrasted: %s", error)
+            return None
+        data = every.hold_out(train, inner, "probe")
+        fitted = copy.copy(data)
+        fitted.test_rows = data.train_rows
+        first, second = (list(each.predict_dataloader()) for each in (fitted, data))
+        return ProbeData(first, second, self.open_target(data))
+
+    def _describe_monitoring(self, unseen: Int[np.ndarray, " unseen"]) -> list[Any]:
+        """What decides the measurements that are kept beside an encoder, apart from the pairs."""
+        if not self.monitor_steps:
+            return []
+        every = self.datamodule
+        rows = np.flatnonzero(~np.isin(every.subject, self._list_held_out(unseen)))
+        shown = [every.label[rows].numpy(), *(view[rows].numpy() for view in every.views)]
+        digest = hashlib.sha256()
+        for array in shown:
+            digest.update(np.ascontiguousarray(array).data)
+        return [self.monitor_steps, self.target, self.min_subjects, digest.hexdigest()]
 
     def _start(
         self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], classes: Sequence[str]
@@ -455,9 +514,8 @@ class FoldTrainer:
         if self.pretraining is None:
             return None
         if self.pretrain == "contrastive":
-            alone = [] if self.transductive else np.unique(data.subject[unseen]).tolist()
-            together = sorted({name for subject in alone for name in self.sharing[subject]})
-            return hold_out_pairs(self.pretraining, together, self.least_intensity)
+            held_out = self._list_held_out(unseen)
+            return hold_out_pairs(self.pretraining, held_out, self.least_intensity)
         rows = np.union1d(data.test_rows, unseen)
         others = hold_out_others(
             self.pretraining, np.unique(data.subject[rows]).tolist(), data.held_out
@@ -494,13 +552,14 @@ class FoldTrainer:
         record: pl.Callback,
         logger: Logger | Literal[False],
         length: Length | None = None,
+        *watching: pl.Callback,
     ) -> pl.Trainer:
         """Train a task on `data`, or on its own, in a trainer of its own."""
         # Callbacks from the config have state: each fold gets its own.
         given = copy.deepcopy(getattr(self.trainer, "keywords", {}).get("callbacks") or [])
         overrides: dict[str, Any] = length.to_arguments() if length else {}
         trainer = self.trainer(
-            callbacks=[*given, record, EndTogether()], logger=logger, **overrides
+            callbacks=[*given, record, *watching, EndTogether()], logger=logger, **overrides
         )
         trainer.fit(task, datamodule=data)
         if trainer.interrupted:  # some versions swallow Ctrl-C; half a fold must not be written
@@ -577,10 +636,26 @@ class FoldTrainer:
             epochs=epochs,
             checkpoint=self.pack(task, data, folder),
             notes={"parameters": sum(value.numel() for value in task.backbone.parameters())},
-            tables=explain(task.backbone, task.target, trainer, data)
-            if data.representation == "points"
-            else {},
+            tables=self._tabulate(task, trainer, data),
         )
+
+    def _tabulate(
+        self, task: Finetune, trainer: pl.Trainer, data: ClipDataModule
+    ) -> dict[str, pd.DataFrame]:
+        """Tables that a fold writes beside its predictions."""
+        tables = {}
+        if data.representation == "points":
+            tables = explain(task.backbone, task.target, trainer, data)
+        if task.pretraining:
+            tables["pretraining"] = pd.DataFrame(task.pretraining)
+        return tables
+
+
+class _Start(NamedTuple):
+    """A backbone to finetune, and what was measured of it while it was pretrained."""
+
+    backbone: nn.Module
+    pretraining: list[dict[str, float]]
 
 
 def _ignore_cluster(trainer: Callable[..., pl.Trainer]) -> Callable[..., pl.Trainer]:

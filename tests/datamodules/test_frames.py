@@ -565,6 +565,7 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
         pretrain_epochs=None,
         pretrain_steps=None,
         pretrain_groups=None,
+        monitor_steps=None,
         least_intensity=0,
         pool=PairPool(source="unlabelled", batch_size=None, augment=None),
         contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),

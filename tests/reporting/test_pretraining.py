@@ -95,6 +95,10 @@ def read(*folders: Path) -> Summary:
     return summarize(pool_runs(find_runs(folders)))
 
 
+def _lay_out(summary: Summary):
+    return lay_out_pretraining(summary.results, summary.pretraining)
+
+
 @pytest.fixture(scope="module")
 def summary(root: Path) -> Summary:
     return read(root)
@@ -106,12 +110,12 @@ def find(summary: Summary, name: str) -> Result:
 
 
 def test_starts_stand_side_by_side_from_scratch_first(summary: Summary) -> None:
-    rows = lay_out_pretraining(summary).rows
+    rows = _lay_out(summary).rows
     assert rows["Metric"].tolist() == ["UF1", "UAR"] * 6
     rows = rows[rows["Metric"] == "UF1"].set_index("Method")
     assert rows["Start"].tolist() == [
         "from scratch",
-        "random features, probed",
+        "random encoder, probed",
         "pretrained (contrastive), probed",
         *["pretrained (contrastive), finetuned"] * 3,
     ]
@@ -122,11 +126,53 @@ def test_starts_stand_side_by_side_from_scratch_first(summary: Summary) -> None:
     assert how[find(summary, "random").name] == how[find(summary, "scratch").name] == "–"
 
 
+def test_a_probed_encoder_is_set_beside_the_probed_random_one_and_says_what_it_told_apart(
+    root: Path, tmp_path: Path, few: pd.DataFrame, write_run: Callable
+) -> None:
+    columns = "step,accuracy,chance,held_out_accuracy,held_out_chance,held_out_pairs,probe"
+    for name, freeze in (("probe", "encoder"), ("tune", "none")):
+        task = make_task("contrastive", freeze)
+        folder = write_pairs(write_run(tmp_path / name, few, name="net-fused", task=task), 1.0)
+        for number, fold in enumerate(sorted((folder / "folds").iterdir())):
+            row = "" if name == "probe" and number == 0 else f".{2 + number},.1"
+            lines = [columns, f"9,.1,.02,{row or ','},7,", f"600,.5,.02,{row or ','},7,.3"]
+            (fold / "pretraining.csv").write_text("\n".join(lines))
+    summary = read(root / "scratch", root / "random", tmp_path)
+    rows = _lay_out(summary).rows
+    rows = rows[rows["Metric"] == "UF1"].set_index("Start")
+    probed, tuned = "pretrained (contrastive), probed", "pretrained (contrastive), finetuned"
+    assert rows["Control"].to_dict() == {
+        "from scratch": "–",
+        "random encoder, probed": "from scratch",
+        probed: "random encoder, probed",
+        tuned: "from scratch",
+    }
+    assert rows["Pairs told apart"].to_dict()[probed] == "50.0 % (2.0 %)"
+    assert rows["Held out"].to_dict() == {
+        "from scratch": "–",
+        "random encoder, probed": "–",
+        probed: "45.0 % (10.0 %)",  # of folds 1 to 4, whose held-out subjects have pairs
+        tuned: "40.0 % (10.0 %)",
+    }
+    table = summary.pretraining.set_index(["start", "metric"])
+    random = table.loc[("random encoder, probed", "uf1"), "b"]
+    assert table.loc[(probed, "uf1"), "a"] == pytest.approx(random)
+    (quoted,) = [
+        text
+        for text in quote_pretraining(summary.results, summary.pretraining)
+        if "contrastive), probed" in text
+    ]
+    assert "random encoder, probed" in quoted
+    result = next(each for each in summary.results if "freeze=encoder" in each.name)
+    monitored = [name for name in flatten_scores(result) if name.startswith("pretraining/")]
+    assert len(monitored) in (0, 4)
+
+
 def test_without_groups_a_network_is_pretrained_inside_each_fold(
     root: Path, tmp_path: Path, few: pd.DataFrame, write_run: Callable
 ) -> None:
     write_run(tmp_path / "macro", few, name="net-fused", task=make_task("macro"))
-    rows = lay_out_pretraining(read(root / "scratch", tmp_path)).rows[::2]
+    rows = _lay_out(read(root / "scratch", tmp_path)).rows[::2]
     assert rows["Start"].tolist() == ["from scratch", "pretrained (macro), finetuned"]
     assert rows["Pretrained"].tolist() == ["–", "inside each of 5 folds"]
 
@@ -137,10 +183,10 @@ def test_differences_are_those_of_compare(summary: Summary, root: Path) -> None:
     table = table[table["result"] == name].reset_index()
     expected = expected.drop(columns=["result_a", "result_b", "p_holm"])
     pd.testing.assert_frame_equal(table[list(expected)], expected)
-    rows = lay_out_pretraining(summary).rows.set_index(["Method", "Metric"])
+    rows = _lay_out(summary).rows.set_index(["Method", "Metric"])
     for number, metric in enumerate(("UF1", "UAR")):
         difference = f"+{expected['difference'][number]:.4f}".replace("0.", ".")
-        assert rows.loc[(name, metric), "Less scratch"].startswith(difference)
+        assert rows.loc[(name, metric), "Less control"].startswith(difference)
         assert rows.loc[(name, metric), "p"] == f"{expected['p'][number]:.4f}"[1:]
 
 
@@ -157,12 +203,12 @@ def test_a_network_is_compared_with_one_of_equal_settings_only(
 ) -> None:
     task = make_task("contrastive", finetune={"optimizer": {"lr": 0.2}})
     write_pairs(write_run(tmp_path / "faster", few, name="net-fused", task=task), 1.0)
-    assert lay_out_pretraining(read(root / "scratch", tmp_path)) is None
-    assert lay_out_pretraining(read(root / "tuned", root / "probed")) is None
+    assert _lay_out(read(root / "scratch", tmp_path)) is None
+    assert _lay_out(read(root / "tuned", root / "probed")) is None
 
 
 def test_each_start_has_a_sentence_with_all_that_must_be_said(summary: Summary) -> None:
-    sentences = quote_pretraining(summary)
+    sentences = quote_pretraining(summary.results, summary.pretraining)
     assert len(sentences) == 5
     (guilty,) = [text for text in sentences if "TRANSDUCTIVE" in text]
     for fact in ("seeds 0, 1", "from scratch", "UF1", "UAR", " p ", "transductive pretraining"):
@@ -178,7 +224,7 @@ def test_seeds_that_cannot_be_paired_leave_the_others_in_place(
         task = make_task("macro")
         write_run(tmp_path / str(seed), few, name="net-fused", task=task, seed=seed)
     with caplog.at_level(logging.WARNING):
-        rows = lay_out_pretraining(read(root / "scratch", root / "random", tmp_path)).rows
+        rows = _lay_out(read(root / "scratch", root / "random", tmp_path)).rows
     assert len(rows) == 2 * 2
     assert "cannot be paired" in caplog.text
 

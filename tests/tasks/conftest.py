@@ -97,6 +97,7 @@ def _settings(data: ClipDataModule, changes: dict[str, Any]) -> dict[str, Any]:
         "pretrain_epochs": None,
         "pretrain_steps": None,
         "pretrain_groups": None,
+        "monitor_steps": None,
         "least_intensity": 0,
         "pool": PairPool(source="unlabelled", batch_size=4, augment=None),
         "contrast": ContrastSettings("softmax", "first_batch", 4, 0.1, 0.5, False),

@@ -43,6 +43,9 @@ class Tiny(nn.Module):
         first, second = (view.flatten(1) for view in views)
         return normalize(self.first(first)), normalize(self.second(second))
 
+    def describe(self, views: tuple[Tensor, Tensor]) -> Tensor:
+        return torch.cat(self.encode(views), 1)
+
     def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
         return self.head(torch.cat(self.encode(views), 1))
 
@@ -188,6 +191,37 @@ def test_neither_pixels_nor_labels_of_the_held_out_subject_change_an_encoder_of_
     other = sweep(show(spoilt=(PEOPLE[0],)), **given)
     assert not same_weights(read_fold(other, number), intact)
     assert not same_weights(read_fold(sweep(folds=number), number), intact)
+
+
+def test_what_is_measured_while_encoders_are_contrasted_changes_no_weight_and_is_written_down(
+    sweep, whole, read_fold, same_weights, show, caplog
+):
+    """Neither a probe among training subjects nor the pairs of the held-out subject choose anything."""
+    with caplog.at_level("INFO"):
+        folder = sweep(folds=1, monitor_steps=3)
+    assert same_weights(read_fold(folder, 1), read_fold(whole, 1))
+    table = pd.read_csv(folder / "folds" / "001" / "pretraining.csv")
+    assert table["step"].tolist() == [
+        3,
+        6,
+        9,
+        10,
+    ]  # 18 pairs in batches of 4, twice; measured at the end too
+    assert (table["held_out_pairs"] == 6).all()
+    assert (table["held_out_chance"] == 1 / 4).all()
+    assert table[["accuracy", "held_out_accuracy", "probe"]].stack().between(0, 1).all()
+    for words in ("step 10: contrastive accuracy", "held-out subjects", "inner training subjects"):
+        assert words in caplog.text
+    alone = pd.read_csv(sweep(folds=1) / "folds" / "001" / "pretraining.csv")
+    assert alone["step"].tolist() == [10]
+    assert alone["held_out_accuracy"].tolist() == table["held_out_accuracy"].tolist()[-1:]
+    spoilt = sweep(show(spoilt=(PEOPLE[1],)), folds=1, monitor_steps=3)
+    assert same_weights(read_fold(spoilt, 1), read_fold(whole, 1))
+    other = pd.read_csv(spoilt / "folds" / "001" / "pretraining.csv")
+    assert (
+        other["probe"].tolist() == table["probe"].tolist()
+    )  # the held-out subject has no say in it
+    assert other["accuracy"].tolist() == table["accuracy"].tolist()
 
 
 def test_no_label_reaches_an_encoder_of_samples(make_loso, show, made_of, cache):

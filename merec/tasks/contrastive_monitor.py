@@ -1,0 +1,210 @@
+"""Accuracy of an encoder on held-out pairs, and of a linear probe on its features, while it is contrasted.
+
+All of it is written down and used for nothing: no random number is drawn from a generator of training, and
+no statistic of the network changes.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float, Num
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from merec.tasks.targets import Target
+from merec.types import Batch
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 8  # ways in which held-out pairs are put into batches
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """Labelled samples of training subjects, and those of other training subjects to score a probe on.
+
+    Attributes:
+        train: Batches to fit it on.
+        inner: Batches to score it on.
+        target: How labels are scored.
+    """
+
+    train: Sequence[Batch]
+    inner: Sequence[Batch]
+    target: Target
+
+
+class MonitorContrast(pl.Callback):
+    """Measure an encoder every few steps and at the end of its contrastive pretraining.
+
+    Args:
+        held_out: Batches of the pairs of held-out subjects; none if nobody is held out.
+        batch_size: Pairs among which each is to be matched, as in training.
+        chance: Share of training pairs that guessing matches.
+        every: Steps from one measurement to the next; `None` for one at the end.
+        probe: What a linear probe is fitted and scored on; `None` for no probe.
+    """
+
+    def __init__(
+        self,
+        held_out: Sequence[Batch],
+        batch_size: int,
+        chance: float,
+        every: int | None,
+        probe: ProbeData | None,
+    ):
+        self.held_out, self.batch_size, self.chance = held_out, batch_size, chance
+        self.every, self.probe = every, probe
+        self.rows: list[dict[str, float]] = []
+        self.hits, self.pairs = 0.0, 0
+
+    def on_train_batch_end(  # type: ignore[override]
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: dict[str, Tensor],
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Count the pairs of a batch that were told apart, and measure if it is time."""
+        self.hits += float(outputs["hits"])
+        self.pairs += len(batch.label) * trainer.world_size
+        if self.every and trainer.global_step % self.every == 0:
+            self._measure(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the encoder as it stays."""
+        if self.pairs:
+            self._measure(trainer, pl_module)
+
+    @torch.no_grad()
+    def _measure(self, trainer: pl.Trainer, task: Any) -> None:
+        precision, backbone = trainer.precision_plugin, task.backbone
+        was_training = task.training
+        task.eval()
+
+        def run(method: Any, batches: Sequence[Batch]) -> list[Any]:
+            with precision.forward_context():
+                moved = (precision.convert_input(each.to(task.device).inputs) for each in batches)
+                return [method(inputs) for inputs in moved]
+
+        embedded = run(backbone.encode, self.held_out)
+        accuracy, chance, number = nan, nan, 0
+        if embedded:
+            first, second = (torch.cat(side).float().cpu() for side in zip(*embedded, strict=True))
+            accuracy, chance = match_pairs(first, second, self.batch_size)
+            number = len(first)
+        probed = nan
+        if self.probe is not None:
+            train, inner = (
+                torch.cat(run(backbone.describe, batches)).float().cpu().numpy()
+                for batches in (self.probe.train, self.probe.inner)
+            )
+            probed = score_probe(train, inner, self.probe)
+        task.train(was_training)
+        self.rows.append(
+            {
+                "step": float(trainer.global_step),
+                "accuracy": self.hits / self.pairs,
+                "chance": self.chance,
+                "held_out_accuracy": accuracy,
+                "held_out_chance": chance,
+                "held_out_pairs": float(number),
+                "probe": probed,
+            }
+        )
+        self.hits, self.pairs = 0.0, 0
+        log.info("%s", describe_monitor(self.rows[-1]))
+        if trainer.logger:
+            shown = {
+                f"pretraining/{key}": value
+                for key, value in self.rows[-1].items()
+                if key not in ("step", "held_out_pairs") and value == value
+            }
+            trainer.logger.log_metrics(shown, step=trainer.current_epoch)
+
+
+def describe_monitor(row: dict[str, float]) -> str:
+    """Say in one line what a measurement found."""
+    said = f"step {row['step']:.0f}: contrastive accuracy {row['accuracy']:.1%} (chance {row['chance']:.1%})"
+    if row["held_out_accuracy"] == row["held_out_accuracy"]:
+        said += f", held-out subjects {row['held_out_accuracy']:.1%} (chance {row['held_out_chance']:.1%})"
+    if row["probe"] == row["probe"]:
+        said += f", linear probe on inner training subjects {row['probe']:.3f}"
+    return said
+
+
+def match_pairs(
+    first: Float[Tensor, "pairs size"], second: Float[Tensor, "pairs size"], batch_size: int
+) -> tuple[float, float]:
+    """Compute how many first views match their own second view best in a batch, and what guessing gives.
+
+    Pairs are put into whole batches in `ROUNDS` ways that are always the same.
+
+    Args:
+        first: Embeddings of the first views, of unit norm.
+        second: Embeddings of the second views.
+        batch_size: Pairs of a batch; all of them if they are fewer.
+
+    Returns:
+        The accuracy and its chance level, one of a batch; both NaN for fewer than two pairs.
+    """
+    size = min(batch_size, len(first))
+    if size < 2:
+        return nan, nan
+    rng, hits, matched = np.random.default_rng(0), 0, 0
+    for _ in range(ROUNDS):
+        order = torch.from_numpy(rng.permutation(len(first)))
+        for start in range(0, len(first) - size + 1, size):
+            rows = order[start : start + size]
+            similarity = first[rows] @ second[rows].T
+            rivals = similarity.clone().fill_diagonal_(-torch.inf).amax(1)
+            hits += int((similarity.diagonal() > rivals).sum())
+            matched += size
+    return hits / matched, 1 / size
+
+
+def score_probe(
+    train: Float[np.ndarray, "train features"],
+    inner: Float[np.ndarray, "inner features"],
+    probe: ProbeData,
+) -> float:
+    """Fit a logistic regression on the features of some training subjects and score it on others.
+
+    Args:
+        train: Features of `probe.train`.
+        inner: Features of `probe.inner`.
+        probe: The samples.
+
+    Returns:
+        UF1, of action units their mean F1.
+    """
+    label, truth = (
+        torch.cat([batch.label for batch in batches]).numpy()
+        for batches in (probe.train, probe.inner)
+    )
+    if label.ndim == 1:
+        return probe.target.score(truth, _fit(train, label).predict(inner))
+    predicted = np.stack(
+        [
+            _fit(train, marks).predict(inner)
+            if 0 < marks.sum() < len(marks)
+            else np.zeros(len(inner))
+            for marks in label.T.astype(np.int64)
+        ],
+        axis=1,
+    )
+    return probe.target.score(truth, predicted)
+
+
+def _fit(features: Float[np.ndarray, "train features"], label: Num[np.ndarray, " train"]) -> Any:
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    return make_pipeline(StandardScaler(), regression).fit(features, label)
