@@ -13,13 +13,22 @@ _INDIFFERENT = (
     "workers",
     "chunk",
     "compiled",
+    "monitor_steps",
     "backbone.compiled",
     "datamodule.num_workers",
     "datamodule.features.root",
 )
 _OF_CORPORA = ("root", "expected")  # at any depth of a corpus, which may be of several
 _OF_UNITS = ("target", "min_subjects", "least_subjects")
-_LATER = ("groups", "train_subjects")
+# Places below `task` that older runs lack, with what these did.
+_LATER = {
+    "groups": None,
+    "train_subjects": None,
+    "pretrain_steps": None,
+    "pool.source": "unlabelled",
+    "datamodule.views": None,
+    "datamodule.labelled": None,
+}
 _VARIED = ("seed", "fold", "datamodule.seed")  # what runs that are pooled differ in
 
 
@@ -32,9 +41,9 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     task = config.get("task") or config
     if task.get("target") == "emotion":  # as runs do that are older than the choice
         task = {key: value for key, value in task.items() if key not in _OF_UNITS}
-    later = [key for key in _LATER if task.get(key) is None]  # as older runs have none
-    task = {key: value for key, value in task.items() if key not in later}
-    return _drop(task, _INDIFFERENT)
+    given = flatten(task)
+    later = [place for place, value in _LATER.items() if given.get(place) == value]
+    return _drop(task, (*_INDIFFERENT, *later))
 
 
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:

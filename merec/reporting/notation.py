@@ -9,6 +9,7 @@ import pandas as pd
 from merec.evaluation.absent_classes import describe_absent_classes
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
+from merec.run_files import find_node
 
 NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}
@@ -149,9 +150,24 @@ def describe_results(results: Sequence[Result]) -> str:
         f"transductive pretraining: {pretraining}."
         + f" {describe_tried(results)}"
         + (f" Remark: {remarks}." if remarks else "")
+        + _describe_labelled(results)
         + _describe_without_motion(results)
         + _describe_absent(results[0])
     )
+
+
+def _describe_labelled(results: Sequence[Result]) -> str:
+    """Say how many training samples of a fold had labels where not all had; with a leading blank."""
+    numbers = {
+        result.name: find_node(result.runs[0].config, "task.datamodule.labelled")
+        for result in results
+    }
+    few = [f"{number} in {name}" for name, number in numbers.items() if number]
+    if not few:
+        return ""
+    if len({*numbers.values()}) == 1:
+        few = [str(next(iter(numbers.values())))]
+    return f" Labelled training samples of each fold: {', '.join(few)}."
 
 
 def _describe_without_motion(results: Sequence[Result]) -> str:

@@ -290,3 +290,46 @@ def test_an_unknown_scaling_is_refused_with_those_there_are(corpus):
         InputError, match=r"scaling=minmax is unknown; choose raw, unit or standard"
     ):
         make(corpus, scaling="minmax")
+
+
+# Few labels
+
+
+def list_labelled(corpus: Corpus, number: int, **changes) -> dict[str, set[str]]:
+    """Training samples of each fold, by its held-out subject."""
+    data = make(corpus, labelled=number, **changes)
+    folds = data.keep_labelled(leave_one_subject_out(data.subject))
+    for fold in folds:
+        assert (np.diff(fold.train) > 0).all()
+        assert fold.test.tolist() == fold_of(corpus, fold.held_out).test.tolist()
+    return {fold.held_out: {*data.sample_id[fold.train]} for fold in folds}
+
+
+def test_labelled_samples_are_so_many_of_few_subjects_none_of_them_held_out(corpus):
+    counts = corpus.index["subject"].value_counts()
+    for held_out, names in list_labelled(corpus, 9).items():
+        subjects = corpus.index.set_index("sample_id").loc[sorted(names), "subject"]
+        assert len(names) == 9
+        assert held_out not in set(subjects)
+        whole = [len(rows) == counts[name] for name, rows in subjects.groupby(subjects)]
+        assert sum(whole) >= len(whole) - 1  # of the last one perhaps a part
+
+
+def test_the_same_samples_have_labels_whatever_the_labels_order_and_method(corpus):
+    drawn = list_labelled(corpus, 9)
+    shuffled = corpus.index.sample(frac=1, random_state=3)
+    rows = shuffled.index.to_numpy()
+    other = shuffled.reset_index(drop=True).assign(label=0)
+    moved = replace(corpus, index=other, flow_maps=corpus.flow_maps[rows][:, ::-1].copy())
+    assert list_labelled(moved, 9, channels=["u"], batch_size=2) == drawn
+    assert list_labelled(corpus, 9, seed=1) != drawn
+    more = list_labelled(corpus, 12)
+    assert all(names < more[held_out] for held_out, names in drawn.items())
+
+
+def test_more_labels_than_a_fold_has_samples_are_refused(corpus):
+    most = 1 + len(corpus.index) - int(corpus.index["subject"].value_counts().max())
+    with pytest.raises(
+        InputError, match=rf"labelled={most}, but with .* held out there are \d+ tr"
+    ):
+        list_labelled(corpus, most)
