@@ -8,13 +8,15 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from merec.config import build, compose_node
 from merec.corpora.action_units import read_action_units
-from merec.corpora.casme3 import MICRO_FILE
+from merec.corpora.casme3 import MICRO_FILE, read_casme3
 from merec.corpora.doctor import examine
 from merec.corpora.synthetic import read as module
+from merec.corpora.synthetic.annotation import write_annotation
 from merec.corpora.synthetic.plan import plan_corpus
 from merec.corpora.synthetic.synthesize import MANIFEST
 from merec.errors import InputError
@@ -53,6 +55,29 @@ def test_every_planned_sample_is_read_with_its_action_units(rendered, camera_of)
     assert corpus.macro is None
     assert corpus.unlabelled is None
     assert read_action_units("1").read == (*corpus.index["action_units"].iloc[0],)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("synthetic", (720, 60, "12ccec9b3eb1a3e0", 46, 13)),
+        ("synthetic_small", (96, 12, "ab943da21d7e450a", 0, 3)),
+    ],
+)
+def test_protocols_of_the_default_corpora_are_the_published_ones(tmp_path, name, facts):
+    """Samples, subjects, hash, samples without motion, action units that 10 subjects or more show."""
+    node = OmegaConf.to_container(compose_node("corpus", [f"corpus={name}"]), resolve=True)
+    keys = ("subjects", "samples", "unlabelled", "macro", "zero_motion", "seed", "frames")
+    write_annotation(plan_corpus(*(node["render"][key] for key in keys)), tmp_path)
+    chosen = {key: node[key] for key in node.keys() - {"_target_", "render"}}
+    corpus = read_casme3(**{**chosen, "root": str(tmp_path), "intrinsics": None})
+    index, protocol = corpus.index, corpus.protocol
+    shown = index[["subject", "action_units"]].explode("action_units")
+    subjects = shown.assign(unit=[unit.number for unit in shown["action_units"]]).groupby("unit")
+    still = int((index["onset"] == index["apex"]).sum())
+    common = int((subjects["subject"].nunique() >= 10).sum())
+    assert protocol.name == f"{name}-4@v2"
+    assert (protocol.samples, protocol.subjects, protocol.hash, still, common) == facts
 
 
 def test_seven_classes_are_read_too(rendered):
