@@ -1,8 +1,8 @@
 """Pairs of frames out of clips without labels, for pretraining, each with how much expression it shows.
 
-In a window of about a second the least expressive frame is taken for the onset, and each k-th frame of the
-window for an apex (Li et al. 2025; `methods.md` A5). Which pairs are strong enough is decided by who uses
-them.
+In a window of about a second the least expressive frame is taken for the onset, of a clip of two frames the
+first, and each k-th frame of the window for an apex (Li et al. 2025; `methods.md` A5). Which pairs are strong
+enough is decided by who uses them.
 """
 
 from collections.abc import Sequence
@@ -133,7 +133,10 @@ def _pair_up(
             shown[number] = sum(units.values())
     if not shown:
         return
-    onset = min(shown, key=lambda number: shown[number])
+    # Of a clip of two frames, a rendered pair, the first is the onset: of 32 such the other one was the less
+    # expressive by its blendshapes in 16.
+    rested = min(shown, key=lambda number: shown[number])
+    onset = clip.numbers[0] if len(clip.numbers) == 2 else rested
     # Of no more frames than a step has, as of a clip of onset and apex alone, the last is one too.
     for apex in window[:: min(pool.step, len(window) - 1)]:
         if apex == onset or apex not in shown:
