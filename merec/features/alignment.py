@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Real, UInt8
 
 # Corners of the eyes in MediaPipe's mesh: those on the image's left, then those on its right.
 LEFT_EYE, RIGHT_EYE = (33, 133), (362, 263)
 OUTER_CORNERS = (33, 263)
+EDGE = 12.0  # mm between px two apart; more is no surface
 
 
 def measure_roll(points: Float[np.ndarray, "landmarks _"]) -> float:
@@ -68,18 +69,42 @@ class Alignment:
     def crop_depth(
         self, depth: np.ndarray
     ) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
-        """The face's depth in mm and where there is any: nearest, as a mean over an edge lies nowhere.
+        """The face's depth in mm and where there is any, see `look_up_depth`.
 
         Args:
             depth: mm, of shape (height, width), 0 = invalid.
         """
-        import cv2
+        row, column = np.indices((self.size, self.size)).reshape(2, -1)
+        at = self.to_frame(np.stack([column, row], axis=-1).astype(np.float64))
+        crop = look_up_depth(depth, at.reshape(self.size, self.size, 2))
+        return crop, crop > 0
 
-        shape = (self.size, self.size)
-        crop = cv2.warpAffine(
-            depth, self.matrix, shape, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
-        )
-        return crop.astype(np.float32), crop > 0
+
+def look_up_depth(
+    depth: Real[np.ndarray, "height width"], places: Float[np.ndarray, "*shape 2"]
+) -> Float[np.ndarray, "*shape"]:
+    """Depth between pixels, mm; 0 where there is none.
+
+    Bilinear on one surface, where the nearest pixel would be up to half a pixel's slope off, more than skin
+    moves; nearest beside holes and edges, as a mean over an edge lies nowhere.
+
+    Args:
+        depth: mm, 0 = invalid.
+        places: Column and row, px.
+    """
+    import cv2
+
+    depth = depth.astype(np.float32)
+    column, row = np.moveaxis(places.astype(np.float32), -1, 0)
+    near = cv2.remap(depth, column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    between = cv2.remap(depth, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    around = np.ones((3, 3), np.uint8)
+    low, high = cv2.erode(depth, around), cv2.dilate(depth, around)
+    smooth = ((low > 0) & (high - low < EDGE)).astype(np.uint8)
+    on_surface = (
+        cv2.remap(smooth, column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
+    )
+    return np.where(on_surface, between, near)
 
 
 def align_face(points: Float[np.ndarray, "landmarks _"], size: int, margin: float) -> Alignment:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from merec.features.alignment import look_up_depth
 from merec.types import InputError
 
 METHODS = ("dis", "tvl1", "farneback")
@@ -165,8 +166,8 @@ def measure_depth_change(
 ) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
     """How much further from the camera the skin at each pixel of the onset is at the apex.
 
-    The apex is looked up where the flow takes the pixel (nearest, so that no hole bleeds), as a point that
-    moves sideways over a slope has another depth without having moved in it.
+    The apex is looked up where the flow takes the pixel (see `look_up_depth`), as a point that moves sideways
+    over a slope has another depth without having moved in it.
 
     Args:
         onset: Depth, mm.
@@ -178,17 +179,9 @@ def measure_depth_change(
     Returns:
         Change in mm, 0 where unknown; and where it is known.
     """
-    import cv2
-
     size = onset.shape[0]
-    column, row = np.meshgrid(*(np.arange(size, dtype=np.float32),) * 2)
-    there = cv2.remap(
-        apex,
-        column + flow[..., 0],
-        row + flow[..., 1],
-        cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT,
-    )
+    here = np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32),) * 2), axis=-1)
+    there = look_up_depth(apex, here + flow)
     change = there - onset
     valid = known & (there > 0) & (np.abs(change) <= most)
     return np.where(valid, change, 0).astype(np.float32), valid
