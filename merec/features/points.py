@@ -58,21 +58,22 @@ def scale_motion(
         motion: u, v (px), dz (mm).
         where: Pixels that count.
         scale: `max` divides each component by its largest absolute value (Zhang et al. 2025); `rms` divides
-            u and v by the root mean square length of the flow, dz by its own root mean square, so that a
-            single strong pixel does not decide and u and v stay comparable.
+            all by the root mean square length of the flow, in px, or of dz, in mm, where there is no flow: no
+            single strong pixel decides, and noise in depth is not blown up to the size of the flow.
         powers: Of u, v, dz; 2, 2 and 3.33 in the paper, 1 for no sharpening.
     """
+    sizes = np.abs(motion[where]).max(axis=0, initial=0)
+    if scale == "rms":
+        flow, depth = (
+            motion[where][:, part].astype(np.float64) for part in (slice(2), slice(2, 3))
+        )
+        length = np.sqrt([np.square(each).sum() / max(1, len(each)) for each in (flow, depth)])
+        sizes[:] = length[0] or length[1]
     scaled = np.zeros_like(motion)
     for axis, power in enumerate(powers):  # one by one, for NumPy has a short way to square all
         component = motion[..., axis]
-        if scale == "max":
-            size = float(np.abs(component[where]).max(initial=0))
-        else:
-            together = motion[where][:, :2] if axis < 2 else motion[where][:, 2:]
-            squares = np.square(together, dtype=np.float64).sum(axis=1)
-            size = float(np.sqrt(squares.mean())) if len(squares) else 0.0
-        if size > 0:
-            scaled[..., axis] = np.sign(component) * np.abs(component / size) ** power
+        if sizes[axis] > 0:
+            scaled[..., axis] = np.sign(component) * np.abs(component / sizes[axis]) ** power
     return scaled
 
 

@@ -110,7 +110,9 @@ def test_rms_scaling_is_what_a_loop_computes(scene):
     found = scale_motion(motion, where, "rms", (1, 1, 1))
     flow = np.mean([u**2 + v**2 for u, v, _ in motion[where].tolist()]) ** 0.5
     depth = np.mean([dz**2 for *_, dz in motion[where].tolist()]) ** 0.5
-    np.testing.assert_allclose(found, motion / [flow, flow, depth], rtol=1e-5)
+    np.testing.assert_allclose(found, motion / flow, rtol=1e-5)
+    alone = scale_motion(motion * np.float32([0, 0, 1]), where, "rms", (1, 1, 1))
+    np.testing.assert_allclose(alone[..., 2], motion[..., 2] / depth, rtol=1e-5)
     points = np.concatenate([motion, found], axis=-1)[:2]
     np.testing.assert_array_equal(normalise(points, "rms")[..., 3:], points[..., 3:])
 
