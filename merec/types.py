@@ -97,6 +97,11 @@ class Protocol:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the scores that sum a result up, the first of which decides."""
+        return ("f1", "auc") if self.target == "action_units" else ("uf1", "uar")
+
+    @property
+    def metrics_of_decisions(self) -> tuple[str, ...]:
+        """Those of `metrics` that follow from what was predicted alone, as recorded after each epoch."""
         return ("f1",) if self.target == "action_units" else ("uf1", "uar")
 
     @property

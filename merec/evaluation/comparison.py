@@ -8,11 +8,13 @@ import pandas as pd
 
 from merec.evaluation.action_units import f1_per_unit
 from merec.evaluation.metrics import f1_per_class
+from merec.evaluation.ranking import compare_auc
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import (
     align_seeds,
     compare_paired,
     correct_holm,
+    count_effective,
     paired_intervals,
     pooled,
 )
@@ -34,14 +36,22 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     for subset, predictions in a.subsets.items():
         counts_a, counts_b = _pair_counts(a, b, subset)
         for name in a.protocol.metrics:
-            metric = a.scorers[name]
-            found = compare_paired(metric, counts_a, counts_b)
+            if metric := a.scorers.get(name):
+                scores = pooled(metric, counts_a), pooled(metric, counts_b)
+                found = compare_paired(metric, counts_a, counts_b)
+            else:  # of what is ranked, not of what is decided
+                of_a, of_b = (np.mean(side.score_seeds(subset)[name]) for side in (a, b))
+                scores, effective = (
+                    (float(of_a), float(of_b)),
+                    count_effective(counts_a, each=False),
+                )
+                found = compare_auc(a.rankings(subset), b.rankings(subset), effective)
             rows.append(
                 {
                     "subset": subset,
                     "metric": name,
-                    "a": pooled(metric, counts_a),
-                    "b": pooled(metric, counts_b),
+                    "a": scores[0],
+                    "b": scores[1],
                     "difference": found.value,
                     "low": found.low,
                     "high": found.high,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from merec.evaluation.absent_classes import find_absent_classes
 from merec.evaluation.action_units import (
@@ -27,8 +27,9 @@ from merec.evaluation.optimism import (
 )
 from merec.evaluation.predictions import assert_complete, shorten
 from merec.evaluation.protocol import assert_same_protocol
+from merec.evaluation.ranking import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Epochs, Run
-from merec.evaluation.statistics import Metric, score_intervals
+from merec.evaluation.statistics import Metric, count_effective, score_intervals
 from merec.run_files import EPOCHS
 from merec.settings import flatten, shared_settings
 from merec.source_code import name_changed
@@ -113,7 +114,7 @@ class Result:
 
     @property
     def scorers(self) -> dict[str, Metric]:
-        """What its `confusions` are scored by, by name."""
+        """What its `confusions` are scored by, by name; the others of `metrics` need its `rankings`."""
         of_units: dict[str, Metric] = {"f1": mean_f1}
         return of_units if self.tells_units else METRICS
 
@@ -125,20 +126,49 @@ class Result:
             return confusion_by_unit(self.subsets[subset], self.protocol.classes)
         return confusion_by_subject(self.subsets[subset], len(self.protocol.classes))
 
+    def rankings(self, subset: str = "Full") -> list[Ranking]:
+        """How the samples of a subset are ranked by each action unit, in the order of `seeds`."""
+        table, classes = (
+            self.subsets[subset].sort_values(["seed", "sample_id"]),
+            self.protocol.classes,
+        )
+        rankings = []
+        for _, rows in table.groupby("seed"):
+            subjects, subject = np.unique(rows["subject"].to_numpy(str), return_inverse=True)
+            score = rows[[f"p_{name}" for name in classes]].to_numpy(float)
+            present = mark_units(rows["label"], classes)
+            rankings.append(Ranking(score, present, subject, len(subjects)))
+        return rankings
+
     def score(self, subset: str = "Full") -> dict[str, Score]:
-        """Each of `scorers` of a subset, with its interval."""
+        """Each score of a subset with its interval: of `scorers`, and the mean `auc` of action units."""
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
                 name: Score(*score_intervals(metric, counts, each=False).tolist())
                 for name, metric in self.scorers.items()
             }
+            if self.tells_units:
+                self._scores[subset]["auc"] = Score(*self._score_areas(subset)[:, -1].tolist())
         return self._scores[subset]
 
+    def _score_areas(self, subset: str) -> Float[np.ndarray, "3 scores"]:
+        """Compute the area under the curve of each action unit and their mean, with intervals."""
+        _, counts = self.confusions(subset)
+        effective = np.append(
+            count_effective(counts, each=True), count_effective(counts, each=False)
+        )
+        return auc_intervals(self.rankings(subset), effective)
+
     def score_seeds(self, subset: str = "Full") -> dict[str, list[float]]:
-        """Compute each of `scorers` of a subset for every seed by itself, in the order of `seeds`."""
+        """Compute each score of a subset for every seed by itself, in the order of `seeds`."""
         pooled = self.confusions(subset)[1].sum(1)
-        return {name: np.asarray(metric(pooled)).tolist() for name, metric in self.scorers.items()}
+        scores = {
+            name: np.asarray(metric(pooled)).tolist() for name, metric in self.scorers.items()
+        }
+        if self.tells_units:
+            scores["auc"] = [score_mean_auc(ranking) for ranking in self.rankings(subset)]
+        return scores
 
     @cached_property  # several tables ask, and each answer takes thousands of draws
     def _scores(self) -> dict[str, dict[str, Score]]:
@@ -162,9 +192,14 @@ class Result:
         Returns:
             One row per action `unit` and a last one of their `mean`: `samples` and `subjects` that show it,
             `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval
-            (NaN for a unit that fewer than three subjects show), `chance`, the F1 if it were always said to
-            be there, and `by_frequency`, that of guesses as frequent as it is.
+            (NaN for a unit that fewer than three subjects show), `auc`, the area under the ROC curve, with
+            `auc_low` and `auc_high`, `stable`, whether at least `STABLE` samples show it, `chance`, the F1 if
+            it were always said to be there, and `by_frequency`, that of guesses as frequent as it is.
         """
+        return self._units.copy()
+
+    @cached_property
+    def _units(self) -> pd.DataFrame:
         _, counts = self.confusions()
         shown = counts[0, :, :, 1].sum(-1)  # by subject and unit
         chance = chance_f1(counts[0].sum(0))
@@ -183,6 +218,8 @@ class Result:
                 "f1": f1,
                 "low": low,
                 "high": high,
+                **dict(zip(("auc", "auc_low", "auc_high"), self._score_areas("Full"), strict=True)),
+                "stable": [*(shown.sum(0) >= STABLE), True],
                 "chance": [*chance, chance.mean()],
                 "by_frequency": [*guessed, guessed.mean()],
             }

@@ -147,7 +147,7 @@ def _count_samples(counts: BySubject) -> Int[np.ndarray, "subjects parts"]:
     return by_class[..., 1] if counts.ndim == 5 else by_class
 
 
-def _effective(counts: BySubject, each: bool) -> Float[np.ndarray, " parts"] | float:
+def count_effective(counts: BySubject, each: bool) -> Float[np.ndarray, " parts"] | float:
     """Compute the effective number of subjects of a score of all classes, or of `each` class by itself."""
     samples = _count_samples(counts)
     if not each:
@@ -200,15 +200,33 @@ def compare_paired(
     times = draw_subjects(a.shape[1], draws, seed)
     drawn = _score_draws(metric, b, times) - _score_draws(metric, a, times)
     observed = pooled(metric, b) - pooled(metric, a)
-    effective = _effective(a, each=False)
-    low, high = t_interval(observed, drawn, a.shape[1], effective, DIFFERENCE_RANGE).tolist()
-
     swap = np.random.default_rng(seed).integers(0, 2, size=(draws, a.shape[1]))
     from_a = _mix(metric, a, b, swap)
     from_b = _mix(metric, b, a, swap)
+    effective = count_effective(a, each=False)
+    return conclude_paired(observed, drawn, from_b - from_a, a.shape[1], effective)
+
+
+def conclude_paired(
+    observed: float,
+    drawn: Float[np.ndarray, " draws"],
+    permuted: Float[np.ndarray, " permutations"],
+    subjects: int,
+    effective: Float[np.ndarray, ""] | float,
+) -> Difference:
+    """Compute interval and p of a paired difference.
+
+    Args:
+        observed: The difference.
+        drawn: The same of sets of subjects drawn with replacement.
+        permuted: The same of sides swapped in random halves of the subjects.
+        subjects: How many subjects there are.
+        effective: Effective number of subjects.
+    """
+    low, high = t_interval(observed, drawn, subjects, effective, DIFFERENCE_RANGE).tolist()
     # A hair of tolerance: sums of ratios in another order must still count as equal.
-    extreme = int(np.sum(np.abs(from_b - from_a) >= abs(observed) - 1e-12))
-    return Difference(observed, low, high, (1 + extreme) / (1 + draws))
+    extreme = int(np.sum(np.abs(permuted) >= abs(observed) - 1e-12))
+    return Difference(observed, low, high, (1 + extreme) / (1 + len(permuted)))
 
 
 def paired_intervals(
@@ -230,7 +248,7 @@ def paired_intervals(
     value = metrics(b.sum(1)).mean(0) - metrics(a.sum(1)).mean(0)
     times = draw_subjects(a.shape[1], draws, seed)
     drawn = _score_draws(metrics, b, times) - _score_draws(metrics, a, times)
-    effective = _effective(a, each=True)
+    effective = count_effective(a, each=True)
     ends = t_interval(value, drawn, a.shape[1], effective, DIFFERENCE_RANGE)
     return np.stack([value, *ends])
 
@@ -258,7 +276,7 @@ def score_intervals(
     """
     drawn = _score_draws(metrics, counts, draw_subjects(counts.shape[1], draws, seed))
     value = metrics(counts.sum(1)).mean(0)
-    ends = t_interval(value, drawn, counts.shape[1], _effective(counts, each), limits)
+    ends = t_interval(value, drawn, counts.shape[1], count_effective(counts, each), limits)
     return np.stack([value, *ends])
 
 

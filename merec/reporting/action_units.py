@@ -8,10 +8,12 @@ from rich.console import Console
 
 from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.pretraining import compare_starts
-from merec.evaluation.results import Result
+from merec.evaluation.ranking import STABLE
+from merec.evaluation.results import IDENTITY, Result
 from merec.files import write_csv, write_text
 from merec.reporting.elements import write_document, write_figure, write_list, write_table
 from merec.reporting.figures import draw_units
+from merec.reporting.forest import lay_out_unit_scores, write_beside_controls
 from merec.reporting.formats import print_table, write_latex, write_markdown, write_notes
 from merec.reporting.html import write_curves, write_pretraining, write_runs
 from merec.reporting.notation import (
@@ -27,12 +29,12 @@ from merec.reporting.tables import Table, lay_out_optimism, lay_out_seeds
 
 
 def lay_out_units(results: Sequence[Result]) -> Table:
-    """F1 of each action unit and their mean, one column per result."""
+    """F1 of each action unit and their mean, one column per result; of a single one the area too."""
     scores = {result.name: result.score_units() for result in results}
     rows = []
     for number, (_, unit) in enumerate(next(iter(scores.values())).iterrows()):
         cells = {
-            "Action unit": unit["unit"],
+            "Action unit": unit["unit"] if unit["stable"] else f"{unit['unit']} *",
             "n": str(unit["samples"]),
             "Subjects": str(unit["subjects"]),
             "Always present": format_number(unit["chance"]),
@@ -42,7 +44,12 @@ def lay_out_units(results: Sequence[Result]) -> Table:
             own = table.iloc[number]
             title = "F1" if len(scores) == 1 else name
             cells[title] = format_interval(own["f1"], own["low"], own["high"])
+            if len(scores) == 1:
+                cells["AUC"] = format_interval(own["auc"], own["auc_low"], own["auc_high"])
         rows.append(cells)
+    unstable = [str(row["Action unit"]) for row in rows if str(row["Action unit"]).endswith("*")]
+    if unstable:
+        unstable = [f"*: shown by fewer than {STABLE} samples, so that its scores are unstable."]
     caption = (
         f"{describe_results(results)} F1 of being present, all folds pooled, mean over seeds "
         f"[{describe_interval()}]; present: a probability of {THRESHOLD:g} or more, fixed "
@@ -50,7 +57,33 @@ def lay_out_units(results: Sequence[Result]) -> Table:
         "By frequency: of random guesses as frequent as the unit is, mean of draws. mean: of "
         "all action units alike."
     )
+    caption = " ".join([caption, *unstable])
     return Table("Action units", caption, pd.DataFrame(rows))
+
+
+def lay_out_areas(results: Sequence[Result]) -> list[Table]:
+    """Area under the curve of each action unit, one column per result; of a single one it is beside F1."""
+    if len(results) == 1:
+        return []
+    scores = {result.name: result.score_units() for result in results}
+    first = next(iter(scores.values()))
+    rows = pd.DataFrame(
+        {
+            "Action unit": [
+                unit if stable else f"{unit} *"
+                for unit, stable in zip(first["unit"], first["stable"], strict=True)
+            ],
+            "n": first["samples"].astype(str),
+        }
+    )
+    for name, table in scores.items():
+        ends = zip(table["auc"], table["auc_low"], table["auc_high"], strict=True)
+        rows[name] = [format_interval(*each) for each in ends]
+    caption = (
+        f"{describe_results(results)} Area under the ROC curve, all folds pooled, mean over seeds "
+        f"[{describe_interval()}]; chance .5. *: shown by fewer than {STABLE} samples, hence unstable."
+    )
+    return [Table("Area under the curve", caption, rows)]
 
 
 def write_units_report(
@@ -65,7 +98,9 @@ def write_units_report(
         console: Where to print the table.
         notes: What the terminal was warned of while the results were read.
     """
-    tables, labels, optimism = [lay_out_units(results)], ["action-units"], read_optimism(results)
+    tables = [lay_out_unit_scores(results), lay_out_units(results), *lay_out_areas(results)]
+    labels = ["scores", "action-units", "areas"][: len(tables)]
+    optimism = read_optimism(results)
     scores = {result.name: result.score_units() for result in results}
     if not optimism.empty:
         tables.append(lay_out_optimism(results, optimism))
@@ -79,12 +114,12 @@ def write_units_report(
     means = "; ".join(f"{name} {format_number(f1['f1'].iloc[-1])}" for name, f1 in scores.items())
     alt = f"F1 of each action unit with its interval; mean: {means}"
     picture = write_figure(draw_units(scores), alt, "Mean over seeds, 95 % intervals.", "units")
-    sections[tables[0].title] = picture + sections[tables[0].title]
+    sections["Action units"] = picture + sections["Action units"]
     page = write_document(
         f"Action units of {protocol.name}, {protocol.split}",
         describe_remarks(results),
         describe_results(results),
-        {"Notes": write_list(notes)}
+        {"Networks and controls": write_beside_controls(results), "Notes": write_list(notes)}
         | sections
         | {"What pretraining brings": write_pretraining(results, starts)}
         | {"Learning curves": write_curves(results), "What was run": write_runs(results)},
@@ -95,13 +130,10 @@ def write_units_report(
     frames = {"action_units": pd.concat(scores.values()), "optimism": optimism}
     frames["pretraining"] = starts
     frames["predictions"] = pool_predictions(results)
-    frames["seeds"] = pd.DataFrame(
-        [
-            result.identity | {"seed": seed, "f1": value}
-            for result in results
-            for seed, value in zip(result.seeds, result.score_seeds()["f1"], strict=True)
-        ]
-    )
+    seeds = [
+        pd.DataFrame({"seed": r.seeds} | r.score_seeds()).assign(**r.identity) for r in results
+    ]
+    frames["seeds"] = pd.concat(seeds)[[*IDENTITY, "seed", *protocol.metrics]]
     for name, frame in frames.items():
         write_csv(out / f"{name}.csv", frame)
     by_start = lay_out_pretraining(results, starts)

@@ -12,6 +12,7 @@ from merec.reporting import calibration, figures
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.curves import read_curves
 from merec.reporting.elements import write_document, write_figure, write_list, write_table
+from merec.reporting.forest import write_beside_controls
 from merec.reporting.jitter import draw_jitters, lay_out_jitter
 from merec.reporting.leaderboard import lay_out_leaderboard
 from merec.reporting.notation import (
@@ -55,6 +56,7 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
     ranking = lay_out_leaderboard(summary) if published else None
     by_seed = lay_out_seeds(summary.results)
     sections = {
+        "Networks and controls": write_beside_controls(summary.results, summary.guesses),
         "Notes": write_list(summary.notes),
         "Leaderboard": write_table(ranking) if ranking else "",
         "Scores": write_table(lay_out_scores(summary)),

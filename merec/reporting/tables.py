@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from merec.evaluation.controls import describe_controls
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.results import Result
 from merec.reporting.notation import (
@@ -96,7 +97,7 @@ def lay_out_scores(summary: Summary) -> Table:
             "n": str(row["samples"]),
         }
         rows.append(cells | _format_guess(row, ("UF1", "UAR", "Accuracy")))
-    caption = f"{describe_results(summary.results)} {_HOW_SCORED} {GUESSES}"
+    caption = _caption_scores(summary)
     table = pd.DataFrame(rows)
     if summary.optimism.empty:
         return Table("Scores", caption, table.drop(columns="Claimed"))
@@ -121,8 +122,18 @@ def lay_out_scores_briefly(summary: Summary) -> Table:
     for _, row in summary.guesses[summary.guesses["subset"] == "Full"].iterrows():
         cells = dict.fromkeys(rows[0], NOTHING) | {"Method": row["guess"], "n": str(row["samples"])}
         rows.append(cells | _format_guess(row, ("UF1", "UAR", "Acc.")))
-    caption = f"{describe_results(summary.results)} {_HOW_SCORED} {GUESSES}"
+    caption = _caption_scores(summary)
     return Table("Scores", caption, pd.DataFrame(rows))
+
+
+def _caption_scores(summary: Summary) -> str:
+    parts = (
+        describe_results(summary.results),
+        _HOW_SCORED,
+        GUESSES,
+        describe_controls(summary.results),
+    )
+    return " ".join(filter(None, parts))
 
 
 def _format_guess(row: pd.Series, titles: Sequence[str]) -> dict[str, str]:
@@ -178,7 +189,7 @@ def lay_out_optimism(results: Sequence[Result], optimism: pd.DataFrame) -> Table
         optimism: See `read_optimism`; at least one row.
     """
     titles = ("Honest", "Best common epoch", "Best epoch on test", "Random guessing")
-    rows, metrics = [], results[0].protocol.metrics
+    rows, metrics = [], results[0].protocol.metrics_of_decisions
     for name, readings in optimism.groupby("result", sort=False):
         mean = readings.mean(numeric_only=True)
         cells = {"Method": str(name), "Epochs": format_list(sorted(readings["epochs"].unique()))}

@@ -70,7 +70,8 @@ def _flatten_units(result: Result) -> dict[str, float]:
     flat: dict[str, float] = {}
     for row in result.score_units().to_dict("records"):
         prefix = "" if row["unit"] == "mean" else f"{row['unit']}/"
-        flat |= {f"{prefix}{name}": row[name] for name in ("f1", "low", "high", "chance")}
+        names = ("f1", "low", "high", "chance", "auc", "auc_low", "auc_high")
+        flat |= {f"{prefix}{name}": row[name] for name in names}
     return flat
 
 

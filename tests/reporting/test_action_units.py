@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from merec.errors import InputError
 from merec.evaluation.action_units import label_action_units, mark_units
@@ -22,6 +22,7 @@ from merec.reporting.action_units import lay_out_units
 from merec.reporting.compare import compare_runs
 from merec.reporting.curves import read_curves
 from merec.reporting.figures import draw_units
+from merec.reporting.forest import draw_forest, lay_out_unit_scores, rank_beside_controls
 from merec.reporting.report import write_report
 from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
@@ -86,7 +87,7 @@ def test_the_table_holds_scikit_learns_f1_and_that_of_always_present(results: li
     table = lay_out_units(results)
     assert table.columns[:4] == ["Action unit", "n", "Subjects", "Always present"]
     assert table.columns[5:] == ["good", "poor & <b>others</b>"]
-    assert table.rows["Action unit"].tolist() == [*UNITS, "mean"]
+    assert [unit.rstrip(" *") for unit in table.rows["Action unit"]] == [*UNITS, "mean"]
     for result in results:
         truth, said = (mark_units(result.predictions[c], UNITS) for c in ("label", "predicted"))
         expected = f1_score(truth, said, average=None).tolist()
@@ -98,6 +99,52 @@ def test_the_table_holds_scikit_learns_f1_and_that_of_always_present(results: li
     assert found == pytest.approx([*always, always.mean()], abs=5e-5)
     for words in ("3 action units", "leave-one-subject-out", "a probability of 0.5 or more"):
         assert words in table.caption
+
+
+def test_areas_are_scikit_learns_and_rare_units_are_marked(results: list[Result]) -> None:
+    for result in results:
+        scores = result.score_units().set_index("unit")
+        truth = mark_units(result.predictions["label"], UNITS)
+        probability = result.predictions[[f"p_{unit}" for unit in UNITS]].to_numpy()
+        expected = roc_auc_score(truth, probability, average=None).tolist()
+        found = scores["auc"].tolist()
+        assert found == pytest.approx([*expected, np.mean(expected)])
+        assert (scores["auc_low"] <= scores["auc"]).all()
+        assert (scores["auc"] <= scores["auc_high"]).all()
+        assert result.score()["auc"].low == scores.loc["mean", "auc_low"]
+        assert result.score_seeds()["auc"] == pytest.approx([found[-1]])
+        assert scores["stable"].tolist() == [*(truth.sum(0) >= 20), True]
+        assert not scores["stable"].all()
+    named = lay_out_units(results[:1]).rows["Action unit"].tolist()
+    assert named == [
+        u if s else f"{u} *" for u, s in zip(scores.index, scores["stable"], strict=True)
+    ]
+
+
+def test_the_first_table_and_picture_set_results_beside_guesses(
+    results: list[Result], tmp_path: Path, root: Path
+) -> None:
+    table = lay_out_unit_scores(results).rows.set_index("Method")
+    assert table.index.tolist() == [
+        "good",
+        "poor & <b>others</b>",
+        "always present",
+        "by frequency",
+    ]
+    truth = mark_units(results[0].predictions["label"], UNITS)
+    always = f1_score(truth, np.ones_like(truth), average="macro")
+    assert float(table.loc["always present", "Mean F1"]) == pytest.approx(always, abs=5e-5)
+    assert table.loc["always present", "Mean AUC"] == ".5000"
+    (axes,) = draw_forest(rank_beside_controls(results), {"always": always}, "F1").axes
+    drawn = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert drawn == pytest.approx([result.score()["f1"].value for result in results])
+    write_report([root], tmp_path, published=True, console=Console(file=io.StringIO()))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.index("<h2>Networks and controls") < page.index("<h2>Scores")
+    first = page[page.index('<svg role="img"') :]
+    assert first.startswith(
+        '<svg role="img" aria-label="Mean F1 of action units with 95 % interval: '
+    )
 
 
 def test_a_report_can_be_computed_again_from_its_predictions(root: Path, tmp_path: Path) -> None:
@@ -125,6 +172,9 @@ def test_a_run_says_writes_and_logs_the_same_numbers(results: list[Result]) -> N
     assert [row["f1"] for row in stored] == pytest.approx(scores["f1"].tolist())
     flat = flatten_scores(result)
     assert flat["f1"] == scores.loc["mean", "f1"]
+    assert (flat["auc"], flat["AU15/auc_low"]) == tuple(
+        scores.loc[row, column] for row, column in (("mean", "auc"), ("AU15", "auc_low"))
+    )
     assert flat["AU15/low"] == scores.loc["AU15", "low"]
     tables = collect_tables(result)
     assert set(tables) == {"action_units", "predictions"}
@@ -191,8 +241,13 @@ def test_configurations_are_compared_by_their_mean_f1_and_each_unit(
     console = Console(file=io.StringIO(), width=120)
     sides = [root / "good", root / "poor", network]
     pairs = compare_runs(sides, console, out=tmp_path)
-    assert set(pairs["metric"]) == {"f1"}
-    full = pairs[pairs["subset"] == "Full"].set_index(["result_a", "result_b"])
+    assert set(pairs["metric"]) == {"f1", "auc"}
+    full = pairs[pairs["subset"] == "Full"].set_index(["metric", "result_a", "result_b"])
+    area = full.loc[("auc", "good", "poor & <b>others</b>")]
+    good, poor = (result.score_units()["auc"].iloc[-1] for result in pool_runs(find_runs([root])))
+    assert (area["a"], area["b"]) == pytest.approx((good, poor))
+    assert area["low"] < area["difference"] < area["high"] < 0
+    full = full.loc["f1"]
     row = full.loc[("good", "poor & <b>others</b>")]
     units = {r.name: r.score_units()["f1"].iloc[-1] for r in pool_runs(find_runs([root]))}
     assert row["a"] == pytest.approx(units["good"])

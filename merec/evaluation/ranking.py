@@ -1,0 +1,197 @@
+"""Area under the ROC curve of action units, by subject, so that thousands of draws are scored at once.
+
+The area is the share of pairs of a sample that shows the unit and one that does not in which the former has
+the higher score; equal scores count half (Mann & Whitney 1947; Hanley & McNeil 1982). Pairs are counted by
+the subjects of both samples. With each subject counted w times, it is wᵀUw / (wᵀp · wᵀn): U holds the counts,
+p and n how many samples of each subject show the unit and do not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from merec.evaluation.statistics import (
+    DRAWS,
+    Difference,
+    conclude_paired,
+    draw_subjects,
+    t_interval,
+)
+
+STABLE = 20  # samples that must show a unit; the area over fewer pairs is mostly noise
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How the samples of one seed are ranked, for each action unit.
+
+    Attributes:
+        score: Probability of each unit, of each sample.
+        present: Whether each sample shows the unit.
+        subject: Number of each sample's subject.
+        subjects: How many subjects there are.
+    """
+
+    score: Float[np.ndarray, "samples units"]
+    present: Bool[np.ndarray, "samples units"]
+    subject: Int[np.ndarray, " samples"]
+    subjects: int
+
+    def count_pairs(
+        self, times: Int[np.ndarray, "draws subjects"]
+    ) -> Float[np.ndarray, "draws units"]:
+        """Count the pairs of a sample with a unit and one without, each subject counted so often."""
+        marks = self._mark_subjects()
+        shown, lacking = (kept.T.astype(float) @ marks for kept in (self.present, ~self.present))
+        return (times @ shown.T) * (times @ lacking.T)
+
+    def count_wins(self, over: "Ranking") -> Float[np.ndarray, "units subjects subjects"]:
+        """Count by subjects the pairs in which a sample with a unit is scored above one without.
+
+        Args:
+            over: Where the scores of the samples without the unit come from: this ranking, or another of the
+                same samples.
+        """
+        marks = self._mark_subjects()
+        wins = np.zeros((self.present.shape[1], self.subjects, self.subjects))
+        for unit, shown in enumerate(self.present.T):
+            with_it, without = self.score[shown, unit][:, None], over.score[~shown, unit]
+            above = (with_it > without) + 0.5 * (with_it == without)
+            wins[unit] = marks[shown].T @ above @ marks[~shown]
+        return wins
+
+    def _mark_subjects(self) -> Float[np.ndarray, "samples subjects"]:
+        return np.eye(self.subjects)[self.subject]
+
+
+def auc_per_unit(
+    rankings: Sequence[Ranking], times: Int[np.ndarray, "draws subjects"]
+) -> Float[np.ndarray, "draws units"]:
+    """Compute the area of each unit, averaged over seeds; NaN without a pair.
+
+    Args:
+        rankings: Of each seed.
+        times: How often each subject is counted.
+    """
+    weights = times.astype(float)
+    areas = []
+    for ranking in rankings:
+        wins = np.stack([_square(weights, one) for one in ranking.count_wins(ranking)], -1)
+        areas.append(_divide(wins, ranking.count_pairs(times)))
+    return np.mean(areas, axis=0)
+
+
+def mean_auc(areas: Float[np.ndarray, "*draws units"]) -> Float[np.ndarray, "*draws"]:
+    """Compute the mean area of the units that have one; NaN if none has."""
+    there = np.isfinite(areas)
+    return _divide(np.where(there, areas, 0.0).sum(-1), there.sum(-1))
+
+
+def score_mean_auc(ranking: Ranking) -> float:
+    """Compute the mean area of one seed, all subjects counted once."""
+    return float(mean_auc(auc_per_unit([ranking], _count_once(ranking)))[0])
+
+
+def auc_intervals(
+    rankings: Sequence[Ranking],
+    effective: Float[np.ndarray, " scores"],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Float[np.ndarray, "3 scores"]:
+    """Compute the area of each unit and then their mean, with 95 % intervals (`t_interval`).
+
+    Args:
+        rankings: Of each seed.
+        effective: Effective number of subjects of each unit, and last of all.
+        draws: How many sets of subjects to draw.
+        seed: Of the draws.
+
+    Returns:
+        Value, lower and upper end. A draw in which nobody shows a unit, or every sample does, is left out of
+        the standard error of that unit and of that draw's mean.
+    """
+    subjects = rankings[0].subjects
+    value = _append_mean(auc_per_unit(rankings, _count_once(rankings[0])))[0]
+    drawn = _append_mean(auc_per_unit(rankings, draw_subjects(subjects, draws, seed)))
+    there = np.isfinite(drawn)
+    # t_interval takes the mean over all draws.
+    wider = np.sqrt(draws / np.maximum(1, there.sum(0)))
+    drawn = np.where(there, value + wider * (drawn - value), value)
+    return np.stack([value, *t_interval(value, drawn, subjects, effective)])
+
+
+def compare_auc(
+    a: Sequence[Ranking],
+    b: Sequence[Ranking],
+    effective: Float[np.ndarray, ""] | float,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Difference:
+    """Test the mean area of B against A, subject by subject; see `compare_paired`.
+
+    A permutation takes some subjects' scores from A and the others' from B, and ranks all of them together.
+
+    Args:
+        a: Rankings of each seed; both sides of the same samples in the same order.
+        b: As many, or one side a single one.
+        effective: Effective number of subjects.
+        draws: How many sets of subjects to draw, and permutations to try.
+        seed: Of both.
+    """
+    seeds, subjects = max(len(a), len(b)), a[0].subjects
+    a, b = (list(side) * (seeds // len(side)) for side in (a, b))
+    times = draw_subjects(subjects, draws, seed)
+    of_a, of_b = (mean_auc(auc_per_unit(side, _count_once(a[0])))[0] for side in (a, b))
+    drawn = mean_auc(auc_per_unit(b, times)) - mean_auc(auc_per_unit(a, times))
+    swap = np.random.default_rng(seed).integers(0, 2, size=(draws, subjects))
+    mixed = [_mix(one, other, swap) for one, other in zip(a, b, strict=True)]
+    from_a, from_b = (np.mean([pair[side] for pair in mixed], axis=0) for side in (0, 1))
+    return conclude_paired(float(of_b - of_a), drawn, from_b - from_a, subjects, effective)
+
+
+def _mix(
+    a: Ranking, b: Ranking, swap: Int[np.ndarray, "draws subjects"]
+) -> tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]]:
+    """Compute the mean area of each permutation: subjects of `swap` from B, and the reverse.
+
+    With z = `swap` and U_ab the wins of positives scored by A over negatives scored by B, the wins are
+    (1 - z)ᵀU_aa(1 - z) + (1 - z)ᵀU_ab z + zᵀU_ba(1 - z) + zᵀU_bb z, which is c + lᵀz + zᵀMz.
+    """
+    z = swap.astype(float)
+    wins, reversed_wins = [], []
+    cells = (one.count_wins(other) for one in (a, b) for other in (a, b))
+    for aa, ab, ba, bb in zip(*cells, strict=True):
+        constant, linear = aa.sum(), ba.sum(1) + ab.sum(0) - aa.sum(1) - aa.sum(0)
+        square = aa - ab - ba + bb
+        bent, straight = _square(z, square), z @ linear
+        wins.append(constant + straight + bent)
+        crossed = z @ (square.sum(0) + square.sum(1))
+        reversed_wins.append(constant + linear.sum() - straight + square.sum() - crossed + bent)
+    pairs = a.count_pairs(_count_once(a))
+    return (
+        mean_auc(_divide(np.stack(wins, -1), pairs)),
+        mean_auc(_divide(np.stack(reversed_wins, -1), pairs)),
+    )
+
+
+def _count_once(ranking: Ranking) -> Int[np.ndarray, "1 subjects"]:
+    return np.ones((1, ranking.subjects), dtype=np.int64)
+
+
+def _square(
+    weights: Float[np.ndarray, "draws subjects"], matrix: Float[np.ndarray, "subjects subjects"]
+) -> Float[np.ndarray, " draws"]:
+    """Compute wᵀUw of each row of weights."""
+    return np.asarray(((weights @ matrix) * weights).sum(1))
+
+
+def _append_mean(areas: Float[np.ndarray, "draws units"]) -> Float[np.ndarray, "draws scores"]:
+    return np.column_stack([areas, mean_auc(areas)])
+
+
+def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return `part / whole`, and NaN where there is nothing."""
+    whole = np.broadcast_to(whole, part.shape)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
