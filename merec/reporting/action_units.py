@@ -24,6 +24,7 @@ from merec.reporting.notation import (
     format_number,
 )
 from merec.reporting.pretraining import lay_out_pretraining
+from merec.reporting.setting_curves import name_study, show_studies, write_studies
 from merec.reporting.summary import pool_predictions, read_optimism
 from merec.reporting.tables import Table, lay_out_optimism, lay_out_seeds
 
@@ -111,6 +112,10 @@ def write_units_report(
         labels.append("seeds")
     protocol, starts = results[0].protocol, compare_starts(results)
     sections = {table.title: write_table(table) for table in tables}
+    studies = show_studies(results)
+    sections |= {one.study.title: one.html for one in studies}
+    tables += [one.table for one in studies]
+    labels += [name_study(one.study) for one in studies]
     means = "; ".join(f"{name} {format_number(f1['f1'].iloc[-1])}" for name, f1 in scores.items())
     alt = f"F1 of each action unit with its interval; mean: {means}"
     picture = write_figure(draw_units(scores), alt, "Mean over seeds, 95 % intervals.", "units")
@@ -134,6 +139,7 @@ def write_units_report(
         pd.DataFrame({"seed": r.seeds} | r.score_seeds()).assign(**r.identity) for r in results
     ]
     frames["seeds"] = pd.concat(seeds)[[*IDENTITY, "seed", *protocol.metrics]]
+    write_studies(studies, out)
     for name, frame in frames.items():
         write_csv(out / f"{name}.csv", frame)
     by_start = lay_out_pretraining(results, starts)

@@ -28,6 +28,7 @@ from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.published import SOURCES
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
 from merec.reporting.samples import Sheets, name_anchors, write_samples
+from merec.reporting.setting_curves import Shown
 from merec.reporting.summary import Summary
 from merec.reporting.tables import (
     Table,
@@ -41,13 +42,19 @@ from merec.reporting.tables import (
 from merec.reporting.threshold import draw_pools, draw_studies, lay_out_thresholds
 
 
-def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> str:  # noqa: B008 (frozen)
+def write_page(
+    summary: Summary,
+    published: bool,
+    sheets: Sheets = Sheets(),  # noqa: B008 (frozen)
+    studies: Sequence[Shown] = (),
+) -> str:
     """Render a report.
 
     Args:
         summary: What to show.
         published: Whether published numbers stand beside ours, where there are any.
         sheets: What samples are linked with.
+        studies: Studies of one setting, see `show_studies`.
 
     Returns:
         A page that needs no network: style, pictures and script are inside.
@@ -66,6 +73,7 @@ def write_page(summary: Summary, published: bool, sheets: Sheets = Sheets()) -> 
         "Threshold of intensity": _write_thresholds(summary),
         "Modalities": _write_modalities(summary),
         "Key frames off the annotated ones": _write_jitter(summary),
+        **{one.study.title: one.html for one in studies},
         "Data sets": _write_bars(summary),
         "Confusion matrices": "".join(map(_write_confusion, summary.results)),
         "Classes": write_table(lay_out_classes(summary)) + write_table(lay_out_ablation(summary)),

@@ -24,6 +24,7 @@ from merec.reporting.notation import make_slugs
 from merec.reporting.notes import collect_warnings
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.samples import Sheets
+from merec.reporting.setting_curves import name_study, show_studies, write_studies
 from merec.reporting.sheets import SHEETS, find_sheets
 from merec.reporting.summary import Summary, pool_predictions, summarize
 from merec.reporting.tables import (
@@ -87,11 +88,15 @@ def write_report(
         "leaderboard": lay_out_leaderboard(summary) if published else None,
     }
     tables |= {name: table for name, table in studies.items() if table is not None}
+    curves = show_studies(summary.results, summary.guesses)
+    tables |= {name_study(one.study): one.table for one in curves}
     tables["ablation"] = lay_out_ablation(summary)
     tables["calibration"] = lay_out_calibration(summary)
-    page = write_page(summary, published, Sheets(sheets, _link_sheets(results, out, sheets)))
+    links = Sheets(sheets, _link_sheets(results, out, sheets))
+    page = write_page(summary, published, links, curves)
 
     _write_raw(summary, out)
+    write_studies(curves, out)
     parts = [write_notes(summary.notes), *map(write_markdown, tables.values())]
     write_text(out / "table.md", "\n".join(filter(None, parts)))
     brief = lay_out_scores_briefly(summary)  # a page and a terminal are narrow

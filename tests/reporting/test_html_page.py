@@ -66,9 +66,8 @@ def test_the_title_says_how_was_split(page: Page) -> None:
 
 def test_every_picture_says_what_it_shows(page: Page) -> None:
     pictures = [attrs for tag, attrs in page.tags if tag == "svg"]
-    assert (
-        len(pictures) == 1 + 1 + 2 + 1 + 1 + 1
-    )  # optimism, bars, confusions, reliability, subjects, curves
+    # controls, optimism, bars, confusions, reliability, subjects, curves
+    assert len(pictures) == 1 + 1 + 1 + 2 + 1 + 1 + 1
     assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
 
 
@@ -94,7 +93,7 @@ def test_provenance_is_shown(page: Page) -> None:
 def test_links_of_the_contents_lead_somewhere(page: Page) -> None:
     ids = {attrs.get("id") for _, attrs in page.tags}
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
-    assert len(links) == 13 + 7  # sections, and every subject's samples
+    assert len(links) == 14 + 7  # sections, and every subject's samples
     assert {link[1:] for link in links} <= ids
 
 
@@ -104,4 +103,4 @@ def test_a_report_of_baselines_alone_has_no_curves_and_no_optimism(plain) -> Non
     absent = {"learning-curves", "honest-and-best-epoch-on-test", "published-numbers"}
     assert sections <= {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"}
     assert sections.isdisjoint(absent)
-    assert len(sections) == 8
+    assert len(sections) == 9
