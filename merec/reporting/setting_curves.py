@@ -1,5 +1,6 @@
 """Studies of one setting as curves: how good a depth camera must be, and how many subjects it takes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,19 +30,25 @@ _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do
 
 
 def read_depth_noise(result: Result) -> float | None:
-    """Return the depth noise that a corpus was rendered with, mm at 550 mm; `None` for other corpora."""
+    """Return the depth noise of a rendered corpus, and what was added as it was read, mm at 550 mm.
+
+    `None` for other corpora, whose camera's noise is not known.
+    """
     data = read_settings(result).get("datamodule") or {}
     render = (data.get("corpus") or {}).get("render") or {}
     if not {"camera", "depth_noise", "depth_step", "width"} <= set(render):
         return None
     given = (render[name] for name in ("camera", "depth_noise", "depth_step", "width"))
-    return round(float(choose_sensor(*given).spread(REFERENCE)), 3)
+    own = float(choose_sensor(*given).spread(REFERENCE))
+    added = (data.get("features") or {}).get("depth_noise") or 0
+    return round(math.hypot(own, added), 3)
 
 
-_RENDER = "datamodule.corpus.render"
-DEPTH_NOISE = Setting(
-    "depth_noise", (f"{_RENDER}.depth_noise", f"{_RENDER}.camera"), read_depth_noise, True
+_NOISE = (
+    *("datamodule.corpus.render.depth_noise", "datamodule.corpus.render.camera"),
+    "datamodule.features.depth_noise",
 )
+DEPTH_NOISE = Setting("depth_noise", _NOISE, read_depth_noise, True)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Studies of depth noise and of training subjects: found by config, drawn and put in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def results(root: Path) -> dict[str, Result]:
 
 def test_noise_is_what_was_set_or_the_cameras_own(results) -> None:
     assert [read_depth_noise(results[f"depth-{noise}"]) for noise in NOISES] == [0, 0.25, 0.7]
+    (run,) = results["depth-0.25"].runs
+    of_camera = configure("depth", None) | {"seed": 0}
+    added = configure("depth", 0.3)
+    added["datamodule"]["features"] = {"depth_noise": 0.4}
+    for task, expected in ((of_camera, 1.17), (added, 0.5)):
+        other = replace(run, config={"task": task})
+        assert read_depth_noise(replace(results["rgb"], runs=[other])) == pytest.approx(
+            expected, abs=0.01
+        )
 
 
 def test_a_curve_holds_all_that_differ_in_noise_only_and_colour_alone_stands_beside(results):
