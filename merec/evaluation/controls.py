@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from merec.evaluation.pretraining import name_start, read_settings
+from merec.evaluation.pretraining import probes_random_encoder, read_settings
 from merec.evaluation.results import Result
 
-_RANDOM = "random features, probed"  # see `name_start`
 _CEILING = "true_action_units"
 MODALITIES = {"rgb": "Colour", "depth": "Depth", "fused": "Colour and depth"}
 
@@ -18,7 +17,7 @@ def name_control(result: Result) -> str:
         return "class from the true action units by logistic regression, the ceiling of the emotion"
     if estimator:
         return f"{estimator} on flow maps, no network"
-    if name_start(result) == _RANDOM:
+    if probes_random_encoder(result):
         return "linear probe of an encoder with random weights"
     return ""
 

@@ -41,6 +41,12 @@ def read_settings(result: Result) -> dict[str, Any]:
     return shared_settings(result.runs[0].config)
 
 
+def probes_random_encoder(result: Result) -> bool:
+    """Return whether only the head of a result's networks was trained, on an encoder with random weights."""
+    settings = read_settings(result)
+    return _name_pretraining(settings) is None and _is_frozen(settings)
+
+
 def name_start(result: Result) -> str:
     """Say how a result's networks started and what of them was trained."""
     settings = read_settings(result)

@@ -211,7 +211,7 @@ def draw_curves(study: Study, rows: pd.DataFrame, metric: str, line: tuple[str, 
         axes.axhline(line[1], color=GREY, linestyle=":", linewidth=1.2, label=line[0])
         axes.set_title(MODALITIES[modality], fontsize=MEDIUM, loc="left")
         axes.set_ylabel(metric, fontsize=MEDIUM)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max(rows["score_high"].max(), rows["score"].max(), line[1]))
         tidy(axes, "y")
     values = sorted(curves["setting"].unique())
     panels[-1].set_xlabel(study.axis, fontsize=MEDIUM)
