@@ -54,7 +54,8 @@ def write_report(
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers in `table.csv`
             (scores), `guesses.csv`, `leaderboard.csv`, `classes.csv`, `subjects.csv`, `optimism.csv`,
             `pretraining.csv`, `threshold.csv`, `modalities.csv`, `ablation.csv` (of classes),
-            `calibration.csv`, `jitter.csv` and `predictions.csv`; on MEGC2019 the challenge's logs in
+            `calibration.csv`, `jitter.csv`, `depth_noise.csv`, `train_subjects.csv` (rows only where that was
+            varied) and `predictions.csv`; on MEGC2019 the challenge's logs in
             `megc2019-log/`. Of action units see `write_units_report`.
         published: Whether published numbers stand beside ours, where there are any.
         console: Where to print the main table; the terminal by default.

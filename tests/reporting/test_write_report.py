@@ -35,6 +35,7 @@ def test_files_are_there_and_scores_can_be_computed_again_from_the_predictions(r
     ]
     raw += ["subjects.csv", "table.csv", "threshold.csv"]
     raw += ["ablation.csv", "calibration.csv", "jitter.csv", "modalities.csv"]
+    raw += ["depth_noise.csv", "train_subjects.csv"]
     logs = "megc2019-log"
     names = sorted([*raw, logs, "report.html", "table.md", "table.tex"])
     assert sorted(path.name for path in folder.iterdir()) == names
@@ -62,7 +63,7 @@ def test_the_same_runs_give_the_same_files(
 ) -> None:
     write_report([runs / "svm"], tmp_path, published=False, console=console)
     files = [path for path in plain.folder.rglob("*") if path.is_file()]
-    assert len(files) == 17
+    assert len(files) == 19
     for file in files:
         assert file.read_bytes() == (tmp_path / file.relative_to(plain.folder)).read_bytes()
 
