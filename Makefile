@@ -3,7 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 STUDY := $(or $(lastword $(patsubst experiments=%,%,$(filter experiments=%,$(ARGS)))),demo)
-CORPUS := $(or $(patsubst corpus=%,%,$(filter corpus=%,$(ARGS))),$(if $(filter paper,$(STUDY)),casme3,synthetic_small))
+CORPUS := $(or $(patsubst corpus=%,%,$(filter corpus=%,$(ARGS))),$(if $(filter paper,$(STUDY)),casme3,synthetic))
 RUN ?= runs/$(STUDY)/$(CORPUS)
 SETUP := .venv/.done
 BIN := .venv/bin
@@ -32,10 +32,14 @@ lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Of the demo: its controls on the same folds, and how good a depth camera must be.
+BESIDE := $(if $(filter demo,$(STUDY)),demo_controls demo_random_encoder demo_emotion demo_depth)
+
 sweep: $(SETUP)    ## Faces, features, both networks on rgb, depth and fused over all subjects, the report (demo scale)
 	$(BIN)/merec doctor experiments=$(STUDY) $(filter corpus%,$(ARGS))
 	$(BIN)/merec prepare experiments=$(STUDY) $(filter corpus% features%,$(ARGS)) all=true
 	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
+	$(foreach each,$(BESIDE),$(BIN)/merec train -m experiments=$(each) $(filter-out experiments=%,$(ARGS)) && ) true
 	$(BIN)/merec report $(RUN)
 
 leaderboard: $(SETUP) ## Networks and estimators on the MEGC2019 maps, three seeds, one table (goes on if interrupted)
