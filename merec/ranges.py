@@ -139,7 +139,6 @@ RANGES: Mapping[str, Range] = {
     "features.pool.step": whole(1, 10_000),
     "datamodule.batch_size": _COUNT,
     "datamodule.size": whole(16, 1024, null=True),
-    "datamodule.labelled": whole(1, null=True),
     "datamodule.num_workers": whole(0, _PROCESSES),
     "datamodule.jitter.onset": whole(-10_000, 10_000),  # frames
     "datamodule.jitter.apex": whole(-10_000, 10_000),

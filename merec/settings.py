@@ -27,7 +27,10 @@ _LATER = {
     "pretrain_steps": None,
     "pool.source": "unlabelled",
     "datamodule.views": None,
-    "datamodule.labelled": None,
+    "datamodule.features.depth_noise": 0,
+    "datamodule.features.points.select": "motion",
+    "datamodule.features.points.scale": "max",
+    "datamodule.features.points.smooth_dz": 0,
 }
 _VARIED = ("seed", "fold", "datamodule.seed")  # what runs that are pooled differ in
 

@@ -3,7 +3,6 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,9 +37,7 @@ from merec.datamodules.views import misalign, resize_views
 from merec.datamodules.zero_motion import find_zero_motion
 from merec.evaluation.action_units import find_trained_units, mark_coded, mark_units
 from merec.evaluation.leakage import assert_subjects_disjoint
-from merec.evaluation.splits import Fold
 from merec.features.prepare import FeatureStore
-from merec.seeding import derive_seed
 from merec.types import Batch, Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -66,7 +63,6 @@ class ClipDataModule(pl.LightningDataModule):
         balanced: Draw as many training samples of each class, some of them twice, some never.
         size: Of views, px; `None` for that of the crops.
         views: Which two of `rgb`, `depth` and `flow`; `None` for those of the modality.
-        labelled: How many training samples of a fold have labels, see `keep_labelled`; `None` for all.
         drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted.
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
         require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
@@ -95,7 +91,6 @@ class ClipDataModule(pl.LightningDataModule):
         balanced: bool = False,
         size: int | None = None,
         views: Sequence[str] | None = None,
-        labelled: int | None = None,
         drop_zero_motion: bool = True,
         legacy: Mapping[str, bool] | None = None,
         require_depth: bool = False,
@@ -113,7 +108,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
         self.size, self.drop_zero_motion, self.legacy = size, drop_zero_motion, legacy or {}
-        self.require_depth, self.labelled = require_depth, labelled
+        self.require_depth = require_depth
         self.shifts: pd.DataFrame | None = None
         off: tuple[np.ndarray, ...] = ()  # features of shifted key frames
         if corpus.flow_maps is None:  # last, for it may take minutes
@@ -308,37 +303,6 @@ class ClipDataModule(pl.LightningDataModule):
             sums._replace(total=sums.total[rows], squares=sums.squares[rows]) for sums in self.sums
         )
         kept.train_rows, kept.test_rows = np.arange(len(rows)), np.arange(0)
-        return kept
-
-    def keep_labelled(self, folds: Sequence[Fold]) -> list[Fold]:
-        """Return folds that train on `labelled` samples alone.
-
-        Subjects are drawn one after the other, with all their samples that show motion, until there are
-        enough; of the last as many as are missing. The order depends on seed and names only, so that every
-        method has the same samples, and so have all folds but for those that they hold out.
-
-        Raises:
-            InputError: If a fold has fewer training samples.
-        """
-        if self.labelled is None:
-            return [*folds]
-        order = sorted(
-            range(len(self.sample_id)),
-            key=lambda row: (
-                derive_seed(self.seed, "labelled", self.subject[row]),
-                derive_seed(self.seed, "labelled", self.sample_id[row]),
-            ),
-        )
-        kept = []
-        for fold in folds:
-            there = set(self.drop_still(fold.train).tolist())
-            if self.labelled > len(there):
-                raise InputError(
-                    f"datamodule.labelled={self.labelled}, but with {fold.held_out} held out there are "
-                    f"{len(there)} training samples; set it to {len(there)} or less, or null for all"
-                )
-            rows = [row for row in order if row in there][: self.labelled]
-            kept.append(replace(fold, train=np.sort(np.array(rows, dtype=np.int64))))
         return kept
 
     def hold_out(

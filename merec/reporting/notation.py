@@ -150,16 +150,16 @@ def describe_results(results: Sequence[Result]) -> str:
         f"transductive pretraining: {pretraining}."
         + f" {describe_tried(results)}"
         + (f" Remark: {remarks}." if remarks else "")
-        + _describe_labelled(results)
+        + _describe_training_subjects(results)
         + _describe_without_motion(results)
         + _describe_absent(results[0])
     )
 
 
-def _describe_labelled(results: Sequence[Result]) -> str:
-    """Say how many training samples of a fold had labels where not all had; with a leading blank."""
+def _describe_training_subjects(results: Sequence[Result]) -> str:
+    """Say how many subjects each fold trained on where not on all; with a leading blank."""
     numbers = {
-        result.name: find_node(result.runs[0].config, "task.datamodule.labelled")
+        result.name: find_node(result.runs[0].config, "task.train_subjects") or None
         for result in results
     }
     few = [f"{number} in {name}" for name, number in numbers.items() if number]
@@ -167,7 +167,7 @@ def _describe_labelled(results: Sequence[Result]) -> str:
         return ""
     if len({*numbers.values()}) == 1:
         few = [str(next(iter(numbers.values())))]
-    return f" Labelled training samples of each fold: {', '.join(few)}."
+    return f" Training subjects of each fold: {', '.join(few)}."
 
 
 def _describe_without_motion(results: Sequence[Result]) -> str:

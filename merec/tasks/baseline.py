@@ -86,7 +86,7 @@ class Baseline:
         folds, self.protocol = split(
             self.corpus, self.hold_out, self.train_on, self.groups, self.train_subjects
         )
-        self.chosen = self.datamodule.keep_labelled(select_folds(folds, self.folds))
+        self.chosen = select_folds(folds, self.folds)
         # Once, before anything is written: each fold would say the same.
         self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
 

@@ -101,7 +101,7 @@ class LeaveOneSubjectOut(FoldTrainer):
             self.groups,
             self.train_subjects,
         )
-        self.chosen = self.datamodule.keep_labelled(select_folds(folds, self.folds))
+        self.chosen = select_folds(folds, self.folds)
         self.check_starts(self.chosen)
         if self.selection == "inner":
             for fold in self.chosen:
@@ -229,16 +229,15 @@ class FinetuneOnce(FoldTrainer):
     def __post_init__(self) -> None:
         super().__post_init__()
         folds = leave_one_subject_out(self.datamodule.subject)
-        chosen = [] if self.fold is None else select_folds(folds, self.fold)
-        self.chosen = self.datamodule.keep_labelled(chosen)
+        self.chosen = [] if self.fold is None else select_folds(folds, self.fold)
         self.check_starts(self.chosen)
 
     def hold_out(self) -> ClipDataModule:
         """The samples with that subject held out, or nobody."""
         every = self.datamodule
-        everyone = Fold(0, every.held_out, every.train_rows, every.test_rows)
-        # Without a held-out subject it is a fold, too: `standard` scales by it.
-        (fold,) = self.chosen or every.keep_labelled([everyone])
+        if not self.chosen:  # as a fold without a held-out subject: `standard` scales by it
+            return every.hold_out(every.train_rows, every.test_rows, every.held_out)
+        (fold,) = self.chosen
         return every.hold_out(fold.train, fold.test, fold.held_out)
 
     def run(self, folder: Path, logger: Logger | None) -> None:

@@ -293,11 +293,3 @@ def test_true_action_units_predict_no_action_units_and_want_coded_ones(coded, ma
         make(make_data(coded()), "true_action_units", target="action_units")
     with pytest.raises(InputError, match="made has no coded action units"):
         make(make_data(), "true_action_units")
-
-
-def test_an_estimator_has_the_labels_that_a_network_has(make_data, make_loso):
-    data = make_data(labelled=7)
-    folds = zip(make(data).chosen, make_loso(data=data).chosen, strict=True)
-    for fold, network in folds:
-        assert fold.train.tolist() == network.train.tolist()
-        assert len(fold.train) == 7

@@ -179,19 +179,6 @@ def test_held_out_labels_change_no_weight_and_no_prediction(
     np.testing.assert_array_equal(garbage.epochs["predicted"], intact.epochs["predicted"])
 
 
-def test_neither_held_out_labels_nor_those_of_unlabelled_samples_change_a_weight(
-    train, make_data, made, fold_of, read_fold, same_weights
-):
-    data = make_data(labelled=7)
-    (kept,) = data.keep_labelled([fold_of("s01")])
-    few = read_fold(train(data=data, folds=2), 2)
-    assert few.checkpoint["merec"]["saw"] == sorted({*data.subject[kept.train].tolist()})
-    for rows, same in ((np.setdiff1d(np.arange(30), kept.train), True), (kept.train[:1], False)):
-        corpus = relabel(made, rows)
-        other = read_fold(train(data=make_data(corpus, labelled=7), folds=2), 2)
-        assert same_weights(other, few) is same
-
-
 def test_training_labels_do_change_the_weights(
     made, train, make_data, fold_of, read_fold, same_weights, weighed
 ):
