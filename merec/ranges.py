@@ -230,6 +230,7 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "features.motion.blinks": (False, True),
     "features.points.select": ("motion", "uniform"),
     "features.points.scale": ("max", "rms"),
+    "features.view_region": ("crop", "face"),
     "features.difference": ("signed", "abs", "wrap_uint8"),
     "features.pool.intensity": ("motion", "blendshapes"),
     "datamodule.modality": ("rgb", "depth", "fused"),

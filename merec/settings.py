@@ -27,6 +27,7 @@ _LATER = {
     "pretrain_steps": None,
     "pool.source": "unlabelled",
     "datamodule.views": None,
+    "datamodule.features.view_region": "crop",
     "datamodule.features.depth_noise": 0,
     "datamodule.features.points.select": "motion",
     "datamodule.features.points.scale": "max",

@@ -114,6 +114,7 @@ def test_the_words_of_a_key_are_those_that_the_code_knows():
     from merec.features.intensity import ESTIMATORS
     from merec.features.motion import METHODS
     from merec.features.pair import MODALITIES
+    from merec.features.settings import REGIONS
 
     assert set(WORDS["task.engine"]) == set(ENGINES)
     assert set(WORDS["task.pretrain"]) == {None, *KINDS}
@@ -124,6 +125,7 @@ def test_the_words_of_a_key_are_those_that_the_code_knows():
     assert set(WORDS["datamodule.views"]) == {None, *VIEW_CHANNELS}
     assert set(WORDS["datamodule.modality"]) == set(MODALITIES)
     assert set(WORDS["features.motion.flow"]) == set(METHODS)
+    assert set(WORDS["features.view_region"]) == set(REGIONS)
     assert set(WORDS["features.difference"]) == set(DIFFERENCES)
     assert set(WORDS["features.pool.intensity"]) == set(ESTIMATORS)
 

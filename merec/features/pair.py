@@ -334,6 +334,7 @@ def make_views(
     motion: Mapping[str, np.ndarray],
     difference: str,
     most_depth: float | int,
+    region: str,
     views: Views,
 ) -> dict[str, np.ndarray]:
     """Make the two images that the dual-view encoder looks at.
@@ -344,6 +345,7 @@ def make_views(
         motion: Its motion.
         difference: `signed`, `abs` or `wrap_uint8`.
         most_depth: Depth change that becomes 1, mm.
+        region: `crop` for all of it, `face` for facial skin alone, with 0 elsewhere.
         views: Which; `rgb` is the colour difference, `depth` the depth difference, `flow` u, v (px) and
             strain.
 
@@ -364,7 +366,8 @@ def make_views(
         _require_depth(pair, crops, "view depth")
         change = motion["dz"].astype(np.float32)
         images["depth"] = subtract_depths(change, motion["known"], difference, most_depth)
-    first, second = (images[view].astype(np.float16) for view in views)
+    shown = motion["face"] if region == "face" else True
+    first, second = (np.where(shown, images[view], 0).astype(np.float16) for view in views)
     return {"first": first, "second": second}
 
 

@@ -95,6 +95,7 @@ class FeatureStore:
         motion: See `MotionSettings`.
         points: See `PointSettings`.
         difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        view_region: What views show: the whole `crop`, or the skin of the `face` alone.
         clip: See `ClipSettings`.
         pool: See `PoolSettings`.
 
@@ -111,6 +112,7 @@ class FeatureStore:
         motion: Mapping[str, Any],
         points: Mapping[str, Any],
         difference: str,
+        view_region: str,
         clip: Mapping[str, Any],
         pool: Mapping[str, Any],
     ):
@@ -121,6 +123,7 @@ class FeatureStore:
             read_settings(MotionSettings, motion, "motion"),
             read_settings(PointSettings, points, "points"),
             difference,
+            view_region,
             read_settings(ClipSettings, clip, "clip"),
             depth_noise,
         )

@@ -201,7 +201,8 @@ class Sample:
             return make_flow_map(pair, crops, motion, modality)
         most = settings.motion.most_depth
         first, second = stage.views
-        return make_views(pair, crops, motion, settings.difference, most, (first, second))
+        how = (settings.difference, most, settings.view_region)
+        return make_views(pair, crops, motion, *how, (first, second))
 
 
 def prepare_samples(
@@ -267,7 +268,8 @@ def _choose_settings(settings: Settings, stage: Stage, sample_id: str) -> dict[s
     if stage.name == "points":
         return asdict(settings.points)
     if stage.name == "views":
-        return {"difference": settings.difference, "most_depth": settings.motion.most_depth}
+        how = {"difference": settings.difference, "region": settings.view_region}
+        return how | {"most_depth": settings.motion.most_depth}
     if stage.name == "clip":
         return asdict(settings.clip) | {"most_depth": _believe(settings)}
     return {}

@@ -10,6 +10,7 @@ from merec.features.motion import METHODS
 from merec.features.points import SCALES, SELECTIONS
 from merec.types import InputError
 
+REGIONS = ("crop", "face")  # of views
 _Settings = TypeVar("_Settings")
 
 
@@ -104,6 +105,7 @@ class Settings:
         motion: Of the second.
         points: Of the points of regions.
         difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        view_region: What views show: the whole `crop`, or the skin of the `face` alone.
         clip: Of clips.
         depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
     """
@@ -112,6 +114,7 @@ class Settings:
     motion: MotionSettings
     points: PointSettings
     difference: str
+    view_region: str
     clip: ClipSettings
     depth_noise: float | int
 
@@ -120,6 +123,7 @@ class Settings:
         most = f"up to the {self.crops.size} px of features.crops.size"
         _require(self.clip.size <= self.crops.size, "clip.size", self.clip.size, most)
         _require(self.difference in MODES, "difference", self.difference, ", ".join(MODES))
+        _require(self.view_region in REGIONS, "view_region", self.view_region, ", ".join(REGIONS))
 
 
 @dataclass(frozen=True)

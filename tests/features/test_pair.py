@@ -64,7 +64,9 @@ def test_a_modality_is_blind_to_the_other(crops, motion, modality, blind, kind):
     def make() -> list[np.ndarray]:
         if kind == "map":
             return [*make_flow_map(PAIR, crops, motion, modality).values()]
-        return [*make_views(PAIR, crops, motion, "signed", 8, DEFAULT_VIEWS[modality]).values()]
+        return [
+            *make_views(PAIR, crops, motion, "signed", 8, "crop", DEFAULT_VIEWS[modality]).values()
+        ]
 
     before = make()
     motion[blind] = motion[blind][::-1].copy()
@@ -73,14 +75,14 @@ def test_a_modality_is_blind_to_the_other(crops, motion, modality, blind, kind):
 
 
 def test_two_views_of_depth_are_one(crops, motion):
-    views = make_views(PAIR, crops, motion, "signed", 8, ("depth", "depth"))
+    views = make_views(PAIR, crops, motion, "signed", 8, "crop", ("depth", "depth"))
     np.testing.assert_array_equal(views["first"], views["second"])
     np.testing.assert_allclose(views["first"][0], BUMP / 8, atol=2e-3)
 
 
 def test_any_pair_shows_its_views_in_its_order(crops, motion):
     def make(*views: str) -> list[np.ndarray]:
-        return [*make_views(PAIR, crops, motion, "signed", 8, views).values()]
+        return [*make_views(PAIR, crops, motion, "signed", 8, "crop", views).values()]
 
     (color, flow), (depth, _) = make("rgb", "flow"), make("depth", "depth")
     alone = {"rgb": color, "flow": flow, "depth": depth}
@@ -91,12 +93,24 @@ def test_any_pair_shows_its_views_in_its_order(crops, motion):
             np.testing.assert_array_equal(view, alone[name])
 
 
+@pytest.mark.parametrize("pair", [("rgb", "flow"), ("flow", "depth"), ("depth", "depth")])
+def test_views_of_the_face_show_its_skin_and_nothing_else(crops, motion, pair):
+    motion["face"] = (COLUMN - 40) ** 2 + (ROW - 60) ** 2 < 900
+    whole, face = (
+        make_views(PAIR, crops, motion, "signed", 8, region, pair) for region in ("crop", "face")
+    )
+    for name, view in face.items():
+        np.testing.assert_array_equal(view[:, motion["face"]], whole[name][:, motion["face"]])
+        assert not view[:, ~motion["face"]].any()
+        assert whole[name][:, ~motion["face"]].any()
+
+
 @pytest.mark.parametrize("modality", ["depth", "fused"])
 def test_what_needs_depth_says_so(crops, motion, modality):
     del crops["depth"]
     for make in (
         lambda: make_flow_map(PAIR, crops, motion, modality),
-        lambda: make_views(PAIR, crops, motion, "signed", 8, DEFAULT_VIEWS[modality]),
+        lambda: make_views(PAIR, crops, motion, "signed", 8, "crop", DEFAULT_VIEWS[modality]),
     ):
         with pytest.raises(InputError, match=r"has no depth, .*datamodule=rgb"):
             make()
