@@ -37,7 +37,7 @@ BESIDE := $(if $(filter demo,$(STUDY)),demo_controls demo_random_encoder demo_em
 
 sweep: $(SETUP)    ## Faces, features, both networks on rgb, depth and fused over all subjects, the report (demo scale)
 	$(BIN)/merec doctor experiments=$(STUDY) $(filter corpus%,$(ARGS))
-	$(BIN)/merec prepare experiments=$(STUDY) $(filter corpus% features%,$(ARGS)) all=true
+	$(BIN)/merec prepare experiments=$(STUDY) $(filter corpus% features%,$(ARGS))
 	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
 	$(foreach each,$(BESIDE),$(BIN)/merec train -m experiments=$(each) $(filter-out experiments=%,$(ARGS)) && ) true
 	$(BIN)/merec report $(RUN)

@@ -1,6 +1,6 @@
 """A clip as a few aligned crops of the face, evenly in time: in colour, in depth, or both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,7 @@ def make_clip(
     settings: ClipSettings,
     most_depth: float | int,
     modality: str,
+    add_noise: Callable[[np.ndarray, Path], np.ndarray],
 ) -> dict[str, np.ndarray]:
     """The frames of a clip as the onset's face crops them.
 
@@ -54,6 +55,7 @@ def make_clip(
         settings: Size; how many frames there are was settled with their choice.
         most_depth: Largest change of depth that is believed, mm.
         modality: `rgb`, `depth` or `fused`.
+        add_noise: Takes depth in mm and its file; gives what is used of it, see `Pair.add_noise`.
 
     Returns:
         `clip` (channels, frames, size, size) float16, channels as in `CHANNELS`: colours 0..255; `dz`, depth
@@ -77,7 +79,8 @@ def make_clip(
         color[file] = shrink_color(alignment.crop_color(frame), settings.size)
         for each in maps if modality != "rgb" else ():
             assert_unturned(contents[file], file)
-            after, _ = alignment.crop_depth(decode_depth(contents[each], each, (height, width)))
+            read = decode_depth(contents[each], each, (height, width))
+            after, _ = alignment.crop_depth(add_noise(read, each))
             change, known = measure_change(crops["depth"][0], after, most_depth)
             depth[file] = shrink_depth(change, known, settings.size)
     if modality != "rgb" and not depth:

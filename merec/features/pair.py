@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from merec.corpora.synthetic.sensor import add_depth_noise
 from merec.features.alignment import OUTER_CORNERS, Alignment, align_face
@@ -74,6 +75,22 @@ class Pair:
     def clip_files(self) -> tuple[Path, ...]:
         """Those of the clip, each once."""
         return tuple(dict.fromkeys(file for frame in self.clip for file in frame))
+
+    def add_noise(
+        self, depth: Float[np.ndarray, "height width"], file: Path, noise: float | int
+    ) -> Float[np.ndarray, "height width"]:
+        """Add a camera's noise to one of the depth maps; each map has its own, the same whoever reads it.
+
+        Args:
+            depth: Of the file, mm.
+            file: One of `depth` or of the clip.
+            noise: Standard deviation at 550 mm, mm; 0 for none.
+        """
+        if not noise:
+            return depth
+        maps = [*dict.fromkeys([*(self.depth or ()), *(frame[-1] for frame in self.clip)])]
+        seed = derive_seed("depth noise", self.sample_id, maps.index(file))
+        return add_depth_noise(depth, noise, seed)
 
 
 def make_crops(
@@ -154,11 +171,9 @@ def make_depth(
     shown = crops["landmarks"][0].astype(np.float64)
     points = np.column_stack([alignment.to_frame(shown[:, :2]), shown[:, 2]])
     depths, eyes = {}, np.zeros((2, 3))
-    for number, file in enumerate(dict.fromkeys(pair.depth)):
+    for file in dict.fromkeys(pair.depth):
         depth = decode_depth(contents[file], file, (height, width))
-        if noise:
-            seed = derive_seed("depth noise", pair.sample_id, number)
-            depth = add_depth_noise(depth, noise, seed)
+        depth = pair.add_noise(depth, file, noise)
         crop, known = alignment.crop_depth(depth)
         share = float(known.mean())
         if share < 0.5:

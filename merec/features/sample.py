@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,13 +189,9 @@ class Sample:
         if stage in (MOTION, SCENE):
             return make_motion(crops, settings.motion)
         if stage.name == "clip":
-            if modality != "rgb" and settings.depth_noise:
-                raise InputError(
-                    f"features.depth_noise={settings.depth_noise}, but clips are shown without; "
-                    "set it to 0, or take a backbone that reads points, flow maps or views"
-                )
             frames, most = self._list_clip(stage), _believe(settings)
-            return make_clip(frames, self._contents, crops, settings.clip, most, modality)
+            noisy = partial(pair.add_noise, noise=settings.depth_noise)
+            return make_clip(frames, self._contents, crops, settings.clip, most, modality, noisy)
         if stage.name == "points":
             return make_points(pair, crops, motion, settings.points, modality)
         if stage.name == "flow_map":
@@ -271,7 +268,8 @@ def _choose_settings(settings: Settings, stage: Stage, sample_id: str) -> dict[s
         how = {"difference": settings.difference, "region": settings.view_region}
         return how | {"most_depth": settings.motion.most_depth}
     if stage.name == "clip":
-        return asdict(settings.clip) | {"most_depth": _believe(settings)}
+        noise = _choose_settings(settings, DEPTH, sample_id)
+        return asdict(settings.clip) | {"most_depth": _believe(settings)} | noise
     return {}
 
 

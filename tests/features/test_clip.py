@@ -47,7 +47,9 @@ def show(pictures, crops, modality, frames=FRAMES) -> np.ndarray:
         file: encode(image[..., ::-1] if image.ndim == 3 else image)
         for file, image in pictures.items()
     }
-    made = make_clip(frames, contents, crops, SETTINGS, MOST, modality)["clip"]
+    made = make_clip(frames, contents, crops, SETTINGS, MOST, modality, lambda depth, _: depth)[
+        "clip"
+    ]
     assert made.dtype == np.float16
     return made.astype(np.float32)
 
