@@ -39,7 +39,8 @@ sweep: $(SETUP)    ## Faces, features, both networks on rgb, depth and fused ove
 	$(BIN)/merec doctor experiments=$(STUDY) $(filter corpus%,$(ARGS))
 	$(BIN)/merec prepare experiments=$(STUDY) $(filter corpus% features%,$(ARGS))
 	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
-	$(foreach each,$(BESIDE),$(BIN)/merec train -m experiments=$(each) $(filter-out experiments=%,$(ARGS)) && ) true
+	$(foreach each,$(BESIDE),$(BIN)/merec train -m experiments=$(each) $(filter corpus% features% seed=% task.groups=% task.min_subjects=%,$(ARGS)) && ) true
+	$(if $(BESIDE),$(BIN)/merec report runs/demo_emotion/$(CORPUS))
 	$(BIN)/merec report $(RUN)
 
 leaderboard: $(SETUP) ## Networks and estimators on the MEGC2019 maps, three seeds, one table (goes on if interrupted)
