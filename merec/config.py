@@ -93,15 +93,20 @@ def _slug(text: str, most: int = 120) -> str:
 
 
 def register() -> None:
-    """Tell Hydra of the schema and of the resolver `${slug:…}`; may be called again."""
+    """Tell Hydra of the schema and of resolvers: `${slug:…}`, and `${first:…}`, the first not null."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     OmegaConf.register_new_resolver("slug", _slug, replace=True)
+    OmegaConf.register_new_resolver("first", _find_first, replace=True)
     # It would print what is raised, too, over several lines.
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
     # Our launchers are named as those of the plugins, whose schema they are meant to fit.
     warnings.filterwarnings(
         "ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema"
     )
+
+
+def _find_first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
 
 
 def home() -> Path:

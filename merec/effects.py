@@ -33,13 +33,14 @@ _CONTRASTIVE = Needed("task.pretrain", ("contrastive",))
 _PRETRAINED = Needed("task.pretrain")
 _WEIGHTS = Needed("task.weights")
 _UNLABELLED = Needed("task.pool.source", ("unlabelled", "both"))
+_VIEWS = Needed("datamodule.representation", ("views",))
 _BANK = Needed("task.contrast.mode", ("softmax", "nce"))
 # By key, `*` for any: all of these groups are needed, of each group one.
 _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "task.transductive": ((_CONTRASTIVE, _WEIGHTS),),
     "task.pretrain_groups": ((_CONTRASTIVE,),),
     "task.pretrain_epochs": ((_PRETRAINED,),),
-    "task.pretrain_steps": ((_PRETRAINED,),),
+    "task.pretrain_steps": ((_CONTRASTIVE,),),
     "task.monitor_steps": ((_CONTRASTIVE,),),
     "task.least_intensity": ((_CONTRASTIVE,), (_UNLABELLED,)),
     "task.pool.*": ((_CONTRASTIVE,),),
@@ -48,8 +49,12 @@ _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "task.contrast.momentum": ((_CONTRASTIVE,), (_BANK,)),
     "task.contrast.*": ((_CONTRASTIVE,),),
     "recipe.pretrain.epochs": ((_PRETRAINED,),),
-    "recipe.pretrain.steps": ((_PRETRAINED,),),
+    "recipe.pretrain.steps": ((_CONTRASTIVE,),),
     "recipe.pretrain.*": ((_CONTRASTIVE,),),
+    "features.points.*": ((Needed("datamodule.representation", ("points",)),),),
+    "features.difference": ((_VIEWS,),),
+    "features.view_region": ((_VIEWS,),),
+    "features.depth_noise": ((Needed("datamodule.modality", ("depth", "fused")),),),
     "task.inner_parts": ((Needed("task.selection", ("inner",)),),),
     "task.groups": ((Needed("task.hold_out", ("groups",)),),),
     "task.train_on": ((Needed("task.hold_out", ("corpus",)),),),

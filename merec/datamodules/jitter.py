@@ -41,6 +41,12 @@ def check_jitter(jitter: Jitter, corpus: Corpus) -> None:
             f"datamodule.jitter.onset={jitter.onset} and apex={jitter.apex} shift key frames, but "
             f"{corpus.protocol.name} has flow maps and no frames; set both to 0, or take a corpus of frames"
         )
+    if jitter.active and tuple(corpus.key_frames) == ("onset", "apex"):
+        raise InputError(
+            f"datamodule.jitter.onset={jitter.onset} and apex={jitter.apex} shift key frames, but of "
+            f"{corpus.protocol.name} only onset and apex lie on disk; set both to 0, or render "
+            "corpus.render.frames=all"
+        )
 
 
 def shift_key_frames(corpus: Corpus, jitter: Jitter) -> tuple[Corpus, pd.DataFrame]:

@@ -109,7 +109,7 @@ def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int
         pool.corpus.index["subject"].map(spell_subject).isin([spell_subject(s) for s in held_out])
         & (pool.corpus.index["intensity"] >= least)
     )
-    return pool.hold_out(rows, tested, name)
+    return pool.hold_out(rows, pool.drop_still(tested), name)
 
 
 def choose_pairs(

@@ -30,6 +30,9 @@ _DECIDED = (
 )
 
 
+LATEST = 20  # steps over which the accuracy on training pairs is averaged
+
+
 def hash_without(result: Result, keys: Sequence[str]) -> str:
     """A hash that results share which differ in nothing but these settings of the task."""
     settings = read_settings(result)

@@ -76,7 +76,8 @@ def list_clips(corpus: Corpus) -> list[Clip]:
     if not clips:
         raise InputError(
             f"{corpus.protocol.name} has no unlabelled clips to pretrain on; set corpus.unlabelled to the "
-            "folders that hold them (merec synthesize unlabelled=N renders some)"
+            "folders that hold them (rendered: corpus.render.unlabelled=N), or contrast labelled samples: "
+            "task.pool.source=samples"
         )
     return clips
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from merec.evaluation.pretraining import LATEST
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.compare import quote_comparison
@@ -52,9 +53,10 @@ def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Tabl
     shown = [result for result in results if result.name in set(full["result"])]
     caption = (
         f"{describe_results(shown)} Equal but for their start and what follows from it; probed: the encoder "
-        "is frozen, and the head trained. Pairs told apart: contrastive accuracy on training pairs, and on "
-        "those of held-out subjects, at the end of pretraining (chance level), which says nothing of action "
-        f"units or emotions. [{describe_interval()}; paired for a difference]; p: paired permutation of "
+        "is frozen, and the head trained. Pairs told apart: contrastive accuracy on training pairs in the "
+        f"last {LATEST} steps, and on those of held-out subjects at the end (chance level), which says "
+        f"nothing of action units or emotions. [{describe_interval()}; paired for a difference]; p: paired "
+        "permutation of "
         f"subjects, {DRAWS:,} draws, two-sided, not corrected for the number of rows."
     )
     return Table("What pretraining brings", caption, pd.DataFrame(rows))

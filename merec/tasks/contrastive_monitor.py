@@ -5,6 +5,7 @@ no statistic of the network changes.
 """
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
@@ -19,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from merec.evaluation.pretraining import LATEST
 from merec.tasks.targets import Target
 from merec.types import Batch
 
@@ -64,7 +66,7 @@ class MonitorContrast(pl.Callback):
         self.held_out, self.batch_size, self.chance = held_out, batch_size, chance
         self.every, self.probe = every, probe
         self.rows: list[dict[str, float]] = []
-        self.hits, self.pairs = 0.0, 0
+        self.latest: deque[tuple[float, int]] = deque(maxlen=LATEST)  # hits and pairs of a step
 
     def on_train_batch_end(  # type: ignore[override]
         self,
@@ -75,14 +77,13 @@ class MonitorContrast(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Count the pairs of a batch that were told apart, and measure if it is time."""
-        self.hits += float(outputs["hits"])
-        self.pairs += len(batch.label) * trainer.world_size
+        self.latest.append((float(outputs["hits"]), len(batch.label) * trainer.world_size))
         if self.every and trainer.global_step % self.every == 0:
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the encoder as it stays."""
-        if self.pairs:
+        if self.latest:
             self._measure(trainer, pl_module)
 
     @torch.no_grad()
@@ -110,10 +111,11 @@ class MonitorContrast(pl.Callback):
             )
             probed = score_probe(train, inner, self.probe)
         task.train(was_training)
+        hits, pairs = map(sum, zip(*self.latest, strict=True))
         self.rows.append(
             {
                 "step": float(trainer.global_step),
-                "accuracy": self.hits / self.pairs,
+                "accuracy": hits / pairs,
                 "chance": self.chance,
                 "held_out_accuracy": accuracy,
                 "held_out_chance": chance,
@@ -121,7 +123,6 @@ class MonitorContrast(pl.Callback):
                 "probe": probed,
             }
         )
-        self.hits, self.pairs = 0.0, 0
         log.info("%s", describe_monitor(self.rows[-1]))
         if trainer.logger:
             shown = {

@@ -104,8 +104,8 @@ class FoldTrainer:
         pretrain: What the network is first trained on inside each fold: `macro`, `contrastive`; `None` for
             nothing.
         pretrain_epochs: For how long; `None` for `pretrain_steps`, or the trainer's number of epochs.
-        pretrain_steps: For how many steps of the optimiser, in place of epochs; the schedule of contrastive
-            pretraining then counts steps, too.
+        pretrain_steps: For how many steps of the optimiser views are contrasted, in place of epochs; their
+            schedule then counts steps, too.
         pretrain_groups: Into how many groups of subjects the folds are put that share an encoder, which saw
             none of them; `None` for one encoder per fold.
         monitor_steps: Steps from one measurement to the next while views are contrasted: accuracy on pairs
@@ -195,7 +195,10 @@ class FoldTrainer:
                 if key == "monitor_steps":
                     other = "null measures at the end alone"
                 raise InputError(f"task.{key}={length}, but it is 1 at least; {other}")
-        if None not in (self.pretrain_epochs, self.pretrain_steps):
+        if self.pretrain == "contrastive" and None not in (
+            self.pretrain_epochs,
+            self.pretrain_steps,
+        ):
             raise InputError(
                 f"task.pretrain_epochs={self.pretrain_epochs} and task.pretrain_steps={self.pretrain_steps} "
                 "are both given, but one says how long pretraining takes; set the other to null"
@@ -371,8 +374,9 @@ class FoldTrainer:
 
     @property
     def pretraining_length(self) -> Length:
-        """How long is pretrained."""
-        return Length(self.pretrain_epochs, self.pretrain_steps)
+        """How long is pretrained; by labels always in epochs, which their schedule counts."""
+        steps = self.pretrain_steps if self.pretrain == "contrastive" else None
+        return Length(self.pretrain_epochs, steps)
 
     def find_encoder(
         self,
@@ -466,10 +470,10 @@ class FoldTrainer:
         parts = min(_PROBE_PARTS, len(np.unique(every.subject[rows])))
         try:
             train, inner = split_inner_subjects(fold, every.subject, alike, parts, seed)
-        except InputError as error:
-            log.warning("no linear probe while views are contrasted: %s", error)
+            data = every.hold_out(train, inner, "probe")
+        except InputError:
+            log.warning("too few training subjects for a linear probe while views are contrasted")
             return None
-        data = every.hold_out(train, inner, "probe")
         fitted = copy.copy(data)
         fitted.test_rows = data.train_rows
         first, second = (list(each.predict_dataloader()) for each in (fitted, data))
