@@ -24,8 +24,11 @@ def name_control(result: Result) -> str:
 
 def describe_controls(results: Sequence[Result]) -> str:
     """Say which results are controls, and of what kind; empty if none is."""
-    known = {result.name: name_control(result) for result in results}
-    parts = [f"{name}: {what}" for name, what in known.items() if what]
+    names: dict[str, list[str]] = {}
+    for result in results:
+        if what := name_control(result):
+            names.setdefault(what, []).append(result.name)
+    parts = [f"{what} ({', '.join(own)})" for what, own in names.items()]
     return f"Controls: {'; '.join(parts)}." if parts else ""
 
 
