@@ -200,6 +200,9 @@ def test_the_tuned_recipe_of_two_views_is_a_choice_and_the_published_one_the_def
     assert tuned.task.contrastive.optimizer._target_ == "torch.optim.Adam"
     assert tuned.task.contrastive.scheduler.T_max == tuned.task.pretrain_steps == 300
     assert tuned.task.pretrain_epochs is None
+    epochs = ["task.pretrain_steps=null", "task.pretrain_epochs=7"]
+    by_epoch = composed("backbone=dual_view", "recipe=dual_view_tuned", *epochs)
+    assert by_epoch.task.contrastive.scheduler.T_max == 7
     assert (tuned.task.contrast.mode, tuned.task.contrast.temperature) == ("in_batch", 0.05)
     assert (tuned.task.pool.augment.apart, tuned.task.pool.augment.crop) == (True, 0.3)
 
@@ -285,7 +288,13 @@ def test_a_renamed_key_names_its_successor(merec, sign):
         ("folds=0-1 task=pretrain", "folds=0-1 has no effect on Pretrain"),
         ("task.pretrain_groups=3", "is of no use without task.pretrain=contrastive"),
         ("task.transductive=true task.pretrain=macro", "without task.pretrain=contrastive or task"),
-        ("task.pretrain_steps=9", "is of no use without task.pretrain=…"),
+        ("task.pretrain_steps=9", "is of no use without task.pretrain=contrastive"),
+        ("features.points.k=9", "is of no use without datamodule.representation=points"),
+        ("features.view_region=face", "is of no use without datamodule.representation=views"),
+        (
+            "features.depth_noise=0.5",
+            "without datamodule.modality=depth or datamodule.modality=fused",
+        ),
         (
             "task.pretrain=contrastive task.pool.source=samples task.least_intensity=1",
             "without task.pool.source=unlabelled or task.pool.source=both",

@@ -195,6 +195,12 @@ def test_samples_that_cannot_be_shown_off_their_key_frames_are_no_easier_test(co
         show(corpus, store=Numbered(lost=(7,)), jitter=Jitter(0, 3))
 
 
+def test_pairs_of_frames_leave_nowhere_to_shift(corpus):
+    made = replace(corpus, key_frames=("onset", "apex"))
+    with pytest.raises(InputError, match="only onset and apex lie on disk; set both to 0"):
+        show(made, jitter=Jitter(0, 3))
+
+
 def test_flow_maps_have_no_key_frames_to_shift(corpus):
     bare = corpus.index.drop(columns=["onset", "apex", "color"])
     maps = np.zeros((12, 3, 28, 28), np.uint8)
