@@ -35,7 +35,11 @@ CLASSES = ["negative", "positive", "surprise", "others"]
 
 CHOICES = {
     "flow_map": ["backbone=ststnet", "datamodule=rgb", "datamodule.scaling=standard"],
-    "points": ["backbone=lite_point_gcn", "datamodule=fused", "datamodule.scaling=standard"],
+    "points": [
+        "backbone=lite_point_gcn",
+        "features.points.k=64",
+        *("datamodule=fused", "datamodule.scaling=standard"),
+    ],
     "views": ["backbone=dual_view", "datamodule=depth", "features.crops.size=64"],
 }
 
@@ -48,7 +52,6 @@ def on_rendered(rendered, shared_folder, find_local) -> list[str]:
         "corpus=synthetic",
         f"corpus.root={rendered}",
         f"features.root={shared_folder / 'features'}",
-        "features.points.k=64",
         "trainer=cpu",
         "trainer.max_epochs=1",
     ]

@@ -41,7 +41,7 @@ AWKWARD = [
 CHOICES = {  # `str` in a signature, but one of a few words, which need no quotes
     "classes", "frames", "layout", "choice", "modality", "representation", "scaling", "freeze", "pretrain",
     "target", "hold_out", "engine", "selection", "estimator", "difference", "encoder", "mode", "z",
-    "held_out",
+    "held_out", "view_region", "source",
 }  # fmt: skip
 
 

@@ -61,7 +61,6 @@ def frames(rendered: Path, find_local, tmp_path_factory: pytest.TempPathFactory)
         "corpus=synthetic",
         f"corpus.root={rendered}",
         f"features.root={tmp_path_factory.mktemp('features')}",
-        "features.points.k=64",
         "folds=0",
         "trainer=cpu",
         "trainer.max_epochs=1",
@@ -94,6 +93,7 @@ def test_a_network_learns_and_predicts_from_the_right_shapes(
     merec, tmp_path, frames, given, held_out, representation, modality
 ):
     backbone = [] if representation == "flow_map" else TINY
+    backbone = [*backbone, *(["features.points.k=64"] if representation == "points" else [])]
     wanted = [f"datamodule={modality}", f"datamodule.representation={representation}"]
     done = merec("train", *frames, *wanted, *backbone)
     assert done.returncode == 0, done.stderr
@@ -121,7 +121,8 @@ def test_a_baseline_describes_what_moves_in_the_modality(merec, tmp_path, frames
 
 
 def test_a_run_does_not_go_on_with_other_features(merec, monkeypatch, frames, given):
-    command = ["train", *frames, "datamodule.representation=points", *TINY]
+    few = "features.points.k=64"
+    command = ["train", *frames, few, "datamodule.representation=points", *TINY]
     assert merec(*command).returncode == 0
     load = Store.load
 

@@ -326,3 +326,15 @@ def test_the_chance_of_contrastive_accuracy_is_that_of_random_scores(mode, negat
         hits += scores[0] > rivals.max(initial=-1)
     chance = settings.chance(pairs, batch_size=pairs)
     assert abs(hits / trials - chance) < 0.03
+
+
+@settings_of_all
+def test_half_precision_blurs_no_similarity(settings):
+    batch = draw_batch(0)
+    torch.manual_seed(1)
+    whole = build(settings)(*batch)
+    torch.manual_seed(1)
+    half = build(settings)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = half(*batch)
+    torch.testing.assert_close(found.loss, whole.loss, rtol=0, atol=0)
