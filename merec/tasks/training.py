@@ -157,7 +157,7 @@ class FoldTrainer:
         labelled = self.label_corpus()
         self.datamodule = self.datamodule.relabel(labelled, self.min_subjects)
         self.told = open_target(labelled.protocol)
-        self.told.check_loss(getattr(self.finetune, "keywords", {}).get("loss"))
+        self.told.check_loss(read_keywords(self.finetune).get("loss"))
         self.trainer = _ignore_cluster(self.trainer)
         # Once, before anything is written: each fold would say the same.
         with torch.random.fork_rng(devices=[]):
@@ -390,7 +390,7 @@ class FoldTrainer:
         Raises:
             InputError: If it has seen a subject of `unseen` after all.
         """
-        trainer = getattr(self.trainer, "keywords", {})
+        trainer = read_keywords(self.trainer)
         settings = {
             "backbone": self.backbone,
             "contrast": self.contrast,
@@ -560,7 +560,7 @@ class FoldTrainer:
     ) -> pl.Trainer:
         """Train a task on `data`, or on its own, in a trainer of its own."""
         # Callbacks from the config have state: each fold gets its own.
-        given = copy.deepcopy(getattr(self.trainer, "keywords", {}).get("callbacks") or [])
+        given = copy.deepcopy(read_keywords(self.trainer).get("callbacks") or [])
         overrides: dict[str, Any] = length.to_arguments() if length else {}
         trainer = self.trainer(
             callbacks=[*given, record, *watching, EndTogether()], logger=logger, **overrides
@@ -662,13 +662,25 @@ class _Start(NamedTuple):
     pretraining: list[dict[str, float]]
 
 
+def read_keywords(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Return the arguments that a factory of a config adds, those of partials within partials too.
+
+    What Hydra makes is a subclass of `partial`, which another partial does not merge with itself.
+    """
+    keywords: dict[str, Any] = {}
+    while isinstance(factory, partial):
+        keywords = factory.keywords | keywords
+        factory = factory.func
+    return keywords
+
+
 def _ignore_cluster(trainer: Callable[..., pl.Trainer]) -> Callable[..., pl.Trainer]:
     """Have a trainer of one device train alone, whatever the allocation it runs in.
 
     Lightning would otherwise refuse one device in a SLURM allocation of several tasks, or wait for them.
     A trainer with a strategy of its own (`trainer=ddp`) finds its processes by the variables of the cluster.
     """
-    settings = getattr(trainer, "keywords", {})
+    settings = read_keywords(trainer)
     devices = settings.get("devices")
     is_alone = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
     if not is_alone or settings.get("strategy") or settings.get("num_nodes", 1) != 1:

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
+from merec.config import build, compose_node
 from merec.errors import InputError
 from merec.tasks import Finetune
 from merec.tasks.finetune import load_weights
 from merec.tasks.targets import Emotion
+from merec.tasks.training import _ignore_cluster, read_keywords
 from merec.types import Batch
 
 ADAM = partial(torch.optim.Adam, lr=1e-2)
@@ -198,3 +201,14 @@ def test_weights_of_another_network_are_refused_with_reason_and_remedy(backbone,
     assert message.startswith(f"a.ckpt does not fit {type(backbone).__name__}")
     assert "train with the backbone, channels and classes it was saved from" in message
     assert "\n" not in message
+
+
+def test_what_a_config_says_of_a_trainer_is_read_through_every_partial():
+    """Precision decides an encoder's identity, and callbacks of the config must run."""
+    node = compose_node("trainer", ["trainer=cpu", "trainer.precision=bf16-mixed"])
+    made = _ignore_cluster(build(node))
+    found = read_keywords(made)
+    assert [type(plugin) for plugin in found["plugins"]] == [LightningEnvironment]
+    assert found["precision"] == "bf16-mixed"
+    assert {"callbacks", "max_epochs", "devices"} <= found.keys()
+    assert read_keywords(partial(partial(int, base=2), base=8)) == {"base": 8}
