@@ -601,10 +601,9 @@ def test_a_backbone_that_reads_something_else_is_refused(corpus):
 
 
 def test_baselines_read_flow_maps_only(corpus):
+    how = (0, None, "subject", None, None, None, "emotion", 3)
     with pytest.raises(InputError, match="task=baseline reads flow_map, not views"):
-        Baseline(
-            make(corpus, "views", "rgb"), "any", {}, {}, {}, 0, None, "subject", None, "emotion", 3
-        )
+        Baseline(make(corpus, "views", "rgb"), "any", {}, {}, {}, *how)
 
 
 @pytest.fixture

@@ -201,12 +201,8 @@ def test_what_is_measured_while_encoders_are_contrasted_changes_no_weight_and_is
         folder = sweep(folds=1, monitor_steps=3)
     assert same_weights(read_fold(folder, 1), read_fold(whole, 1))
     table = pd.read_csv(folder / "folds" / "001" / "pretraining.csv")
-    assert table["step"].tolist() == [
-        3,
-        6,
-        9,
-        10,
-    ]  # 18 pairs in batches of 4, twice; measured at the end too
+    # 18 pairs in batches of 4, twice; measured at the end too
+    assert table["step"].tolist() == [3, 6, 9, 10]
     assert (table["held_out_pairs"] == 6).all()
     assert (table["held_out_chance"] == 1 / 4).all()
     assert table[["accuracy", "held_out_accuracy", "probe"]].stack().between(0, 1).all()
@@ -214,13 +210,15 @@ def test_what_is_measured_while_encoders_are_contrasted_changes_no_weight_and_is
         assert words in caplog.text
     alone = pd.read_csv(sweep(folds=1) / "folds" / "001" / "pretraining.csv")
     assert alone["step"].tolist() == [10]
+    assert alone["accuracy"].tolist() == table["accuracy"].tolist()[-1:]
+    steps = sweep(folds=1, pretrain_epochs=None, pretrain_steps=7)
+    assert pd.read_csv(steps / "folds" / "001" / "pretraining.csv")["step"].tolist() == [7]
     assert alone["held_out_accuracy"].tolist() == table["held_out_accuracy"].tolist()[-1:]
     spoilt = sweep(show(spoilt=(PEOPLE[1],)), folds=1, monitor_steps=3)
     assert same_weights(read_fold(spoilt, 1), read_fold(whole, 1))
     other = pd.read_csv(spoilt / "folds" / "001" / "pretraining.csv")
-    assert (
-        other["probe"].tolist() == table["probe"].tolist()
-    )  # the held-out subject has no say in it
+    # The held-out subject has no say in it.
+    assert other["probe"].tolist() == table["probe"].tolist()
     assert other["accuracy"].tolist() == table["accuracy"].tolist()
 
 

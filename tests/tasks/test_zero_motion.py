@@ -54,7 +54,7 @@ def runs(make_loso, make_data, new_folder) -> dict[str, Run]:
     def estimate(corpus: Corpus, drop: bool, estimator: object) -> pd.DataFrame:
         data, folder = make_data(corpus=corpus, drop_zero_motion=drop), new_folder()
         words = {"others": partial(describe, cells=7)}
-        how = (0, "0-1", "subject", None, "emotion", 2)
+        how = (0, "0-1", "subject", None, None, None, "emotion", 2)
         Baseline(data, "e", {"e": estimator}, {"rgb": ["u", "v"]}, words, *how).run(folder, None)
         return read(folder)
 
