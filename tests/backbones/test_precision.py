@@ -17,7 +17,7 @@ SMALL = {
     "lite_point_gcn": ["backbone.widths=[[16,16],[16,24],[24,32,64]]", "backbone.graph.width=32"],
     "dual_view": ["backbone.size=64"],
 }
-LARGE = ("htnet", "r3d_18")
+LARGE = ("htnet", "r3d_18", "dual_view_tuned")  # the last is dual_view by another name
 NAMES = sorted(file.stem for file in (home() / "conf" / "backbone").glob("*.yaml"))
 BFLOAT = partial(torch.autocast, "cpu", torch.bfloat16)
 
