@@ -10,7 +10,7 @@ from typing import Any
 from merec.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
 from merec.errors import InputError, quote_error
 from merec.help import HELP, describe_verb
-from merec.ranges import RANGES
+from merec.ranges import NOT_OF_A_TWIN, RANGES
 
 _COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
 _GROUPS = ("corpus", "features")  # of the config, whose overrides prepare and inspect take
@@ -75,7 +75,7 @@ def synthesize(arguments: list[str]) -> None:
     """Render a corpus: `merec synthesize [root=FOLDER] [corpus=NAME] [KEY=VALUE…] [jobs=N]`."""
     import logging
 
-    from merec.config import MADE, compose_node, refuse_made
+    from merec.config import compose_node, refuse_made
 
     chosen = [text for text in arguments if text.startswith("corpus=")] or ["corpus=synthetic"]
     defaults = compose_node("corpus", chosen).get("render")
@@ -90,7 +90,7 @@ def synthesize(arguments: list[str]) -> None:
     import yaml
 
     if options["annotation"] not in ("", "null"):
-        refuse_made([key for key in MADE if options[key]])
+        refuse_made([key for key in NOT_OF_A_TWIN if options[key]])
     # Not by way of Hydra, whose grammar cannot read the parentheses of the official file names.
     given = {key: options[key] for key in defaults if options[key]}
     try:

@@ -36,7 +36,7 @@ from merec.override_errors import (
     walk,
 )
 from merec.quoting import quote_texts
-from merec.ranges import find_out_of_range
+from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
 from merec.run_files import check_node, reading
 from merec.text_values import find_misread_texts
 
@@ -313,10 +313,7 @@ def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> No
             "one of the two"
         )
     if corpus["render"]["annotation"] is not None:
-        refuse_made([key for key in given if key.rpartition(".")[2] in MADE])
-
-
-MADE = ("subjects", "samples", "zero_motion")  # of rendered corpora; a table has its own
+        refuse_made([key for key in given if key.rpartition(".")[2] in NOT_OF_A_TWIN])
 
 
 def refuse_made(given: Sequence[str]) -> None:

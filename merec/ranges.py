@@ -249,6 +249,8 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "task.contrast.mode": ("softmax", "nce", "in_batch"),
     "task.contrast.z": ("first_batch", "ema"),
 }
+# Settings of a rendered corpus that the twin of a real table takes from the table.
+NOT_OF_A_TWIN = ("subjects", "samples", "zero_motion")
 # Lists that mean nothing when empty, where `null` means all.
 _FILLED = ("datamodule.channels", "datamodule.views", "task.train_on")
 

@@ -63,7 +63,7 @@ def choose_views(modality: str, representation: str, views: Sequence[str] | None
     if fitting != modality:
         raise InputError(
             f"{asked} are views of datamodule={fitting}, but this is datamodule={modality}, of which tables "
-            "say what was shown; set the one or the other"
+            f"say what was shown; set datamodule={fitting}, or leave datamodule.views out"
         )
     return first, second
 

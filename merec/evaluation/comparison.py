@@ -41,10 +41,8 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
                 found = compare_paired(metric, counts_a, counts_b)
             else:  # of what is ranked, not of what is decided
                 of_a, of_b = (np.mean(side.score_seeds(subset)[name]) for side in (a, b))
-                scores, effective = (
-                    (float(of_a), float(of_b)),
-                    count_effective(counts_a, each=False),
-                )
+                scores = float(of_a), float(of_b)
+                effective = count_effective(counts_a, each=False)
                 found = compare_auc(a.rankings(subset), b.rankings(subset), effective)
             rows.append(
                 {

@@ -17,20 +17,10 @@ log = logging.getLogger(__name__)
 # Settings of the task that follow from "pretrained on what?" and "encoder frozen?".
 _DECIDED = (
     *("pretrain", "pretrain_epochs", "pretrain_steps", "pretrain_groups", "monitor_steps"),
-    *(
-        "transductive",
-        "weights",
-        "freeze",
-        "least_intensity",
-        "pool",
-        "contrast",
-        "contrastive",
-        "legacy",
-    ),
+    *("transductive", "weights", "freeze", "least_intensity"),
+    *("pool", "contrast", "contrastive", "legacy"),
 )
-
-
-LATEST = 20  # steps over which the accuracy on training pairs is averaged
+LATEST_STEPS = 20  # steps over which the accuracy on training pairs is averaged
 
 
 def hash_without(result: Result, keys: Sequence[str]) -> str:

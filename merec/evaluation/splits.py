@@ -112,7 +112,7 @@ def leave_one_group_out(subjects: Names, groups: Sequence[Sequence[str]]) -> lis
     return folds
 
 
-def group_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
+def divide_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
     """Divide the subjects of a corpus into groups balanced in its labels; see `balance_groups`."""
     if corpus.protocol.target == "action_units":
         return group_by_units(corpus.index, groups)
@@ -185,7 +185,7 @@ def _hold_out(
     index = corpus.index
     check_groups(hold_out, groups)
     if groups is not None and not train_on:
-        members = group_subjects(corpus, groups)
+        members = divide_subjects(corpus, groups)
         folds = leave_one_group_out(index["subject"].to_numpy(str), members)
         return folds, replace(corpus.protocol, groups=members)
     if hold_out == "subject" and not train_on:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from merec.evaluation.pretraining import LATEST
+from merec.evaluation.pretraining import LATEST_STEPS
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.compare import quote_comparison
@@ -54,7 +54,7 @@ def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Tabl
     caption = (
         f"{describe_results(shown)} Equal but for their start and what follows from it; probed: the encoder "
         "is frozen, and the head trained. Pairs told apart: contrastive accuracy on training pairs in the "
-        f"last {LATEST} steps, and on those of held-out subjects at the end (chance level), which says "
+        f"last {LATEST_STEPS} steps, and on those of held-out subjects at the end (chance level), which says "
         f"nothing of action units or emotions. [{describe_interval()}; paired for a difference]; p: paired "
         "permutation of "
         f"subjects, {DRAWS:,} draws, two-sided, not corrected for the number of rows."

@@ -150,11 +150,11 @@ def explain_study(study: Study, rows: pd.DataFrame, metric: str, line: tuple[str
             parts.append(f"depth beside colour helps {method} {_list(fused, better, study.unit)}")
         alone = own[own["modality"] == "depth"] if study.setting.of_depth else own
         for modality, curve in alone.groupby("modality", sort=False):
-            shown = {"rgb": "colour", "fused": "colour and depth"}.get(str(modality), "depth")
+            shown = {"rgb": "colour alone", "fused": "both"}.get(str(modality), "depth alone")
             clear = curve["score_low"] > line[1]
             parts.append(
-                f"{method} on {shown} alone is above {line[0]} ({format_number(line[1], 3)}) "
-                f"{_list(curve, clear, study.unit)}".replace("colour and depth alone", "both")
+                f"{method} on {shown} is above {line[0]} ({format_number(line[1], 3)}) "
+                f"{_list(curve, clear, study.unit)}"
             )
     text = "; ".join(parts)
     return (

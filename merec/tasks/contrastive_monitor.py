@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from merec.evaluation.pretraining import LATEST
+from merec.evaluation.pretraining import LATEST_STEPS
 from merec.tasks.targets import Target
 from merec.types import Batch
 
@@ -66,7 +66,9 @@ class MonitorContrast(pl.Callback):
         self.held_out, self.batch_size, self.chance = held_out, batch_size, chance
         self.every, self.probe = every, probe
         self.rows: list[dict[str, float]] = []
-        self.latest: deque[tuple[float, int]] = deque(maxlen=LATEST)  # hits and pairs of a step
+        self.latest: deque[tuple[float, int]] = deque(
+            maxlen=LATEST_STEPS
+        )  # hits and pairs of a step
 
     def on_train_batch_end(  # type: ignore[override]
         self,
@@ -128,7 +130,7 @@ class MonitorContrast(pl.Callback):
             shown = {
                 f"pretraining/{key}": value
                 for key, value in self.rows[-1].items()
-                if key not in ("step", "held_out_pairs") and value == value
+                if key not in ("step", "held_out_pairs") and not isnan(value)
             }
             trainer.logger.log_metrics(shown, step=trainer.current_epoch)
 
@@ -136,9 +138,9 @@ class MonitorContrast(pl.Callback):
 def describe_monitor(row: dict[str, float]) -> str:
     """Say in one line what a measurement found."""
     said = f"step {row['step']:.0f}: contrastive accuracy {row['accuracy']:.1%} (chance {row['chance']:.1%})"
-    if row["held_out_accuracy"] == row["held_out_accuracy"]:
+    if not isnan(row["held_out_accuracy"]):
         said += f", held-out subjects {row['held_out_accuracy']:.1%} (chance {row['held_out_chance']:.1%})"
-    if row["probe"] == row["probe"]:
+    if not isnan(row["probe"]):
         said += f", linear probe on inner training subjects {row['probe']:.3f}"
     return said
 

@@ -17,10 +17,8 @@ from merec.evaluation.splits import (
     leave_one_subject_out,
     select_folds,
     split,
-    split_inner_subjects,
 )
 from merec.evaluation.subject_groups import check_groups
-from merec.seeding import derive_seed
 from merec.tasks.checkpoints import assert_finite, write_checkpoint
 from merec.tasks.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.folds import Engine, FoldWriter, Outcome, one_by_one, run_folds
@@ -167,20 +165,11 @@ class LeaveOneSubjectOut(FoldTrainer):
         The score is UF1, of action units their mean F1; if it is 0 after every epoch, there is nothing to
         choose by, and all are trained.
         """
-        every = self.datamodule.annotated
-        # A sample that is not trained on chooses nothing either.
-        fold = replace(fold, train=every.drop_still(fold.train))
-        every = every.choose_trained_units(fold.train)
-        labels = every.label.numpy()
-        alike = np.zeros(len(labels), np.int64)
-        alike[fold.train] = self.told.stratify(labels[fold.train])
-        seed = derive_seed(self.seed, fold.held_out, "inner") % 2**32
-        train, inner = split_inner_subjects(fold, every.subject, alike, self.inner_parts, seed)
-        data = every.hold_out(train, inner, f"{fold.held_out}, inner")
+        data = self.hold_out_inner(fold, self.inner_parts, "inner")
         # Starting weights may have seen the inner subjects, but never the held-out one.
         task, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
         assert_finite(task.state_dict(), f"the network of {data.held_out}")
-        position = {sample_id: row for row, sample_id in enumerate(every.sample_id)}
+        position = {sample_id: row for row, sample_id in enumerate(data.sample_id)}
         truth = data.label.numpy()[[position[sample_id] for sample_id in epochs.sample_id]]
         scores = [self.told.score(truth, said) for said in epochs.predicted.swapaxes(0, 1)]
         if not any(scores):

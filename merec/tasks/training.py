@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -18,7 +17,6 @@ import torch
 from filelock import FileLock
 from jaxtyping import Int
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
@@ -58,6 +56,7 @@ from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
 from merec.tasks.targets import Target, open_target
 from merec.tasks.together import RecordFolds, Together
+from merec.tasks.trainer_factory import AS_CONFIGURED, Length, ignore_cluster, read_keywords
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -65,25 +64,6 @@ log = logging.getLogger(__name__)
 _PROBE_PARTS = 5  # one of so many parts of the training subjects scores a probe
 # Of a trainer: what watches it, for how long it finetunes, and how devices stay together.
 _NO_MATTER = ("callbacks", "logger", "max_epochs", "plugins")
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a network is trained: so many epochs, so many steps, or as the trainer says.
-
-    Attributes:
-        epochs: Passes over the training samples.
-        steps: Steps of the optimiser.
-    """
-
-    epochs: int | None = None
-    steps: int | None = None
-
-    def to_arguments(self) -> dict[str, int]:
-        """Return the arguments of a Lightning trainer; none for as long as it would train anyway."""
-        if self.steps:
-            return {"max_epochs": -1, "max_steps": self.steps}
-        return {"max_epochs": self.epochs} if self.epochs else {}
 
 
 @dataclass
@@ -158,7 +138,7 @@ class FoldTrainer:
         self.datamodule = self.datamodule.relabel(labelled, self.min_subjects)
         self.told = open_target(labelled.protocol)
         self.told.check_loss(read_keywords(self.finetune).get("loss"))
-        self.trainer = _ignore_cluster(self.trainer)
+        self.trainer = ignore_cluster(self.trainer)
         # Once, before anything is written: each fold would say the same.
         with torch.random.fork_rng(devices=[]):
             self._rehearse()
@@ -249,13 +229,7 @@ class FoldTrainer:
             warnings.simplefilter("ignore")
             backbone = self.backbone(in_channels=data.in_channels, num_classes=len(data.classes))
             task = self._make_task(backbone, data, self.freeze)
-            try:
-                task.configure_optimizers()
-            except Exception as error:
-                raise InputError(
-                    f"recipe.optimizer or recipe.scheduler cannot be built: {describe_mistake(error)}; "
-                    "mend its settings"
-                ) from error
+            _build_optimizer(task, "recipe")
             backbone.eval()
             with torch.no_grad():
                 try:
@@ -281,14 +255,7 @@ class FoldTrainer:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             backbone = self.backbone(in_channels=pairs.in_channels, num_classes=2)
-            task = self._make_contrast(backbone, pairs)
-            try:
-                task.configure_optimizers()
-            except Exception as error:
-                raise InputError(
-                    "recipe.pretrain.optimizer or recipe.pretrain.scheduler cannot be built: "
-                    f"{describe_mistake(error)}; mend its settings"
-                ) from error
+            _build_optimizer(self._make_contrast(backbone, pairs), "recipe.pretrain")
 
     def _make_contrast(self, backbone: nn.Module, pairs: ClipDataModule) -> Contrastive:
         return self.contrastive(
@@ -458,19 +425,12 @@ class FoldTrainer:
 
         None where there are too few subjects or samples for one.
         """
-        every = self.datamodule.annotated
-        held_out = self._list_held_out(unseen)
-        rows = every.drop_still(np.flatnonzero(~np.isin(every.subject, held_out)))
-        every = every.choose_trained_units(rows)
-        labels = every.label.numpy()
-        alike = np.zeros(len(labels), np.int64)
-        alike[rows] = self.told.stratify(labels[rows])
+        every, held_out = self.datamodule.annotated, self._list_held_out(unseen)
+        rows = np.flatnonzero(~np.isin(every.subject, held_out))
         fold = Fold(0, ", ".join(held_out), rows, rows[:0])
-        seed = derive_seed(self.seed, fold.held_out, "probe") % 2**32
-        parts = min(_PROBE_PARTS, len(np.unique(every.subject[rows])))
+        parts = min(_PROBE_PARTS, len(np.unique(every.subject[every.drop_still(rows)])))
         try:
-            train, inner = split_inner_subjects(fold, every.subject, alike, parts, seed)
-            data = every.hold_out(train, inner, "probe")
+            data = self.hold_out_inner(fold, parts, "probe")
         except InputError:
             log.warning("too few training subjects for a linear probe while views are contrasted")
             return None
@@ -478,6 +438,29 @@ class FoldTrainer:
         fitted.test_rows = data.train_rows
         first, second = (list(each.predict_dataloader()) for each in (fitted, data))
         return ProbeData(first, second, self.open_target(data))
+
+    def hold_out_inner(self, fold: Fold, parts: int, purpose: str) -> ClipDataModule:
+        """Hold one of several parts of a fold's training subjects out of the others.
+
+        Samples that are not trained on are in none of them.
+
+        Args:
+            fold: Whose training subjects are divided, balanced in their labels.
+            parts: Into how many.
+            purpose: Seeds the division, and names the samples.
+
+        Raises:
+            InputError: If there are too few subjects, or they show too little to learn.
+        """
+        every = self.datamodule.annotated
+        fold = replace(fold, train=every.drop_still(fold.train))
+        every = every.choose_trained_units(fold.train)
+        labels = every.label.numpy()
+        alike = np.zeros(len(labels), np.int64)
+        alike[fold.train] = self.told.stratify(labels[fold.train])
+        seed = derive_seed(self.seed, fold.held_out, purpose) % 2**32
+        train, inner = split_inner_subjects(fold, every.subject, alike, parts, seed)
+        return every.hold_out(train, inner, f"{fold.held_out}, {purpose}")
 
     def _describe_monitoring(self, unseen: Int[np.ndarray, " unseen"]) -> list[Any]:
         """What decides the measurements that are kept beside an encoder, apart from the pairs."""
@@ -533,7 +516,7 @@ class FoldTrainer:
         freeze: str,
         on_epoch: OnEpoch,
         logger: Logger | Literal[False] = False,
-        length: Length | None = None,
+        length: Length = AS_CONFIGURED,
     ) -> tuple[Finetune, pl.Trainer, Epochs]:
         """Train a backbone on the classes of `data`, as long as the trainer does unless told otherwise."""
         task, record = self._make_task(backbone, data, freeze), _record(data, on_epoch)
@@ -555,15 +538,16 @@ class FoldTrainer:
         data: ClipDataModule | None,
         record: pl.Callback,
         logger: Logger | Literal[False],
-        length: Length | None = None,
+        length: Length = AS_CONFIGURED,
         *watching: pl.Callback,
     ) -> pl.Trainer:
         """Train a task on `data`, or on its own, in a trainer of its own."""
         # Callbacks from the config have state: each fold gets its own.
         given = copy.deepcopy(read_keywords(self.trainer).get("callbacks") or [])
-        overrides: dict[str, Any] = length.to_arguments() if length else {}
         trainer = self.trainer(
-            callbacks=[*given, record, *watching, EndTogether()], logger=logger, **overrides
+            callbacks=[*given, record, *watching, EndTogether()],
+            logger=logger,
+            **length.to_arguments(),  # type: ignore[arg-type]
         )
         trainer.fit(task, datamodule=data)
         if trainer.interrupted:  # some versions swallow Ctrl-C; half a fold must not be written
@@ -662,33 +646,15 @@ class _Start(NamedTuple):
     pretraining: list[dict[str, float]]
 
 
-def read_keywords(factory: Callable[..., Any]) -> dict[str, Any]:
-    """Return the arguments that a factory of a config adds, those of partials within partials too.
-
-    What Hydra makes is a subclass of `partial`, which another partial does not merge with itself.
-    """
-    keywords: dict[str, Any] = {}
-    while isinstance(factory, partial):
-        keywords = factory.keywords | keywords
-        factory = factory.func
-    return keywords
-
-
-def _ignore_cluster(trainer: Callable[..., pl.Trainer]) -> Callable[..., pl.Trainer]:
-    """Have a trainer of one device train alone, whatever the allocation it runs in.
-
-    Lightning would otherwise refuse one device in a SLURM allocation of several tasks, or wait for them.
-    A trainer with a strategy of its own (`trainer=ddp`) finds its processes by the variables of the cluster.
-    """
-    settings = read_keywords(trainer)
-    devices = settings.get("devices")
-    is_alone = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
-    if not is_alone or settings.get("strategy") or settings.get("num_nodes", 1) != 1:
-        return trainer
-    plugins = [*(settings.get("plugins") or [])]
-    if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
-        return trainer
-    return partial(trainer, plugins=[*plugins, LightningEnvironment()])
+def _build_optimizer(task: pl.LightningModule, node: str) -> None:
+    """Refuse an optimiser or schedule that cannot be built, naming the `node` of the config that holds it."""
+    try:
+        task.configure_optimizers()
+    except Exception as error:
+        raise InputError(
+            f"{node}.optimizer or {node}.scheduler cannot be built: {describe_mistake(error)}; mend its "
+            "settings"
+        ) from error
 
 
 def _record(data: ClipDataModule, on_epoch: OnEpoch) -> RecordEpochs:

@@ -18,7 +18,7 @@ from merec.errors import InputError
 from merec.tasks import Finetune
 from merec.tasks.finetune import load_weights
 from merec.tasks.targets import Emotion
-from merec.tasks.training import _ignore_cluster, read_keywords
+from merec.tasks.trainer_factory import ignore_cluster, read_keywords
 from merec.types import Batch
 
 ADAM = partial(torch.optim.Adam, lr=1e-2)
@@ -206,7 +206,7 @@ def test_weights_of_another_network_are_refused_with_reason_and_remedy(backbone,
 def test_what_a_config_says_of_a_trainer_is_read_through_every_partial():
     """Precision decides an encoder's identity, and callbacks of the config must run."""
     node = compose_node("trainer", ["trainer=cpu", "trainer.precision=bf16-mixed"])
-    made = _ignore_cluster(build(node))
+    made = ignore_cluster(build(node))
     found = read_keywords(made)
     assert [type(plugin) for plugin in found["plugins"]] == [LightningEnvironment]
     assert found["precision"] == "bf16-mixed"

@@ -11,7 +11,7 @@ from merec.corpora.casme3 import ERRATA
 from merec.corpora.errata import read_errata
 from merec.corpora.synthetic.sensor import DepthSensor, choose_sensor
 from merec.errors import InputError
-from merec.ranges import find_out_of_range
+from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
 from merec.source_code import hash_sources
 
 _HOME = "merec.corpora.synthetic"
@@ -26,7 +26,6 @@ _RENDERERS = (
 _OF_TWINS = (f"{_HOME}.twin.plan_twin",)
 MOST_CLIPS = 100_000  # whose plan fits into memory; a week of rendering on 16 cores
 _REAL = ("noise", "depth_noise", "depth_step", "head", "gaze", "blinks", "zero_motion")
-_MADE = ("subjects", "samples", "zero_motion")  # a table has its own
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Settings:
             # The twin shows the table as it is mended.
             mended = json.dumps(read_errata()[ERRATA], sort_keys=True)
             known["errata"] = hashlib.sha256(mended.encode()).hexdigest()[:16]
-            for key in _MADE:
+            for key in NOT_OF_A_TWIN:
                 del known[key]
         return known
 
