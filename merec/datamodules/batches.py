@@ -182,6 +182,8 @@ class SeededBatches(Sampler):
         held_out: Name of the held-out subject.
         balanced: Class of each of `rows`, to draw as many samples of each class, some of them twice; `None`
             to draw every sample once.
+        even: Batches of an epoch differ by one sample at most; none is larger than `batch_size`, unless that
+            leaves one with a single sample. For contrast, where a small last batch is too easy.
     """
 
     def __init__(
@@ -191,8 +193,9 @@ class SeededBatches(Sampler):
         seed: int,
         held_out: str,
         balanced: Int[np.ndarray, " rows"] | None,
+        even: bool = False,
     ):
-        self.rows, self.batch_size, self.balanced = rows, batch_size, balanced
+        self.rows, self.batch_size, self.balanced, self.even = rows, batch_size, balanced, even
         self.seed, self.held_out, self.epoch = seed, held_out, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -204,13 +207,17 @@ class SeededBatches(Sampler):
         rows = self.rows if self.balanced is None else _balance(self.rows, self.balanced, rng)
         order, epoch = rng.permutation(rows), self.epoch
         starts = range(self.batch_size, self.batch_size * len(self), self.batch_size)
-        for batch in np.split(order, starts):
+        batches = np.array_split(order, len(self)) if self.even else np.split(order, starts)
+        for batch in batches:
             yield Draw(deal(batch), epoch)
 
     def __len__(self) -> int:
         """Number of batches; a sample left over joins the last, for a norm needs two in each process."""
+        least = 2 * count_ranks()
+        if self.even:
+            return max(1, min(-(-len(self.rows) // self.batch_size), len(self.rows) // least))
         whole, rest = divmod(len(self.rows), self.batch_size)
-        return whole + (rest >= 2 * count_ranks() or (rest > 0 and whole == 0))
+        return whole + (rest >= least or (rest > 0 and whole == 0))
 
 
 def _balance(rows: Rows, label: Int[np.ndarray, " rows"], rng: np.random.Generator) -> Rows:

@@ -67,6 +67,7 @@ class ClipDataModule(pl.LightningDataModule):
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
         require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
             on the same samples.
+        even_batches: Training batches of equal size, see `SeededBatches`.
         jitter: By how much onset and apex are off when samples are predicted; `None` for not at all.
 
     Attributes:
@@ -94,6 +95,7 @@ class ClipDataModule(pl.LightningDataModule):
         drop_zero_motion: bool = True,
         legacy: Mapping[str, bool] | None = None,
         require_depth: bool = False,
+        even_batches: bool = False,
         jitter: Jitter | None = None,
     ):
         super().__init__()
@@ -108,7 +110,7 @@ class ClipDataModule(pl.LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
         self.size, self.drop_zero_motion, self.legacy = size, drop_zero_motion, legacy or {}
-        self.require_depth = require_depth
+        self.require_depth, self.even_batches = require_depth, even_batches
         self.shifts: pd.DataFrame | None = None
         off: tuple[np.ndarray, ...] = ()  # features of shifted key frames
         if corpus.flow_maps is None:  # last, for it may take minutes
@@ -233,6 +235,7 @@ class ClipDataModule(pl.LightningDataModule):
             "drop_zero_motion": self.drop_zero_motion,
             "legacy": self.legacy,
             "require_depth": self.require_depth,
+            "even_batches": self.even_batches,
         }
         return ClipDataModule(corpus, **(settings | changes))
 
@@ -362,8 +365,8 @@ class ClipDataModule(pl.LightningDataModule):
                 self.augment, self.representation, self.names, self.seed, self.held_out
             )
         classes = self.label[self.train_rows].numpy() if self.balanced else None
-        batches = SeededBatches(self.train_rows, self.batch_size, self.seed, self.held_out, classes)
-        return self._load(self.views, batches, augmenter)
+        drawn = self.batch_size, self.seed, self.held_out, classes, self.even_batches
+        return self._load(self.views, SeededBatches(self.train_rows, *drawn), augmenter)
 
     def predict_dataloader(self) -> DataLoader:
         """The held-out samples, in the order of the index."""

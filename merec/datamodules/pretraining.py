@@ -62,7 +62,8 @@ def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDat
     augment = pool.augment
     if augment is not None and data.names[0] == data.names[1]:
         augment = replace(augment, apart=True)  # of one image, else both views were equal
-    return data.of(pairs, batch_size=pool.batch_size, augment=augment, balanced=False)
+    batches = {"batch_size": pool.batch_size, "even_batches": True, "balanced": False}
+    return data.of(pairs, augment=augment, **batches)
 
 
 def _collect_pairs(corpus: Corpus, features: FeatureStore, source: str) -> Corpus:

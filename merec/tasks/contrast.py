@@ -73,15 +73,15 @@ class ContrastSettings:
                 f"is {self.mode}; set one or the other"
             )
 
-    def chance(self, pairs: int, batch_size: int) -> float:
+    def chance(self, pairs: int, batches: int) -> float:
         """Return the share of anchors that guessing matches with their partner.
 
         Args:
             pairs: Samples that are contrasted.
-            batch_size: Of a batch, among whose samples `in_batch` matches.
+            batches: Into how many they are put, among whose samples `in_batch` matches.
         """
         if self.mode == "in_batch":
-            return 1 / min(batch_size, pairs)
+            return batches / pairs
         # Negatives are drawn with replacement, and one that is the anchor's own sample is no rival.
         return 1 / (1 + (pairs - 1) * (1 - (1 - 1 / pairs) ** self.negatives))
 

@@ -398,7 +398,7 @@ class FoldTrainer:
         monitor = MonitorContrast(
             list(pairs.predict_dataloader()),
             pairs.batch_size,
-            self.contrast.chance(len(names), pairs.batch_size),
+            self.contrast.chance(len(names), len(pairs.train_dataloader())),
             self.monitor_steps,
             self._collect_probe(unseen) if self.monitor_steps else None,
         )

@@ -87,6 +87,19 @@ def test_every_training_sample_is_drawn_once_per_epoch_and_no_other(corpus, batc
     assert min(2, batch_size) <= last <= batch_size + 1
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 7, 8, 100])
+def test_even_batches_hold_every_training_sample_and_are_of_one_size(corpus, batch_size):
+    """A contrast among three samples left over is no task, and a norm over three is noise."""
+    data = hold_out(corpus, batch_size=batch_size, even_batches=True)
+    batches = draw(data, epoch=0)
+    assert Counter(order(data, 0)) == Counter(data.sample_id[data.train_rows].tolist())
+    sizes = [len(batch.label) for batch in batches]
+    assert len(sizes) == len(data.train_dataloader())
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= max(3, batch_size)
+    assert min(sizes) >= 2
+
+
 def test_a_batch_shows_the_maps_and_labels_of_the_samples_it_names(corpus):
     row = {sample_id: number for number, sample_id in enumerate(corpus.index["sample_id"])}
     for batch in draw(hold_out(corpus), epoch=3):

@@ -324,7 +324,7 @@ def test_the_chance_of_contrastive_accuracy_is_that_of_random_scores(mode, negat
         drawn = np.arange(pairs) if mode == "in_batch" else rng.integers(0, pairs, negatives)
         rivals = scores[drawn[drawn != 0]]
         hits += scores[0] > rivals.max(initial=-1)
-    chance = settings.chance(pairs, batch_size=pairs)
+    chance = settings.chance(pairs, batches=1)
     assert abs(hits / trials - chance) < 0.03
 
 

@@ -32,7 +32,7 @@ from merec.types import Camera, Corpus
 
 PEOPLE = ("spNO.1", "spNO.2", "spNO.3")
 CLASSES = ("negative", "positive", "surprise")
-RANKS, EACH, EPOCHS = 2, 10, 3  # of two subjects: batches of 8, 8 and 4
+RANKS, EACH, EPOCHS = 2, 10, 3  # of two subjects: batches of 8, 8 and 4; pairs: 10 and 10
 SOFTMAX = ContrastSettings("softmax", "first_batch", 12, 0.1, 0.5, False)
 TASKS = {
     "softmax": {"contrast": SOFTMAX},
@@ -132,7 +132,7 @@ def pretrain(make_data, make_once, quiet_trainer) -> Callable[..., Pretrain]:
             "pretrain": "contrastive",
             "backbone": partial(Linears, dropout=dropout),
             "trainer": trainer,
-            "pool": PairPool(source="unlabelled", batch_size=8, augment=None),
+            "pool": PairPool(source="unlabelled", batch_size=10, augment=None),
             "contrastive": partial(Contrastive, optimizer=rate, scheduler=None),
             # Weighed by class, a mean over the parts of a batch is not that over the batch.
             "finetune": partial(
@@ -285,6 +285,18 @@ def test_each_batch_is_dealt_out_in_equal_parts_and_two_samples_a_process(be, sa
     for number, size in enumerate(sizes):
         dealt = np.stack([part[number] for part in parts], 1).ravel()
         np.testing.assert_array_equal(dealt, whole[8 * number : 8 * number + size])
+
+
+@pytest.mark.parametrize("samples", [8, 9, 20, 23, 24])
+def test_even_batches_give_each_process_equally_many_and_two_at_least(be, samples):
+    sizes = []
+    for rank in range(4):
+        be(rank, 4)
+        batches = SeededBatches(np.arange(samples), 10, 0, "s01", None, even=True)
+        sizes.append([len(draw.rows) for draw in batches])
+        assert len(sizes[-1]) == len(batches)
+    assert all(each == sizes[0] for each in sizes)
+    assert min(sizes[0]) >= 2
 
 
 def test_a_batch_of_fewer_samples_than_processes_is_refused_with_the_remedy(be):

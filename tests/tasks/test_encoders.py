@@ -201,7 +201,7 @@ def test_what_is_measured_while_encoders_are_contrasted_changes_no_weight_and_is
         folder = sweep(folds=1, monitor_steps=3)
     assert same_weights(read_fold(folder, 1), read_fold(whole, 1))
     table = pd.read_csv(folder / "folds" / "001" / "pretraining.csv")
-    # 18 pairs in batches of 4, twice; measured at the end too
+    # 18 pairs in five batches of 3 or 4, twice; measured at the end too
     assert table["step"].tolist() == [3, 6, 9, 10]
     assert (table["held_out_pairs"] == 6).all()
     assert (table["held_out_chance"] == 1 / 4).all()
