@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from merec.evaluation.ranking import Ranking, auc_intervals, auc_per_unit, compare_auc, mean_auc
 from merec.evaluation.statistics import draw_subjects, t_interval
 
-SUBJECTS, UNITS, DRAWN = 9, 3, 200
+SUBJECTS, UNITS, DRAWN = 9, 3, 100
 
 
 def draw(seed: int, skill: float = 0.5, samples: int = 80) -> Ranking:

@@ -214,6 +214,7 @@ def score_real(folds: slice) -> tuple[np.ndarray, np.ndarray, list[dict]]:
 
 
 @needs_real
+@pytest.mark.slow
 def test_a_few_real_folds_are_finite_repeatable_and_better_than_chance():
     label, scores, choices = score_real(slice(0, 2))
     _, again, choices_again = score_real(slice(0, 2))
