@@ -107,7 +107,8 @@ class LeaveOneSubjectOut(FoldTrainer):
                 if self.inner_parts > most:
                     raise InputError(
                         f"task.inner_parts={self.inner_parts}, but with {fold.held_out} held out there are "
-                        f"{most} training subjects; set it to {most} or less"
+                        f"{most} training subjects; "
+                        + (f"set it to {most} or less" if most > 1 else "set task.selection=last")
                     )
 
     def label_corpus(self) -> Corpus:

@@ -74,6 +74,16 @@ def test_noise_is_what_was_set_or_the_cameras_own(results) -> None:
         )
 
 
+def test_noise_of_a_rendering_in_a_folder_of_the_users_is_not_believed_from_the_config(results):
+    given = configure("depth", 0.3)
+    given["datamodule"]["corpus"]["root"] = "rendered/last/year"
+    (run,) = results["depth-0.25"].runs
+    assert (
+        read_depth_noise(replace(results["rgb"], runs=[replace(run, config={"task": given})]))
+        is None
+    )
+
+
 def test_a_curve_holds_all_that_differ_in_noise_only_and_colour_alone_stands_beside(results):
     rows = read_study([*results.values()], DEPTH_NOISE)
     assert rows["study"].nunique() == 1
