@@ -25,6 +25,7 @@ from merec.reporting.notation import (
     format_number,
 )
 from merec.reporting.tables import Table
+from merec.run_files import find_node
 
 _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do not hide each other
 
@@ -32,13 +33,13 @@ _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do
 def read_depth_noise(result: Result) -> float | None:
     """Return the depth noise of a rendered corpus, and what was added as it was read, mm at 550 mm.
 
-    `None` where the camera's noise is not known: of other corpora, and of one in a folder of the user's, which
-    need not have been rendered as the config says.
+    `None` where the camera's noise is not known: of other corpora, and of one that was rendered into a folder
+    of the user's, maybe otherwise than the config says.
     """
     data = read_settings(result).get("datamodule") or {}
-    corpus = data.get("corpus") or {}
-    render = corpus.get("render") or {}
-    if corpus.get("root") or not {"camera", "depth_noise", "depth_step", "width"} <= set(render):
+    render = (data.get("corpus") or {}).get("render") or {}
+    elsewhere = any(find_node(run.config, "task.datamodule.corpus.root") for run in result.runs)
+    if elsewhere or not {"camera", "depth_noise", "depth_step", "width"} <= set(render):
         return None
     given = (render[name] for name in ("camera", "depth_noise", "depth_step", "width"))
     own = float(choose_sensor(*given).spread(REFERENCE))
