@@ -132,7 +132,7 @@ def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
     if run.disabled:
         return Tracked(name)
     keys = Keys(
-        config=list(flatten(dict(run.config))),
+        config=sorted(flatten(dict(run.config))),  # wandb keeps no order
         scores=[*flat, *words],
         curves=curve_keys,
         tables=list(tables),
