@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.rendering import default_settings
 from merec.config import build, compose_node
-from merec.corpora.synthetic.synthesize import synthesize
 from merec.features import FeatureStore, faces, pair, sample
 from merec.features.alignment import Alignment
 from merec.features.store import Store
+from merec.synthetic.synthesize import synthesize
 from merec.types import Corpus
 
 SIZES = ((640, 480), (1280, 720))

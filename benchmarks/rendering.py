@@ -13,17 +13,17 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from merec.assets import cache_folder, find_asset
-from merec.corpora.synthetic.film import Clip, Nuisance
-from merec.corpora.synthetic.head_model import load_head_model
-from merec.corpora.synthetic.identity import draw_identity
-from merec.corpora.synthetic.plan import plan_corpus
-from merec.corpora.synthetic.render import Portrait
-from merec.corpora.synthetic.sensor import develop, measure_depth
-from merec.corpora.synthetic.settings import Settings
-from merec.corpora.synthetic.skin_map import wrap_head
-from merec.corpora.synthetic.studio import default_camera, draw_studio
-from merec.corpora.synthetic.synthesize import synthesize
-from merec.corpora.synthetic.truth import write_truth
+from merec.synthetic.film import Clip, Nuisance
+from merec.synthetic.head_model import load_head_model
+from merec.synthetic.identity import draw_identity
+from merec.synthetic.plan import plan_corpus
+from merec.synthetic.render import Portrait
+from merec.synthetic.sensor import develop, measure_depth
+from merec.synthetic.settings import Settings
+from merec.synthetic.skin_map import wrap_head
+from merec.synthetic.studio import default_camera, draw_studio
+from merec.synthetic.synthesize import synthesize
+from merec.synthetic.truth import write_truth
 
 CONF = Path(__file__).parents[1] / "conf" / "corpus" / "synthetic.yaml"
 

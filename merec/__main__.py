@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from merec.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
+from merec.cli.arguments import read_flag, read_jobs, read_number, split_overrides, split_paths
+from merec.cli.help import HELP, describe_verb
 from merec.errors import InputError, quote_error
-from merec.help import HELP, describe_verb
 from merec.ranges import NOT_OF_A_TWIN, RANGES
 
 _COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
@@ -19,7 +19,7 @@ _STUDY = "experiments"  # may say of what corpus and features are, too
 
 def train(arguments: list[str]) -> None:
     """Hand over to Hydra: `merec train OVERRIDE…`."""
-    from merec.train import train
+    from merec.cli.train import train
 
     train(arguments)
 
@@ -66,7 +66,7 @@ def dashboard(arguments: list[str]) -> None:
     given = options["online"]
     online = read_flag("dashboard", "online", given) if given else None
     _make_folder(Path(options["out"]))
-    from merec.reporting.dashboard import write_dashboard
+    from merec.tracking.dashboard import write_dashboard
 
     write_dashboard(paths, Path(options["out"]), online)
 
@@ -101,8 +101,8 @@ def synthesize(arguments: list[str]) -> None:
     except yaml.YAMLError as error:
         reason = quote_error(error)
         raise InputError(f"merec synthesize: a value is not understood ({reason})") from error
-    from merec.corpora.synthetic.settings import Settings, locate_cached
-    from merec.corpora.synthetic.synthesize import synthesize
+    from merec.synthetic.settings import Settings, locate_cached
+    from merec.synthetic.synthesize import synthesize
 
     settings = Settings(**render)
     root = Path(options["root"]).expanduser() if options["root"] else locate_cached(settings)
@@ -273,7 +273,7 @@ def predict(arguments: list[str]) -> None:
     _make_folder(out)
     from importlib.util import find_spec
 
-    from merec.predict import predict
+    from merec.cli.predict import predict
     from merec.reporting.prediction import describe_prediction
 
     plugins = [name for name in options["plugins"].split(",") if name]
@@ -293,7 +293,7 @@ def predict(arguments: list[str]) -> None:
 
 def completion(arguments: list[str]) -> None:
     """Complete command lines in a shell: `eval "$(merec completion bash)"`, zsh or fish."""
-    from merec.completion import complete, print_script
+    from merec.cli.completion import complete, print_script
 
     if arguments[:1] == ["words"]:  # what the script asks
         sys.stdout.writelines(f"{word}\n" for word in complete(arguments[1:], list(VERBS)))

@@ -35,16 +35,16 @@ from merec.provenance import (
     describe_environment,
     write_environment,
 )
-from merec.reporting.tracked import read_tracked, write_tracked
-from merec.reporting.tracking import (
+from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
+from merec.tasks.process import keep_freed_memory, quiet_lightning
+from merec.tracking.result import (
     find_network_fault,
     finish_tracking,
     hide_paths,
     keep_wandb_files,
     track_result,
 )
-from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
-from merec.tasks.process import keep_freed_memory, quiet_lightning
+from merec.tracking.tracked import read_tracked, write_tracked
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

@@ -35,9 +35,10 @@ INDIFFERENT = (
     "merec.server",
     "merec.source_code",
     "merec.tasks.progress",
+    "merec.tracking",
 )
 # Of what is trained on, the arrays themselves are hashed; how they are made is hashed stage by stage.
-COUNTED_BY_CONTENT = ("merec.corpora", "merec.features.prepare")
+COUNTED_BY_CONTENT = ("merec.corpora", "merec.features.prepare", "merec.synthetic")
 
 
 class Sources(NamedTuple):

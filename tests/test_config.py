@@ -10,11 +10,11 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from merec.cli.train import list_keys
 from merec.config import check, compose_node, home, list_choices, takes
 from merec.errors import InputError
 from merec.override_errors import explain_override
 from merec.settings import configuration_hash, flatten
-from merec.train import list_keys
 
 
 def options(group: str) -> list[str]:

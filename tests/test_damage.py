@@ -17,9 +17,9 @@ from merec.__main__ import main
 from merec.errors import InputError
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
-from merec.reporting.tracked import read_tracked
 from merec.run_files import read_fold_notes, read_scores, read_wandb_id
 from merec.tasks.checkpoints import read_checkpoint
+from merec.tracking.tracked import read_tracked
 
 READERS = ("report", "compare", "dashboard", "train", "weights")
 FILES = (

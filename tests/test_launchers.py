@@ -16,11 +16,11 @@ from joblib.externals.loky import get_reusable_executor
 from omegaconf import OmegaConf
 from submitit import Job
 
+from merec.cli.jobs import Jobs
 from merec.config import home
 from merec.errors import InputError
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
-from merec.jobs import Jobs
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/\w+' is validated against")
 SCHEMAS = {
@@ -217,7 +217,7 @@ def test_a_worker_that_is_killed_before_its_job_begins_is_one_line(merec, baseli
     def die(cfg, jobs):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr("merec.train._start_job", die)
+    monkeypatch.setattr("merec.cli.train._start_job", die)
     done = merec("train", "-m", *baseline, "hydra/launcher=local", "seed=0")
     assert done.returncode == 2
     assert "a worker process was killed before its job began" in done.stderr

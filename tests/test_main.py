@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from merec.__main__ import VERBS
-from merec.completion import OPTIONS
-from merec.help import HELP
+from merec.cli.completion import OPTIONS
+from merec.cli.help import HELP
 
 
 def one_line_error(done) -> str:

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from merec.arguments import split_overrides, split_paths
+from merec.cli.arguments import split_overrides, split_paths
 from merec.config import compose_node, list_choices
 from merec.errors import InputError
 from merec.override_errors import walk

@@ -113,7 +113,7 @@ def test_a_network_whose_code_changed_since_is_refused_by_name_unless_accepted(g
         ("backbone._target_", "builtins.print"),
         ("backbone._target_", "logging.FileHandler"),
         ("backbone._target_", "merec.backbones.ststnet.Tensor"),
-        ("backbone._target_", "merec.backbones.pooled_convolution.compile_kernel"),
+        ("backbone._target_", "merec.backbones.kernels.pooled_convolution.compile_kernel"),
         ("backbone._target_", ["merec.backbones.STSTNet"]),
         ("backbone._target_", "${other}"),
         ("backbone.dropout", "${oc.env:MEREC_SECRET}"),

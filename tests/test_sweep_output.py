@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from merec.jobs import Jobs
-from merec.train import count_values
+from merec.cli.jobs import Jobs
+from merec.cli.train import count_values
 
 
 @pytest.fixture

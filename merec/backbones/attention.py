@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from merec.backbones.dropout import Dropout
+from merec.backbones.kernels.dropout import Dropout
 
 
 class Attention(nn.Module):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from merec.backbones.dropout import Dropout
+from merec.backbones.kernels.dropout import Dropout
 from merec.types import InputError
 
 MAPS = 5  # the layer whose maps a head reads

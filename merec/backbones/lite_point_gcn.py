@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from merec.backbones.dropout import Dropout
-from merec.backbones.norms import LeadingNorm, PooledNorm
+from merec.backbones.kernels.dropout import Dropout
+from merec.backbones.kernels.norms import LeadingNorm, PooledNorm
 from merec.types import InputError
 
 FEATURES = ("x", "y", "z", "u", "v", "dz")  # of a point: place, then motion

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from merec.backbones.dropout import Dropout
 from merec.backbones.flow_maps import FlowMapNetwork
+from merec.backbones.kernels.dropout import Dropout
 from merec.types import InputError
 
 SLIGHT = 1e-6  # between the least and the largest activation of a class

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from merec.backbones.dropout import Dropout
-from merec.backbones.norms import remember
-from merec.backbones.pooled_convolution import ALL, PooledConvolution, find_kernel
-from merec.backbones.pooled_layers import (
+from merec.backbones.kernels.dropout import Dropout
+from merec.backbones.kernels.norms import remember
+from merec.backbones.kernels.pooled_convolution import ALL, PooledConvolution, find_kernel
+from merec.backbones.kernels.pooled_layers import (
     PADDINGS,
     PooledLayers,
     count_pooled,

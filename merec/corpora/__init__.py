@@ -6,7 +6,6 @@ from merec.corpora.megc2019 import read_megc2019
 from merec.corpora.megc2019_flow import read_megc2019_flow
 from merec.corpora.samm import read_samm
 from merec.corpora.smic import read_smic
-from merec.corpora.synthetic.read import read_synthetic
 
 __all__ = [
     "read_casme2",
@@ -15,5 +14,4 @@ __all__ = [
     "read_megc2019_flow",
     "read_samm",
     "read_smic",
-    "read_synthetic",
 ]

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from merec.corpora.assemble import assemble, excuse, resolve_exclusions
-from merec.corpora.coding_sheet import open_sheet, read_samples
-from merec.corpora.folders import Disk, name_frames, open_root
-from merec.corpora.rows import choose_classes
-from merec.corpora.subjects import CASME2, name_subjects
+from merec.corpora.reading.assemble import assemble, excuse, resolve_exclusions
+from merec.corpora.reading.coding_sheet import open_sheet, read_samples
+from merec.corpora.reading.folders import Disk, name_frames, open_root
+from merec.corpora.reading.rows import choose_classes
+from merec.corpora.reading.subjects import CASME2, name_subjects
 from merec.types import Corpus, Finding, Frames, InputError
 
 # The later edition labels three clips of sub24 otherwise and adds objective classes; published numbers and

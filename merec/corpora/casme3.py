@@ -15,14 +15,14 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.assemble import assemble, resolve_exclusions
 from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
 from merec.corpora.casme3_full import join_emotions, join_part_c, split_types
-from merec.corpora.coding_sheet import read_samples
-from merec.corpora.errata import MIDDLE, UNKNOWN, apply_errata
-from merec.corpora.folders import Disk, find_file, open_root, relate
-from merec.corpora.remarks import note_remarks, resolve_without
-from merec.corpora.rows import (
+from merec.corpora.reading.assemble import assemble, resolve_exclusions
+from merec.corpora.reading.coding_sheet import read_samples
+from merec.corpora.reading.errata import MIDDLE, UNKNOWN, apply_errata
+from merec.corpora.reading.folders import Disk, find_file, open_root, relate
+from merec.corpora.reading.remarks import note_remarks, resolve_without
+from merec.corpora.reading.rows import (
     ClassMap,
     Source,
     add_frames,
@@ -33,8 +33,8 @@ from merec.corpora.rows import (
     mend_spelling,
     read_rows,
 )
-from merec.corpora.sheets import read_table, refuse_bad_cells
-from merec.corpora.subjects import CASME3, name_subjects
+from merec.corpora.reading.sheets import read_table, refuse_bad_cells
+from merec.corpora.reading.subjects import CASME3, name_subjects
 from merec.files import is_file
 from merec.types import Corpus, Finding, Frames, InputError
 

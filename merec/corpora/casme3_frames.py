@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.folders import Disk, below
-from merec.corpora.subjects import CASME3
+from merec.corpora.reading.folders import Disk, below
+from merec.corpora.reading.subjects import CASME3
 from merec.errors import quote_error
 from merec.types import Camera, Frames, InputError
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from merec.corpora.casme3 import MACRO_FILE
-from merec.corpora.subjects import spell_subject
+from merec.corpora.reading.subjects import spell_subject
 from merec.evaluation.action_units import drop_uncoded, spell_coded
 from merec.evaluation.protocol import describe_protocol
 from merec.types import Corpus, InputError

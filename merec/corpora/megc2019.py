@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.assemble import assemble
-from merec.corpora.rows import Source
+from merec.corpora.reading.assemble import assemble
+from merec.corpora.reading.rows import Source
 from merec.types import Corpus, Finding, InputError
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from merec.corpora.cells import is_frame_number
-from merec.corpora.sheets import read_table, refuse_bad_cells
-from merec.corpora.subjects import NAMINGS, is_nobody, refuse_namesakes, spell_subject
+from merec.corpora.reading.cells import is_frame_number
+from merec.corpora.reading.sheets import read_table, refuse_bad_cells
+from merec.corpora.reading.subjects import NAMINGS, is_nobody, refuse_namesakes, spell_subject
 from merec.errors import quote_error
 from merec.evaluation.protocol import assert_counts, describe_protocol
 from merec.files import describe_bad_name, refuse_stranger

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from merec.corpora.assemble import assemble, resolve_exclusions
-from merec.corpora.coding_sheet import open_sheet, read_samples
-from merec.corpora.folders import Disk, name_frames, open_root
-from merec.corpora.rows import choose_classes
-from merec.corpora.subjects import SAMM, name_subjects
+from merec.corpora.reading.assemble import assemble, resolve_exclusions
+from merec.corpora.reading.coding_sheet import open_sheet, read_samples
+from merec.corpora.reading.folders import Disk, name_frames, open_root
+from merec.corpora.reading.rows import choose_classes
+from merec.corpora.reading.subjects import SAMM, name_subjects
 from merec.types import Corpus, Frames
 
 EDITIONS = {"v2": tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))}

@@ -7,10 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.assemble import assemble, resolve_exclusions
-from merec.corpora.folders import Disk, name_frames, open_root, relate
-from merec.corpora.rows import Source, add_frames, choose_classes, label_samples, name_exclusion
-from merec.corpora.subjects import SMIC
+from merec.corpora.reading.assemble import assemble, resolve_exclusions
+from merec.corpora.reading.folders import Disk, name_frames, open_root, relate
+from merec.corpora.reading.rows import (
+    Source,
+    add_frames,
+    choose_classes,
+    label_samples,
+    name_exclusion,
+)
+from merec.corpora.reading.subjects import SMIC
 from merec.types import Corpus, Finding, InputError
 
 PLACES: tuple[tuple[str, ...], ...] = (

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Int
 
 from merec.corpora.macro import make_macro_corpus, respell_subjects
-from merec.corpora.subjects import spell_subject
+from merec.corpora.reading.subjects import spell_subject
 from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
 from merec.evaluation.protocol import describe_protocol

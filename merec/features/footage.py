@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from merec.corpora.folders import Disk
+from merec.corpora.reading.folders import Disk
 from merec.features.frames import decode_color, describe_size, read_bytes
 from merec.files import atomic, refuse_stranger
 from merec.types import Frames, InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from merec.corpora.depth_unit import read_unit
+from merec.corpora.reading.depth_unit import read_unit
 from merec.errors import quote_error
 from merec.features.alignment import measure_extent, measure_outside, measure_roll
 from merec.features.landmarks import FaceLandmarker, FaceLandmarks

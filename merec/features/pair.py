@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from merec.corpora.synthetic.sensor import add_depth_noise
 from merec.features.alignment import OUTER_CORNERS, Alignment, align_face
 from merec.features.difference import subtract_colors, subtract_depths
 from merec.features.faces import FaceFinder
@@ -34,6 +33,7 @@ from merec.features.structure import (
     shape_from_landmarks,
 )
 from merec.seeding import derive_seed
+from merec.synthetic.sensor import add_depth_noise
 from merec.types import Camera, InputError
 
 MODALITIES = ("rgb", "depth", "fused")

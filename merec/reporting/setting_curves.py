@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from merec.corpora.synthetic.sensor import REFERENCE, choose_sensor
 from merec.evaluation.controls import MODALITIES
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import Result
@@ -26,6 +25,7 @@ from merec.reporting.notation import (
 )
 from merec.reporting.tables import Table
 from merec.run_files import find_node
+from merec.synthetic.sensor import REFERENCE, choose_sensor
 
 _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do not hide each other
 

@@ -1,9 +1,8 @@
 """What a backbone is asked to learn."""
 
-from merec.tasks.baseline import Baseline
 from merec.tasks.contrastive import Contrastive
 from merec.tasks.finetune import Finetune
 from merec.tasks.loso import FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.pretrain import Pretrain
 
-__all__ = ["Baseline", "Contrastive", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut", "Pretrain"]
+__all__ = ["Contrastive", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut", "Pretrain"]

@@ -49,13 +49,13 @@ from merec.tasks.contrastive import Contrastive
 from merec.tasks.contrastive_monitor import MonitorContrast, ProbeData
 from merec.tasks.ddp import EndTogether
 from merec.tasks.encoders import group_subjects, locate_encoder
+from merec.tasks.engines.together import RecordFolds, Together
 from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune, check_freeze, drop_head, load_weights
 from merec.tasks.folds import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
 from merec.tasks.targets import Target, open_target
-from merec.tasks.together import RecordFolds, Together
 from merec.tasks.trainer_factory import AS_CONFIGURED, Length, ignore_cluster, read_keywords
 from merec.types import Corpus, InputError
 

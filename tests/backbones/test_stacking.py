@@ -7,7 +7,7 @@ from torch.func import functional_call, stack_module_state
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import RCNA, DualInception, HTNet, MMNet, OffApexNet
-from merec.backbones.dropout import draw_from
+from merec.backbones.kernels.dropout import draw_from
 
 PEERS = {
     "off_apexnet": lambda: OffApexNet(3, 3, 12),

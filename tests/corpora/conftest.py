@@ -13,7 +13,7 @@ import yaml
 
 import merec.corpora as corpora
 from merec.corpora.casme3 import MICRO_FILE
-from merec.corpora.synthetic.frequencies import read_frequencies
+from merec.synthetic.frequencies import read_frequencies
 from merec.types import ActionUnit, Corpus
 
 CONF = Path(__file__).parents[2] / "conf" / "corpus"

@@ -13,6 +13,7 @@ import torch
 import yaml
 from torch.nn.functional import cross_entropy
 
+from merec.baselines import Baseline
 from merec.config import home
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
 from merec.datamodules.choices import SHOWN, VIEW_CHANNELS
@@ -22,7 +23,7 @@ from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.features.clip import MASKS
 from merec.features.prepare import FeatureStore, Loaded
 from merec.provenance import describe_environment
-from merec.tasks import Baseline, Contrastive, Finetune, LeaveOneSubjectOut
+from merec.tasks import Contrastive, Finetune, LeaveOneSubjectOut
 from merec.tasks.contrast import ContrastSettings
 from merec.types import Batch, Camera, Corpus
 

@@ -41,9 +41,9 @@ def takes(film, express, portrait, find_local, shared_folder: Path) -> dict[str,
 
 
 def shoot(film, express, portrait) -> dict[str, np.ndarray]:
-    from merec.corpora.synthetic.film import Nuisance
-    from merec.corpora.synthetic.sensor import choose_sensor
     from merec.features.landmarks import FaceLandmarker
+    from merec.synthetic.film import Nuisance
+    from merec.synthetic.sensor import choose_sensor
 
     def nuisance(head: int) -> Nuisance:
         return Nuisance(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from merec.corpora.depth_unit import write_unit
+from merec.corpora.reading.depth_unit import write_unit
 from merec.errors import InputError
 from merec.features.frames import decode_color, decode_depth, read_orientation
 

@@ -90,8 +90,8 @@ def test_motion_ranks_rendered_pairs_as_the_truth_does(tmp_path: Path, find_loca
     from scipy.stats import spearmanr
 
     from merec.config import build, compose_node
-    from merec.corpora.synthetic.settings import Settings
-    from merec.corpora.synthetic.synthesize import synthesize
+    from merec.synthetic.settings import Settings
+    from merec.synthetic.synthesize import synthesize
 
     node = compose_node("corpus", ["corpus=synthetic"])
     few = {"subjects": 8, "samples": 1, "unlabelled": 24}

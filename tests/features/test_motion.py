@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from merec.corpora.synthetic.truth import is_seen, project
 from merec.errors import InputError
 from merec.features.alignment import Alignment, align_face
 from merec.features.motion import (
@@ -14,6 +13,7 @@ from merec.features.motion import (
     remove_head_depth,
 )
 from merec.features.regions import draw_regions
+from merec.synthetic.truth import is_seen, project
 
 SIZE = 224
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from merec.corpora.synthetic.truth import is_seen, project
 from merec.features.alignment import align_face
 from merec.features.regions import MIRRORED, REGIONS, Masks, draw_regions
+from merec.synthetic.truth import is_seen, project
 
 SIZE = 224
 # Boxes around parts of the reference head, mm: x towards the subject's left, which is the image's right, and

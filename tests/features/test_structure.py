@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from merec.corpora.synthetic.truth import is_seen, project
 from merec.features.alignment import Alignment, align_face
 from merec.features.structure import (
     back_project,
@@ -13,6 +12,7 @@ from merec.features.structure import (
     read_depth_at,
     shape_from_landmarks,
 )
+from merec.synthetic.truth import is_seen, project
 from merec.types import Camera
 
 CAMERA = Camera(600.0, 620.0, 310.0, 255.0, 640, 480)

@@ -26,8 +26,8 @@ from merec.reporting.forest import draw_forest, lay_out_unit_scores, rank_beside
 from merec.reporting.report import write_report
 from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
-from merec.reporting.tracking import collect_tables, draw_pictures, flatten_scores
 from merec.run import collect_scores
+from merec.tracking.result import collect_tables, draw_pictures, flatten_scores
 from merec.types import ActionUnit, Corpus
 
 UNITS = ["AU4", "AU12", "AU15"]

@@ -83,7 +83,9 @@ def test_the_command_names_corpus_and_what_was_set_but_no_folder(results: list[R
         "merec inspect a 'b c' corpus=casme3 corpus.root=… corpus.classes=3 features.depth=false"
     )
     assert tell_command(of_frames, ["a"], Path("x")).endswith(" out=x")
-    study = of_corpus(results[0], "merec.corpora.read_synthetic", "merec train -m experiments=demo")
+    study = of_corpus(
+        results[0], "merec.synthetic.read_synthetic", "merec train -m experiments=demo"
+    )
     assert tell_command(study, ["a"], SHEETS) == "merec inspect a corpus=synthetic experiments=demo"
 
 

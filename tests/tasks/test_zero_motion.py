@@ -11,10 +11,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from merec.baselines import Baseline
+from merec.baselines.estimators import NestedChoice
 from merec.evaluation.predictions import read_predictions
 from merec.features.flow_map import describe
-from merec.tasks import Baseline
-from merec.tasks.estimators import NestedChoice
 from merec.types import Corpus
 
 Run = Callable[[Corpus, bool, Path], pd.DataFrame]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from merec.corpora.doctor.samples import Footage, Sample, format_ranges, name_keys
 from merec.corpora.doctor.scan import Listing, Scan
-from merec.corpora.folders import relate
+from merec.corpora.reading.folders import relate
 from merec.types import Finding, Frames
 
 _AGAIN = "copy the clip again from its source, or leave the sample out (corpus.exclude)"

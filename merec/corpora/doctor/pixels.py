@@ -6,7 +6,7 @@ from pathlib import Path
 
 from merec.corpora.doctor.samples import Footage, format_ranges, name_keys
 from merec.corpora.doctor.scan import Pixels, Scan
-from merec.corpora.folders import relate
+from merec.corpora.reading.folders import relate
 from merec.types import Camera, Finding, Frames
 
 NEARLY_EMPTY = 0.05  # share of valid pixels

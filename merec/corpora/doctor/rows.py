@@ -4,7 +4,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 
 from merec.corpora.doctor.samples import Footage, Sample
-from merec.corpora.folders import relate
+from merec.corpora.reading.folders import relate
 from merec.types import Finding
 
 

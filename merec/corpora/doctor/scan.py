@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from merec.corpora.depth_unit import read_unit
+from merec.corpora.reading.depth_unit import read_unit
 from merec.files import describe_stranger
 from merec.types import Frames
 

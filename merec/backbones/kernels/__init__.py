@@ -1,0 +1,1 @@
+"""What makes backbones fast, or lets several of them be trained as one."""

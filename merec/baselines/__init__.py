@@ -1,0 +1,5 @@
+"""scikit-learn estimators through the same folds and reports as networks (`task=baseline`)."""
+
+from merec.baselines.baseline import Baseline
+
+__all__ = ["Baseline"]

@@ -1,0 +1,131 @@
+"""What simple estimators reach: scikit-learn through the same folds, predictions and report."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning.loggers import Logger
+from sklearn.base import BaseEstimator
+
+from merec.baselines.estimators import Describe, fit_and_score, fit_and_score_units
+from merec.baselines.true_action_units import TrueActionUnits
+from merec.datamodules import ClipDataModule
+from merec.evaluation.action_units import (
+    find_trained_units,
+    mark_units,
+    set_target,
+    spread_units,
+)
+from merec.evaluation.splits import Fold, select_folds, split
+from merec.evaluation.subject_groups import check_groups
+from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.progress import OnEpoch
+from merec.types import InputError
+
+
+@dataclass
+class Baseline:
+    """A scikit-learn estimator on described flow maps, every subject, group or data set held out once.
+
+    `TrueActionUnits` reads the coded action units of the same samples instead.
+
+    Attributes:
+        datamodule: The samples; their maps are read as they are, in the channels it names.
+        estimator: Which of `estimators` to run.
+        estimators: Estimators by name.
+        keep: Channels to describe, by modality.
+        describe: From maps, channel names and those to `keep` to one row of features per map; by estimator,
+            or for all `others`.
+        seed: Written beside the predictions; the estimators draw no random numbers.
+        folds: Which folds: `None` for all, or e.g. `"0-9"`.
+        hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
+            set (`corpus`).
+        groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
+        train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
+        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
+        target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+    """
+
+    datamodule: ClipDataModule
+    estimator: str
+    estimators: Mapping[str, BaseEstimator]
+    keep: Mapping[str, Sequence[str]]
+    describe: Mapping[str, Callable[..., np.ndarray]]
+    seed: int
+    folds: str | int | None
+    hold_out: str
+    groups: int | None
+    train_on: Sequence[str] | None
+    train_subjects: int | None
+    target: str
+    min_subjects: int
+
+    def __post_init__(self) -> None:
+        check_groups(self.hold_out, self.groups)
+        if self.datamodule.representation != "flow_map":
+            raise InputError(
+                f"task=baseline reads flow_map, not {self.datamodule.representation}; take backbone=ststnet, "
+                "whose recipe gives flow maps, or set datamodule.representation=flow_map"
+            )
+        if self.estimator not in self.estimators:
+            raise InputError(
+                f"task.estimator={self.estimator} is unknown; there are {', '.join(self.estimators)}"
+            )
+        estimator = self.estimators[self.estimator]
+        if isinstance(estimator, TrueActionUnits):
+            corpus = self.datamodule.corpus
+            estimator.check(corpus.index, self.target, corpus.protocol.name)
+        self.corpus = set_target(
+            self.datamodule.corpus, self.target, self.min_subjects, self.groups
+        )
+        self.datamodule = self.datamodule.keep_samples(self.corpus)
+        folds, self.protocol = split(
+            self.corpus, self.hold_out, self.train_on, self.groups, self.train_subjects
+        )
+        self.chosen = select_folds(folds, self.folds)
+        # Once, before anything is written: each fold would say the same.
+        self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
+
+    def _open_describe(self) -> Describe:
+        describe = self.describe.get(self.estimator, self.describe["others"])
+        return partial(describe, keep=self.keep[self.datamodule.modality])
+
+    def run(self, folder: Path, logger: Logger | None) -> None:
+        """Fit the folds that are not finished and write them to `folder`."""
+        fit = partial(self._fit, self.estimators[self.estimator], self._open_describe())
+        writer = FoldWriter(replace(self.corpus, protocol=self.protocol), self.seed, folder)
+        run_folds(self.chosen, writer, self.estimator, one_by_one(fit), logger)
+
+    def _fit(
+        self,
+        estimator: BaseEstimator,
+        describe: Describe,
+        fold: Fold,
+        _: OnEpoch,
+    ) -> Outcome:
+        data, classes = self.datamodule, self.protocol.classes
+        rows = data.drop_still(fold.train)
+        if isinstance(estimator, TrueActionUnits):
+            index = self.corpus.index
+            scores = estimator.fit_and_score(index.iloc[rows], index.iloc[fold.test], len(classes))
+            return Outcome(data.sample_id[fold.test].tolist(), scores)
+        label, subject = self.corpus.index["label"].iloc[rows], data.subject[rows]
+        train, test = data.maps[rows], data.tested_maps[fold.test]
+        notes: dict[str, Any]
+        if self.target == "action_units":
+            learnt = find_trained_units(self.corpus.index.iloc[rows], self.min_subjects)
+            trained = [name for name in classes if name in learnt]
+            marks = mark_units(label, classes)[:, [name in trained for name in classes]]
+            scores, chosen = fit_and_score_units(
+                estimator, describe, train, marks, subject, test, data.channels
+            )
+            scores = spread_units(scores, trained, classes)
+            notes = dict(zip(trained, chosen, strict=True))
+        else:
+            given = train, label.to_numpy(np.int64), subject, test, data.channels
+            scores, notes = fit_and_score(estimator, describe, *given, len(classes))
+        return Outcome(data.sample_id[fold.test].tolist(), scores, notes=notes)

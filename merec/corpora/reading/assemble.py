@@ -1,0 +1,199 @@
+"""From samples and findings to a corpus: what is left out, what is refused, what is counted."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.reading.rows import Source
+from merec.corpora.reading.subjects import refuse_namesakes
+from merec.evaluation.protocol import WRONG_COUNTS, assert_counts, describe_protocol
+from merec.types import Camera, Corpus, Finding, InputError
+
+_LEFT_OUT = "left out as asked"
+
+
+def assemble(
+    index: pd.DataFrame,
+    *,
+    name: str,
+    classes: Sequence[str],
+    expected: Mapping[str, Any] | None,
+    exclude: Mapping[str, str],
+    source: Source,
+    findings: Sequence[Finding],
+    lenient: bool,
+    rejected: pd.DataFrame | None = None,
+    camera: Camera | None = None,
+    macro: pd.DataFrame | None = None,
+    unlabelled: pd.DataFrame | None = None,
+    without: Mapping[str, Mapping[str, str]] | None = None,
+    subset: bool = False,
+) -> Corpus:
+    """Refuse or note what is wrong, count, exclude, and make the corpus.
+
+    Args:
+        index: As `Corpus.index`.
+        name: Name of the protocol; `-subset` is added to one of which samples are missing on purpose.
+        classes: Class names in label order.
+        expected: By name of the protocol: what to assert (see `assert_counts`), nothing for a name that is
+            not in it; `None` if the user said that samples may be missing.
+        exclude: Sample id → why it is left out; unknown ids must have been refused before.
+        source: What was read, for messages.
+        findings: What was found so far; of excluded samples it counts as a note.
+        lenient: Whether errors become findings instead of an exception.
+        rejected: As in `Corpus`.
+        camera: As in `Corpus`.
+        macro: As in `Corpus`.
+        unlabelled: As in `Corpus`.
+        without: Kind → sample id → why it is left out; `-without-KIND` is added to the protocol's name.
+        subset: Whether samples may be missing, whatever `expected` says.
+
+    Raises:
+        InputError: In strict reading, for the first error, or for counts unlike the protocol's.
+    """
+    dropped = {key: why for kind in (without or {}).values() for key, why in kind.items()}
+    exclude = {key: why for key, why in exclude.items() if key not in dropped}
+    found, unread = excuse(findings, {**exclude, **dropped})
+    if not lenient:
+        refuse_errors(found, source)
+    refuse_namesakes(index, str(source.file))
+    counts = (expected or {}).get(name)
+    if counts is not None:
+        found += _judge_counts(index, classes, counts, source, lenient, unread)
+    if without:
+        name = f"{name}-without-{'-'.join(without)}"
+        found += _note_left_out(index, dropped, source)
+        index = index[~index["sample_id"].isin(list(dropped))].reset_index(drop=True)
+        counts = (expected or {}).get(name)
+        if counts is not None:
+            found += _judge_counts(index, classes, counts, source, lenient, unread)
+    leaves = index["sample_id"].isin(list(exclude))
+    found += _note_left_out(index, exclude, source)
+    if subset or expected is None or unread or leaves.any():
+        name = f"{name}-subset"  # numbers on it are not numbers on the protocol
+    index = index[~leaves].reset_index(drop=True)
+    if index.empty:
+        wanted = f"no sample of the classes {', '.join(classes)}"
+        if exclude and (leaves.any() or unread):
+            raise InputError(f"corpus.exclude leaves no sample of {source.file}; name fewer")
+        if not lenient:
+            raise InputError(f"{source.file} holds {wanted}; check it")
+        remedy = "expected some; take the official file, or other classes"
+        found.append(Finding("error", "no samples", source.where, None, "", wanted, remedy))
+    if lenient and rejected is not None:
+        gone = rejected["sample_id"].isin([*exclude, *dropped])
+        rejected = rejected[~gone].reset_index(drop=True)
+    else:
+        rejected = None
+    protocol = describe_protocol(name, index, classes)
+    return Corpus(
+        protocol, index, None, (), camera, macro, unlabelled, tuple(found), rejected=rejected
+    )
+
+
+def _note_left_out(
+    index: pd.DataFrame, reasons: Mapping[str, str], source: Source
+) -> list[Finding]:
+    """A note on each sample of an index that is left out on purpose."""
+    rows = index.loc[index["sample_id"].isin(list(reasons)), ["sample_id", "row"]]
+    return [
+        Finding("note", "excluded", source.where, row, sample_id, reasons[sample_id], _LEFT_OUT)
+        for sample_id, row in rows.itertuples(index=False)
+    ]
+
+
+def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[Finding], set[str]]:
+    """Take what is wrong with samples that are left out for notes.
+
+    Returns:
+        All findings, and the ids of the samples that left with an error: they are in no index.
+    """
+    out = [finding.sample_id in exclude for finding in findings]
+    pairs = list(zip(findings, out, strict=True))
+    unread = {
+        finding.sample_id for finding, leaves in pairs if leaves and finding.severity == "error"
+    }
+    found = [
+        finding._replace(severity="note", remedy=_LEFT_OUT)
+        if leaves and finding.severity != "note"
+        else finding
+        for finding, leaves in pairs
+    ]
+    return found, unread
+
+
+def _judge_counts(
+    index: pd.DataFrame,
+    classes: Sequence[str],
+    expected: Mapping[str, Any],
+    source: Source,
+    lenient: bool,
+    unread: Collection[str],
+) -> list[Finding]:
+    """Assert the protocol's counts before exclusions; of samples that were never read nothing is known."""
+    told = lenient or bool(unread)
+    try:
+        assert_counts(index, classes, expected, "it" if told else str(source.file))
+    except InputError as error:
+        if not told:
+            raise
+        wrong = str(error).partition(" (")[2].partition(");")[0]
+        if unread:
+            remedy = f"not asserted: {', '.join(sorted(unread))} left with an error, as asked"
+            return [Finding("note", "counts", source.where, None, "", wrong, remedy)]
+        remedy = WRONG_COUNTS
+        return [Finding("error", "counts", source.where, None, "", wrong, remedy)]
+    return []
+
+
+def refuse_errors(findings: Sequence[Finding], source: Source) -> None:
+    """Raise for the first finding of severity `error`.
+
+    Raises:
+        InputError: It names file, row and remedy, and how many more there are.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        return
+    first = errors[0]
+    place = [str(source.file)]
+    if first.where != source.where:  # one part, or one clip
+        place.append(first.where)
+    if first.row is not None:
+        place.append(source.name_row(first.row))
+    if first.sample_id:
+        place.append(first.sample_id)
+    more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
+    raise InputError(
+        f"{', '.join(place)}: {first.found}; {first.remedy}{more}. `merec doctor "
+        f"corpus={source.choice}` lists all"
+    )
+
+
+def resolve_exclusions(
+    index: pd.DataFrame, known: Sequence[str], exclude: Sequence[str]
+) -> dict[str, str]:
+    """Turn `corpus.exclude` (sample ids, `zero_motion`) into sample id → why.
+
+    Args:
+        index: Columns `sample_id`, `onset`, `apex`.
+        known: Every annotated sample id, of whichever class.
+        exclude: What the user asked for.
+
+    Raises:
+        InputError: If a sample is not annotated.
+    """
+    leaves: dict[str, str] = {}
+    for what in exclude:
+        if what == "zero_motion":
+            still = index.loc[index["onset"] == index["apex"], "sample_id"]
+            leaves |= dict.fromkeys(still, "onset and apex are one frame (exclude: zero_motion)")
+        elif what in set(known):
+            leaves[what] = "named in corpus.exclude"
+        else:
+            near = difflib.get_close_matches(what, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; correct it, or leave it out"
+            raise InputError(f"corpus.exclude names {what}, which is not annotated{hint}")
+    return leaves

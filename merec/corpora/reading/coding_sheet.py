@@ -1,0 +1,127 @@
+"""An official coding sheet, from the file to labelled samples with their frames."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.reading.errata import apply_errata
+from merec.corpora.reading.folders import find_file, relate
+from merec.corpora.reading.rows import (
+    ClassMap,
+    Source,
+    add_frames,
+    describe_source,
+    label_samples,
+    mend_emotions,
+    read_rows,
+)
+from merec.corpora.reading.sheets import read_table
+from merec.types import Finding, Frames, InputError
+
+
+def open_sheet(
+    root: Path,
+    editions: Mapping[str, Sequence[str]],
+    annotation: str | int | None,
+    patterns: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    choice: str,
+    what: str,
+) -> tuple[pd.DataFrame, Source, str]:
+    """Find the coding sheet of a corpus and read its columns.
+
+    Args:
+        root: Folder of the corpus.
+        editions: Edition → names that its sheet may have, the official one first. Published numbers are of
+            the first edition.
+        annotation: An edition, or the path of a table, from `root` or from here; `None` for the first
+            edition that lies there.
+        patterns: Folders that may hold it, as in `find_file`.
+        columns: As in `read_table`.
+        choice: Name of the corpus in conf/corpus, for messages.
+        what: What the sheet is called, for messages.
+
+    Returns:
+        The table, what it was read from, and what is added to the protocol's name: "" for the first
+        edition, else e.g. `@2019`.
+
+    Raises:
+        InputError: If the sheet or a column is missing.
+    """
+    file, edition = _find_sheet(root, editions, annotation, patterns, what)
+    table = read_table(file, columns)
+    suffix = "" if edition == next(iter(editions)) else f"@{edition}"
+    return table, describe_source(table, file, relate(file, root), choice), suffix
+
+
+def _find_sheet(
+    root: Path,
+    editions: Mapping[str, Sequence[str]],
+    annotation: str | int | None,
+    patterns: Sequence[str],
+    what: str,
+) -> tuple[Path, str]:
+    """The file and the edition of a coding sheet; a table of another name is an edition of its own."""
+    if annotation is None or str(annotation) in editions:
+        wanted = [*editions] if annotation is None else [str(annotation)]
+        for edition in wanted:
+            file = find_file(root, editions[edition], patterns)
+            if file is not None:
+                return file, edition
+        given = "" if annotation is None else f"corpus.annotation={annotation}, but "
+        sought = " or ".join(editions[edition][0] for edition in wanted)
+        raise InputError(
+            f"{given}{sought} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
+            f"{what} there, or set corpus.annotation=FILE"
+        )
+    file = Path(str(annotation)).expanduser()
+    file = root / file if not file.is_file() and (root / file).is_file() else file
+    if not file.is_file():
+        raise InputError(
+            f"corpus.annotation={annotation} is no file; expected {', '.join(editions)} or the path of a "
+            f"{what}"
+        )
+    for edition, names in editions.items():
+        if file.name.casefold() in [name.casefold() for name in names]:
+            return file, edition
+    return file, file.stem
+
+
+def read_samples(
+    table: pd.DataFrame,
+    source: Source,
+    name: str,
+    class_map: ClassMap,
+    emotions: Sequence[str],
+    spellings: Mapping[str, str],
+    errata: str | None,
+    fps: float | int,
+    find_frames: Callable[[Mapping[Any, Any]], tuple[Frames, Frames | None]],
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Finding]]:
+    """Mend what is known to be wrong, read the rows, find their frames and label them.
+
+    Args:
+        table: As in `read_rows`, but with emotions and numbers as annotated.
+        source: What `table` was read from.
+        name: Name of the data set.
+        class_map: Class → its emotions, in label order.
+        emotions: Every emotion that may be annotated.
+        spellings: Other official spellings → the one in `emotions`.
+        errata: Key of `errata.yaml`; `None` if no mistakes are known.
+        fps: Frames/s.
+        find_frames: Colour and depth of a row of `read_rows`.
+
+    Returns:
+        `Corpus.index`, `Corpus.rejected`, and what was mended or is wrong.
+    """
+    mended: list[Finding] = []
+    if errata is not None:
+        table, mended = apply_errata(table, errata, source.where)
+    emotion, spelled = mend_emotions(table["emotion"], spellings, source.where)
+    scored = [each for names in class_map.values() for each in names]
+    rows, wrong = read_rows(table.assign(emotion=emotion), emotions, scored, fps, source)
+    rows = add_frames(rows, [find_frames(row) for row in rows.to_dict("records")])
+    index, rejected = label_samples(rows, class_map, name)
+    return index, rejected, [*mended, *spelled, *wrong]

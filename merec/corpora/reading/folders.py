@@ -1,0 +1,127 @@
+"""Folders as they are spelled on disk: spNO.1 or spNo.1, clip J or j, frames with or without zeros."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from merec.corpora.reading.subjects import Naming
+from merec.files import is_folder
+from merec.types import Frames, InputError
+
+
+class Disk:
+    """What lies on disk; each folder is listed once, however many samples lie in it.
+
+    Args:
+        naming: How the corpus names people: a subject's folder is found in any of its spellings.
+    """
+
+    def __init__(self, naming: Naming | None = None) -> None:
+        self.naming = naming
+        self._listed: dict[Path, dict[str, Path]] = {}
+        self._people: dict[Path, dict[str, Path]] = {}
+
+    def list(self, folder: Path) -> dict[str, Path]:
+        """What lies in a folder, by its name in lower case; empty if there is no such folder."""
+        if folder not in self._listed:
+            found = sorted(folder.iterdir()) if folder.is_dir() else []
+            self._listed[folder] = {path.name.casefold(): path for path in found}
+        return self._listed[folder]
+
+    def find(self, folder: Path, *parts: str) -> Path | None:
+        """`folder/parts…` as spelled on disk; `None` if it is not there."""
+        for part in parts:
+            below = self.list(folder).get(part.casefold()) or self._find_subject(folder, part)
+            if below is None:
+                return None
+            folder = below
+        return folder
+
+    def _find_subject(self, folder: Path, subject: str) -> Path | None:
+        """The folder of a subject, who is spelled in another way on disk: `sub1` or `Sub 01` for `sub01`."""
+        if self.naming is None:
+            return None
+        if folder not in self._people:
+            people = {self.naming.spell(name): path for name, path in self.list(folder).items()}
+            self._people[folder] = people
+        return self._people[folder].get(subject)
+
+    def first(self, places: Iterable[Sequence[str | Path]]) -> Path | None:
+        """The first of `(folder, *parts)` that lies there."""
+        for folder, *parts in places:
+            found = self.find(Path(folder), *map(str, parts))
+            if found is not None:
+                return found
+        return None
+
+
+def open_root(root: str, what: str) -> Path:
+    """The folder of a corpus.
+
+    Raises:
+        InputError: If there is no such folder.
+    """
+    folder = Path(root).expanduser()
+    if not is_folder(folder):
+        raise InputError(
+            f"corpus.root={root} is no folder; expected {what}. Set corpus.root=FOLDER, or MEREC_DATA to "
+            "the folder that holds it, or roots in conf/local/default.yaml"
+        )
+    return folder
+
+
+def relate(path: Path, root: Path | None) -> str:
+    """A path below the corpus's root, or as it is where it lies elsewhere."""
+    return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
+
+
+def below(root: Path, patterns: Iterable[str] = ()) -> list[Path]:
+    """`root`, its folders whose names match a pattern (`part_a*`; lower case), and those one below them."""
+    folders = [root]
+    for pattern in patterns:
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            if Path(folder.name.casefold()).match(pattern):
+                folders += [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    return list(dict.fromkeys(folders))
+
+
+def find_file(root: Path, names: Sequence[str], patterns: Iterable[str]) -> Path | None:
+    """The first file with one of the names (upper case does not count) in the folders of `below`.
+
+    Raises:
+        InputError: If there is none, but a folder of such a name.
+    """
+    wanted, taken = [name.casefold() for name in names], None
+    for folder in below(root, patterns):
+        files = {path.name.casefold(): path for path in sorted(folder.iterdir())}
+        for name in wanted:
+            if name in files and files[name].is_file():
+                return files[name]
+            taken = taken or files.get(name)
+    if taken is not None and taken.is_dir():
+        raise InputError(f"{taken} is a folder, expected a file; copy it again from its source")
+    return None
+
+
+def name_frames(folder: Path, guess: str) -> Frames:
+    """The numbered images of a folder, named as most of them are; by `guess` if none lie there.
+
+    Args:
+        folder: It need not exist.
+        guess: e.g. `img{}.jpg`.
+    """
+    kinds: Counter[tuple[str, str]] = Counter()
+    zeros: dict[tuple[str, str], int] = {}
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        match = re.fullmatch(r"(.*?)(\d+)(\.(?:jpe?g|png|bmp))", file.name, re.IGNORECASE)
+        if match and not file.name.startswith("."):
+            kind = (match[1], match[3])
+            kinds[kind] += 1
+            if match[2].startswith("0") and len(match[2]) > 1:
+                zeros[kind] = len(match[2])
+    if not kinds:
+        return Frames(folder, guess)
+    kind = kinds.most_common(1)[0][0]
+    width = f":0{zeros[kind]}d" if kind in zeros else ""
+    return Frames(folder, f"{kind[0]}{{{width}}}{kind[1]}")

@@ -1,0 +1,218 @@
+"""Annotation tables by the names of their columns: .xlsx, .xls and .csv.
+
+How to use it: `read_table` gives text columns; `describe_source(table, …)` in rows.py makes the `Source`
+that `read_rows` takes, and with it `read_rows` reports every cell that is no text or number (#N/A,
+TRUE, a date, a formula that was never calculated), and every blank subject or clip, by row and cell. A reader
+that does not go through `read_rows` calls `refuse_bad_cells`.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.corpora.reading.cells import Cell, Page, name_cell, read_pages
+from merec.types import InputError
+
+_HEADER_ROWS = 30  # a header may stand below a title and a legend, as on row 14 of SAMM
+
+
+@dataclass(frozen=True)
+class BadCell:
+    """A cell that holds neither text nor a number.
+
+    Attributes:
+        row: Its row, from 0 below the header, as in the table's index.
+        column: Our name of its column.
+        text: What the table has there.
+        found: What was found, naming the cell as a spreadsheet does.
+        remedy: What to do.
+    """
+
+    row: int
+    column: str
+    text: str
+    found: str
+    remedy: str
+
+
+def read_table(
+    file: Path,
+    columns: Mapping[str, Sequence[str]],
+    sheet: str | None = None,
+    optional: Collection[str] = (),
+) -> pd.DataFrame:
+    """Read some columns of a table; where they stand and in which row their header is does not matter.
+
+    A cell of a merged range has the value of the range's first cell in the same column. Hidden and filtered
+    rows are read like all others.
+
+    Args:
+        file: The table; its kind is told by its content, because .xls files are at times .xlsx inside. A
+            .csv may be separated by commas, semicolons or tabs, in UTF-8 or UTF-16; in another encoding,
+            if the cells that are read are ASCII.
+        columns: Our name of each column → the names it has in official files. Upper case, blanks, `_` and
+            `-` in them do not count.
+        sheet: Name of the sheet (upper case does not count); `None` for the first that has the columns.
+        optional: Our names of the columns that may be missing; they are then empty.
+
+    Returns:
+        One row per row that is not empty, all as text without surrounding blanks, "" where a cell is
+        empty, `355` for 355.0; its index is the number of the row, from 0, below the header. Of `attrs`,
+        `first_row` is the number that a spreadsheet shows beside row 0, `letters` the letter of each column
+        that was found, and `bad_cells` the `BadCell`s, which the caller must report.
+
+    Raises:
+        InputError: If the file, the sheet, a column or every row is missing, naming what was found, or a
+            cell's encoding is unknown.
+    """
+    pages = read_pages(file)
+    if sheet is not None and pages and pages[0][0] is not None:
+        named = [(name, page) for name, page in pages if _plain(name) == _plain(sheet)]
+        if not named:
+            raise InputError(
+                f"{file} has no sheet `{sheet}`, only {_list_names(pages)}; take the official file, or "
+                "rename the sheet that holds the annotation"
+            )
+        pages = named
+    best: tuple[int, str, list[str], list[str]] | None = None
+    for name, page in pages:
+        merged = _fill_merged(page)
+        # With the cells of merged ranges: a header of two lines has its names merged down to the second.
+        rows = sorted({*page.rows, *merged})
+        for number in [row for row in rows if row <= rows[0] + _HEADER_ROWS]:
+            header = {**merged.get(number, {}), **page.rows.get(number, {})}
+            places = _place(header, columns)
+            missing = [key for key in columns if key not in places and key not in optional]
+            if not missing:
+                of_sheet = "" if name is None else f" (sheet {name})"
+                return _take(page, merged, number, places, list(columns), f"{file}{of_sheet}")
+            # Of the delimiters of a .csv the one that gives the most columns is the right one.
+            if best is None or (len(places), len(header)) > (best[0], len(best[3])):
+                of_sheet = f" (sheet {name})" if name is not None else ""
+                texts = [header[column].text for column in sorted(header)]
+                best = (len(places), of_sheet, missing, texts)
+    if best is None:
+        raise InputError(f"{file} is empty; copy the annotation again")
+    _, of_sheet, missing, texts = best
+    wanted = ", ".join(" or ".join(dict.fromkeys(columns[key])) for key in missing)
+    raise InputError(
+        f"{file}{of_sheet} has no column {wanted}; it has {_list_columns(texts)}. Take the official file, or "
+        "name the column as there"
+    )
+
+
+def refuse_bad_cells(table: pd.DataFrame, file: Path) -> None:
+    """Refuse a table in which a cell holds neither text nor a number.
+
+    Args:
+        table: As `read_table` gives it.
+        file: Where it was read.
+
+    Raises:
+        InputError: For the first such cell, naming row and cell, and how many more there are.
+    """
+    bad = table.attrs["bad_cells"]
+    if bad:
+        more = f"; and {len(bad) - 1} more cells" if len(bad) > 1 else ""
+        row = bad[0].row + table.attrs["first_row"]
+        raise InputError(f"{file}, row {row}: {bad[0].found}; {bad[0].remedy}{more}")
+
+
+def _plain(name: Any) -> str:
+    return re.sub(r"[\s_\-]+", "", str(name)).casefold()
+
+
+def _list_names(pages: Sequence[tuple[str | None, Page]]) -> str:
+    return ", ".join(f"`{name}`" for name, _ in pages)
+
+
+def _list_columns(texts: Sequence[str]) -> str:
+    """The names of a header, short enough for a line."""
+    plain = [" ".join(text.split()) for text in texts[:20]]
+    shown = ", ".join(text if len(text) <= 40 else f"{text[:40]}…" for text in plain)
+    return f"{shown}, and {len(texts) - 20} more" if len(texts) > 20 else shown
+
+
+def _fill_merged(page: Page) -> dict[int, dict[int, Cell]]:
+    """The cells below the first of each merged range, by row and column, in rows that hold something."""
+    filled: dict[int, dict[int, Cell]] = {}
+    for first, last, column in page.merged:
+        cell = page.rows.get(first, {}).get(column)
+        if cell is None or last == first:
+            continue
+        for row in page.rows:
+            if first < row <= last:
+                filled.setdefault(row, {})[column] = cell
+    return filled
+
+
+def _place(header: Mapping[int, Cell], columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Where each of our columns stands."""
+    first: dict[str, int] = {}
+    for place in sorted(header):
+        first.setdefault(_plain(header[place].text), place)
+    places = {}
+    for key, names in columns.items():
+        known = [first[_plain(name)] for name in names if _plain(name) in first]
+        if known:
+            places[key] = known[0]
+    return places
+
+
+def _take(
+    page: Page,
+    merged: Mapping[int, Mapping[int, Cell]],
+    header: int,
+    places: Mapping[str, int],
+    columns: Sequence[str],
+    where: str,
+) -> pd.DataFrame:
+    """The rows below the header."""
+    kept: dict[int, list[str]] = {}
+    bad: list[BadCell] = []
+    first = header + 1
+    for number in sorted(row for row in page.rows if row > header):
+        own = page.rows[number]
+        if not any(place in own for place in places.values()):
+            continue
+        cells = {**merged.get(number, {}), **own}
+        for key, place in places.items():
+            cell = cells.get(place)
+            if cell is None or cell.kind in ("text", "number"):
+                continue
+            name = name_cell(number, place)
+            if cell.kind == "encoding":
+                raise InputError(
+                    f"{where}, cell {name} ({key}) is in an unknown encoding, such as GBK, and reads "
+                    f"{cell.text[:40]!r}; save the table as CSV UTF-8 (in Excel: Save As, CSV UTF-8)"
+                )
+            found, remedy = _describe_bad(cell, key, name)
+            bad.append(BadCell(number - first, key, cell.text, found, remedy))
+        texts = [cells[places[key]].text if places.get(key) in cells else "" for key in columns]
+        kept[number - first] = texts
+    if not kept:
+        raise InputError(
+            f"{where} has a header (row {header}) and no row below it; copy the annotation again"
+        )
+    table = pd.DataFrame.from_dict(kept, orient="index", columns=list(columns), dtype=object)
+    table.index.name = "row"
+    table.attrs["first_row"] = first  # from 1, and below the header
+    table.attrs["letters"] = {key: name_cell(0, place)[:-1] for key, place in places.items()}
+    table.attrs["bad_cells"] = tuple(bad)
+    return table
+
+
+def _describe_bad(cell: Cell, column: str, name: str) -> tuple[str, str]:
+    """What a cell that is no text or number holds, and what to do."""
+    if cell.kind == "formula":
+        found = f"{column} (cell {name}) is the formula {cell.text[:40]} without a result"
+        return found, "open the table in Excel and save it, so that results are stored with it"
+    if cell.kind == "date":
+        found = f"{column} (cell {name}) is the date {cell.text}"
+        return found, "format the column as text and type in what was meant"
+    what = "the boolean" if cell.kind == "boolean" else "the error"
+    return f"{column} (cell {name}) is {what} {cell.text}", "type in what was meant"

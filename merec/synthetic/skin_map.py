@@ -1,0 +1,111 @@
+"""A cylinder around the head: where each texel of a painted skin lies on the reference head."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from merec.open3d_import import load_open3d
+from merec.synthetic.head_model import HeadModel
+
+WIDTH, HEIGHT = 1536, 768  # texels
+TEXEL = 0.38  # mm, about, on the face
+TOP, BOTTOM = 860.0, 530.0  # mm, heights of the reference head
+AXIS = 35.0  # mm, depth of the axis; angle 0 is the front, positive to the subject's left
+EYE_LEVEL = 728.4  # mm
+
+
+@dataclass(frozen=True)
+class SkinMap:
+    """Texels of the cylinder.
+
+    Attributes:
+        x: Position on the reference head across, mm; positive is the subject's left.
+        y: Height, mm.
+        z: Depth, mm.
+        angle: Around the axis, rad.
+        masks: Share of lips, eyelids, ears and face in each texel, 0 to 1.
+        corners: Texture coordinates (column, row) of each corner of each of the head's triangles, in texels;
+            a triangle on the seam at the back of the head has columns beyond the right edge.
+        inside: Share of mouth cavity at each corner of each triangle, 0 to 1.
+    """
+
+    x: Float[np.ndarray, "height width"]
+    y: Float[np.ndarray, "height width"]
+    z: Float[np.ndarray, "height width"]
+    angle: Float[np.ndarray, "height width"]
+    masks: dict[str, Float[np.ndarray, "height width"]]
+    corners: Float[np.ndarray, "triangles 3 2"]
+    inside: Float[np.ndarray, "triangles 3"]
+
+
+def wrap_head(head: HeadModel) -> SkinMap:
+    """Cast a ray from each texel at the axis and note what of the reference head it hits first."""
+    import cv2
+
+    o3d = load_open3d()
+    half = (WIDTH // 2, HEIGHT // 2)  # fine enough for positions and masks
+    angle, y = np.meshgrid(
+        ((np.arange(half[0]) + 0.5) / half[0] * 2 * np.pi - np.pi).astype(np.float32),
+        (TOP - (np.arange(half[1]) + 0.5) / half[1] * (TOP - BOTTOM)).astype(np.float32),
+    )
+    outward = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], axis=-1)
+    start = 400 * outward
+    start[..., 1] = y
+    start[..., 2] += AXIS
+    skin = head.part == 0
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(
+        o3d.core.Tensor(head.vertices), o3d.core.Tensor(head.triangles[skin].astype(np.uint32))
+    )
+    rays = np.concatenate([start, -outward], axis=-1)
+    hits = scene.cast_rays(o3d.core.Tensor(rays))
+    distance = hits["t_hit"].numpy()
+    hit = np.isfinite(distance)
+    radius = np.where(hit, 400 - distance, 0).astype(np.float32)
+    triangle = np.where(hit, hits["primitive_ids"].numpy(), 0)
+    second, third = np.moveaxis(hits["primitive_uvs"].numpy(), -1, 0)
+    weights = np.stack([1 - second - third, second, third], axis=-1)[..., None]
+    atlas = (head.uv[skin][triangle] * weights).sum(axis=-2)
+    masks = {
+        name: np.where(hit, _look_up(head.masks[name], atlas), 0)
+        for name in ("lips", "eyelids", "ears", "face")
+    }
+
+    def enlarge(values: np.ndarray) -> np.ndarray:
+        return cv2.resize(
+            values.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR
+        )
+
+    full = {
+        name: cv2.GaussianBlur(enlarge(mask), (0, 0), 0.6 / TEXEL) for name, mask in masks.items()
+    }
+    return SkinMap(
+        x=enlarge(radius * outward[..., 0]),
+        y=enlarge(y),
+        z=enlarge(radius * outward[..., 2] + AXIS),
+        angle=enlarge(angle),
+        masks=full,
+        corners=_unroll(head),
+        inside=_look_up(head.masks["inside-mouth"], head.uv) * (head.part == 0)[:, None],
+    )
+
+
+def _unroll(head: HeadModel) -> Float[np.ndarray, "triangles 3 2"]:
+    """Texture coordinates of the triangles' corners."""
+    place = head.vertices[head.triangles]
+    column = (np.arctan2(place[..., 0], place[..., 2] - AXIS) / (2 * np.pi) + 0.5) * WIDTH - 0.5
+    row = (TOP - place[..., 1]) / (TOP - BOTTOM) * HEIGHT - 0.5
+    over_seam = np.ptp(column, axis=1, keepdims=True) > WIDTH / 2
+    column = np.where(over_seam & (column < WIDTH / 2), column + WIDTH, column)
+    return np.stack([column, row], axis=-1).astype(np.float32)
+
+
+def _look_up(mask: np.ndarray, atlas: np.ndarray) -> np.ndarray:
+    """A mask of MakeHuman's atlas at texture coordinates of 0 to 1, as 0 to 1."""
+    from scipy.ndimage import map_coordinates
+
+    size = mask.shape[0]
+    row, column = (1 - atlas[..., 1]) * size, atlas[..., 0] * size
+    found = map_coordinates(mask.astype(np.float32), [row, column], order=1, mode="nearest")
+    return found / 255

@@ -1,0 +1,1 @@
+"""How folds are trained: several at once in processes of their own, or as one stacked network."""

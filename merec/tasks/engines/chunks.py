@@ -1,0 +1,294 @@
+"""Chunks of folds: the engines that train some together, and how many at a time."""
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from merec.datamodules import ClipDataModule
+from merec.evaluation.runs import Epochs
+from merec.evaluation.splits import Fold
+from merec.mistakes import describe_mistake, format_traceback, tracebacks
+from merec.tasks.engines.side_by_side import SideBySide
+from merec.tasks.engines.stacked import StackedFinetune
+from merec.tasks.engines.together import Together, check_together, is_out_of_memory
+from merec.tasks.finetune import Finetune
+from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, name_folds, try_fold
+from merec.tasks.progress import OnEpoch, Progress
+from merec.tasks.recording import check_loss
+from merec.tasks.training import FoldTrainer
+from merec.types import InputError
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.5  # of the memory that is free, for folds
+COPIES = 4  # of a weight: itself, its gradient, two numbers of its optimiser
+SIDE_BY_SIDE = 8  # folds of which each step is
+SHORT = 0.2  # seconds; Lightning spends 5 ms an epoch
+MARGIN = 2  # what a step takes, for what it keeps for the gradient
+
+
+class Held(NamedTuple):
+    """A fold and its samples."""
+
+    fold: Fold
+    view: ClipDataModule
+
+
+def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine:
+    """The engine that trains several folds as one network.
+
+    Args:
+        trainer: How each is trained.
+        chunk: Folds at a time; `None` for as many as fit into memory.
+        compiled: Whether steps go through `torch.compile`.
+
+    Raises:
+        InputError: If folds that are stacked would see each other.
+    """
+    check_trainer(trainer)
+    join = partial(StackedFinetune, compiled=compiled)
+
+    def engine(
+        folds: Sequence[Fold], writer: FoldWriter, progress: Progress
+    ) -> Generator[Trained, None, None]:
+        held = _hold(trainer, folds)
+        if held:
+            waiting = cut_chunks(held, chunk or count_fitting(trainer, held[0].view))
+            yield from _train_chunks(waiting, _Trainer(trainer, join, writer, progress))
+
+    return engine
+
+
+def side_by_side(trainer: FoldTrainer) -> Engine:
+    """The engine that trains all folds that it is given side by side; all of as many steps per epoch.
+
+    Raises:
+        InputError: If folds would see each other.
+    """
+    check_trainer(trainer)
+    steps = trainer.trainer(logger=False).accumulate_grad_batches
+    if steps != 1:
+        raise InputError(f"trainer.accumulate_grad_batches={steps} cannot be side by side")
+    return partial(_side_by_side, trainer)
+
+
+def _side_by_side(
+    trainer: FoldTrainer, folds: Sequence[Fold], writer: FoldWriter, progress: Progress
+) -> Generator[Trained, None, None]:
+    held = _hold(trainer, folds)
+    yield from _train_chunks([held], _Trainer(trainer, SideBySide, writer, progress))
+
+
+def check_trainer(trainer: FoldTrainer) -> None:
+    """Refuse to train folds together that would then see each other.
+
+    Raises:
+        InputError: With the setting that is to blame.
+    """
+    fresh = trainer.make_fresh(trainer.datamodule)
+    check_together(fresh.optimizer(list(fresh.parameters())), trainer.trainer(logger=False))
+
+
+def _hold(trainer: FoldTrainer, folds: Sequence[Fold]) -> list[Held]:
+    data = trainer.datamodule
+    return [Held(fold, data.hold_out(fold.train, fold.test, fold.held_out)) for fold in folds]
+
+
+def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Trained]:
+    """Train each chunk of folds together.
+
+    One for which memory runs out is halved; if anything else stops it, its folds are trained one after the
+    other, so that only those fail that must.
+    """
+    while waiting:
+        some, *waiting = waiting
+        if len(some) == 1:
+            yield crew.train_alone(some[0])
+            continue
+        try:
+            yield from crew.train_together(some)
+        except _Stopped as stopped:
+            parts = 2 if is_out_of_memory(stopped.reason) else len(some)
+            log.warning("%s; trying them in %d parts", stopped, parts)
+            waiting = [*_split(some, parts), *waiting]
+        gc.collect()  # a task and its trainer know each other
+        torch.cuda.empty_cache()
+
+
+class _Stopped(Exception):  # noqa: N818
+    """A chunk of folds was not trained."""
+
+    def __init__(self, folds: int, reason: Exception):
+        line = str(reason) if is_out_of_memory(reason) else describe_mistake(reason)
+        line = (line or type(reason).__name__).splitlines()[0]
+        super().__init__(f"{folds} folds cannot be trained at once ({line})")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """Trains and writes folds."""
+
+    trainer: FoldTrainer
+    join: Callable[..., Together]
+    writer: FoldWriter
+    progress: Progress
+
+    def train_together(self, some: Sequence[Held]) -> Iterator[Trained]:
+        """Train a chunk, then predict and write each of its folds."""
+        title = name_folds([held.fold for held in some])
+        started, report = time.perf_counter(), self.progress.start_fold(title)
+        try:
+            views = [held.view for held in some]
+            together = self.trainer.fit_together(views, report, self.join)
+        except Exception as error:
+            trace = "" if is_out_of_memory(error) else format_traceback(error)
+            if trace:
+                tracebacks.error("%s, together:\n%s", title, trace)
+            raise _Stopped(len(some), error) from error
+        finally:
+            self.progress.stop_fold(title)
+        spent = (time.perf_counter() - started) / len(some)
+        for held, gave in zip(some, together, strict=True):
+            yield self._conclude(held, gave, spent)
+
+    def _conclude(
+        self, held: Held, gave: tuple[Finetune, pl.Trainer, Epochs], spent: float
+    ) -> Trained:
+        def conclude(_: Fold, on_epoch: OnEpoch) -> Outcome:
+            for number, loss in enumerate(gave[2].train_loss, 1):
+                check_loss(loss, number)
+            return self.trainer.conclude(*gave, held.view, self.writer.folder)
+
+        report = self.progress.start_fold(held.fold.held_out)
+        return try_fold(held.fold, self.writer, conclude, report, spent)
+
+    def train_alone(self, held: Held) -> Trained:
+        """Train a fold by itself, and write it."""
+
+        def train(_: Fold, on_epoch: OnEpoch) -> Outcome:
+            return self.trainer.train_fold(held.view, self.writer.folder, on_epoch)
+
+        report = self.progress.start_fold(held.fold.held_out)
+        return try_fold(held.fold, self.writer, train, report)
+
+
+def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
+    """Folds that can be stacked: of the same classes and as many steps per epoch.
+
+    Neighbours have last batches of like size.
+
+    Args:
+        held: All folds.
+        most: Of a chunk.
+    """
+    steps = {id(each): (each.view.classes, len(each.view.train_dataloader())) for each in held}
+    order = sorted(held, key=lambda each: (steps[id(each)], len(each.view.train_rows)))
+    alike = [list(some) for _, some in groupby(order, lambda each: steps[id(each)])]
+    return [part for some in alike for part in _split(some, -(-len(some) // most))]
+
+
+def _split(some: list[Held], parts: int) -> list[list[Held]]:
+    size = -(-len(some) // parts)
+    return [some[start : start + size] for start in range(0, len(some), size)]
+
+
+def cut_each(folds: Sequence[Fold]) -> list[list[Fold]]:
+    """Folds one at a time."""
+    return [[fold] for fold in folds]
+
+
+def deal(trainer: FoldTrainer, size: int, workers: int, folds: Sequence[Fold]) -> list[list[Fold]]:
+    """Folds in chunks of nearly one size, such that all workers have work until the end.
+
+    Args:
+        trainer: How they are trained.
+        size: The most of a chunk.
+        workers: Among whom they are dealt.
+        folds: Those to be trained.
+    """
+    rounds = -(-len(folds) // (size * workers))
+    most = -(-len(folds) // (rounds * workers))
+    chunks = cut_chunks(_hold(trainer, folds), most)
+    return [[held.fold for held in some] for some in chunks]
+
+
+def choose_size(trainer: FoldTrainer) -> int:
+    """How many folds a process should train side by side; by how long a step of one takes.
+
+    What Lightning does per step and epoch is done once for all of them then, which matters for short steps.
+    More of longer ones would only be lost together if the process died.
+    """
+    data = trainer.datamodule
+    try:
+        task, batch = trainer.make_fresh(data), next(iter(data.train_dataloader()))
+        started = time.perf_counter()
+        task.training_step(batch, 0)["loss"].backward()
+        seconds = time.perf_counter() - started
+    except Exception:  # the folds will say the same, each with its name
+        return 1
+    return SIDE_BY_SIDE if seconds < SHORT else 1
+
+
+def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
+    """How many folds like one may be trained at once in `SHARE` of the memory that is free."""
+    runner, task = trainer.trainer(logger=False), trainer.make_fresh(view)
+    try:
+        each = measure_fold(task, view, runner)
+    except Exception as error:  # alone it will say the same, with its name
+        reason = describe_mistake(error)
+        log.warning("the memory of a fold cannot be measured (%s); one at a time", reason)
+        return 1
+    free = measure_free(runner.strategy.root_device)
+    log.info("a fold takes %.1f MiB of the %.0f MiB that are free", each / 2**20, free / 2**20)
+    return max(1, int(SHARE * free / each))
+
+
+def measure_fold(task: Finetune, view: ClipDataModule, trainer: pl.Trainer) -> int:
+    """Bytes that training a fold takes, about; by what one step keeps for the gradient.
+
+    Args:
+        task: Fresh; it takes the step.
+        view: Samples of the fold.
+        trainer: Says where the step is taken, and in which precision.
+    """
+    device, precision = trainer.strategy.root_device, trainer.precision_plugin
+    task = precision.convert_module(task.to(device))  # type: ignore[assignment]
+    batch = precision.convert_input(next(iter(view.train_dataloader())).to(device))
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    with precision.forward_context(), saved_tensors_hooks(keep, lambda value: value):
+        found = task.training_step(batch, 0)  # its graph holds what was kept until the end
+    weights = sum(value.nbytes for value in task.parameters())
+    inputs = batch.inputs if isinstance(batch.inputs, tuple) else (batch.inputs,)
+    del found
+    return COPIES * weights + MARGIN * sum(kept.values()) + sum(view.nbytes for view in inputs)
+
+
+def measure_free(device: torch.device) -> int:
+    """Bytes of memory that are free there."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        (line,) = [line for line in lines if line.startswith("MemAvailable:")]
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):  # no Linux: about half of what there is
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

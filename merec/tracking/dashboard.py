@@ -1,0 +1,213 @@
+"""Run folders in, a W&B workspace and a W&B report out: as JSON, and online if that is asked for."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+
+from merec.evaluation.results import pool_runs
+from merec.evaluation.runs import find_runs
+from merec.files import write_json
+from merec.reporting.formats import print_table, write_markdown
+from merec.reporting.notation import describe_results, format_list
+from merec.reporting.summary import Summary, summarize
+from merec.reporting.tables import (
+    Table,
+    lay_out_classes,
+    lay_out_optimism,
+    lay_out_scores_briefly,
+)
+from merec.tracking.online import find_account, recall, save
+from merec.tracking.sweep import Sweep, find_sweep, find_varied
+from merec.types import InputError
+
+if TYPE_CHECKING:  # W&B takes a second to import
+    from wandb_workspaces.reports.v2 import Report
+    from wandb_workspaces.workspaces import Workspace
+
+    from merec.tracking.panels import Section
+
+
+def write_dashboard(
+    paths: Sequence[Path], out: Path, online: bool | None = None, console: Console | None = None
+) -> None:
+    """Build a workspace and a report over runs, and print what they hold.
+
+    Args:
+        paths: Run folders, or folders that hold some; all of one protocol and one W&B project.
+        out: Where to: `workspace.json` and `report.json`, as W&B takes them.
+        online: Whether both are saved in the W&B account, too; `None`: if the runs themselves are online.
+        console: Where to print; the terminal by default.
+
+    Raises:
+        InputError: If a path holds no run that was logged to W&B, projects or protocols differ, or there is
+            no account to save to.
+    """
+    # Before wandb is imported: it says nothing, and tells its maker nothing of its own.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    sweep = find_sweep(find_runs(paths))
+    summary = summarize(pool_runs(sweep.runs))
+    account = find_account(sweep, online)
+    from merec.tracking.panels import make_sections
+
+    sections = make_sections(sweep.keys, find_varied(sweep.runs))
+    entity = sweep.entity or account or ""
+    workspace = make_workspace(sweep, summary, sections, entity)
+    report = make_report(sweep, summary, sections, entity)
+    recall(out, workspace, report)
+    _write(out, workspace, report)
+
+    console = console or Console()
+    print_table(console, lay_out_sections(sweep, summary, sections))
+    for name in ("workspace.json", "report.json"):
+        console.print(out / name, soft_wrap=True, highlight=False)
+    if account:
+        save(workspace, report, out)
+        _write(out, workspace, report)  # now they know where they are
+        for address in (workspace.url, report.url):
+            console.print(address, soft_wrap=True, highlight=False)
+    for line in _say_what_is_local(sweep, paths, online=account is not None):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def make_workspace(
+    sweep: Sweep, summary: Summary, sections: "Sequence[Section]", entity: str
+) -> "Workspace":
+    """A saved view of the project: the sections over the runs of the groups, the best run first."""
+    import wandb_workspaces.workspaces as ws
+
+    columns = ["uf1", "uf1_low", "uf1_high", "uar", "optimism/gap_uf1"]
+    return ws.Workspace(
+        entity=entity,
+        project=sweep.project,
+        name=_name(sweep),
+        sections=[
+            ws.Section(
+                name=section.title,
+                panels=list[Any](shown.panel for shown in section.shown),
+                is_open=True,
+                layout_settings=ws.SectionLayoutSettings(columns=2, rows=2),
+            )
+            for section in sections
+        ],
+        settings=ws.WorkspaceSettings(max_runs=100),
+        runset_settings=ws.RunsetSettings(
+            filters=_filter(sweep, summary),
+            order=[ws.Ordering(ws.Summary("uf1"), ascending=False)],
+            pinned_columns=[f"summary:{name}" for name in columns if name in sweep.keys.scores],
+        ),
+    )
+
+
+def make_report(
+    sweep: Sweep, summary: Summary, sections: "Sequence[Section]", entity: str
+) -> "Report":
+    """A page: the tables of `merec report` as they are now, and below each the living panels."""
+    import wandb_workspaces.reports.v2 as wr
+
+    tables = {
+        "UF1 by choice": lay_out_scores_briefly(summary),
+        "Confusion matrices": lay_out_classes(summary),
+    }
+    if not summary.optimism.empty:
+        tables["Optimism"] = lay_out_optimism(summary.results, summary.optimism)
+    blocks: list[Any] = [wr.P(describe_results(summary.results)), wr.TableOfContents()]
+    for section in sections:
+        blocks += [wr.H1(section.title), wr.P(section.note)]
+        if section.title in tables:
+            blocks.append(wr.MarkdownBlock(write_markdown(tables[section.title])))
+        runset = wr.Runset(
+            project=sweep.project,
+            name=format_list(sweep.groups),
+            filters=_filter(sweep, summary),
+            order=[wr.OrderBy(wr.SummaryMetric("uf1"))],
+        )
+        runset._id = "".join(c for c in section.title.lower() if c.isalnum())[:11]
+        panels = list[Any](shown.panel for shown in section.shown)
+        blocks.append(wr.PanelGrid(runsets=[runset], panels=panels, hide_run_sets=True))
+    return wr.Report(
+        project=sweep.project,
+        entity=entity,
+        title=_name(sweep),
+        description=describe_results(summary.results),
+        blocks=blocks,
+        width="fluid",
+    )
+
+
+def _name(sweep: Sweep) -> str:
+    """The groups, in the letters that W&B takes for a name."""
+    name = f"merec {format_list(sweep.groups) or sweep.project}"
+    return "".join(c if c.isalnum() or c in " ,._-" else "-" for c in name)[:100]
+
+
+def _filter(sweep: Sweep, summary: Summary) -> str:
+    """Runs of the groups that follow the protocol: those of another would not compare."""
+
+    def spell(values: Sequence[str]) -> str:
+        # W&B replaces signs of comparison even within quotes.
+        return repr(list(values)).translate({ord(sign): rf"\x{ord(sign):02x}" for sign in "=<>"})
+
+    protocol = summary.results[0].protocol
+    terms = {
+        "Metric('Group')": sweep.groups,
+        "SummaryMetric('protocol_hash')": [protocol.hash],
+        "SummaryMetric('split')": [protocol.split],
+    }
+    return " and ".join(f"{name} in {spell(values)}" for name, values in terms.items() if values)
+
+
+def lay_out_sections(sweep: Sweep, summary: Summary, sections: "Sequence[Section]") -> Table:
+    """What the dashboard holds, a row per panel."""
+    rows = [
+        {
+            "Section": section.title if first else "",
+            "Panel": shown.title,
+            "Reads": format_list(shown.names),
+        }
+        for section in sections
+        for shown, first in zip(section.shown, [True] + [False] * len(section.shown), strict=False)
+    ]
+    groups = format_list(sweep.groups) or "none"
+    caption = (
+        f"{len(sweep.runs)} runs; W&B project {sweep.project}, group {groups}. "
+        f"{describe_results(summary.results)}"
+    )
+    return Table("Dashboard", caption, pd.DataFrame(rows))
+
+
+def _say_what_is_local(sweep: Sweep, paths: Sequence[Path], online: bool) -> list[str]:
+    """How to bring to W&B what is not there yet."""
+    lines = []
+    if sweep.local:
+        count = f"{len(sweep.local)} of {len(sweep.runs)} runs are on this machine only; "
+        lines.append(
+            f"{count}to upload them: {shlex.join(['wandb', 'sync', *map(str, sweep.local)])}"
+        )
+    if not online:
+        command = shlex.join(["merec", "dashboard", *map(str, paths), "online=true"])
+        lines.append(f"the dashboard has not left this machine; to save it in W&B, too: {command}")
+    return lines
+
+
+def _write(out: Path, workspace: "Workspace", report: "Report") -> None:
+    """Both as W&B stores them, from which `wandb_workspaces` reads them back.
+
+    Raises:
+        InputError: If nothing can be written there.
+    """
+    for name, content in (("workspace", workspace), ("report", report)):
+        model = content._to_model()
+        spec = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+        try:
+            write_json(out / f"{name}.json", spec)
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(
+                f"{out} cannot be written to ({reason}); set out= to another place"
+            ) from error

@@ -1,0 +1,145 @@
+"""The runs that stand on one dashboard: those that W&B was told of, all of one project."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from merec.evaluation.runs import Run
+from merec.settings import flatten, shared_settings
+from merec.tracking.tracked import Keys, Tracked, join_keys, read_tracked
+from merec.types import InputError
+
+log = logging.getLogger(__name__)
+
+MOST_VARIED = 4  # settings that get an axis besides the choices
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs that stand on one dashboard.
+
+    Attributes:
+        runs: Their folders, read back.
+        tracked: What each told W&B.
+    """
+
+    runs: list[Run]
+    tracked: list[Tracked]
+
+    @property
+    def project(self) -> str:
+        """The one project of all."""
+        return str(self.tracked[0].project)
+
+    @property
+    def entity(self) -> str:
+        """Who owns the project; empty if no run says so, for it is then whoever syncs."""
+        return next((tracked.entity for tracked in self.tracked if tracked.entity), "")
+
+    @property
+    def groups(self) -> list[str]:
+        """Their groups, sorted."""
+        return sorted({tracked.group for tracked in self.tracked if tracked.group})
+
+    @property
+    def keys(self) -> Keys:
+        """All that any of them logged."""
+        return join_keys(tracked.keys for tracked in self.tracked)
+
+    @property
+    def online(self) -> bool:
+        """Whether all of them were logged online, which the user then asked for."""
+        return all(tracked.local is None for tracked in self.tracked)
+
+    @property
+    def local(self) -> list[Path]:
+        """What `wandb sync` would upload and has not yet."""
+        pairs = zip(self.runs, self.tracked, strict=True)
+        folders = [run.folder / tracked.local for run, tracked in pairs if tracked.local]
+        return [
+            folder for folder in folders if folder.exists() and not any(folder.glob("*.synced"))
+        ]
+
+
+def find_sweep(runs: Sequence[Run]) -> Sweep:
+    """The runs that were logged to W&B, with what each told it.
+
+    Those that were only found below a folder that the user named are passed over with a warning.
+
+    Raises:
+        InputError: If a named run was not logged, none was, or projects differ.
+    """
+    kept: list[tuple[Run, Tracked]] = []
+    missed: list[str] = []
+    for run in runs:
+        tracked = read_tracked(run.folder)
+        if tracked is not None and tracked.project and tracked.keys.scores:
+            kept.append((run, tracked))
+            continue
+        reason = _explain_silence(run, tracked)
+        if run.named:
+            raise InputError(reason)
+        missed.append(reason)
+    if not kept:
+        raise InputError(missed[0])
+    for reason in missed:
+        log.warning("passed over: %s", reason)
+    sweep = Sweep([run for run, _ in kept], [tracked for _, tracked in kept])
+    _assert_one_project(sweep)
+    return sweep
+
+
+def _explain_silence(run: Run, tracked: Tracked | None) -> str:
+    """Why a run has nothing to show, and what to do."""
+    again = "nothing is trained again, it is only logged"
+    held_out = run.predictions["subject"].nunique()
+    if held_out < run.protocol.subjects:
+        return (
+            f"{run.folder} holds out {held_out} of {run.protocol.subjects} subjects, but W&B is told of "
+            "whole runs only; `merec report` pools the others"
+        )
+    if tracked is None or not tracked.logger.endswith("WandbLogger"):
+        logger = (
+            f"logged by {tracked.logger}, not by W&B" if tracked else "trained with logger=none"
+        )
+        return (
+            f"{run.folder} was {logger}, so W&B holds nothing of it; give its command again with "
+            f"logger=wandb: {again}"
+        )
+    return (
+        f"{run.folder} has no record of what W&B was told (an earlier merec, or logger.mode=disabled); "
+        f"delete {run.folder / 'tracked'} and give its command with logger=wandb: {again}"
+    )
+
+
+def _assert_one_project(sweep: Sweep) -> None:
+    """Refuse runs of several projects; an offline run of no known owner goes with any."""
+    places: dict[str, Path] = {}
+    for run, tracked in zip(sweep.runs, sweep.tracked, strict=True):
+        places.setdefault(f"{tracked.entity or sweep.entity}/{tracked.project}", run.folder)
+    if len(places) > 1:
+        found = "; ".join(f"{place.strip('/')} ({folder})" for place, folder in places.items())
+        raise InputError(
+            f"these runs are of {len(places)} W&B projects: {found}; a dashboard is of one: give the runs of "
+            "one of them"
+        )
+
+
+def find_varied(runs: Sequence[Run]) -> list[str]:
+    """Dotted settings that differ between runs of one name: what was swept besides the choices.
+
+    What the task does comes before how its parts do it; at most `MOST_VARIED`.
+    """
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        settings = flatten(shared_settings(run.config))
+        by_name.setdefault(run.environment["name"], []).append(settings)
+    varied: dict[str, None] = {}
+    for same in by_name.values():
+        for key, value in same[0].items():
+            plain = value is None or isinstance(value, str | int | float)
+            if plain and any(other.get(key) != value for other in same[1:]):
+                varied[f"task.{key}"] = None
+    return sorted(varied, key=lambda key: key.count("."))[:MOST_VARIED]

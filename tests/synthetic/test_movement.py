@@ -1,0 +1,154 @@
+"""Action units move what they should, on the side and the lip they should, as far as was planned."""
+
+import numpy as np
+import pytest
+
+from merec.synthetic.film import CROP, STRONGEST, Nuisance
+from merec.synthetic.movement import FACE_UNITS, measure_peak, move
+from merec.synthetic.sensor import choose_sensor
+from merec.types import ActionUnit
+
+IDEAL = choose_sensor("ideal", None, 1, 640)
+
+LIPS, MIDLINE = 661.0, 9.0  # mm: height between the lips, half width of the blend between sides
+SIDED = sorted(number for number, units in FACE_UNITS.items() if any("*" in u for u in units))
+BOTH_LIPS = (23, 24, 28)
+
+
+def lengths(field) -> np.ndarray:
+    return np.linalg.norm(field, axis=1)
+
+
+@pytest.fixture
+def moved(head, people):
+    """The displacement of one action unit at full strength."""
+    return lambda *unit: move({ActionUnit(*unit): 1.0}, people[0], head)
+
+
+def test_every_action_unit_that_can_be_drawn_moves_every_face(head, people, drawable):
+    numbers = {unit.number for unit in drawable}
+    assert len(numbers) == 24
+    assert numbers <= FACE_UNITS.keys()
+    assert {unit.side for unit in drawable} == {"", "L", "R"}
+    assert {unit.part for unit in drawable} == {"", "T", "B"}
+    for person in people[:3]:
+        for unit in drawable:
+            assert lengths(move({unit: 1.0}, person, head)).max() > 0.8, unit  # mm
+
+
+@pytest.mark.parametrize("number", sorted(FACE_UNITS))
+def test_every_known_action_unit_finds_its_targets(moved, number):
+    assert lengths(moved(number)).max() > 0.5  # mm
+
+
+def test_an_action_unit_without_face_units_moves_nothing(moved):
+    assert not moved(51).any()  # the head turns left
+
+
+@pytest.mark.parametrize("number", SIDED)
+def test_a_one_sided_action_unit_moves_one_side_only(head, moved, number):
+    across = head.vertices[:, 0]
+    left, right, both = moved(number, "L"), moved(number, "R"), moved(number)
+    assert not left[across < -MIDLINE].any()
+    assert not right[across > MIDLINE].any()
+    assert lengths(left)[across > MIDLINE].max() > 0
+    np.testing.assert_allclose(left + right, both, atol=1e-4)
+
+
+@pytest.mark.parametrize("number", BOTH_LIPS)
+def test_an_action_unit_of_one_lip_leaves_the_other_still(head, moved, number):
+    height = head.vertices[:, 1]
+    top, bottom = moved(number, "", "T"), moved(number, "", "B")
+    assert not top[height < LIPS - 2].any()
+    assert not bottom[height > LIPS + 2].any()
+    assert lengths(top)[height > LIPS + 2].max() > 0.5  # mm
+    assert lengths(bottom)[height < LIPS - 2].max() > 0.5
+
+
+def test_a_smile_lifts_the_corners_of_the_mouth_and_brows_go_up_and_down(head, moved):
+    for number, way in ((12, 1), (15, -1), (1, 1), (2, 1), (4, -1), (26, -1)):
+        field = moved(number)
+        assert np.sign(field[lengths(field).argmax(), 1]) == way, number
+
+
+def test_displacements_add_up(head, people):
+    one, two = ActionUnit(4), ActionUnit(12, "R")
+    together = move({one: 0.5, two: 0.25}, people[0], head)
+    apart = 0.5 * move({one: 1.0}, people[0], head) + 0.25 * move({two: 1.0}, people[0], head)
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+    assert not move({}, people[0], head).any()
+
+
+def test_the_peak_is_in_px_of_the_crop_and_ignores_depth_and_one_stray_vertex():
+    field = np.zeros((1000, 3))
+    assert measure_peak(field, 180.0) == 0
+    field[:600, 0] = 1.8  # mm, 1 % of the crop
+    field[:600, 2] = 50
+    assert measure_peak(field, 180.0) == pytest.approx(2.24)
+    field[0] = 9
+    assert measure_peak(field, 180.0) == pytest.approx(2.24)
+
+
+@pytest.mark.parametrize("units", [((4,),), ((12, "R"),), ((1,), (2,)), ((14,), (24,), (9,))])
+@pytest.mark.parametrize("peak", [0.5, 2.5])
+def test_a_clip_reaches_the_planned_peak_at_the_apex_and_rests_at_onset_and_offset(
+    film, express, portrait, units, peak
+):
+    expression = express(*(ActionUnit(*unit) for unit in units), peak=peak)
+    clip = film(expression)
+    rest = portrait.rest
+    for number in (1, expression.onset, expression.offset, expression.offset + 50):
+        np.testing.assert_array_equal(clip.stand(number).vertices, rest.astype(np.float64))
+    change = clip.stand(expression.apex).vertices - rest
+    assert measure_peak(change, CROP) == pytest.approx(peak, rel=0.02)
+    between = clip.stand(expression.onset + 2).vertices - rest
+    assert 0 < measure_peak(between, CROP) < peak
+
+
+def test_a_muscle_too_small_for_the_planned_peak_goes_as_far_as_it_can(film, express, portrait):
+    expression = express(ActionUnit(38), peak=30.0)
+    clip = film(expression)
+    assert clip.bases[0][1] == STRONGEST
+    change = clip.stand(expression.apex).vertices - portrait.rest
+    assert 0 < measure_peak(change, CROP) < 10
+
+
+def test_an_expression_that_moves_nothing_is_still(film, express, portrait):
+    clip = film(express(ActionUnit(51)))
+    np.testing.assert_array_equal(clip.stand(16).vertices, portrait.rest.astype(np.float64))
+
+
+def test_head_gaze_and_lids_are_still_when_switched_off_and_move_otherwise(film, express):
+    expression = express(ActionUnit(4))
+    still = film(expression)
+    lively = film(expression, nuisance=Nuisance(0, IDEAL, head=1, gaze=1, blinks=30))
+    stances = [[clip.stand(number) for number in range(1, 200)] for clip in (still, lively)]
+    assert not any(s.pose.any() or s.gaze.any() or s.blink for s in stances[0])
+    for moves in (
+        np.ptp([s.pose for s in stances[1]], axis=0),
+        np.ptp([s.gaze for s in stances[1]], axis=0),
+        np.ptp([s.blink for s in stances[1]]),
+    ):
+        assert np.all(moves > 0.1)
+
+
+def test_a_blink_brings_the_lids_together(film, express, portrait):
+    clip = film(express(ActionUnit(4)), nuisance=Nuisance(0, IDEAL, 0, 0, blinks=30))
+    number = max(range(30, 400), key=lambda number: clip.stand(number).blink)
+    stance = clip.stand(number)
+    assert stance.blink > 0.8
+    change = stance.vertices[: len(portrait.head.vertices)] - portrait.rest[: len(clip.closing)]
+    np.testing.assert_allclose(change, stance.blink * clip.closing, atol=1e-4)
+    assert change[:, 1].min() < -3  # mm: the upper lid comes down
+
+
+def test_the_right_side_is_the_subjects_own_and_lies_left_in_the_picture(film, express, portrait):
+    expression = express(ActionUnit(12, "R"))
+    clip = film(expression)
+    at_rest, smiling = (
+        portrait.project(clip.position(number)) for number in (expression.onset, expression.apex)
+    )
+    flow = lengths(smiling - at_rest)
+    nose = at_rest[portrait.head.vertices[:, 2].argmax(), 0]
+    assert np.average(at_rest[:, 0], weights=flow) < nose - 10  # px
+    assert (smiling - at_rest)[flow.argmax(), 1] < 0  # and up, where rows are smaller
