@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from merec.__main__ import VERBS
+from merec.cli import VERBS
 from merec.cli.completion import OPTIONS
 from merec.cli.help import HELP
 

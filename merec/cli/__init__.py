@@ -1,1 +1,14 @@
-"""The verbs of the command line that are more than a call, their arguments and their help."""
+"""The verbs of the command line, a file each, their arguments and their help."""
+
+VERBS = (
+    "train",
+    "report",
+    "compare",
+    "dashboard",
+    "synthesize",
+    "doctor",
+    "inspect",
+    "predict",
+    "prepare",
+    "completion",
+)

@@ -4,10 +4,12 @@ Answers come from the files of conf/ and the composed config; nothing heavy is i
 """
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from merec.cli import VERBS
 from merec.errors import InputError
 
 _BASH = """\
@@ -181,3 +183,16 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
         except (HydraException, OmegaConfBaseException):
             config = compose("config")
     return OmegaConf.to_container(config)  # type: ignore[return-value]
+
+
+def completion(arguments: list[str]) -> None:
+    """Complete command lines in a shell: `eval "$(merec completion bash)"`, zsh or fish."""
+    if arguments[:1] == ["words"]:  # what the script asks
+        sys.stdout.writelines(f"{word}\n" for word in complete(arguments[1:], list(VERBS)))
+        return
+    if len(arguments) > 1:
+        raise InputError(
+            f"merec completion takes one shell, not {' '.join(arguments[1:])} too: merec completion "
+            f"{arguments[0]}"
+        )
+    sys.stdout.write(print_script(arguments[0] if arguments else ""))

@@ -18,12 +18,12 @@ from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 from merec.__main__ import main
-from merec.cli.predict import _add_notes, _find_camera, predict
 from merec.config import build
 from merec.errors import InputError
 from merec.evaluation.calibration import apply_temperature, fit_temperature
 from merec.features.footage import FrameFolder
 from merec.features.spotting import Curve, Spotted
+from merec.predict import _add_notes, _find_camera, predict
 from merec.reporting.prediction import Calibration, Said, describe_calibration
 from merec.restore import restore
 from merec.synthetic.synthesize import synthesize

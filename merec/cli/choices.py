@@ -1,0 +1,38 @@
+"""The corpus and the features that overrides on the command line describe."""
+
+from typing import Any
+
+from merec.errors import InputError
+
+COMMON = {"jobs": "-1", "out": "", "strict": "false"}  # options of doctor and prepare
+GROUPS = ("corpus", "features")  # of the config, whose overrides prepare and inspect take
+STUDY = "experiments"  # may say of what corpus and features are, too
+
+
+def name_corpus(verb: str, overrides: list[str]) -> str:
+    """What `corpus=` says."""
+    for key in ("corpus=", f"{STUDY}="):
+        for text in overrides:
+            if text.startswith(key):
+                return text.removeprefix(key)
+    from merec.config import list_choices
+
+    raise InputError(
+        f"merec {verb} needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"
+    )
+
+
+def build_corpus_and_features(overrides: list[str]) -> tuple[Any, Any]:
+    """What overrides of the groups corpus and features describe."""
+    from merec.config import build, compose_node
+
+    corpus, features = (
+        [
+            text
+            for text in overrides
+            if text.lstrip("+~").startswith((f"{group}=", f"{group}.", f"{STUDY}="))
+        ]
+        for group in GROUPS
+    )
+    store = build(compose_node("features", features))
+    return build(compose_node("corpus", corpus)), store

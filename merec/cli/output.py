@@ -1,0 +1,49 @@
+"""Folders and tables that a verb writes to, made before the work and not after it."""
+
+import contextlib
+from pathlib import Path
+
+from merec.errors import InputError
+
+_FILES = (".html", ".pdf", ".csv", ".xlsx", ".xls", ".json", ".png", ".svg", ".tex", ".md", ".txt")
+_made: list[Path] = []  # folders for output, inner ones first
+
+
+def locate_table(verb: str, out: str, name: str) -> Path | None:
+    """Where a verb's table goes: `out`, runs/VERB/NAME.csv without one, nowhere if it is null."""
+    if out == "null":
+        return None
+    file = Path(out or f"runs/{verb}/{name}.csv")
+    if file.suffix.casefold() not in ("", ".csv"):
+        raise InputError(
+            f"merec {verb}: out={file} ends in {file.suffix}, but what is written is CSV; name a file that "
+            "ends in .csv"
+        )
+    make_folder(file.parent)
+    if file.is_dir():
+        raise InputError(f"out={file} is a folder; name a file in it, or out=null for none")
+    return file
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for output, before the work and not after it; `main` removes it if it stays empty."""
+    from merec.files import make_output
+
+    if folder.suffix.casefold() in _FILES and not folder.is_dir():
+        raise InputError(
+            f"out={folder} is named as a file is, but several files are written to a folder; name a folder"
+        )
+    _made.extend(place for place in (folder, *folder.parents) if not place.exists())
+    try:
+        make_output(folder)
+    except OSError as error:
+        raise InputError(
+            f"out={folder} cannot be written to ({error.strerror or error}); set out= to another place"
+        ) from error
+
+
+def remove_empty_output() -> None:
+    """Remove the folders that were made and stayed empty, since the verb was refused or interrupted."""
+    while _made:
+        with contextlib.suppress(OSError):  # it holds what was made, or never came to be
+            _made.pop(0).rmdir()

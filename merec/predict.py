@@ -1,0 +1,322 @@
+"""From an unseen clip to its emotion or action units: its apex, what a network says, and a picture."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from merec.corpora.casme3_frames import read_camera
+from merec.errors import StopError
+from merec.evaluation.calibration import apply_temperature, fit_temperature, read_probability
+from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.runs import find_runs
+from merec.features.footage import Footage, open_footage
+from merec.features.frames import OUTSIDE
+from merec.features.landmarks import FaceLandmarker
+from merec.features.spotting import Spotted, Stream, spot_apex
+from merec.owners import own_folder
+from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
+from merec.restore import Network, open_store, restore
+from merec.run_files import ENVIRONMENT, METRICS, find_node, read_scores
+from merec.settings import flatten, shared_settings
+from merec.types import Camera, Corpus, InputError
+
+# Times the noise from frame to frame, and the usual transience; less may be anything.
+_CLEAR, _CONTRAST = 7.0, 1.8
+_FEW = 5  # frames, of which a smooth course is as good as any
+_STILL = 0.005  # % of the distance between the eyes, which is shown as 0.00
+_SMALL = 150  # px of face, below which apexes are found less surely
+
+
+def predict(
+    clip: Path,
+    checkpoint: Path | None,
+    calibration: Path | None,
+    fps: float | None,
+    intrinsics: Path | None,
+    out: Path,
+    plugins: Sequence[str] = (),
+    other_code: bool = False,
+) -> tuple[Prediction, tuple[Path, Path]]:
+    """Find the apex of a clip, name the emotion, and write a picture and all facts to `out`.
+
+    Args:
+        clip: A video, or a folder of frames (see `open_footage`).
+        checkpoint: Of a network; `None` to find the apex only.
+        calibration: Finished run whose held-out predictions the temperature is fitted on; `None` for that in
+            which the checkpoint lies, if all its folds are there.
+        fps: Frames/s, where the clip does not say.
+        intrinsics: YAML file of the camera, for points in depth; `None` for the camera of the training.
+        out: Folder to write to.
+        plugins: Modules or packages whose networks are trusted, besides merec's own.
+        other_code: Whether a network is accepted whose code changed since it was trained.
+
+    Returns:
+        What was found, and the picture and the JSON file about it.
+
+    Raises:
+        InputError: If the clip, the checkpoint or the run cannot be used, or do not fit each other.
+    """
+    footage = open_footage(clip, fps)
+    network = None if checkpoint is None else restore(checkpoint, plugins, other_code)
+    # Whatever can be refused is, before the clip is looked through.
+    found = None if network is None else _calibrate(network, calibration)
+    if network is not None and network.modality != "rgb" and not footage.has_depth:
+        raise InputError(
+            f"{network.file} was trained with datamodule={network.modality}, but {clip} has no depth; put "
+            "depth maps (16-bit PNG, mm) into a folder depth beside color, or take a checkpoint of "
+            "datamodule=rgb"
+        )
+    started = time.perf_counter()
+    try:
+        with FaceLandmarker() as landmarker:
+            spotted = spot_apex(footage, landmarker, _show_progress)
+    except StopError:
+        raise
+    except InputError as error:
+        named = str(clip) in str(error)
+        raise InputError(str(error) if named else f"{clip}: {error}") from error
+    between = time.perf_counter()
+    _add_notes(footage, spotted)
+    # A folder that goes: the faces of people who come to be looked at are not kept.
+    with own_folder() as folder:
+        arrays, log_probability = _look_closely(footage, spotted, network, intrinsics, folder)
+    seconds = {"spotting": between - started, "network": time.perf_counter() - between}
+    said = None
+    if network is not None and log_probability is not None:
+        raw = np.exp(log_probability)
+        cooled = raw
+        if found is not None and found.temperature is not None:
+            cooled = apply_temperature(log_probability[None], found.temperature)[0]
+        file, config = str(network.file), network.config
+        said = Said(
+            network.target,
+            network.classes,
+            cooled,
+            raw,
+            found,
+            file,
+            network.protocol,
+            str(config.get("name", "")),
+        )
+    prediction = Prediction(footage, spotted, arrays, said, seconds)
+    return prediction, write_prediction(prediction, out)
+
+
+def _look_closely(
+    footage: Footage,
+    spotted: Spotted,
+    network: Network | None,
+    intrinsics: Path | None,
+    folder: Path,
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Crops and motion of onset and apex by the features' settings, and what the network says of them."""
+    chosen = [spotted.onset, spotted.apex]
+    if network is not None and network.representation == "clip":
+        chosen = list(range(spotted.onset, spotted.offset + 1))
+    color, depth = footage.export(sorted({*chosen}), folder)
+    onset, apex, offset = (
+        footage.numbers[position] for position in (spotted.onset, spotted.apex, spotted.offset)
+    )
+    row = {
+        "sample_id": footage.name,
+        "corpus": "clip",
+        "subject": "unseen",
+        "clip": footage.name,
+        "label": 0,  # nobody knows; nothing is scored
+        "onset": onset,
+        "apex": apex,
+        "offset": offset if network is not None and network.representation == "clip" else pd.NA,
+        "fps": footage.fps,
+        "emotion": "",
+        "action_units": None,
+        "color": color,
+        "depth": depth,
+        "row": 0,
+    }
+    index = pd.DataFrame([row]).astype({"offset": "Int64"})
+    classes = ("unknown",) if network is None else network.classes
+    camera = _find_camera(network, intrinsics)
+    corpus = Corpus(describe_protocol("clip", index, classes), index, None, (), camera)
+    config, source = (None, None) if network is None else (network.config, network.file)
+    features = open_store(config, folder / "features", source)
+    try:
+        arrays = features.load_sample(corpus, 0)
+        if network is None:
+            return arrays, None
+        _assert_camera(network, corpus, arrays)
+        said = network.predict(network.show(corpus, features))
+    except InputError as error:
+        reason = str(error)
+        for position in chosen:  # of a video the frame, not the file that goes with the folder
+            file = str(color.path(footage.numbers[position]))
+            reason = reason.replace(file, footage.name_frame(position))
+        raise InputError(
+            f"onset {onset} and apex {apex} of {footage.path} were found, but cannot be used: {reason}"
+        ) from error
+    return arrays, said[0].numpy()
+
+
+def _find_camera(network: Network | None, intrinsics: Path | None) -> Camera | None:
+    """The camera that was given, or that of the training; `None` if neither is known."""
+    if intrinsics is not None:
+        if not intrinsics.is_file():
+            raise InputError(
+                f"intrinsics={intrinsics} does not exist; give a YAML file with {', '.join(Camera._fields)}"
+            )
+        file = str(intrinsics.absolute())
+        try:
+            return read_camera(file, intrinsics.parent)
+        except InputError as error:  # which calls it by its name in a config
+            named = str(error).replace(f"corpus.intrinsics={file}", f"intrinsics={intrinsics}")
+            raise InputError(named) from error
+    corpus = {} if network is None else find_node(network.config, "corpus")
+    given = corpus.get("intrinsics")
+    if isinstance(given, str) and corpus.get("root") is None:
+        return None
+    try:
+        return read_camera(given, Path(str(corpus.get("root"))).expanduser())
+    except (
+        InputError,
+        RuntimeError,
+    ):  # the corpus, or its user's home, need not be on this machine
+        return None
+
+
+def _assert_camera(network: Network, corpus: Corpus, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse points in depth without a camera of these frames."""
+    if network.representation != "points" or network.modality == "rgb":
+        return
+    height, width = arrays["frame"].tolist()
+    camera = corpus.camera
+    if camera is None or (camera.width, camera.height) != (width, height):
+        known = "is not known" if camera is None else f"is of {camera.width}×{camera.height} px"
+        raise InputError(
+            f"the network reads points in depth, for which the camera of the frames ({width}×{height} px) "
+            f"is needed, but that of its training {known}; give intrinsics=FILE, YAML with "
+            f"{', '.join(Camera._fields)}"
+        )
+
+
+def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
+    """A temperature by held-out predictions of networks trained alike; `None` if there are none.
+
+    Raises:
+        InputError: If the run that was named is not whole, or of another network.
+    """
+    if network.target != "emotion":
+        if folder is not None:
+            raise InputError(
+                f"calibration={folder}: {network.file} tells action units, which are not calibrated; leave "
+                "calibration out"
+            )
+        return None
+    if folder is None:
+        for near in (network.file.absolute().parent, *network.file.absolute().parents[2:3]):
+            if (near / METRICS).exists() and (near / ENVIRONMENT).exists():
+                folder = near
+                break
+        else:
+            return None
+    results = pool_runs(find_runs([folder]))
+    if len(results) > 1:
+        names = ", ".join(result.name for result in results)
+        raise InputError(f"calibration={folder} holds several results ({names}); give one of them")
+    (result,) = results
+    _assert_alike(network, result, folder)
+    probability, label = read_probability(result.predictions, network.classes)
+    with np.errstate(divide="ignore"):
+        temperature = fit_temperature(np.log(probability), label)
+    theirs, ours = (
+        flatten(_describe(config)) for config in (result.runs[0].config, network.config)
+    )
+    unlike = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+    return Calibration(str(folder), temperature, len(label), unlike, read_scores(folder))
+
+
+def _assert_alike(network: Network, result: Result, folder: Path) -> None:
+    """Refuse the predictions of another kind of network."""
+    if result.protocol.classes != network.classes:
+        raise InputError(
+            f"calibration={folder} has classes {', '.join(result.protocol.classes)}, but {network.file} "
+            f"{', '.join(network.classes)}; give a run of the same network and classes"
+        )
+    config = result.runs[0].config
+    theirs, ours = (
+        [
+            str(find_node(each, "backbone._target_")).rpartition(".")[2],
+            str(find_node(each, "datamodule.modality")),
+            str(find_node(each, "datamodule.representation")),
+        ]
+        for each in (config, network.config)
+    )
+    if str(find_node(config, "task._target_")).endswith(".Baseline"):
+        theirs[0] = "a baseline"
+    if theirs != ours:
+        raise InputError(
+            f"calibration={folder} is of {' '.join(theirs)}, but {network.file} of {' '.join(ours)}; give a "
+            "finished run of the same network: merec train task=loso …"
+        )
+
+
+def _describe(config: dict) -> dict:
+    """What decides about a network, but for the task it was trained in."""
+    shared = shared_settings(config)
+    kept = ("backbone", "datamodule", "finetune", "trainer", "pretrain", "freeze")
+    return {key: shared[key] for key in kept if key in shared}
+
+
+def _add_notes(footage: Footage, spotted: Spotted) -> None:
+    """What should make its user doubt."""
+    seen = int(spotted.curve.seen.sum())
+    clear = spotted.movement >= _CLEAR * spotted.noise and spotted.contrast >= _CONTRAST
+    if seen < _FEW:
+        footage.notes.append(
+            f"{seen} frames are too few to tell a movement from noise; take neither apex nor emotion for "
+            "granted"
+        )
+    elif not clear or spotted.movement < _STILL or spotted.apex <= spotted.onset:
+        told = []
+        if spotted.noise > 0:
+            told.append(f"{spotted.movement / spotted.noise:.1f} times the noise")
+        if np.isfinite(spotted.contrast):
+            told.append(f"{spotted.contrast:.1f} times what happens elsewhere")
+        largest = f"the largest, {spotted.movement:.2f} % of the distance between the eyes"
+        largest += f", is {' and '.join(told)}" if told else ", is all there is"
+        if spotted.movement < _STILL:
+            largest = "the face does not move at all"
+        footage.notes.append(
+            f"no short movement stands out: {largest}; take neither apex nor emotion for granted"
+        )
+    if spotted.face < _SMALL:
+        footage.notes.append(
+            f"the face is {spotted.face:.0f} px wide; below {_SMALL} px apexes are found less surely"
+        )
+    if spotted.outside > OUTSIDE:
+        footage.notes.append(
+            f"{spotted.outside:.0%} of the face's landmarks lie outside the frame, where they are guessed; "
+            "record the whole face"
+        )
+    unseen = int((~spotted.curve.seen).sum())
+    if unseen:
+        footage.notes.append(
+            f"the face is not seen in {unseen} of {len(spotted.curve.seen)} frames"
+        )
+
+
+def _show_progress(frames: Stream, total: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Pass frames on, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(
+        frames,
+        "following the face",
+        total=total,
+        console=console,
+        disable=not console.is_terminal,
+    )
