@@ -35,13 +35,26 @@ lint: $(SETUP)     ## Check format, style, types and that imports point one way
 # Of the demo: its controls on the same folds, and how good a depth camera must be.
 BESIDE := $(if $(filter demo,$(STUDY)),demo_controls demo_random_encoder demo_emotion demo_depth)
 
+# What a sweep of the demo left, and whether code or choices changed since; of your own data only merec can tell.
+SWEPT := runs/demo/.swept
+STATE := { cksum runs/report/report.html; find runs/demo runs/demo_emotion -name metrics.json | wc -l; }
+CHANGED := find merec conf experiments $(SETUP) -newer $(SWEPT) -type f ! -name '*.pyc'
+
 sweep: $(SETUP)    ## Faces, features, both networks on rgb, depth and fused over all subjects, the report (demo scale)
+	@if $(if $(ARGS),false,[ -f $(SWEPT) ]) && [ "$$($(STATE) 2>&1)" = "$$(cat $(SWEPT))" ] && [ -z "$$($(CHANGED))" ]; then \
+		echo "complete, and nothing changed since: runs/report/report.html (rm $(SWEPT) looks at every run again)"; \
+	else \
+		$(MAKE) --no-print-directory sweep-all; \
+	fi
+
+sweep-all: $(SETUP)
 	$(BIN)/merec doctor experiments=$(STUDY) $(filter corpus%,$(ARGS))
 	$(BIN)/merec prepare experiments=$(STUDY) $(filter corpus% features%,$(ARGS))
 	$(BIN)/merec train -m experiments=$(STUDY) $(ARGS)
 	$(foreach each,$(BESIDE),$(BIN)/merec train -m experiments=$(each) $(filter corpus% features% seed=% task.groups=% task.min_subjects=%,$(ARGS)) && ) true
 	$(if $(BESIDE),$(BIN)/merec report runs/demo_emotion/$(CORPUS))
 	$(BIN)/merec report $(RUN)
+	@$(if $(ARGS),rm -f $(SWEPT),$(STATE) > $(SWEPT))
 
 leaderboard: $(SETUP) ## Networks and estimators on the MEGC2019 maps, three seeds, one table (goes on if interrupted)
 	$(BIN)/merec train -m experiments=megc2019_baselines hydra.sweep.dir=runs/leaderboard $(ARGS)
@@ -59,4 +72,4 @@ clean:    ## Remove caches and the environment; runs and data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup test test-all lint sweep leaderboard report bench clean
+.PHONY: help setup test test-all lint sweep sweep-all leaderboard report bench clean
