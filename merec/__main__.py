@@ -47,6 +47,10 @@ def main() -> int:
             raise InputError(
                 "the current folder was deleted; change to another one (cd) and give the command again"
             ) from error
+        if verb != "completion":  # which reads what is typed so far
+            from merec.plugins import name_folders
+
+            arguments = name_folders(arguments)
         if verb != "train":  # Hydra sets up its own
             import logging
 

@@ -20,17 +20,18 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from merec.config_groups import PluginSearchPath, check_choices, home, list_choices
 from merec.effects import find_ineffective
 from merec.errors import InputError, quote_error
 from merec.kinds import describe_wrong_kind
 from merec.override_errors import (
     complain,
-    describe_choices,
     explain_key,
     explain_override,
     walk,
@@ -93,10 +94,16 @@ def _slug(text: str, most: int = 120) -> str:
 
 
 def register() -> None:
-    """Tell Hydra of the schema and of resolvers: `${slug:…}`, and `${first:…}`, the first not null."""
+    """Tell Hydra of the schema, of plug-ins and of resolvers.
+
+    `${slug:…}` makes a folder name, `${first:…}` takes the first value that is not null, and `${reads:…}`
+    says which representation a backbone's class reads.
+    """
     ConfigStore.instance().store(name="schema", node=RunConfig)
     OmegaConf.register_new_resolver("slug", _slug, replace=True)
     OmegaConf.register_new_resolver("first", _find_first, replace=True)
+    OmegaConf.register_new_resolver("reads", _find_representation, replace=True)
+    Plugins.instance().register(PluginSearchPath)
     # It would print what is raised, too, over several lines.
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
     # Our launchers are named as those of the plugins, whose schema they are meant to fit.
@@ -109,15 +116,8 @@ def _find_first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def home() -> Path:
-    """The folder that holds `conf/` and `experiments/`: the checkout, or the installed package."""
-    package = Path(__file__).parent
-    for folder in (package.parent, package):
-        if (folder / "conf" / "config.yaml").is_file():
-            return folder
-    raise InputError(
-        f"conf/config.yaml is neither in {package.parent} nor in {package}; reinstall merec"
-    )
+def _find_representation(target: str) -> str:
+    return getattr(get_object(target), "reads", "flow_map")
 
 
 def check(cfg: DictConfig, given: Sequence[str] = ()) -> None:
@@ -234,32 +234,6 @@ def _describe_lost_class(path: str, name: str, error: Exception) -> str:
     if near:
         return f"{path}._target_: {name} cannot be imported; did you mean {module}.{near[0]}?"
     return f"{path}._target_: {name} cannot be imported ({quote_error(error)})"
-
-
-def list_choices(group: str) -> list[str]:
-    """The names that `group=NAME` takes: the files of conf/GROUP."""
-    return sorted(file.stem for file in (home() / "conf" / group).glob("[!_]*.yaml"))
-
-
-def check_choices(arguments: Sequence[str]) -> None:
-    """Refuse names that a group of the config has not, those of every job of a multirun included.
-
-    Raises:
-        InputError: With the nearest name there is.
-    """
-    if any(text.startswith(("--config-dir", "-cd", "hydra.searchpath")) for text in arguments):
-        return  # there may be choices elsewhere
-    for text in arguments:
-        group, equals, value = text.lstrip("+").partition("=")
-        if not equals or not group.isidentifier():
-            continue
-        for root in (home() / "conf", home()):
-            if (root / group).is_dir() and (group == "experiments") == (root == home()):
-                for name in value.split(",") if re.fullmatch(r"[\w,/.-]*", value) else ():
-                    outside = ".." in name.split("/") or name.startswith("/")
-                    if name == "null" or outside or not (root / group / f"{name}.yaml").is_file():
-                        there = [file.stem for file in (root / group).glob("[!_]*.yaml")]
-                        raise InputError(describe_choices(group, name, there))
 
 
 def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
@@ -400,8 +374,9 @@ def resolve_stored(
             if key == "_target_":
                 if not _is_trusted(given, packages):
                     raise InputError(
-                        f"{source} asks for {given}, which is no backbone of merec or of plugins=MODULE; "
-                        f"{OWN}"
+                        f"{source} asks for {given}, which is a backbone neither of merec nor of a plug-in "
+                        "that is installed or named; if you trust its code, install the plug-in, or name it "
+                        "by --config-dir=FOLDER or plugins=MODULE"
                     )
             elif key == "_partial_":
                 if not isinstance(given, bool):

@@ -17,6 +17,7 @@ from merec.datamodules.batches import Scale
 from merec.errors import quote_error
 from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
+from merec.plugins import list_modules
 from merec.run_files import UnexpectedError, expect, parse_config, reading
 from merec.source_code import name_changed
 from merec.tasks.checkpoints import hash_network, read_checkpoint
@@ -100,7 +101,8 @@ class Network(NamedTuple):
 def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -> Network:
     """Read a checkpoint that `merec train` wrote, of task=finetune or of a fold.
 
-    Nothing in the file is run: only classes of `merec.backbones` and of plug-ins are built from its config.
+    Nothing in the file is run: only classes of `merec.backbones` and of plug-ins that are installed or named
+    are built from its config.
 
     Args:
         file: The checkpoint.
@@ -137,7 +139,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
             raise UnexpectedError(f"target is {told!r}, expected {' or '.join(TARGETS)}")
     # What is asked for in vain is refused before anything is built.
     resolve_stored(_values(config["features"]), (), file)
-    trusted = (_BACKBONES, *plugins)
+    trusted = (_BACKBONES, *list_modules(), *plugins)
     node = {**config["backbone"], "_partial_": True}
     if node.get("_target_") is None:
         raise InputError(f"{file} does not say which backbone it is of; train it again")

@@ -21,6 +21,7 @@ from merec.errors import InputError
 INDIFFERENT = (
     "merec.assets",
     "merec.config",
+    "merec.config_groups",
     "merec.effects",
     "merec.errors",
     "merec.features.store",
@@ -29,12 +30,14 @@ INDIFFERENT = (
     "merec.kinds",
     "merec.mistakes",
     "merec.owners",
+    "merec.plugins",
     "merec.ranges",
     "merec.reporting",
     "merec.run_files",
     "merec.server",
     "merec.source_code",
     "merec.tasks.progress",
+    "merec.testing",
     "merec.tracking",
 )
 # Of what is trained on, the arrays themselves are hashed; how they are made is hashed stage by stage.

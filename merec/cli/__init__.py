@@ -10,5 +10,6 @@ VERBS = (
     "inspect",
     "predict",
     "prepare",
+    "new",
     "completion",
 )

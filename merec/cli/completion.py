@@ -6,11 +6,11 @@ Answers come from the files of conf/ and the composed config; nothing heavy is i
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from merec.cli import VERBS
 from merec.errors import InputError
+from merec.plugins import FLAGS, name_folders
 
 _BASH = """\
 # merec: completion for bash.  eval "$(merec completion bash)"
@@ -62,6 +62,7 @@ OPTIONS = {
     "inspect": ("count=", "unlabelled=", "out="),
     "predict": ("checkpoint=", "calibration=", "fps=", "intrinsics=", "out="),
     "synthesize": ("root=", "jobs="),
+    "new": ("backbone", "corpus", "root="),
     "completion": ("bash", "zsh", "fish"),
 }
 _FLAGS = ("deep", "strict", "all", "unlabelled", "published", "online")
@@ -95,6 +96,9 @@ def complete(words: Sequence[str], verbs: Sequence[str]) -> list[str]:
         verbs: All verbs.
     """
     *before, last = words or [""]
+    if before and before[-1] in FLAGS:
+        return []  # the shell completes folders
+    before = name_folders(before)
     if not before:
         return sorted(verb for verb in [*verbs, "--help", "--version"] if verb.startswith(last))
     return sorted({text for text in _list_candidates(before, last) if text.startswith(last)})
@@ -105,7 +109,10 @@ def _list_candidates(before: Sequence[str], last: str) -> Iterator[str]:
     key, equals, value = last.partition("=")
     if equals and key in _FLAGS and verb != "train":
         yield from (f"{key}=true", f"{key}=false")
+    from merec.config_groups import list_groups
+
     yield from OPTIONS.get(verb, ())
+    yield FLAGS[0]
     if verb == "synthesize":
         yield from (f"corpus={name}" for name in list_groups()["corpus"] if "synth" in name)
         yield from (f"{name}=" for name in _compose([])["corpus"]["render"])
@@ -140,24 +147,6 @@ def _list_keys(config: dict[str, Any], last: str) -> Iterator[str]:
         yield f"{path}." if isinstance(value, dict) and value else f"{path}="
 
 
-def list_groups() -> dict[str, list[str]]:
-    """Return the choices of each group of the config, by name."""
-    from merec.config import home
-
-    roots = {group.name: group for group in (home() / "conf").iterdir() if group.is_dir()}
-    roots |= {f"hydra/{group.name}": group for group in (home() / "conf/hydra").iterdir()}
-    roots |= {"experiments": home() / "experiments"}
-    del roots["hydra"]
-    return {
-        name: sorted(_name_choice(file, root) for file in root.rglob("[!_]*.yaml"))
-        for name, root in roots.items()
-    }
-
-
-def _name_choice(file: Path, root: Path) -> str:
-    return file.relative_to(root).with_suffix("").as_posix()
-
-
 def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     """Return the config of the choices on the command line so far, or the default if they do not fit."""
     from hydra import compose, initialize_config_dir
@@ -167,6 +156,7 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     from merec.config import home, register
+    from merec.config_groups import list_groups
 
     groups = list_groups()
     chosen = [

@@ -52,12 +52,17 @@ usage: merec VERB …
               finds onset and apex by the peak of the flow and writes a picture of where the
               motion was, and a JSON file; without checkpoint no more than that. `merec train
               task=finetune` writes a checkpoint of everyone; `merec predict --help` says more
+  new       write a small package with a backbone or a corpus of your own, which passes its test
+              merec new backbone NAME [root=FOLDER]; merec new corpus NAME [root=FOLDER]
+              root: the folder that is made, NAME by default. docs/own_backbone.md says more
   completion  complete verbs, choices and keys by the tab key
               eval "$(merec completion bash)"       in ~/.bashrc; zsh likewise, after compinit
               merec completion fish | source        in ~/.config/fish/config.fish
 
 Runs lie in runs/CORPUS/TASK/…; the same command resumes a run that was interrupted.
 Data is found below MEREC_DATA, or where corpus.root=FOLDER says.
+Every verb takes --config-dir FOLDER (-cd FOLDER): backbones, corpora and recipes of a package there
+are choices beside merec's, as those of an installed package are.
 HYDRA_FULL_ERROR=1 shows the traceback of an error.
 """
 
@@ -78,7 +83,8 @@ usage: merec predict CLIP [checkpoint=FILE] [KEY=VALUE…]
   intrinsics    YAML file of the camera (fx, fy, cx, cy, width, height), which networks of points in
                 depth need; by default that of the corpus they were trained on
   plugins       your own modules or packages, separated by commas, whose networks may be built from the
-                checkpoint; without it only merec's own are, so that a checkpoint cannot run code
+                checkpoint; without it only merec's own are and those of plug-ins that are installed or
+                named by --config-dir FOLDER, so that a checkpoint cannot run code
   other_code    true: accept a network whose code, or that of its features, changed since it was trained
   out           folder for NAME.png and NAME.json; runs/predict by default
 

@@ -39,6 +39,7 @@ from merec.imports import importing
 from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.override_errors import explain_override
 from merec.owners import lock_folder, own_folder
+from merec.plugins import list_flags
 from merec.quoting import is_readable, quote_texts
 from merec.server import start_server
 
@@ -91,7 +92,7 @@ def train_job(cfg: DictConfig) -> None:
             current_process().name != "MainProcess"
         ):  # one of several jobs at once: its log lines say which
             current_process().name = str(cfg.name)
-        command = ["merec", "train", *job.overrides.task]
+        command = ["merec", "train", *list_flags(), *job.overrides.task]
         with contextlib.nullcontext() if follows else _open_folder(folder, command):
             result = run(cfg, folder, command)
         if result is not None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from merec.cli.completion import SCRIPTS, complete, list_groups
-from merec.config import list_choices
+from merec.cli.completion import SCRIPTS, complete
+from merec.config_groups import list_choices, list_groups
 
 VERBS = ["train", "report", "compare", "doctor"]
 

@@ -1,0 +1,177 @@
+"""Check that a backbone or a corpus keeps merec's contract, in the tests of merec and of plug-ins."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from merec.evaluation.protocol import describe_protocol
+from merec.types import Corpus, Frames
+
+_COLUMNS = ("sample_id", "corpus", "subject", "clip", "label")
+_OF_FRAMES = ("onset", "apex", "offset", "fps", "emotion", "action_units", "color", "depth", "row")
+_SHAPES = {  # of a sample, by what a backbone reads; of each view where there are two
+    "flow_map": (3, 28, 28),
+    "points": (8, 64, 6),
+    "clip": (3, 8, 32, 32),
+    "views": (3, 64, 64),
+}
+_SAMPLES = 5
+_CLOSE = 1e-4  # largest difference of two answers to one sample, relative to the largest logit
+
+
+def check_backbone(
+    make: Callable[..., nn.Module], num_classes: int = 3, inputs: Any = None
+) -> None:
+    """Check that a backbone can be trained and judges each sample alone.
+
+    Args:
+        make: The class, or a factory (`functools.partial`) that needs no more than `in_channels` and
+            `num_classes`.
+        num_classes: Number of classes.
+        inputs: At least 5 samples, or two views of them; `None` draws some of what the class `reads`.
+
+    Raises:
+        AssertionError: If its class does not say what it reads, logits have another shape, are not finite or
+            have no gradient, a gradient is not finite, or, in eval mode, an answer depends on the other
+            samples of the batch, on the samples before, or on chance.
+    """
+    kind = getattr(make, "func", make)
+    name, reads = getattr(kind, "__name__", str(kind)), getattr(kind, "reads", None)
+    assert reads in _SHAPES, f"{name}.reads is {reads!r}; expected one of {', '.join(_SHAPES)}"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        given = _draw_inputs(reads) if inputs is None else inputs
+        network = make(in_channels=_count_channels(given, reads), num_classes=num_classes)
+        assert isinstance(network, nn.Module), f"{name} is no torch.nn.Module, but {type(network)}"
+        for size in (2, _SAMPLES):
+            _check_gradients(network.train(), _take(given, 0, size), num_classes, name)
+        _check_evaluation(network.eval(), given, num_classes, name)
+
+
+def check_corpus(corpus: Corpus) -> None:
+    """Check that an index is complete, and that the protocol and the flow maps are those of its samples.
+
+    Raises:
+        AssertionError: If a column is missing, a sample id is there twice or out of order, a name is no text,
+            a label is no class, an onset is after its apex, or protocol or flow maps are of other samples.
+    """
+    index, protocol = corpus.index, corpus.protocol
+    wanted = _COLUMNS if corpus.flow_maps is not None else (*_COLUMNS, *_OF_FRAMES)
+    missing = [name for name in wanted if name not in index]
+    assert not missing, f"the index has no {', '.join(missing)}; expected {', '.join(wanted)}"
+    assert len(index) > 0, "the index is empty; expected a row per sample"
+    for name in ("sample_id", "corpus", "subject", "clip"):
+        odd = [value for value in index[name] if not isinstance(value, str) or not value]
+        assert not odd, f"{name} {odd[0]!r} is no text; read that column with dtype=str"
+    ids = index["sample_id"].tolist()
+    twice = index.loc[index["sample_id"].duplicated(), "sample_id"].tolist()
+    assert not twice, f"sample {twice[0]} is there twice; expected each sample id once"
+    assert ids == sorted(ids), "the index is not sorted by sample_id; sort it"
+    if protocol.target == "emotion":
+        outside = index[~index["label"].isin(range(len(protocol.classes)))]
+        assert outside.empty, (
+            f"sample {outside['sample_id'].iloc[0]} has label {outside['label'].iloc[0]!r}; expected 0 to "
+            f"{len(protocol.classes) - 1}, the place of its class"
+        )
+    counted = describe_protocol(protocol.name, index, protocol.classes, protocol.target)
+    for field in ("samples", "subjects", "hash"):
+        told, found = getattr(protocol, field), getattr(counted, field)
+        assert told == found, (
+            f"protocol.{field} is {told}, but {found} in the index; make the protocol by describe_protocol "
+            "of that index"
+        )
+    if corpus.flow_maps is None:
+        _check_frames(corpus)
+    else:
+        _check_flow_maps(corpus)
+
+
+def _draw_inputs(reads: str) -> Any:
+    shape = (_SAMPLES, *_SHAPES[reads])
+    return (torch.rand(shape), torch.rand(shape)) if reads == "views" else torch.rand(shape)
+
+
+def _count_channels(inputs: Any, reads: str) -> Any:
+    if isinstance(inputs, tuple):
+        return tuple(view.shape[1] for view in inputs)
+    return inputs.shape[-1 if reads == "points" else 1]
+
+
+def _take(inputs: Any, start: int, end: int) -> Any:
+    if isinstance(inputs, tuple):
+        return tuple(view[start:end] for view in inputs)
+    return inputs[start:end]
+
+
+def _check_logits(logits: Any, samples: int, num_classes: int, name: str) -> None:
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    expected = (samples, num_classes)
+    assert shape == expected, f"{name} gives {shape} for {samples} samples; expected {expected}"
+    assert logits.isfinite().all(), f"{name} gives logits that are not finite"
+
+
+def _check_gradients(network: nn.Module, inputs: Any, num_classes: int, name: str) -> None:
+    network.zero_grad()
+    logits = network(inputs)
+    samples = len(inputs[0]) if isinstance(inputs, tuple) else len(inputs)
+    _check_logits(logits, samples, num_classes, name)
+    assert logits.requires_grad, (
+        f"{name} gives logits without gradient; leave out detach and no_grad"
+    )
+    label = torch.arange(len(logits)) % num_classes
+    nn.functional.cross_entropy(logits, label).backward()
+    for key, weight in network.named_parameters():
+        if weight.grad is not None:
+            assert weight.grad.isfinite().all(), f"{name}: the gradient of {key} is not finite"
+
+
+def _check_evaluation(network: nn.Module, inputs: Any, num_classes: int, name: str) -> None:
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with torch.no_grad():
+        together = network(_take(inputs, 0, _SAMPLES))
+        _check_logits(together, _SAMPLES, num_classes, name)
+        again = network(_take(inputs, 0, _SAMPLES))
+        alone = [network(_take(inputs, place, place + 1)) for place in reversed(range(_SAMPLES))]
+    for logits in alone:
+        _check_logits(logits, 1, num_classes, name)
+    scale = _CLOSE * max(1.0, together.abs().max().item())
+    difference = (again - together).abs().max().item()
+    assert difference <= scale, (
+        f"{name} answers the same samples otherwise the second time (by {difference:.2g}); in eval mode draw "
+        "nothing and keep nothing"
+    )
+    difference = (torch.cat(alone[::-1]) - together).abs().max().item()
+    assert difference <= scale, (
+        f"{name} answers a sample alone otherwise than among others (by {difference:.2g}); in eval mode let "
+        "no sample depend on its batch"
+    )
+    changed = [key for key, value in network.state_dict().items() if not value.equal(before[key])]
+    assert not changed, f"{name} changes {', '.join(changed)} in eval mode; change nothing there"
+
+
+def _check_frames(corpus: Corpus) -> None:
+    for row in corpus.index.to_dict("records"):
+        sample = f"sample {row['sample_id']}"
+        assert row["onset"] <= row["apex"], (
+            f"{sample} has onset {row['onset']} after apex {row['apex']}; expected onset first"
+        )
+        assert isinstance(row["color"], Frames), (
+            f"{sample} has color {row['color']!r}; expected merec.types.Frames"
+        )
+        assert row["depth"] is None or isinstance(row["depth"], Frames), (
+            f"{sample} has depth {row['depth']!r}; expected merec.types.Frames or None"
+        )
+
+
+def _check_flow_maps(corpus: Corpus) -> None:
+    maps = corpus.flow_maps
+    assert maps is not None
+    expected, shape = (len(corpus.index), len(corpus.channels)), maps.shape
+    assert maps.dtype == np.uint8, f"flow_maps are {maps.dtype}; expected uint8, 0 to 255"
+    assert (shape[:2], len(shape)) == (expected, 4), (
+        f"flow_maps have shape {shape}; expected {expected[0]} samples × {expected[1]} channels "
+        f"({', '.join(corpus.channels)}) × height × width"
+    )
