@@ -73,7 +73,7 @@ def check_corpus(corpus: Corpus) -> None:
     if protocol.target == "emotion":
         outside = index[~index["label"].isin(range(len(protocol.classes)))]
         assert outside.empty, (
-            f"sample {outside['sample_id'].iloc[0]} has label {outside['label'].iloc[0]!r}; expected 0 to "
+            f"sample {outside['sample_id'].iloc[0]} has label {outside['label'].iloc[0]}; expected 0 to "
             f"{len(protocol.classes) - 1}, the place of its class"
         )
     counted = describe_protocol(protocol.name, index, protocol.classes, protocol.target)

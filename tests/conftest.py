@@ -322,9 +322,15 @@ def merec(
         GlobalHydra.instance().clear()
         capfd.readouterr()
         handlers = [*logging.getLogger().handlers]
+        path, environment = [*sys.path], os.environ.copy()
         try:
             code = main()
-        finally:  # Hydra's handlers write into this run's folder, which may be gone by the next call
+        finally:
+            sys.path[:] = path  # to which --config-dir adds
+            for name in ("MEREC_CONFIG_DIR", "PYTHONPATH"):
+                os.environ.pop(name, None)
+                os.environ.update({name: environment[name]} if name in environment else {})
+            # Hydra's handlers write into this run's folder, which may be gone by the next call
             logging.getLogger().handlers = handlers
             logging.getLogger("merec.traceback").handlers = []
             logging.getLogger("merec.traceback").propagate = True

@@ -1,7 +1,8 @@
 """Nothing in somebody else's file is executed, resolved or built; damage is said in one line."""
 
 import copy
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from merec.backbones import STSTNet
 from merec.config import build, build_stored, compose_node, resolve_stored
 from merec.errors import InputError
+from merec.plugins import name_folders
 from merec.restore import open_store, restore
 from merec.tasks.checkpoints import hash_network
 
@@ -124,6 +126,7 @@ def test_a_network_whose_code_changed_since_is_refused_by_name_unless_accepted(g
         ),
         ("backbone.dropout", "${oc.create:${oc.decode:'{_target_: builtins.print}'}}"),
         ("backbone.dropout", "${..features}"),
+        ("backbone.dropout", "${reads:logging.FileHandler}"),
         ("backbone.streams", [3, {"deep": ["${oc.env:MEREC_SECRET}"]}]),
         ("backbone.streams", [PLANTED, 5, 8]),
         ("backbone.streams", {"deep": [[PLANTED]]}),
@@ -180,6 +183,40 @@ def test_a_network_of_a_plug_in_is_built_only_if_the_user_names_it(
     assert type(restore(file, ["my_networks"]).backbone).__name__ == "Mine"
     with pytest.raises(InputError, match="asks for"):
         restore(file, ["my_net"])
+
+
+@pytest.fixture
+def planted(good, save, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A checkpoint of a class in a module that writes a file when it is imported."""
+    package = tmp_path / "project" / "planted_networks"
+    (package / "conf").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        f"from merec.backbones import STSTNet\nclass Mine(STSTNet):\n    pass\nopen({HARM!r}, 'w').close()\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("MEREC_CONFIG_DIR", "PYTHONPATH"):
+        monkeypatch.setenv(name, "")
+    yield save(plant(good, "backbone._target_", "planted_networks.Mine"))
+    sys.modules.pop("planted_networks", None)
+
+
+def test_a_checkpoint_alone_does_not_import_a_module_that_is_not_installed_or_named(
+    planted, tmp_path, monkeypatch
+):
+    with pytest.raises(
+        InputError, match=r"asks for planted_networks\.Mine, .* --config-dir=FOLDER"
+    ):
+        restore(planted)
+    monkeypatch.syspath_prepend(str(tmp_path / "project"))  # to be importable is not to be named
+    with pytest.raises(InputError, match=r"asks for planted_networks\.Mine"):
+        restore(planted)
+    assert not (tmp_path / HARM).exists()
+    assert "planted_networks" not in sys.modules
+
+
+def test_a_network_of_a_folder_that_the_user_names_is_restored(planted, tmp_path):
+    name_folders(["--config-dir", str(tmp_path / "project")])
+    assert type(restore(planted).backbone).__name__ == "Mine"
 
 
 @pytest.mark.parametrize(

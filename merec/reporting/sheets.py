@@ -60,7 +60,7 @@ def tell_command(result: Result, samples: Sequence[str], folder: Path) -> str | 
     if not choice or choice == _FLOW_MAPS:
         return None
     given = shlex.split(str(run.environment.get("command") or ""))
-    groups = ("corpus.", "features=", "features.", "experiments=")
+    groups = ("corpus.", "features=", "features.", "experiments=", "--config-dir=")
     kept = [word for word in given if word.startswith(groups) and "," not in word]
     out = [] if folder == SHEETS else [f"out={folder}"]
     words = ["merec", "inspect", *samples, f"corpus={choice}", *kept, *out]

@@ -207,14 +207,6 @@ def test_other_sizes_channels_and_classes_work(size, in_channels, num_classes):
     assert torch.isfinite(logits).all()
 
 
-def test_a_sample_is_judged_alone_when_evaluated():
-    network = make(dropout=0.5).eval()
-    inputs = torch.randn(4, 3, 28, 28, dtype=torch.float64)
-    together = network(inputs)
-    alone = torch.cat([network(one[None]) for one in inputs])
-    torch.testing.assert_close(alone, together, rtol=0, atol=1e-12)
-
-
 def test_dropout_acts_in_training_only():
     network = make(dropout=0.5)
     inputs = torch.randn(4, 3, 28, 28, dtype=torch.float64)
