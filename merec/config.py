@@ -374,9 +374,9 @@ def resolve_stored(
             if key == "_target_":
                 if not _is_trusted(given, packages):
                     raise InputError(
-                        f"{source} asks for {given}, which is a backbone neither of merec nor of a plug-in "
-                        "that is installed or named; if you trust its code, install the plug-in, or name it "
-                        "by --config-dir=FOLDER or plugins=MODULE"
+                        f"{source} asks for {given}, which is no backbone of merec or of a plug-in that is "
+                        "installed or named; if you trust its code, install the plug-in, or name it by "
+                        "--config-dir=FOLDER or plugins=MODULE"
                     )
             elif key == "_partial_":
                 if not isinstance(given, bool):

@@ -16,6 +16,10 @@ from merec.errors import InputError
 GROUP = "merec.plugins"  # of entry points, whose value is the name of a package
 FLAGS = ("--config-dir", "-cd")
 _NAMED = "MEREC_CONFIG_DIR"  # environment variable that tells child processes what the flags named
+_TAKEN = {
+    *sys.stdlib_module_names,
+    "merec",
+}  # names that no plug-in may have, or it would vouch for these
 
 
 class Plugin(NamedTuple):
@@ -119,7 +123,9 @@ def _open_folder(folder: Path) -> list[Plugin]:
     Raises:
         InputError: If it is neither.
     """
-    packages = sorted(file.parent for file in folder.glob("*/__init__.py"))
+    packages = sorted(
+        file.parent for file in folder.glob("*/__init__.py") if file.parent.name not in _TAKEN
+    )
     if found := [package for package in packages if (package / "conf").is_dir()]:
         return [Plugin((package.name,), package / "conf") for package in found]
     if not any(folder.glob("*/*.yaml")) and not any(folder.glob("*/*/*.yaml")):
@@ -128,7 +134,7 @@ def _open_folder(folder: Path) -> list[Plugin]:
             "backbone/NAME.yaml; give the folder that `merec new backbone NAME` writes, or one like it"
         )
     modules = {package.name for package in packages} | {file.stem for file in folder.glob("*.py")}
-    return [Plugin(tuple(sorted(modules - {*sys.stdlib_module_names})), folder)]
+    return [Plugin(tuple(sorted(modules - _TAKEN)), folder)]
 
 
 @cache
@@ -137,8 +143,8 @@ def _find_plugins(folders: tuple[Path, ...], path: tuple[str, ...]) -> tuple[Plu
     found = [plugin for folder in folders for plugin in _open_folder(folder)]
     names = {name for plugin in found for name in plugin.modules}
     for name in sorted(_list_installed() - names):
-        if folders_ := _locate_package(name):
-            confs = [folder / "conf" for folder in folders_ if (folder / "conf").is_dir()]
+        if places := _locate_package(name):
+            confs = [place / "conf" for place in places if (place / "conf").is_dir()]
             found.append(Plugin((name,), confs[0] if confs else None))
     return tuple(found)
 
@@ -146,7 +152,8 @@ def _find_plugins(folders: tuple[Path, ...], path: tuple[str, ...]) -> tuple[Plu
 def _list_installed() -> set[str]:
     from importlib.metadata import entry_points
 
-    return {entry.value.partition(":")[0].partition(".")[0] for entry in entry_points(group=GROUP)}
+    entries = entry_points(group=GROUP)
+    return {entry.value.partition(":")[0].partition(".")[0] for entry in entries} - _TAKEN
 
 
 def _locate_package(name: str) -> list[Path]:

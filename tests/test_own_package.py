@@ -91,8 +91,6 @@ def test_a_new_backbone_and_a_new_corpus_go_through_all_verbs(
 
     done = call(*predict)
     assert done.returncode == 2
-    assert (
-        "asks for tiny.Tiny, which is a backbone neither of merec nor of a plug-in" in done.stderr
-    )
+    assert "asks for tiny.Tiny, which is no backbone of merec or of a plug-in" in done.stderr
     done = call("train", *quick)
     assert "there is no corpus=mine" in done.stderr

@@ -93,6 +93,15 @@ def test_a_folder_may_be_a_conf_itself_with_modules_beside(tmp_path):
     assert "net_d" in list_choices("backbone")
 
 
+@pytest.mark.parametrize("name", ["logging", "merec"])
+def test_a_plug_in_does_not_vouch_for_code_of_python_or_merec(merec, write, monkeypatch, name):
+    assert "neither a package with conf/ nor" in merec("report", "-cd", str(write(name))).stderr
+    install(write("site_h", folder="site"), "site_h", monkeypatch)
+    (entry,) = Path(sys.path[0]).glob("*/entry_points.txt")
+    entry.write_text(f"[merec.plugins]\na = {name}\n")
+    assert name not in list_modules()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
