@@ -340,7 +340,8 @@ def test_an_argument_that_is_no_override_is_one_line(merec, tmp_path, argument, 
     ],
 )
 def test_a_broken_file_of_local_settings_is_named(merec, tmp_path, monkeypatch, text, hint):
-    from merec import config, train
+    from merec import config
+    from merec.cli import train
 
     (tmp_path / "conf").mkdir()
     for file in (config.home() / "conf").iterdir():
