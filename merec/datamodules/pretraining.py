@@ -53,7 +53,12 @@ def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDat
         raise InputError(f"task.pretrain={kind} is unknown; there is {', '.join(KINDS)}")
     if kind == "macro":
         return data.of(make_macro_corpus(data.corpus))
-    if data.representation != "views" or data.features is None or pool.batch_size is None:
+    if data.features is None:
+        raise InputError(
+            "task.pretrain=contrastive contrasts two views of frames, but "
+            f"{data.corpus.protocol.name} holds flow maps alone; choose a corpus of frames"
+        )
+    if data.representation != "views" or pool.batch_size is None:
         raise InputError(
             f"task.pretrain=contrastive contrasts two views, but {data.representation} are read here; use "
             "backbone=dual_view"

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from merec.datamodules import ClipDataModule
+from merec.datamodules import ClipDataModule, PairPool
 from merec.datamodules.batches import OrderedBatches
+from merec.datamodules.pretraining import open_pretraining
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
@@ -303,3 +304,9 @@ def test_an_unknown_scaling_is_refused_with_those_there_are(corpus):
         InputError, match=r"scaling=minmax is unknown; choose raw, unit or standard"
     ):
         make(corpus, scaling="minmax")
+
+
+def test_flow_maps_are_not_told_to_choose_another_backbone(corpus):
+    pool = PairPool(source="samples", batch_size=4, augment=None)
+    with pytest.raises(InputError, match="made holds flow maps alone; choose a corpus of frames"):
+        open_pretraining("contrastive", make(corpus), pool)
