@@ -33,9 +33,9 @@ from merec.evaluation.metrics import uf1
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.statistics import bootstrap, draw_subjects
 from merec.tasks import Contrastive, Finetune
-from merec.tasks.contrast import ContrastSettings
+from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.loso import LeaveOneSubjectOut
-from merec.tasks.process import keep_freed_memory, quiet_lightning
+from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
 from merec.types import Corpus
 
 

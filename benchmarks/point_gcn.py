@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from benchmarks.timing import in_turn
 from merec.backbones import LitePointGCN
 from merec.backbones.lite_point_gcn import Graph, Legacy
-from merec.tasks.process import keep_freed_memory
+from merec.tasks.process_setup import keep_freed_memory
 
 BATCH = 32  # the recipe's
 SIZES = (256, 1024)  # points per region

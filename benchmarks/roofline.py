@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import in_turn
 from merec.config import build, compose_node
-from merec.tasks.process import keep_freed_memory
+from merec.tasks.process_setup import keep_freed_memory
 
 SIDE = 2048  # of matrices, to see what a core can do
 THREADS = (1, 2)

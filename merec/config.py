@@ -27,9 +27,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from merec.config_groups import PluginSearchPath, check_choices, home, list_choices
-from merec.effects import find_ineffective
 from merec.errors import InputError, quote_error
-from merec.kinds import describe_wrong_kind
 from merec.override_errors import (
     complain,
     explain_key,
@@ -39,7 +37,9 @@ from merec.override_errors import (
 from merec.quoting import quote_texts
 from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
 from merec.run_files import check_node, reading
+from merec.target_types import describe_wrong_kind
 from merec.text_values import find_misread_texts
+from merec.unused_overrides import find_ineffective
 
 NEEDED = ("corpus", "features", "datamodule", "backbone", "recipe", "loss", "task", "trainer")
 _NAMED = {  # examples of classes, by the key that names one

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from merec.config_identity import flatten, shared_settings
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import StopError
 from merec.evaluation.calibration import apply_temperature, fit_temperature, read_probability
@@ -17,11 +18,10 @@ from merec.features.footage import Footage, open_footage
 from merec.features.frames import OUTSIDE
 from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import Spotted, Stream, spot_apex
-from merec.owners import own_folder
+from merec.folder_lock import own_folder
 from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
 from merec.restore import Network, open_store, restore
 from merec.run_files import ENVIRONMENT, METRICS, find_node, read_scores
-from merec.settings import flatten, shared_settings
 from merec.types import Camera, Corpus, InputError
 
 # Times the noise from frame to frame, and the usual transience; less may be anything.

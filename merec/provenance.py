@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from merec.config_identity import comparable, configuration_hash, flatten
 from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import list_sessions
 from merec.features.prepare import POOL_MAKERS
 from merec.features.sample import list_makers
 from merec.files import write_json
 from merec.run_files import read_config, read_environment
-from merec.settings import comparable, configuration_hash, flatten
 from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, is_own, name_changed
 from merec.types import InputError, Protocol
 

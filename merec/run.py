@@ -27,7 +27,6 @@ from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
 from merec.files import atomic, write_json, write_text
-from merec.mistakes import format_traceback, tracebacks
 from merec.provenance import (
     assert_resumable,
     assert_same_code,
@@ -36,15 +35,16 @@ from merec.provenance import (
     write_environment,
 )
 from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
-from merec.tasks.process import keep_freed_memory, quiet_lightning
-from merec.tracking.result import (
+from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
+from merec.tracebacks import format_traceback, tracebacks
+from merec.tracking.logged_keys import read_tracked, write_tracked
+from merec.tracking.wandb_logging import (
     find_network_fault,
     finish_tracking,
     hide_paths,
     keep_wandb_files,
     track_result,
 )
-from merec.tracking.tracked import read_tracked, write_tracked
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

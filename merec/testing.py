@@ -34,13 +34,17 @@ def check_backbone(
         inputs: At least 5 samples, or two views of them; `None` draws some of what the class `reads`.
 
     Raises:
-        AssertionError: If its class does not say what it reads, logits have another shape, are not finite or
-            have no gradient, a gradient is not finite, or, in eval mode, an answer depends on the other
-            samples of the batch, on the samples before, or on chance.
+        AssertionError: If its class does not say what it reads, `fresh` is no tuple, logits have another
+            shape, are not finite or have no gradient, a gradient is not finite, or, in eval mode, an answer
+            depends on the other samples of the batch, on the samples before, or on chance.
     """
     kind = getattr(make, "func", make)
     name, reads = getattr(kind, "__name__", str(kind)), getattr(kind, "reads", None)
     assert reads in _SHAPES, f"{name}.reads is {reads!r}; expected one of {', '.join(_SHAPES)}"
+    fresh = getattr(kind, "fresh", ())
+    assert not isinstance(fresh, str), (
+        f"{name}.fresh is {fresh!r}; expected a tuple of names, as ({fresh!r},)"
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         given = _draw_inputs(reads) if inputs is None else inputs

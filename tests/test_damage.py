@@ -19,7 +19,7 @@ from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.run_files import read_fold_notes, read_scores, read_wandb_id
 from merec.tasks.checkpoints import read_checkpoint
-from merec.tracking.tracked import read_tracked
+from merec.tracking.logged_keys import read_tracked
 
 READERS = ("report", "compare", "dashboard", "train", "weights")
 FILES = (

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from merec import source_code
+from merec.config_identity import comparable, configuration_hash
 from merec.datamodules import ClipDataModule
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.provenance import _read_commit, hash_run_sources
-from merec.settings import comparable, configuration_hash
 
 NET = '''
 import torch

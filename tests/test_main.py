@@ -408,7 +408,7 @@ def test_a_fold_that_is_a_link_to_nothing_is_named(merec, tmp_path, small):
 def test_a_run_folder_that_is_deleted_while_it_is_trained_is_named(
     merec, tmp_path, small, monkeypatch
 ):
-    from merec.tasks.folds import FoldWriter
+    from merec.tasks.fold_runner import FoldWriter
 
     run, write = tmp_path / "run", FoldWriter.write
 
@@ -427,7 +427,7 @@ def test_a_run_folder_that_is_deleted_while_it_is_trained_is_named(
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal masks")
 def test_the_server_of_worker_processes_does_not_hear_ctrl_c():
     code = (
-        "import signal; from multiprocessing import forkserver; from merec.server import start_server;"
+        "import signal; from multiprocessing import forkserver; from merec.forkserver import start_server;"
         "start_server(); mask = open(f'/proc/{forkserver._forkserver._forkserver_pid}/status').read();"
         "import os; os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL);"
         "print([line for line in mask.splitlines() if line.startswith('SigBlk')][0].split()[1])"

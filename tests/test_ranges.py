@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from merec.config import home, register
 from merec.override_errors import walk
 from merec.ranges import WORDS, find_out_of_range, find_range, walk_values
-from merec.tasks.contrast import ESTIMATES, MODES
+from merec.tasks.contrastive_loss import ESTIMATES, MODES
 from merec.tasks.loso import ENGINES
 
 ABSURD = [math.nan, math.inf, -1, 0, 1.5, 10**12, "abc", [], True]
@@ -108,12 +108,12 @@ def test_no_range_holds_what_is_not_finite_or_a_million_millions():
 
 
 def test_the_words_of_a_key_are_those_that_the_code_knows():
-    from merec.datamodules.choices import SCALINGS, SHOWN, VIEW_CHANNELS
+    from merec.datamodules.modality_channels import SCALINGS, SHOWN, VIEW_CHANNELS
     from merec.datamodules.pretraining import KINDS
     from merec.features.difference import MODES as DIFFERENCES
     from merec.features.intensity import ESTIMATORS
     from merec.features.motion import METHODS
-    from merec.features.pair import MODALITIES
+    from merec.features.onset_apex_features import MODALITIES
     from merec.features.settings import REGIONS
 
     assert set(WORDS["task.engine"]) == set(ENGINES)

@@ -169,8 +169,8 @@ def test_a_backbone_of_merec_is_hashed_with_its_kernel_and_without_other_backbon
 
 
 def test_a_stage_of_features_is_hashed_without_those_beside_it():
-    flow_map = hash_sources(["merec.features.pair.make_flow_map"]).files
-    points = hash_sources(["merec.features.pair.make_points"]).files
+    flow_map = hash_sources(["merec.features.onset_apex_features.make_flow_map"]).files
+    points = hash_sources(["merec.features.onset_apex_features.make_points"]).files
     assert "merec/features/flow_map.py" in flow_map.keys() - points.keys()
     assert "merec/features/points.py" in points.keys() - flow_map.keys()
 

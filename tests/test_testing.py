@@ -71,6 +71,14 @@ def test_each_fault_of_a_backbone_is_named(fault, message):
         check_backbone(partial(Net, fault=fault))
 
 
+def test_the_names_of_a_head_are_a_tuple():
+    class Odd(Net):
+        fresh = "classify"
+
+    with pytest.raises(AssertionError, match=r"Odd.fresh is 'classify'; expected a tuple"):
+        check_backbone(Odd)
+
+
 def test_a_backbone_says_what_it_reads():
     class Silent(Net):
         reads = None

@@ -40,7 +40,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Legacy:
-    """Defects of the released code (methods.md B1.9, B3, B4).
+    """Defects of the released code.
 
     Attributes:
         detach_stages: The first two stages get no gradient.
@@ -300,7 +300,7 @@ class GraphLayer(nn.Module):
 
 
 def _centre(motion: Float[Tensor, "batch regions k 3"]) -> Float[Tensor, "batch regions k 3"]:
-    """Motion less its mean over all points, in units of the largest that is left (methods.md B1.9)."""
+    """Motion less its mean over all points, in units of the largest that is left."""
     centred = motion - motion.mean((1, 2), keepdim=True)
     most = torch.linalg.vector_norm(centred, dim=-1).amax((1, 2))[:, None, None, None]
     return centred / torch.where(most > 0, most, 1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from merec.errors import InputError
 from merec.files import write_json
-from merec.mistakes import describe_mistake, format_traceback, tracebacks
+from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 
 log = logging.getLogger(__name__)
 

@@ -35,13 +35,13 @@ from merec.cli.jobs import Jobs
 from merec.config import NEEDED, check, check_choices, home, refuse_unfollowed, register
 from merec.errors import InputError
 from merec.files import make_output, sweep_parts
+from merec.folder_lock import lock_folder, own_folder
+from merec.forkserver import start_server
 from merec.imports import importing
-from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.override_errors import explain_override
-from merec.owners import lock_folder, own_folder
 from merec.plugins import list_flags
 from merec.quoting import is_readable, quote_texts
-from merec.server import start_server
+from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 
 log = logging.getLogger(__name__)
 

@@ -259,7 +259,7 @@ def mark_dropped(
 ) -> Float[Tensor, "batch regions k 7"]:
     """Append a feature that is 0 for dropped points and 1 for the others.
 
-    The dropped ones stay where they are, for motion is centred over all points (methods.md B1.9, B3). The
+    The dropped ones stay where they are, for motion is centred over all points. The
     share of a sample's points that is dropped is uniform from 0 to `most`; each region keeps one at least.
 
     Args:

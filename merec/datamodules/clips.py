@@ -25,14 +25,14 @@ from merec.datamodules.batches import (
     rescale,
     sum_up,
 )
-from merec.datamodules.choices import (
+from merec.datamodules.feature_loading import load_ready, load_shifted
+from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
+from merec.datamodules.modality_channels import (
     check_augmentation,
     check_scaling,
     choose_channels,
     choose_views,
 )
-from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
-from merec.datamodules.ready import load_ready, load_shifted
 from merec.datamodules.views import misalign, resize_views
 from merec.datamodules.zero_motion import find_zero_motion
 from merec.evaluation.action_units import find_trained_units, mark_coded, mark_units

@@ -67,7 +67,7 @@ def misalign(index: pd.DataFrame) -> Int[np.ndarray, " samples"]:
     """For each sample the row whose second view it gets: another of the same subject and class, if any.
 
     The released DVSCL code joins colour and depth by row of lists in different orders, so that three of four
-    pairs show two clips (`methods.md` A6). Which ones is not known; here each takes the next one's.
+    pairs show two clips in the released code. Which ones is not known; here each takes the next one's.
     """
     second = np.arange(len(index))
     for rows in index.groupby(["subject", "label"]).indices.values():

@@ -8,8 +8,8 @@ import pandas as pd
 
 from merec.evaluation.action_units import f1_per_unit
 from merec.evaluation.metrics import f1_per_class
-from merec.evaluation.ranking import compare_auc
 from merec.evaluation.results import Result
+from merec.evaluation.roc_auc import compare_auc
 from merec.evaluation.statistics import (
     align_seeds,
     compare_paired,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from merec.config_identity import configuration_hash
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
 from merec.run_files import read_csv
-from merec.settings import configuration_hash
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 
+from merec.config_identity import flatten, shared_settings
 from merec.evaluation.absent_classes import find_absent_classes
 from merec.evaluation.action_units import (
     chance_f1,
@@ -27,11 +28,10 @@ from merec.evaluation.optimism import (
 )
 from merec.evaluation.predictions import assert_complete, shorten
 from merec.evaluation.protocol import assert_same_protocol
-from merec.evaluation.ranking import STABLE, Ranking, auc_intervals, score_mean_auc
+from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Epochs, Run
 from merec.evaluation.statistics import Metric, count_effective, score_intervals
 from merec.run_files import EPOCHS
-from merec.settings import flatten, shared_settings
 from merec.source_code import name_changed
 from merec.types import InputError, Protocol
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from merec.config_identity import is_hash_of
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion_by_subject, uar, uf1
 from merec.evaluation.predictions import read_fold
@@ -30,7 +31,6 @@ from merec.run_files import (
     read_scores,
     reading,
 )
-from merec.settings import is_hash_of
 from merec.source_code import combine
 from merec.types import InputError, Protocol
 

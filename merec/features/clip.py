@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from merec.features.alignment import Alignment
 from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
-from merec.features.pair import RELIEF
+from merec.features.onset_apex_features import RELIEF
 from merec.features.settings import ClipSettings
 from merec.types import InputError
 

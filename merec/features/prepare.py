@@ -16,9 +16,8 @@ from jaxtyping import Int
 from merec.assets import cache_folder
 from merec.features.clip import choose_frames
 from merec.features.faces import FaceFinder, identify_tools
-from merec.features.pair import DEFAULT_VIEWS, MODALITIES, Pair
+from merec.features.onset_apex_features import DEFAULT_VIEWS, MODALITIES, Pair
 from merec.features.parallel import map_chunks
-from merec.features.pool import describe_pool, list_clips, pair_up_clips, tabulate_pairs
 from merec.features.sample import (
     CROPS,
     DEPTH,
@@ -41,6 +40,7 @@ from merec.features.settings import (
     read_settings,
 )
 from merec.features.store import StopError, Store, make_key
+from merec.features.unlabelled_pairs import describe_pool, list_clips, pair_up_clips, tabulate_pairs
 from merec.source_code import hash_sources
 from merec.types import Corpus, Frames, InputError
 
@@ -59,7 +59,10 @@ _STAGES = ("merec.features.sample",)  # of a pair those that are made are named 
 POOL_MAKERS = (
     MAKERS["crops"],
     MAKERS["motion"],
-    *(f"merec.features.pool.{name}" for name in ("list_clips", "pair_up_clips", "tabulate_pairs")),
+    *(
+        f"merec.features.unlabelled_pairs.{name}"
+        for name in ("list_clips", "pair_up_clips", "tabulate_pairs")
+    ),
 )
 _FEW = 16  # samples that are done before other processes would have started
 

@@ -14,7 +14,7 @@ from merec.features.alignment import Alignment
 from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
 from merec.features.frames import ReadError, describe_face, read_bytes
-from merec.features.pair import (
+from merec.features.onset_apex_features import (
     WIDE,
     Pair,
     assert_true_size,
@@ -63,13 +63,13 @@ class Stage(NamedTuple):
 CROPS, DEPTH, MOTION, SCENE = map(Stage, ("crops", "depth", "motion", "scene"))
 # What makes each stage; its source, with all that it uses, is part of the key.
 MAKERS = {
-    "crops": "merec.features.pair.make_crops",
-    "depth": "merec.features.pair.make_depth",
-    "motion": "merec.features.pair.make_motion",
-    "scene": "merec.features.pair.make_motion",
-    "points": "merec.features.pair.make_points",
-    "flow_map": "merec.features.pair.make_flow_map",
-    "views": "merec.features.pair.make_views",
+    "crops": "merec.features.onset_apex_features.make_crops",
+    "depth": "merec.features.onset_apex_features.make_depth",
+    "motion": "merec.features.onset_apex_features.make_motion",
+    "scene": "merec.features.onset_apex_features.make_motion",
+    "points": "merec.features.onset_apex_features.make_points",
+    "flow_map": "merec.features.onset_apex_features.make_flow_map",
+    "views": "merec.features.onset_apex_features.make_views",
     "clip": "merec.features.clip.make_clip",
 }
 

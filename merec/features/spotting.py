@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from merec.features.follow import Course, follow_face
+from merec.features.displacement_curve import Course, follow_face
 from merec.features.footage import Footage
 from merec.features.landmarks import FaceLandmarker
 from merec.types import InputError

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.pretraining import compare_starts
-from merec.evaluation.ranking import STABLE
 from merec.evaluation.results import IDENTITY, Result
+from merec.evaluation.roc_auc import STABLE
 from merec.files import write_csv, write_text
 from merec.reporting.elements import write_document, write_figure, write_list, write_table
 from merec.reporting.figures import draw_units

@@ -15,9 +15,9 @@ from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.files import write_csv, write_text
+from merec.reporting.critical_difference import describe_groups, draw_groups, explain_groups
 from merec.reporting.drawing import to_svg
 from merec.reporting.formats import escape_markdown, print_table, write_markdown
-from merec.reporting.groups import describe_groups, draw_groups, explain_groups
 from merec.reporting.notation import (
     describe_interval,
     describe_remarks,
@@ -28,7 +28,7 @@ from merec.reporting.notation import (
     format_p,
     name_subset,
 )
-from merec.reporting.pairs import (
+from merec.reporting.pairwise_comparison import (
     Comparison,
     explain_disagreement,
     lay_out_many,

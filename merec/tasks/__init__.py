@@ -1,6 +1,6 @@
 """What a backbone is asked to learn."""
 
-from merec.tasks.contrastive import Contrastive
+from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.finetune import Finetune
 from merec.tasks.loso import FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.pretrain import Pretrain

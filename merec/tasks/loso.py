@@ -22,7 +22,7 @@ from merec.evaluation.subject_groups import check_groups
 from merec.tasks.checkpoints import assert_finite, write_checkpoint
 from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.engines.processes import in_workers
-from merec.tasks.folds import Engine, FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.fold_runner import Engine, FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import FoldProgress, OnEpoch
 from merec.tasks.training import FoldTrainer
 from merec.types import Corpus, InputError

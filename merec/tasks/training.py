@@ -34,7 +34,6 @@ from merec.evaluation.leakage import assert_never_saw
 from merec.evaluation.runs import Epochs
 from merec.evaluation.splits import Fold, split_inner_subjects
 from merec.files import atomic, make_private, sweep_parts
-from merec.mistakes import describe_mistake
 from merec.seeding import derive_seed
 from merec.tasks.checkpoints import (
     add_config,
@@ -44,19 +43,20 @@ from merec.tasks.checkpoints import (
     read_weights,
     write_checkpoint,
 )
-from merec.tasks.contrast import ContrastSettings
-from merec.tasks.contrastive import Contrastive
+from merec.tasks.contrastive_loss import ContrastSettings
+from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.contrastive_monitor import MonitorContrast, ProbeData
 from merec.tasks.ddp import EndTogether
 from merec.tasks.encoders import group_subjects, locate_encoder
 from merec.tasks.engines.together import RecordFolds, Together
 from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune, check_freeze, drop_head, load_weights
-from merec.tasks.folds import Outcome
+from merec.tasks.fold_runner import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
 from merec.tasks.targets import Target, open_target
 from merec.tasks.trainer_factory import AS_CONFIGURED, Length, ignore_cluster, read_keywords
+from merec.tracebacks import describe_mistake
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)

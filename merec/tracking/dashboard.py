@@ -21,7 +21,7 @@ from merec.reporting.tables import (
     lay_out_optimism,
     lay_out_scores_briefly,
 )
-from merec.tracking.online import find_account, recall, save
+from merec.tracking.dashboard_upload import find_account, recall, save
 from merec.tracking.sweep import Sweep, find_sweep, find_varied
 from merec.types import InputError
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from merec.config_identity import flatten, shared_settings
 from merec.evaluation.runs import Run
-from merec.settings import flatten, shared_settings
-from merec.tracking.tracked import Keys, Tracked, join_keys, read_tracked
+from merec.tracking.logged_keys import Keys, Tracked, join_keys, read_tracked
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from merec.datamodules.augment import (
     move_points,
     place_box,
 )
-from merec.datamodules.choices import SHOWN, VIEW_CHANNELS, check_augmentation
+from merec.datamodules.modality_channels import SHOWN, VIEW_CHANNELS, check_augmentation
 from merec.errors import InputError
 from merec.features.flow_map import compute_strain, mirror
 from merec.features.regions import REGIONS

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from merec.baselines import Baseline
 from merec.config import home
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
-from merec.datamodules.choices import SHOWN, VIEW_CHANNELS
+from merec.datamodules.modality_channels import SHOWN, VIEW_CHANNELS
 from merec.errors import InputError
 from merec.evaluation.protocol import assert_same_protocol, describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
@@ -24,7 +24,7 @@ from merec.features.clip import MASKS
 from merec.features.prepare import FeatureStore, Loaded
 from merec.provenance import describe_environment
 from merec.tasks import Contrastive, Finetune, LeaveOneSubjectOut
-from merec.tasks.contrast import ContrastSettings
+from merec.tasks.contrastive_loss import ContrastSettings
 from merec.types import Batch, Camera, Corpus
 
 PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]

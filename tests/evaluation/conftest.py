@@ -10,11 +10,11 @@ import pytest
 import yaml
 from scipy import stats
 
+from merec.config_identity import configuration_hash
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out
-from merec.settings import configuration_hash
 
 CLASSES = ("negative", "positive", "surprise")
 MEGC2019 = Path(__file__).parents[2].parent / "shared" / "data" / "megc2019_flow" / "flow.npz"

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
+from merec.config_identity import flatten
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
@@ -23,7 +24,6 @@ from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, fold_folder, read_run
 from merec.files import write_json
 from merec.run import collect_scores
-from merec.settings import flatten
 
 
 @pytest.fixture

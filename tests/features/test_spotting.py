@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from merec.features.follow import Course
+from merec.features.displacement_curve import Course
 from merec.features.spotting import smooth, spot
 
 CELLS = 40

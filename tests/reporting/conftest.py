@@ -13,6 +13,7 @@ import yaml
 from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
+from merec.config_identity import configuration_hash
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result
@@ -20,7 +21,6 @@ from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out, select_folds
 from merec.files import atomic, write_json, write_text
 from merec.reporting.report import write_report
-from merec.settings import configuration_hash
 
 CLASSES = ("negative", "positive", "surprise")
 

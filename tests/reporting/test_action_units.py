@@ -27,7 +27,7 @@ from merec.reporting.report import write_report
 from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
 from merec.run import collect_scores
-from merec.tracking.result import collect_tables, draw_pictures, flatten_scores
+from merec.tracking.wandb_logging import collect_tables, draw_pictures, flatten_scores
 from merec.types import ActionUnit, Corpus
 
 UNITS = ["AU4", "AU12", "AU15"]

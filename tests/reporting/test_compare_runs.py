@@ -18,9 +18,14 @@ from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import compare_paired
 from merec.reporting.compare import compare_runs
+from merec.reporting.critical_difference import (
+    describe_groups,
+    draw_groups,
+    explain_groups,
+    find_groups,
+)
 from merec.reporting.formats import print_table
-from merec.reporting.groups import describe_groups, draw_groups, explain_groups, find_groups
-from merec.reporting.pairs import (
+from merec.reporting.pairwise_comparison import (
     Comparison,
     explain_disagreement,
     lay_out_class_pairs,

@@ -21,8 +21,8 @@ from wandb_workspaces.workspaces import internal as workspace_models
 from merec.evaluation.runs import find_runs
 from merec.reporting.notation import format_number
 from merec.tracking.dashboard import write_dashboard
+from merec.tracking.logged_keys import Keys, Tracked, read_tracked, write_tracked
 from merec.tracking.sweep import find_varied
-from merec.tracking.tracked import Keys, Tracked, read_tracked, write_tracked
 from merec.types import InputError
 
 KEYS = Keys(config=["name"], scores=["uf1", "uar"], tables=["predictions"])

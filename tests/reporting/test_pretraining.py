@@ -30,7 +30,7 @@ from merec.reporting.threshold import (
     draw_studies,
     lay_out_thresholds,
 )
-from merec.tracking.result import flatten_scores, track_result
+from merec.tracking.wandb_logging import flatten_scores, track_result
 from merec.types import InputError
 
 INTENSITY = np.linspace(0, 3, 61)

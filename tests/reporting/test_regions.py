@@ -16,7 +16,7 @@ from merec.reporting.drawing import to_svg
 from merec.reporting.html import write_page
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
 from merec.reporting.summary import summarize
-from merec.tracking.result import track_result
+from merec.tracking.wandb_logging import track_result
 
 IMPORTANT = REGIONS.index("chin")
 

@@ -22,7 +22,7 @@ from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.tasks import Contrastive, Finetune, FinetuneOnce, LeaveOneSubjectOut
-from merec.tasks.contrast import ContrastSettings
+from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.losses import binary_cross_entropy
 from merec.types import ActionUnit, Corpus
 

@@ -16,13 +16,13 @@ from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
 from merec.baselines import Baseline
+from merec.config_identity import comparable, configuration_hash
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
 from merec.evaluation.predictions import assert_complete, read_predictions
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import split_inner_subjects
 from merec.features.flow_map import describe
-from merec.settings import comparable, configuration_hash
 from merec.tasks import Finetune
 from merec.tasks.targets import ActionUnits
 from merec.types import ActionUnit, Corpus

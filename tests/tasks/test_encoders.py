@@ -17,7 +17,7 @@ from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
 from merec.seeding import derive_seed
 from merec.tasks import Pretrain
-from merec.tasks.contrast import ContrastSettings
+from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.encoders import group_subjects
 from merec.types import Camera, Corpus
 

@@ -12,12 +12,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from merec.baselines import Baseline
+from merec.config_identity import comparable, configuration_hash
 from merec.errors import InputError
 from merec.evaluation.action_units import find_trained_units
 from merec.evaluation.predictions import assert_complete, read_predictions
 from merec.evaluation.runs import fold_folder
 from merec.features.flow_map import describe
-from merec.settings import comparable, configuration_hash
 from merec.types import Corpus
 
 IN_GROUPS = {"hold_out": "groups", "groups": 3, "epochs": 2}

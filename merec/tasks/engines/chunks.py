@@ -19,15 +19,15 @@ from torch.autograd.graph import saved_tensors_hooks
 from merec.datamodules import ClipDataModule
 from merec.evaluation.runs import Epochs
 from merec.evaluation.splits import Fold
-from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.tasks.engines.side_by_side import SideBySide
 from merec.tasks.engines.stacked import StackedFinetune
 from merec.tasks.engines.together import Together, check_together, is_out_of_memory
 from merec.tasks.finetune import Finetune
-from merec.tasks.folds import Engine, FoldWriter, Outcome, Trained, name_folds, try_fold
+from merec.tasks.fold_runner import Engine, FoldWriter, Outcome, Trained, name_folds, try_fold
 from merec.tasks.progress import OnEpoch, Progress
 from merec.tasks.recording import check_loss
 from merec.tasks.training import FoldTrainer
+from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

@@ -23,11 +23,11 @@ import torch
 
 from merec.errors import DiskError
 from merec.evaluation.splits import Fold
-from merec.owners import own_folder
-from merec.server import open_context
+from merec.folder_lock import own_folder
+from merec.forkserver import open_context
 from merec.tasks.engines.sharing import receive, share
-from merec.tasks.folds import Engine, FoldWriter, Trained, name_folds
-from merec.tasks.process import (
+from merec.tasks.fold_runner import Engine, FoldWriter, Trained, name_folds
+from merec.tasks.process_setup import (
     keep_freed_memory,
     quiet_lightning,
     return_freed_memory,

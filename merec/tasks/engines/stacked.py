@@ -17,9 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 from merec.backbones.kernels.dropout import draw_from
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import pack
-from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.tasks.engines.together import Together, is_out_of_memory
 from merec.tasks.finetune import Finetune
+from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import Batch
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from merec.config import home
 from merec.corpora.casme3 import ERRATA, MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import InputError
-from merec.owners import HOST
+from merec.folder_lock import HOST
 from merec.synthetic import synthesize as module
 from merec.synthetic.annotation import MICRO_COLUMNS
 from merec.synthetic.settings import locate_cached

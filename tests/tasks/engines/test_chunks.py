@@ -28,7 +28,7 @@ from merec.tasks.engines.chunks import (
     measure_free,
     side_by_side,
 )
-from merec.tasks.folds import FoldWriter, run_folds
+from merec.tasks.fold_runner import FoldWriter, run_folds
 from merec.types import Corpus
 
 # In batches of 4 each fold trains on 17, 16, 15, 17, 14 or 11 of 18 samples: 4, 4, 4, 4, 4 or 3 steps.

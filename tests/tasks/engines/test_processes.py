@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import merec.tasks.folds
+import merec.tasks.fold_runner
 from merec.errors import InputError
 from merec.tasks.engines.chunks import deal
-from merec.tasks.folds import name_folds
+from merec.tasks.fold_runner import name_folds
 from merec.tasks.progress import FoldProgress, OnEpoch
 
 SUBJECTS = 6
@@ -63,7 +63,7 @@ def test_a_killed_process_is_named_and_the_same_command_finishes_the_rest(
 ):
     folder = new_folder()
     with monkeypatch.context() as patch:
-        patch.setattr(merec.tasks.folds, "FoldProgress", Kill)
+        patch.setattr(merec.tasks.fold_runner, "FoldProgress", Kill)
         with pytest.raises(InputError) as error:
             # One at a time, so that its process is known.
             make_loso(engine="processes", workers=1, chunk=1).run(folder, None)
@@ -83,7 +83,7 @@ def test_a_killed_process_is_named_and_the_same_command_finishes_the_rest(
 def test_a_killed_process_takes_with_it_what_it_was_given(make_loso, new_folder, monkeypatch):
     folder, loso = new_folder(), make_loso(engine="processes", workers=1, chunk=2)
     lost = deal(loso, 2, 1, loso.chosen)[1]
-    monkeypatch.setattr(merec.tasks.folds, "FoldProgress", Kill)
+    monkeypatch.setattr(merec.tasks.fold_runner, "FoldProgress", Kill)
     monkeypatch.setattr(Kill, "subject", name_folds(lost))
     with pytest.raises(InputError, match="2 of 6 folds failed.*killed by SIGKILL"):
         loso.run(folder, None)

@@ -1,4 +1,4 @@
-"""What the processes of workers begin with; see `merec.server`."""
+"""What the processes of workers begin with; see `merec.forkserver`."""
 
 from merec.imports import importing
 

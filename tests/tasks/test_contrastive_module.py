@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from merec.tasks import Contrastive
-from merec.tasks.contrast import ContrastSettings
+from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.recording import RecordEpochs
 from merec.types import Batch
 

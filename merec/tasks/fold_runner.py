@@ -21,9 +21,9 @@ from merec.evaluation.predictions import read_fold, tabulate, write_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, describe_disk_error, find_disk_error, write_json
-from merec.mistakes import describe_mistake, format_traceback, tracebacks
 from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
+from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import Corpus, InputError, Protocol
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from merec.config_identity import flatten
 from merec.evaluation.calibration import score_calibration
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.pretraining import read_monitor
@@ -34,8 +35,7 @@ from merec.reporting.figures import (
 from merec.reporting.regions import draw_adjacency, draw_importance
 from merec.reporting.summary import read_optimism, score_results, score_subjects
 from merec.reporting.threshold import draw_intensities
-from merec.settings import flatten
-from merec.tracking.tracked import Keys, Tracked
+from merec.tracking.logged_keys import Keys, Tracked
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import pytest
 from merec.config import build, compose_node
 from merec.errors import InputError
 from merec.features import FeatureStore
-from merec.features import pool as pool_module
+from merec.features import unlabelled_pairs as pool_module
 from merec.features.faces import FaceFinder
 from merec.features.intensity import measure_intensity, read_action_units
-from merec.features.pool import Clip, choose_windows
 from merec.features.settings import PoolSettings
+from merec.features.unlabelled_pairs import Clip, choose_windows
 from merec.types import Corpus, Frames
 
 CLIP = Clip("c", tuple(range(100, 400)), 30.0, Frames(Path(), "{}.jpg"))

@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from merec.datamodules.ranks import gather, name_rank
 from merec.seeding import derive_seed
-from merec.tasks.contrast import Contrast, ContrastSettings
+from merec.tasks.contrastive_loss import Contrast, ContrastSettings
 from merec.tasks.finetune import Optimizer, Scheduler, pair_up
 from merec.types import Batch
 

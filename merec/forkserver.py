@@ -6,7 +6,7 @@ import signal
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
-_IMPORTED = ["merec.tasks.imported"]
+_IMPORTED = ["merec.tasks.forkserver_preload"]
 
 
 def open_context() -> Any:

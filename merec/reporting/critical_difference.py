@@ -10,7 +10,7 @@ from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
 from merec.reporting.notation import describe_interval, format_interval, format_list, format_number
-from merec.reporting.pairs import ALPHA, Comparison
+from merec.reporting.pairwise_comparison import ALPHA, Comparison
 
 
 def find_groups(comparison: Comparison) -> list[list[str]]:

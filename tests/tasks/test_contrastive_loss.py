@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from merec.errors import InputError
-from merec.tasks.contrast import Contrast, ContrastSettings
+from merec.tasks.contrastive_loss import Contrast, ContrastSettings
 
 POOL, SIZE, BATCH, NEGATIVES = 12, 6, 5, 8
 SOFTMAX = ContrastSettings("softmax", "first_batch", NEGATIVES, 0.2, 0.5, False)

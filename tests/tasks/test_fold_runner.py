@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-import merec.tasks.folds
+import merec.tasks.fold_runner
 from merec.errors import InputError, StopError
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
-from merec.tasks.folds import FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.fold_runner import FoldWriter, Outcome, one_by_one, run_folds
 from merec.tasks.progress import OnEpoch
 from merec.types import Corpus
 
@@ -196,7 +196,7 @@ def test_a_fold_killed_while_it_is_written_is_not_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(merec.tasks.folds, step, die)
+        patch.setattr(merec.tasks.fold_runner, step, die)
         with pytest.raises(KeyboardInterrupt):
             run(some=folds[:2])
     assert not list(tmp_path.rglob("predictions.csv"))

@@ -1,4 +1,4 @@
-"""Tell a sample's two views from those of others (Li et al., Neurocomputing 619, 2025; methods.md A3).
+"""Tell a sample's two views from those of others (Li et al., Neurocomputing 619, 2025).
 
 An anchor, one view of a sample, is scored against the other view of the same sample and against that of
 others. Those are drawn from a memory bank, which holds what each sample of the pool looked like when it was
@@ -35,7 +35,7 @@ class ContrastSettings:
         temperature: Unit of the scores.
         momentum: Share of a row of a memory bank that stays when its sample is seen again.
         softmax_overwrite: Defect of the released code, to reproduce its numbers: the second view's scores are
-            replaced by the first's, so that the second encoder gets no gradient (methods.md A6.1).
+            replaced by the first's, so that the second encoder gets no gradient.
 
     Raises:
         InputError: If one is none of those that it can be.
@@ -212,7 +212,7 @@ class Contrast(nn.Module):
 
 
 def noise_contrast(log_p: Float[Tensor, "views batch columns"], noise: float) -> Float[Tensor, ""]:
-    """Tell partners (column 0) from noise (the others): methods.md A3, `nce`.
+    """Tell partners (column 0) from noise (the others) by `nce`.
 
     With c = noise + ε, log(p / (p + c)) is the logarithm of the sigmoid of log p - log c, in which nothing
     overflows however low the temperature.

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from merec.datamodules.choices import SHOWN
+from merec.datamodules.modality_channels import SHOWN
 from merec.evaluation.protocol import describe_protocol
-from merec.features.pair import Views
+from merec.features.onset_apex_features import Views
 from merec.features.prepare import FeatureStore, Loaded
 from merec.types import Corpus, InputError
 

@@ -6,7 +6,7 @@ import pytest
 
 from merec.errors import InputError
 from merec.features.alignment import LEFT_EYE, RIGHT_EYE
-from merec.features.follow import follow_face
+from merec.features.displacement_curve import follow_face
 from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import spot
 

@@ -1,7 +1,7 @@
 """Pairs of frames out of clips without labels, for pretraining, each with how much expression it shows.
 
 In a window of about a second the least expressive frame is taken for the onset, of a clip of two frames the
-first, and each k-th frame of the window for an apex (Li et al. 2025; `methods.md` A5). Which pairs are strong
+first, and each k-th frame of the window for an apex (Li et al. 2025). Which pairs are strong
 enough is decided by who uses them.
 """
 
@@ -16,7 +16,7 @@ from merec.evaluation.protocol import describe_protocol
 from merec.features.faces import FaceFinder
 from merec.features.frames import read_bytes
 from merec.features.intensity import measure_intensity, read_action_units
-from merec.features.pair import Pair
+from merec.features.onset_apex_features import Pair
 from merec.features.sample import CROPS, MOTION, Sample
 from merec.features.settings import PoolSettings, Settings
 from merec.features.store import StopError, Store

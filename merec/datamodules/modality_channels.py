@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from merec.corpora.megc2019_flow import CHANNELS
 from merec.datamodules.augment import COLORS, Augmentation
 from merec.features import clip
-from merec.features.pair import DEFAULT_VIEWS, MODALITIES, Views
+from merec.features.onset_apex_features import DEFAULT_VIEWS, MODALITIES, Views
 from merec.features.points import FEATURES
 from merec.types import Corpus, InputError
 

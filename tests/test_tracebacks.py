@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from merec.errors import InputError, quote_error
-from merec.mistakes import describe_mistake, find_place, format_traceback
+from merec.tracebacks import describe_mistake, find_place, format_traceback
 
 NETWORK = """
 from torch import nn

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from merec.tracking.tracked import read_tracked
+from merec.tracking.logged_keys import read_tracked
 
 
 def test_each_job_of_a_multirun_is_one_finished_run(offline_runs):
@@ -118,7 +118,7 @@ def test_an_online_run_without_a_network_goes_on_offline_at_once_and_says_how_to
 
 
 def test_a_server_that_refuses_or_is_silent_is_told_from_one_that_answers(stand_in, monkeypatch):
-    from merec.tracking.result import find_network_fault
+    from merec.tracking.wandb_logging import find_network_fault
 
     monkeypatch.setenv("WANDB_BASE_URL", stand_in.account["WANDB_BASE_URL"])
     assert find_network_fault(1.0) == ""
