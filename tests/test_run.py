@@ -100,6 +100,7 @@ def test_a_finished_run_is_not_trained_again_and_a_missing_fold_is(merec, tmp_pa
     pd.testing.assert_frame_equal(read(folder), whole)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_completed_by_the_same_command_as_if_never_killed(merec, tmp_path, small):
     small = [*small, "logger=none", "trainer.max_epochs=40"]
     merec("train", *small, f"hydra.run.dir={tmp_path / 'whole'}")

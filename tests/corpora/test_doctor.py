@@ -478,6 +478,7 @@ def test_outside_the_protocol_nothing_is_worse_than_a_warning(root):
     assert [f.kind for f in look(root, corpus).findings][-1] == "missing folder"
 
 
+@pytest.mark.slow
 def test_findings_are_the_same_for_any_number_of_processes(root):
     name(root, 0, 9).unlink()
     spoil_text(name(root, 3, 24, "depth"))

@@ -402,6 +402,7 @@ def test_online_without_an_account_is_one_line_and_writes_nothing(
     assert list((tmp_path / "home").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_of_online_runs_it_is_written_here_if_there_is_no_account(
     call, tracked_run, tmp_path: Path
 ) -> None:
