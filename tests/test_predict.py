@@ -86,7 +86,7 @@ def clip(rendered) -> Path:
 
 @pytest.mark.parametrize(
     "representation",
-    [pytest.param(one, marks=[pytest.mark.slow] * (one == "views")) for one in CHOICES],
+    [pytest.param(one, marks=[pytest.mark.slow] * (one != "flow_map")) for one in CHOICES],
 )
 def test_a_clip_of_frames_is_named_pictured_and_told(
     merec, trained, clip, tmp_path, representation

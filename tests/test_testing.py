@@ -46,7 +46,13 @@ class Net(nn.Module):
         return logits.detach() if self.fault == "detached" else logits
 
 
-@pytest.mark.parametrize("name", list_choices("backbone"))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("htnet", "r3d_18")))
+        for name in list_choices("backbone")
+    ],
+)
 def test_every_backbone_of_merec_keeps_the_contract(name):
     overrides = [] if not name.startswith("dual_view") else ["backbone.size=64"]
     check_backbone(build(compose_node("backbone", [f"backbone={name}", *overrides])), num_classes=4)
@@ -98,6 +104,7 @@ def make_corpus() -> Corpus:
     return Corpus(describe_protocol("own", index, CLASSES), index, maps, ("u", "v"))
 
 
+@pytest.mark.slow
 def test_corpora_of_merec_keep_the_contract(small_root, rendered):
     small = [f"corpus.root={small_root}", "corpus.expected=null"]
     check_corpus(build(compose_node("corpus", ["corpus=megc2019_flow", *small])))
