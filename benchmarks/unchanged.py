@@ -52,7 +52,7 @@ UNITS = "task.target=action_units"
 UNITS_LEARNT = f"{UNITS} loss=binary_cross_entropy"
 POINTS = "backbone=lite_point_gcn features.points.k=16"
 VIEWS = "backbone=dual_view datamodule.size=32"
-# Each is done after those before it; of one that ends in a run folder, the folder's name is its own.
+# What is done first; then the runs, side by side, each in a folder of its name; then what reads them.
 PREPARATION = {
     "synthesize": (
         "synthesize root={faces} subjects=6 samples=6 macro=6 unlabelled=6 frames=key zero_motion=0"

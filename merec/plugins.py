@@ -16,10 +16,8 @@ from merec.errors import InputError
 GROUP = "merec.plugins"  # of entry points, whose value is the name of a package
 FLAGS = ("--config-dir", "-cd")
 _NAMED = "MEREC_CONFIG_DIR"  # environment variable that tells child processes what the flags named
-_TAKEN = {
-    *sys.stdlib_module_names,
-    "merec",
-}  # names that no plug-in may have, or it would vouch for these
+# Names that no plug-in may have, or it would vouch for these.
+_TAKEN = {*sys.stdlib_module_names, "merec"}
 
 
 class Plugin(NamedTuple):

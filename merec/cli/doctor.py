@@ -35,9 +35,8 @@ def doctor(arguments: list[str]) -> int:
 
         from merec.features.examination import examine_faces
 
-        with (
-            TemporaryDirectory() as folder
-        ):  # what belongs into a store is for merec prepare to say
+        # What belongs into a store is for merec prepare to say.
+        with TemporaryDirectory() as folder:
             features = build(compose_node("features", []), root=folder)
             faces = examine_faces(corpus, features, jobs)
     examination = examine(corpus, Path(root) if root else None, deep, jobs, faces)

@@ -113,7 +113,7 @@ def read_@NAME@(root: str, name: str, classes: Sequence[str], fps: float) -> Cor
     unknown = table[~table["emotion"].isin(classes)]
     if not unknown.empty:
         raise InputError(
-            f"{file}, row {unknown.index[0]}: emotion {unknown['emotion'].iloc[0]!r}; expected one of "
+            f"{file}, row {unknown.index[0] + 2}: emotion {unknown['emotion'].iloc[0]!r}; expected one of "
             f"{', '.join(classes)}; mend the row, or set corpus.classes"
         )
     clips = list(zip(table["subject"], table["clip"], strict=True))
@@ -207,9 +207,8 @@ def new(arguments: list[str]) -> None:
         filled = text.replace("@NAME@", name).replace("@CLASS@", title)
         (folder / place).write_text(filled, encoding="utf-8")
     package = folder / name
-    installed = (
-        folder if folder.is_absolute() else f"./{folder}"
-    )  # else pip would ask a package index
+    # With a path, or pip would ask a package index.
+    installed = folder if folder.is_absolute() else f"./{folder}"
     sys.stdout.write(
         f"write the {kind}: {package}/__init__.py, its settings in {package}/conf/{kind}/{name}.yaml\n"
         f"test it: python -m pytest {folder}\n"
