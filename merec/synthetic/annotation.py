@@ -20,7 +20,8 @@ MICRO_COLUMNS = (
     "Objective class",
     "emotion",
 )
-MACRO_COLUMNS = ("sub", "seq", "onset", "apex", "offset", "emotion")
+# "AU" is ours: of the real macro-expressions the authors' full sheet names the action units.
+MACRO_COLUMNS = ("sub", "seq", "onset", "apex", "offset", "AU", "emotion")
 # Davison, Merghani, Yap: Objective Classes for Micro-Facial Expression Recognition, table 2. Sides and
 # parts do not count; any other set is VII. All 860 rows of the official sheet follow it.
 OBJECTIVE_CLASSES = {
@@ -61,7 +62,7 @@ def write_annotation(clips: Sequence[ClipPlan], root: Path) -> list[Path]:
         for clip, expression in _expressions(clips, "micro")
     ]
     macro = [
-        (*_place(clip, expression), expression.emotion)
+        (*_place(clip, expression), spell(expression.action_units), expression.emotion)
         for clip, expression in _expressions(clips, "macro")
     ]
     files = [root / MICRO_FILE]

@@ -76,7 +76,9 @@ def test_macro_expressions_have_a_sheet_of_their_own_if_there_are_any(clips, tmp
     rows = pd.read_excel(files[1], dtype=str)
     assert tuple(rows.columns) == MACRO_COLUMNS
     assert len(rows) == 5
-    assert rows["seq"].tolist() == [clip.clip for clip in clips if clip.kind == "macro"]
+    macro = [clip for clip in clips if clip.kind == "macro"]
+    assert rows["seq"].tolist() == [clip.clip for clip in macro]
+    assert rows["AU"].tolist() == [spell(clip.expressions[0].action_units) for clip in macro]
     without = [clip for clip in clips if clip.kind != "macro"]
     assert [file.name for file in write_annotation(without, tmp_path / "none")] == [MICRO_FILE]
     assert not (tmp_path / "none" / MACRO_FILE).exists()
