@@ -6,7 +6,7 @@ import pandas as pd
 
 from merec.evaluation.ablation import MODALITIES
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -15,8 +15,8 @@ from merec.reporting.notation import (
     format_number,
     format_p,
 )
+from merec.presentation.table import Table
 from merec.reporting.summary import Summary
-from merec.reporting.tables import Table
 
 _TITLES = {"rgb": "RGB", "depth": "Depth", "fused": "Fused"}
 

@@ -11,22 +11,23 @@ from merec.evaluation.pretraining import compare_starts
 from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.roc_auc import STABLE
 from merec.files import write_csv, write_text
-from merec.reporting.elements import write_document, write_figure, write_list, write_table
-from merec.reporting.figures import draw_units
-from merec.reporting.forest import lay_out_unit_scores, write_beside_controls
-from merec.reporting.formats import print_table, write_latex, write_markdown, write_notes
-from merec.reporting.html import write_curves, write_pretraining, write_runs
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     describe_interval,
     describe_remarks,
     describe_results,
     format_interval,
     format_number,
 )
+from merec.presentation.table import Table
+from merec.presentation.table_formats import print_table, write_latex, write_markdown, write_notes
+from merec.reporting.elements import write_document, write_figure, write_list, write_table
+from merec.reporting.figures import draw_units
+from merec.reporting.forest import lay_out_unit_scores, write_beside_controls
+from merec.reporting.html import write_curves, write_pretraining, write_runs
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.setting_curves import name_study, show_studies, write_studies
 from merec.reporting.summary import pool_predictions, read_optimism
-from merec.reporting.tables import Table, lay_out_optimism, lay_out_seeds
+from merec.reporting.tables import lay_out_optimism, lay_out_seeds
 
 
 def lay_out_units(results: Sequence[Result]) -> Table:

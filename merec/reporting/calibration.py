@@ -15,15 +15,15 @@ from merec.evaluation.calibration import (
     read_probability,
 )
 from merec.evaluation.results import Result
-from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, tidy, wrap
-from merec.reporting.notation import (
+from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, tidy, wrap
+from merec.presentation.notation import (
     describe_interval,
     describe_results,
     format_interval,
     format_number,
 )
+from merec.presentation.table import Table
 from merec.reporting.summary import Summary
-from merec.reporting.tables import Table
 
 
 def lay_out_calibration(summary: Summary) -> Table:

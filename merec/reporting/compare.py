@@ -15,10 +15,8 @@ from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.files import write_csv, write_text
-from merec.reporting.critical_difference import describe_groups, draw_groups, explain_groups
-from merec.reporting.drawing import to_svg
-from merec.reporting.formats import escape_markdown, print_table, write_markdown
-from merec.reporting.notation import (
+from merec.presentation.figure_style import to_svg
+from merec.presentation.notation import (
     describe_interval,
     describe_remarks,
     describe_results,
@@ -28,13 +26,15 @@ from merec.reporting.notation import (
     format_p,
     name_subset,
 )
+from merec.presentation.table import Table
+from merec.presentation.table_formats import escape_markdown, print_table, write_markdown
+from merec.reporting.critical_difference import describe_groups, draw_groups, explain_groups
 from merec.reporting.pairwise_comparison import (
     Comparison,
     explain_disagreement,
     lay_out_many,
     quote_pairs,
 )
-from merec.reporting.tables import Table
 from merec.types import InputError
 
 

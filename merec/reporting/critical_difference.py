@@ -8,8 +8,13 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
-from merec.reporting.notation import describe_interval, format_interval, format_list, format_number
+from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
+from merec.presentation.notation import (
+    describe_interval,
+    format_interval,
+    format_list,
+    format_number,
+)
 from merec.reporting.pairwise_comparison import ALPHA, Comparison
 
 

@@ -9,9 +9,9 @@ from string import Template
 
 from matplotlib.figure import Figure
 
-from merec.reporting.drawing import follow_theme, to_svg
-from merec.reporting.notation import NOTHING, make_slugs, measure_cell
-from merec.reporting.tables import Table
+from merec.presentation.figure_style import follow_theme, to_svg
+from merec.presentation.notation import NOTHING, make_slugs, measure_cell
+from merec.presentation.table import Table
 
 
 def write_document(title: str, remark: str, lead: str, sections: Mapping[str, str]) -> str:

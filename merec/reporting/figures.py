@@ -1,4 +1,4 @@
-"""Pictures of results; every function returns a matplotlib `Figure`; `drawing.to_svg` makes text of one."""
+"""Pictures of results; every function returns a matplotlib `Figure`, which `to_svg` makes text of."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
-from merec.reporting.drawing import (
+from merec.presentation.figure_style import (
     COLOURS,
     GREY,
     LARGE,
@@ -25,7 +25,7 @@ from merec.reporting.drawing import (
     tidy,
     wrap,
 )
-from merec.reporting.notation import format_number, name_subset
+from merec.presentation.notation import format_number, name_subset
 
 
 def plot_confusion(result: Result) -> Figure:

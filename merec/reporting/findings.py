@@ -10,9 +10,9 @@ from rich.text import Text
 
 from merec.corpora.doctor import Examination
 from merec.files import write_csv
-from merec.reporting.formats import print_table
-from merec.reporting.notation import format_list
-from merec.reporting.tables import Table
+from merec.presentation.notation import format_list
+from merec.presentation.table import Table
+from merec.presentation.table_formats import print_table
 from merec.types import Finding
 
 MOST = 20  # rows of one kind on the screen

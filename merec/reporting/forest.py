@@ -10,16 +10,16 @@ from merec.evaluation.controls import MODALITIES, describe_controls, name_contro
 from merec.evaluation.guessing import MAJORITY, UNIFORM
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
-from merec.reporting.elements import write_figure
-from merec.reporting.notation import (
+from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
+from merec.presentation.notation import (
     describe_interval,
     describe_results,
     format_interval,
     format_list,
     format_number,
 )
-from merec.reporting.tables import Table
+from merec.presentation.table import Table
+from merec.reporting.elements import write_figure
 
 ALWAYS, BY_FREQUENCY = "always present", "by frequency"
 _WIDTH, _ROW = 4.6, 0.42  # inch; narrow, so that its text can be read on a phone

@@ -8,14 +8,7 @@ import pandas as pd
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
 from merec.evaluation.runs import list_sessions
-from merec.reporting import calibration, figures
-from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
-from merec.reporting.curves import read_curves
-from merec.reporting.elements import write_document, write_figure, write_list, write_table
-from merec.reporting.forest import write_beside_controls
-from merec.reporting.jitter import draw_jitters, lay_out_jitter
-from merec.reporting.leaderboard import lay_out_leaderboard
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     NOTHING,
     describe_remarks,
     describe_results,
@@ -24,6 +17,14 @@ from merec.reporting.notation import (
     hide_folders,
     name_subset,
 )
+from merec.presentation.table import Table
+from merec.reporting import calibration, figures
+from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
+from merec.reporting.curves import read_curves
+from merec.reporting.elements import write_document, write_figure, write_list, write_table
+from merec.reporting.forest import write_beside_controls
+from merec.reporting.jitter import draw_jitters, lay_out_jitter
+from merec.reporting.leaderboard import lay_out_leaderboard
 from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.published import SOURCES
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
@@ -31,7 +32,6 @@ from merec.reporting.samples import Sheets, name_anchors, write_samples
 from merec.reporting.setting_curves import Shown
 from merec.reporting.summary import Summary
 from merec.reporting.tables import (
-    Table,
     lay_out_classes,
     lay_out_optimism,
     lay_out_published,

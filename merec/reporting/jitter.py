@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.figure import Figure
 
-from merec.reporting.drawing import COLOURS, MEDIUM, SMALL, measure_reach, tidy
-from merec.reporting.notation import (
+from merec.presentation.figure_style import COLOURS, MEDIUM, SMALL, measure_reach, tidy
+from merec.presentation.notation import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -14,8 +14,8 @@ from merec.reporting.notation import (
     format_interval,
     format_number,
 )
+from merec.presentation.table import Table
 from merec.reporting.summary import Summary
-from merec.reporting.tables import Table
 from merec.reporting.threshold import Drawn
 
 _ASIDE = 0.12  # frames by which lines of one figure stand apart, so that intervals do not hide each other

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -16,9 +16,10 @@ from merec.reporting.notation import (
     format_pair,
     name_subset,
 )
+from merec.presentation.table import Table
 from merec.reporting.published import Published, load_published
 from merec.reporting.summary import Summary
-from merec.reporting.tables import BELOW_HONEST, GUESSES, Table
+from merec.reporting.tables import BELOW_HONEST, GUESSES
 
 
 def rank_results(summary: Summary) -> pd.DataFrame:

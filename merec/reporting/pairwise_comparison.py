@@ -9,7 +9,7 @@ import pandas as pd
 
 from merec.evaluation.results import Result, Score
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     describe_interval,
     describe_remarks,
     describe_results,
@@ -20,7 +20,7 @@ from merec.reporting.notation import (
     format_p,
     name_subset,
 )
-from merec.reporting.tables import Table
+from merec.presentation.table import Table
 
 ALPHA = 0.05  # told apart: a corrected p no greater
 _WIDE = 4  # columns of differences that fit a terminal

@@ -16,9 +16,9 @@ from merec.features.footage import Footage
 from merec.features.intensity import estimate_by_motion
 from merec.features.spotting import Curve, Spotted
 from merec.files import atomic, write_json
-from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
+from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
+from merec.presentation.notation import format_list
 from merec.reporting.inspect import color_flow
-from merec.reporting.notation import format_list
 from merec.reporting.sheets import name_sheet
 
 _LEAST = 0.25  # px of the crop that full colour stands for at the least, so that noise stays pale

@@ -8,8 +8,7 @@ import pandas as pd
 from merec.evaluation.pretraining import LATEST_STEPS
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
-from merec.reporting.compare import quote_comparison
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -17,9 +16,8 @@ from merec.reporting.notation import (
     format_interval,
     format_p,
 )
-from merec.reporting.tables import (
-    Table,
-)
+from merec.presentation.table import Table
+from merec.reporting.compare import quote_comparison
 
 
 def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Table | None:

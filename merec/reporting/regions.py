@@ -9,14 +9,23 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.explanation import Explanation
 from merec.evaluation.results import Result
-from merec.reporting.drawing import LARGE, MEDIUM, ON_DARK, ON_LIGHT, SMALL, draw_cells, plain, wrap
-from merec.reporting.notation import (
+from merec.presentation.figure_style import (
+    LARGE,
+    MEDIUM,
+    ON_DARK,
+    ON_LIGHT,
+    SMALL,
+    draw_cells,
+    plain,
+    wrap,
+)
+from merec.presentation.notation import (
     describe_interval,
     describe_results,
     format_interval,
     format_number,
 )
-from merec.reporting.tables import Table
+from merec.presentation.table import Table
 
 _CELL = 0.72  # inch
 

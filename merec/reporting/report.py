@@ -13,14 +13,14 @@ from merec.evaluation.predictions import export_megc2019_log
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.files import write_csv, write_text
+from merec.presentation.notation import make_slugs
+from merec.presentation.table_formats import print_table, write_latex, write_markdown, write_notes
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
 from merec.reporting.action_units import write_units_report
 from merec.reporting.calibration import lay_out_calibration
-from merec.reporting.formats import print_table, write_latex, write_markdown, write_notes
 from merec.reporting.html import write_page
 from merec.reporting.jitter import lay_out_jitter
 from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
-from merec.reporting.notation import make_slugs
 from merec.reporting.notes import collect_warnings
 from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.samples import Sheets

@@ -3,8 +3,8 @@
 from rich.console import Console
 
 from merec.evaluation.results import Result
+from merec.presentation.table_formats import print_table
 from merec.reporting.action_units import lay_out_units
-from merec.reporting.formats import print_table
 from merec.reporting.summary import read_optimism, summarize
 from merec.reporting.tables import (
     lay_out_optimism,

@@ -8,16 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.reporting.elements import write_table
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     describe_results,
     format_list,
     format_number,
     make_slugs,
     name_subset,
 )
+from merec.presentation.table import Table
+from merec.reporting.elements import write_table
 from merec.reporting.sheets import SHEETS, tell_command
-from merec.reporting.tables import Table
 
 _ABOUT = "about-samples"
 

@@ -13,17 +13,17 @@ from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import Result
 from merec.evaluation.setting_studies import STUDY_COLUMNS, TRAIN_SUBJECTS, Setting, read_study
 from merec.files import write_csv
-from merec.reporting.drawing import COLOURS, GREY, MEDIUM, SMALL, measure_reach, plain, tidy
-from merec.reporting.elements import write_figure, write_table
-from merec.reporting.forest import read_guesses
-from merec.reporting.notation import (
+from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_reach, plain, tidy
+from merec.presentation.notation import (
     describe_interval,
     describe_results,
     format_change,
     format_interval,
     format_number,
 )
-from merec.reporting.tables import Table
+from merec.presentation.table import Table
+from merec.reporting.elements import write_figure, write_table
+from merec.reporting.forest import read_guesses
 from merec.run_files import find_node
 from merec.synthetic.sensor import REFERENCE, choose_sensor
 

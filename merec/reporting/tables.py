@@ -1,7 +1,6 @@
 """Results as tables, laid out for people."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,7 @@ import pandas as pd
 from merec.evaluation.controls import describe_controls
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.results import Result
-from merec.reporting.notation import (
+from merec.presentation.notation import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -19,6 +18,7 @@ from merec.reporting.notation import (
     format_pair,
     name_subset,
 )
+from merec.presentation.table import Table
 from merec.reporting.published import load_published
 from merec.reporting.summary import READINGS, Summary
 
@@ -41,35 +41,6 @@ _UNITS_BELOW_HONEST = (
     "That epoch is chosen fold by fold, by the F1 of its samples and units together and the earliest of "
     "equals, not by the pooled mean F1: the claim can lie below the honest number."
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for people: every cell is text, and the caption says what it stands on.
-
-    Attributes:
-        title: A few words.
-        caption: Protocol, seeds, transductive or not, and how to read the columns.
-        rows: The cells, all of them strings.
-    """
-
-    title: str
-    caption: str
-    rows: pd.DataFrame
-
-    @property
-    def columns(self) -> list[str]:
-        """Column titles."""
-        return [str(column) for column in self.rows]
-
-    @property
-    def cells(self) -> list[tuple[str, ...]]:
-        """The cells of each row."""
-        return list(self.rows.itertuples(index=False, name=None))
-
-    def is_numeric(self, column: str) -> bool:
-        """Whether a column holds numbers, which stand to the right."""
-        return bool(self.rows[column].str.fullmatch(r"[\d.,/%\[\] +−–±]*").all())
 
 
 def lay_out_scores(summary: Summary) -> Table:

@@ -8,17 +8,15 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
 from merec.evaluation.threshold import read_pairs, read_thresholds
-from merec.reporting.drawing import COLOURS, MEDIUM, SMALL, measure_reach, tidy
-from merec.reporting.notation import (
+from merec.presentation.figure_style import COLOURS, MEDIUM, SMALL, measure_reach, tidy
+from merec.presentation.notation import (
     describe_interval,
     describe_results,
     format_interval,
     format_number,
 )
+from merec.presentation.table import Table
 from merec.reporting.summary import Summary
-from merec.reporting.tables import (
-    Table,
-)
 
 _UNITS = {"motion": "hundredths of the distance between the eyes", "blendshapes": "0 to 1"}
 _BINS = 40

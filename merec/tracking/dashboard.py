@@ -12,15 +12,11 @@ from rich.console import Console
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.files import write_json
-from merec.reporting.formats import print_table, write_markdown
-from merec.reporting.notation import describe_results, format_list
+from merec.presentation.notation import describe_results, format_list
+from merec.presentation.table import Table
+from merec.presentation.table_formats import print_table, write_markdown
 from merec.reporting.summary import Summary, summarize
-from merec.reporting.tables import (
-    Table,
-    lay_out_classes,
-    lay_out_optimism,
-    lay_out_scores_briefly,
-)
+from merec.reporting.tables import lay_out_classes, lay_out_optimism, lay_out_scores_briefly
 from merec.tracking.dashboard_upload import find_account, recall, save
 from merec.tracking.sweep import Sweep, find_sweep, find_varied
 from merec.types import InputError

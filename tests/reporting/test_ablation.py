@@ -11,8 +11,8 @@ from rich.console import Console
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
+from merec.presentation.notation import format_change
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities
-from merec.reporting.notation import format_change
 from merec.reporting.report import write_report
 from merec.reporting.summary import Summary, summarize
 

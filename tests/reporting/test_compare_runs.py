@@ -17,6 +17,7 @@ from merec.evaluation.metrics import uf1
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import compare_paired
+from merec.presentation.table_formats import print_table
 from merec.reporting.compare import compare_runs
 from merec.reporting.critical_difference import (
     describe_groups,
@@ -24,7 +25,6 @@ from merec.reporting.critical_difference import (
     explain_groups,
     find_groups,
 )
-from merec.reporting.formats import print_table
 from merec.reporting.pairwise_comparison import (
     Comparison,
     explain_disagreement,

@@ -19,7 +19,7 @@ from wandb_workspaces.reports.v2 import internal as report_models
 from wandb_workspaces.workspaces import internal as workspace_models
 
 from merec.evaluation.runs import find_runs
-from merec.reporting.notation import format_number
+from merec.presentation.notation import format_number
 from merec.tracking.dashboard import write_dashboard
 from merec.tracking.logged_keys import Keys, Tracked, read_tracked, write_tracked
 from merec.tracking.sweep import find_varied

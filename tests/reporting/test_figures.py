@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
+from merec.presentation.figure_style import _THEME, follow_theme, to_svg
 from merec.reporting.curves import read_curves
-from merec.reporting.drawing import _THEME, follow_theme, to_svg
 from merec.reporting.figures import (
     draw_bars,
     draw_confusion,

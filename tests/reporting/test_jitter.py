@@ -12,7 +12,7 @@ from merec.evaluation.comparison import compare_results
 from merec.evaluation.jitter import SHIFTS, read_jitters
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
-from merec.reporting.drawing import to_svg
+from merec.presentation.figure_style import to_svg
 from merec.reporting.html import write_page
 from merec.reporting.jitter import draw_jitters, draw_study, lay_out_jitter, split_lines
 from merec.reporting.report import write_report

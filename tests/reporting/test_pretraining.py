@@ -15,8 +15,8 @@ from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.evaluation.threshold import read_pairs
+from merec.presentation.figure_style import to_svg
 from merec.reporting.compare import compare_runs
-from merec.reporting.drawing import to_svg
 from merec.reporting.html import write_page
 from merec.reporting.pretraining import lay_out_pretraining, quote_pretraining
 from merec.reporting.report import write_report

@@ -12,7 +12,7 @@ from merec.evaluation.explanation import Explanation, read_explanation
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs, fold_folder, read_run
 from merec.features.regions import REGIONS
-from merec.reporting.drawing import to_svg
+from merec.presentation.figure_style import to_svg
 from merec.reporting.html import write_page
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
 from merec.reporting.summary import summarize

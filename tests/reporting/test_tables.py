@@ -9,11 +9,11 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
+from merec.presentation.notation import format_difference, format_number, make_slugs, measure_cell
+from merec.presentation.table import Table
 from merec.reporting.curves import read_curves
-from merec.reporting.notation import format_difference, format_number, make_slugs, measure_cell
 from merec.reporting.summary import Summary, summarize
 from merec.reporting.tables import (
-    Table,
     lay_out_classes,
     lay_out_optimism,
     lay_out_published,

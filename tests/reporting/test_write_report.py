@@ -13,7 +13,7 @@ from rich.console import Console
 from sklearn.metrics import f1_score
 
 from merec.evaluation.predictions import COLUMNS
-from merec.reporting.notation import format_number
+from merec.presentation.notation import format_number
 from merec.reporting.report import write_report
 from merec.types import InputError
 

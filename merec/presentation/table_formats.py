@@ -8,7 +8,7 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
-from merec.reporting.tables import Table
+from merec.presentation.table import Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from merec.reporting.formats import (
+from merec.presentation.table import Table
+from merec.presentation.table_formats import (
     escape_latex,
     escape_markdown,
     print_table,
     write_latex,
     write_markdown,
 )
-from merec.reporting.tables import Table
 
 NASTY = r"a_b & <i>c</i> 100% #1 $x$ {y} ~z ^w \q | [red]d[/red] ] – − ± ≤"
 
