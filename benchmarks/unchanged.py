@@ -5,8 +5,8 @@ python -m benchmarks.unchanged compare FILE [NAME …]   after it; exit code 1 i
 
 Every verb, backbone, engine and task has a run, by the command line, on flow maps of noise in which the class
 shows and on a few rendered faces. Of a run count its predictions, scores, tables, what it printed and its
-page with all pictures; times, commits and temporary folders are left out. FILE names the libraries, for
-other versions of them give other numbers. It takes some seven minutes of one core.
+page with all pictures; times, commits, hashes of code and temporary folders are left out. FILE names the
+libraries, for other versions of them give other numbers. It takes some seven minutes of one core.
 """
 
 import csv
@@ -122,7 +122,8 @@ AFTER = {
 _KEPT = {".csv", ".md", ".tex", ".html", ".svg"}
 _NAMES = {"metrics.json", "tracked", "workspace.json", "report.json"}
 _VARYING = (  # in this order
-    (r"[0-9a-f]{40}|\b[0-9a-f]{7}\+?\b(?= |,|<|$)", "COMMIT"),
+    (r"[0-9a-f]{40}|\b[0-9a-f]{7}\+?\b(?= |,|<|$)|(?<=<td>)[0-9a-f]{12}\+?(?=</td>)", "COMMIT"),
+    (r"(confusion|curves)-[0-9a-f]{16}", "PICTURE"),  # named by the hash of code
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?Z?", "TIME"),
     (r"\d+(\.\d+)? (s|ms|min|h|GB|MB|MiB|GiB|frames/s|samples/s)\b", "AMOUNT"),
     (r"offline-run-[\w-]+|(?<=/)[0-9a-z]{8}\b", "RUN"),
