@@ -21,7 +21,7 @@ from merec.plugins import list_modules
 from merec.run_files import UnexpectedError, expect, parse_config, reading
 from merec.source_code import name_changed
 from merec.tasks.checkpoints import hash_network, read_checkpoint
-from merec.tasks.finetune import load_weights
+from merec.tasks.starting_weights import load_weights
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)

@@ -154,7 +154,7 @@ def test_the_code_and_its_libraries_stand_in_the_environment(merec, tmp_path, co
     plug_in("import statsmodels\n" + NET)
     assert merec(*command).returncode == 0
     environment = json.loads((tmp_path / "run/environment.json").read_text())
-    assert {"my_net.py", "my_scale.py", "merec/tasks/training.py"} <= environment["code"].keys()
+    assert {"my_net.py", "my_scale.py", "merec/tasks/fold_trainer.py"} <= environment["code"].keys()
     assert not any("reporting" in name or "rcn_a" in name for name in environment["code"])
     assert environment["versions"]["statsmodels"]
     (run,) = pool_runs(find_runs([tmp_path / "run"]))[0].runs

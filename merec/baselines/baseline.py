@@ -21,7 +21,8 @@ from merec.evaluation.action_units import (
 )
 from merec.evaluation.splits import Fold, select_folds, split
 from merec.evaluation.subject_groups import check_groups
-from merec.tasks.fold_runner import FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.fold_runner import FoldWriter, one_by_one, run_folds
+from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.types import InputError
 

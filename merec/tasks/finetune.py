@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from merec.datamodules.ranks import gather, name_rank
-from merec.errors import quote_error
 from merec.seeding import derive_seed
 from merec.tasks.targets import Target
 from merec.types import Batch, InputError
@@ -123,50 +122,3 @@ def check_freeze(backbone: Any, freeze: str) -> None:
         raise InputError(
             f"task.freeze={freeze} is not possible with {backbone.__name__}; choose none{others}"
         )
-
-
-def drop_head(backbone: nn.Module, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-    """A checkpoint's weights but for the head, which tells something else than is to be told.
-
-    Raises:
-        InputError: If the backbone does not say what its head is.
-    """
-    fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
-    if not fresh:
-        raise InputError(
-            f"{source} was trained with another task.target, and {type(backbone).__name__} does not say what "
-            "its head is; start from weights of the same target"
-        )
-    return {key: value for key, value in state.items() if not key.startswith(fresh)}
-
-
-def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Start a backbone from a merec checkpoint's weights; one that was pretrained by contrast has no head.
-
-    Raises:
-        InputError: If the checkpoint is of another backbone, size or number of classes.
-    """
-    prefix = "backbone."
-    own = {
-        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
-    }
-    fresh = tuple(f"{name}." for name in getattr(backbone, "fresh", ()))
-    if fresh and not any(key.startswith(fresh) for key in own):
-        started = backbone.state_dict()
-        own |= {key: value for key, value in started.items() if key.startswith(fresh)}
-    for key, value in backbone.state_dict().items():
-        given = own.get(key, value)
-        # Torch casts whatever it is given; weights of another precision are right, integers are damage.
-        both_float = given.is_floating_point() and value.is_floating_point()
-        if given.dtype != value.dtype and not both_float:
-            raise InputError(
-                f"{source}: {prefix}{key} holds {given.dtype}, expected {value.dtype}; train it again"
-            )
-    try:
-        backbone.load_state_dict(own)
-    except RuntimeError as error:
-        reason = quote_error(error)  # it lists every weight
-        raise InputError(
-            f"{source} does not fit {type(backbone).__name__} ({reason}); train with the backbone, "
-            "channels and classes it was saved from"
-        ) from error

@@ -4,50 +4,28 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from pytorch_lightning.loggers import Logger
 
 from merec.errors import StopError
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_fold, tabulate, write_predictions
-from merec.evaluation.runs import Epochs, fold_folder
+from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold
 from merec.files import atomic, describe_disk_error, find_disk_error, write_json
 from merec.tasks.checkpoints import write_checkpoint
+from merec.tasks.outcome import Outcome
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import Corpus, InputError, Protocol
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What training with somebody held out gave.
-
-    Attributes:
-        sample_id: Held-out samples.
-        probability: Their probability of each class.
-        epochs: What happened epoch by epoch, if there are epochs.
-        checkpoint: Weights, and whom they never saw.
-        notes: What was chosen inside the fold.
-        tables: Small tables to keep beside the predictions, by file name.
-    """
-
-    sample_id: Sequence[str]
-    probability: Float[np.ndarray, "samples classes"]
-    epochs: Epochs | None = None
-    checkpoint: dict[str, Any] | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,4 +4,4 @@ from merec.imports import importing
 
 with importing():
     import merec.backbones
-    import merec.tasks.training  # noqa: F401
+    import merec.tasks.fold_trainer  # noqa: F401

@@ -19,12 +19,14 @@ from merec.evaluation.splits import (
     split,
 )
 from merec.evaluation.subject_groups import check_groups
-from merec.tasks.checkpoints import assert_finite, write_checkpoint
+from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.engines.processes import in_workers
-from merec.tasks.fold_runner import Engine, FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.fold_runner import Engine, FoldWriter, one_by_one, run_folds
+from merec.tasks.fold_trainer import FoldTrainer
+from merec.tasks.inner_epoch_selection import choose_epochs
+from merec.tasks.outcome import Outcome
 from merec.tasks.progress import FoldProgress, OnEpoch
-from merec.tasks.training import FoldTrainer
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -155,31 +157,10 @@ class LeaveOneSubjectOut(FoldTrainer):
         data = self.datamodule.hold_out(fold.train, fold.test, fold.held_out)
         if self.selection == "last":
             return self.train_fold(data, folder, on_epoch)
-        best = self._choose_epochs(fold, on_epoch)
+        best = choose_epochs(self, fold, self.inner_parts, on_epoch)
         outcome = self.train_fold(data, folder, on_epoch, max_epochs=best)
         outcome.notes["epochs"] = best
         return outcome
-
-    def _choose_epochs(self, fold: Fold, on_epoch: OnEpoch) -> int:
-        """The number of epochs of highest score on inner subjects, pooled; the fewest if several are.
-
-        The score is UF1, of action units their mean F1; if it is 0 after every epoch, there is nothing to
-        choose by, and all are trained.
-        """
-        data = self.hold_out_inner(fold, self.inner_parts, "inner")
-        # Starting weights may have seen the inner subjects, but never the held-out one.
-        task, _, epochs = self.fit(data, on_epoch, unseen=fold.test)
-        assert_finite(task.state_dict(), f"the network of {data.held_out}")
-        position = {sample_id: row for row, sample_id in enumerate(data.sample_id)}
-        truth = data.label.numpy()[[position[sample_id] for sample_id in epochs.sample_id]]
-        scores = [self.told.score(truth, said) for said in epochs.predicted.swapaxes(0, 1)]
-        if not any(scores):
-            log.warning(
-                "%s: nothing of its inner subjects is told rightly after any of %d epochs; all are trained",
-                *(fold.held_out, len(scores)),
-            )
-            return len(scores)
-        return int(np.argmax(scores)) + 1
 
 
 def choose_engine(device: str, folds: int, workers: int, selection: str) -> tuple[str, str]:

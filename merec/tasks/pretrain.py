@@ -30,19 +30,14 @@ class Pretrain(FinetuneOnce):
         if file.exists():
             return
         data = self.hold_out()
-        others = self._hold_out_others(data, data.test_rows)
-        assert others is not None
+        assert self.pretrainer is not None
         if self.leads:
             self.write_pairs(folder)
         with FoldProgress("pretrain", 1, 0) as progress:
-            report = progress.start_fold(data.held_out)
-            if self.pretrain == "contrastive":
-                found, _ = self.find_encoder(others, data.test_rows, report, logger or False)
-            else:
-                backbone = self._start(data, data.test_rows, data.classes)
-                task, _, _ = self._train(
-                    backbone, others, "none", report, logger or False, self.pretraining_length
-                )
-                found = self._pack(task, [others])
+            report, held_out = (
+                progress.start_fold(data.held_out),
+                self.list_subjects(data.test_rows),
+            )
+            checkpoint = self.pretrainer.make_checkpoint(data, held_out, report, logger or False)
         if self.leads:
-            write_checkpoint(file, add_config(found, folder))
+            write_checkpoint(file, add_config(checkpoint, folder))

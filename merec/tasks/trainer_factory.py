@@ -1,12 +1,17 @@
 """Factories of Lightning trainers: what a config says of them, for how long they train, on which machine."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment
+
+from merec.datamodules import ClipDataModule
+from merec.tasks.ddp import EndTogether
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,39 @@ class Length:
 
 
 AS_CONFIGURED = Length()
+
+
+def fit_module(
+    factory: Callable[..., pl.Trainer],
+    module: pl.LightningModule,
+    data: ClipDataModule | None,
+    callbacks: Sequence[pl.Callback],
+    logger: Logger | Literal[False] = False,
+    length: Length = AS_CONFIGURED,
+) -> pl.Trainer:
+    """Train a LightningModule in a fresh trainer, and return that trainer.
+
+    Args:
+        factory: Factory of the trainer.
+        module: What is trained.
+        data: The samples; `None` if the module has dataloaders of its own.
+        callbacks: Callbacks beside those of the factory, of which each trainer gets copies: they have state.
+        logger: Where the trainer logs to.
+        length: How long is trained.
+
+    Raises:
+        KeyboardInterrupt: Also where Lightning swallows it: half a fold must not be written.
+    """
+    configured = copy.deepcopy(read_keywords(factory).get("callbacks") or [])
+    trainer = factory(
+        callbacks=[*configured, *callbacks, EndTogether()],
+        logger=logger,
+        **length.to_arguments(),  # type: ignore[arg-type]
+    )
+    trainer.fit(module, datamodule=data)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return trainer
 
 
 def read_keywords(factory: Callable[..., Any]) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from merec.evaluation.predictions import assert_complete, read_predictions
 from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import split_inner_subjects
 from merec.features.flow_map import describe
-from merec.tasks import Finetune
 from merec.tasks.targets import ActionUnits
 from merec.types import ActionUnit, Corpus
 
@@ -157,12 +156,12 @@ def test_weights_change_what_is_learnt(told, train_units, read_fold, same_weight
     assert not same_weights(even, read_fold(told, 0))
 
 
-def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_units):
+def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_units, learn_units):
     data = make_data(coded())
     with pytest.raises(
         InputError, match="cross_entropy learns one .* set loss=binary_cross_entropy"
     ):
-        make_units(data, finetune=partial(Finetune, loss=cross_entropy))
+        make_units(data, finetune=learn_units(loss=cross_entropy))
     with pytest.raises(InputError, match="balanced=false and recipe.class_balanced=true"):
         make_units(make_data(coded(), balanced=True))
     with pytest.raises(InputError, match="no coded action units"):
@@ -197,7 +196,7 @@ def test_where_nothing_is_told_inside_all_epochs_are_trained(
     silent = partial(torch.optim.SGD, lr=0.0)
     finetune = learn_units(optimizer=silent)
     task = make_units(make_data(coded()), folds=1, selection="inner", epochs=3, finetune=finetune)
-    task.told = Silent(2)
+    task.networks.target = Silent(2)
     folder = new_folder()
     task.run(folder, None)
     assert read_fold(folder, 1).notes["epochs"] == 3

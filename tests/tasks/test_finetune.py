@@ -16,7 +16,7 @@ from merec.backbones import STSTNet
 from merec.config import build, compose_node
 from merec.errors import InputError
 from merec.tasks import Finetune
-from merec.tasks.finetune import load_weights
+from merec.tasks.starting_weights import load_weights
 from merec.tasks.targets import Emotion
 from merec.tasks.trainer_factory import ignore_cluster, read_keywords
 from merec.types import Batch

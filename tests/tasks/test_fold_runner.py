@@ -17,7 +17,8 @@ from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_predictions
 from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
-from merec.tasks.fold_runner import FoldWriter, Outcome, one_by_one, run_folds
+from merec.tasks.fold_runner import FoldWriter, one_by_one, run_folds
+from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch
 from merec.types import Corpus
 

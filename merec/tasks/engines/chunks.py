@@ -23,10 +23,11 @@ from merec.tasks.engines.side_by_side import SideBySide
 from merec.tasks.engines.stacked import StackedFinetune
 from merec.tasks.engines.together import Together, check_together, is_out_of_memory
 from merec.tasks.finetune import Finetune
-from merec.tasks.fold_runner import Engine, FoldWriter, Outcome, Trained, name_folds, try_fold
+from merec.tasks.fold_runner import Engine, FoldWriter, Trained, name_folds, try_fold
+from merec.tasks.fold_trainer import FoldTrainer
+from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch, Progress
 from merec.tasks.recording import check_loss
-from merec.tasks.training import FoldTrainer
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import InputError
 

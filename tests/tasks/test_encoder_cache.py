@@ -18,7 +18,7 @@ from merec.features.prepare import FeatureStore, Loaded
 from merec.seeding import derive_seed
 from merec.tasks import Pretrain
 from merec.tasks.contrastive_loss import ContrastSettings
-from merec.tasks.encoders import group_subjects
+from merec.tasks.contrastive_pretraining import group_subjects
 from merec.types import Camera, Corpus
 
 PEOPLE = tuple(f"spNO.{number}" for number in range(1, 6))

@@ -1,0 +1,248 @@
+"""Pretrain the encoders of a network by contrasting two views of a clip, without labels."""
+
+import copy
+import hashlib
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from merec.datamodules import ClipDataModule, hold_out_pairs
+from merec.evaluation.splits import Fold
+from merec.files import atomic
+from merec.tasks.contrastive_module import Contrastive
+from merec.tasks.contrastive_monitor import MonitorContrast, ProbeData
+from merec.tasks.encoder_cache import Key, find_encoder
+from merec.tasks.inner_subjects import hold_out_inner
+from merec.tasks.network_trainer import Logging, NetworkTrainer
+from merec.tasks.pretraining_settings import PretrainingSettings
+from merec.tasks.progress import OnEpoch
+from merec.tasks.recording import RecordEpochs
+from merec.tasks.starting_weights import load_weights
+from merec.tasks.trainer_factory import fit_module, read_keywords
+from merec.types import InputError
+
+log = logging.getLogger(__name__)
+
+_PROBE_PARTS = 5  # one of so many parts of the training subjects scores a probe
+# Settings of a trainer that do not decide an encoder: callbacks, logger, the number of epochs of finetuning,
+# and how devices stay together.
+_INDIFFERENT = ("callbacks", "logger", "max_epochs", "plugins")
+
+
+@dataclass
+class ContrastivePretraining:
+    """Contrastive pretraining without the held-out subjects of a fold, or of the folds that share an encoder.
+
+    Attributes:
+        data: All pairs of frames.
+        labelled: All labelled samples.
+        networks: How networks are built.
+        settings: Hyperparameters.
+        sharing: The subjects that are held out together with a subject, by subject.
+        writes: Whether this process writes encoders; of several that train one network the first does.
+    """
+
+    data: ClipDataModule
+    labelled: ClipDataModule
+    networks: NetworkTrainer
+    settings: PretrainingSettings
+    sharing: Mapping[str, Sequence[str]]
+    writes: bool
+
+    def check(self, held_out: Collection[str]) -> None:
+        """Refuse a fold of too few pairs.
+
+        Raises:
+            InputError: With the number of pairs.
+        """
+        self.settings.contrast.check_pool(len(self.hold_out(self.labelled, held_out).train_rows))
+
+    def hold_out(self, data: ClipDataModule, held_out: Collection[str]) -> ClipDataModule:
+        """Return the pairs of a fold; those of held-out subjects are in `test_rows`.
+
+        Args:
+            data: The samples that the fold finetunes on; without labels no other subject is left out.
+            held_out: Held-out subjects.
+        """
+        shared = self._list_held_out(held_out)
+        return hold_out_pairs(self.data, shared, self.settings.least_intensity)
+
+    def pretrain(
+        self,
+        backbone: nn.Module,
+        data: ClipDataModule,
+        held_out: Collection[str],
+        on_epoch: OnEpoch,
+    ) -> list[dict[str, float]]:
+        """Load a pretrained encoder into the backbone of a fold, and return what was measured meanwhile."""
+        encoder, source = self._find_encoder(data, held_out, on_epoch)
+        load_weights(backbone, encoder["state_dict"], str(source))
+        measured: list[dict[str, float]] = encoder["merec"]["pretraining"]
+        return measured
+
+    def make_checkpoint(
+        self,
+        data: ClipDataModule,
+        held_out: Collection[str],
+        on_epoch: OnEpoch,
+        logger: Logging = False,
+    ) -> dict[str, Any]:
+        """Return the checkpoint of a pretrained encoder."""
+        return self._find_encoder(data, held_out, on_epoch, logger)[0]
+
+    def write_pairs(self, folder: Path) -> None:
+        """Write which unlabelled pairs of frames are contrasted, and how much expression each shows."""
+        table = self.data.corpus.index[["sample_id", "subject", "intensity"]]
+        table = table[np.isfinite(table["intensity"])]  # of labelled samples none is measured
+        if table.empty:
+            return
+        with atomic(folder / "pairs.csv") as part:
+            kept = table["intensity"] >= self.settings.least_intensity
+            table.assign(kept=kept).to_csv(part, index=False)
+
+    def make_module(self, backbone: nn.Module, pairs: ClipDataModule) -> Contrastive:
+        """Wrap a backbone into the LightningModule that contrasts `pairs.train_rows`."""
+        return self.settings.contrastive(
+            backbone=backbone,
+            settings=self.settings.contrast,
+            sample_id=pairs.sample_id[pairs.train_rows],
+            seed=self.networks.seed,
+            held_out=pairs.held_out,
+            interval="step" if self.settings.pretrain_steps else "epoch",
+        )
+
+    def _find_encoder(
+        self,
+        data: ClipDataModule,
+        held_out: Collection[str],
+        on_epoch: OnEpoch,
+        logger: Logging = False,
+    ) -> tuple[dict[str, Any], Path]:
+        """Return an encoder pretrained for a fold, out of the cache if it is there, and its file.
+
+        Raises:
+            InputError: If it has seen a held-out subject after all.
+        """
+        pairs = self.hold_out(data, held_out)
+        encoder, file = find_encoder(
+            self._describe(held_out),
+            pairs,
+            lambda: self._train_encoder(pairs, held_out, on_epoch, logger),
+            self.writes,
+        )
+        self.networks.weights.refuse_seen(encoder, held_out, str(file))
+        return encoder, file
+
+    def _describe(self, held_out: Collection[str]) -> Key:
+        """Return all that decides an encoder and what is measured of it, apart from the pairs."""
+        trainer = read_keywords(self.networks.trainer)
+        return {
+            "backbone": self.networks.backbone,
+            "contrast": self.settings.contrast,
+            "contrastive": self.settings.contrastive,
+            "trainer": {key: trainer[key] for key in trainer if key not in _INDIFFERENT},
+            "length": self.settings.length.to_arguments() or trainer.get("max_epochs"),
+            "seed": self.networks.seed,
+            "monitored": self._describe_monitoring(held_out),
+            "weights": self.networks.weights.hash(),
+        }
+
+    def _describe_monitoring(self, held_out: Collection[str]) -> list[Any]:
+        """Return what decides the measurements by a linear probe."""
+        if not self.settings.monitor_steps:
+            return []
+        every = self.labelled
+        rows = np.flatnonzero(~np.isin(every.subject, self._list_held_out(held_out)))
+        digest = hashlib.sha256()
+        for array in (every.label[rows].numpy(), *(view[rows].numpy() for view in every.views)):
+            digest.update(np.ascontiguousarray(array).data)
+        target = self.networks.weights.target
+        return [self.settings.monitor_steps, target, every.min_subjects, digest.hexdigest()]
+
+    def _train_encoder(
+        self,
+        pairs: ClipDataModule,
+        held_out: Collection[str],
+        on_epoch: OnEpoch,
+        logger: Logging,
+    ) -> dict[str, Any]:
+        """Contrast pairs from fresh weights and return a checkpoint of what the encoders learnt."""
+        names = pairs.sample_id[pairs.train_rows]
+        log.info("pretraining on %d %s", len(names), pairs.held_out)
+        backbone = self.networks.start(pairs, held_out, self.labelled.classes)
+        module = self.make_module(backbone, pairs)
+        record = RecordEpochs([], on_epoch)
+        monitor = MonitorContrast(
+            list(pairs.predict_dataloader()),
+            pairs.batch_size,
+            self.settings.contrast.chance(len(names), len(pairs.train_dataloader())),
+            self.settings.monitor_steps,
+            self._collect_probe(held_out) if self.settings.monitor_steps else None,
+        )
+        callbacks = [record, monitor]
+        fit_module(self.networks.trainer, module, pairs, callbacks, logger, self.settings.length)
+        epochs = record.to_epochs()
+        log.info("loss %.3f after %d epochs", epochs.train_loss[-1], len(epochs.train_loss))
+        packed = self.networks.pack(module, [pairs], set(self.labelled.subject.tolist()))
+        packed["merec"]["pretraining"] = monitor.rows
+        untrained = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
+        packed["state_dict"] = {
+            name: value
+            for name, value in packed["state_dict"].items()
+            if not name.startswith(untrained)
+        }
+        return packed
+
+    def _list_held_out(self, held_out: Collection[str]) -> list[str]:
+        """Return the subjects held out by the folds that share an encoder with one; none if transductive."""
+        if self.networks.weights.transductive:
+            return []
+        return sorted({name for subject in held_out for name in self.sharing[subject]})
+
+    def _collect_probe(self, held_out: Collection[str]) -> ProbeData | None:
+        """Collect labelled samples of training subjects to fit a linear probe on, and others to score it on.
+
+        Returns:
+            `None` if there are too few training subjects or samples.
+        """
+        every, shared = self.labelled.annotated, self._list_held_out(held_out)
+        rows = np.flatnonzero(~np.isin(every.subject, shared))
+        fold = Fold(0, ", ".join(shared), rows, rows[:0])
+        parts = min(_PROBE_PARTS, len(np.unique(every.subject[every.drop_still(rows)])))
+        seed, target = self.networks.seed, self.networks.target
+        try:
+            scored = hold_out_inner(self.labelled, fold, parts, "probe", seed, target)
+        except InputError:
+            log.warning("too few training subjects for a linear probe while views are contrasted")
+            return None
+        fitted = copy.copy(scored)
+        fitted.test_rows = scored.train_rows
+        train, inner = (list(part.predict_dataloader()) for part in (fitted, scored))
+        return ProbeData(train, inner, self.networks.open_target(scored))
+
+
+def group_subjects(subjects: Sequence[str], groups: int | None) -> dict[str, list[str]]:
+    """Return the subjects of its group for each subject: those that are held out together.
+
+    Args:
+        subjects: All subjects of a corpus, repeated or not.
+        groups: Number of groups of about equal size; `None` for a group each.
+
+    Raises:
+        InputError: If there are too few or too many groups.
+    """
+    people = sorted(set(subjects))
+    if groups is None:
+        return {subject: [subject] for subject in people}
+    if not 2 <= groups <= len(people):
+        raise InputError(
+            f"task.pretrain_groups={groups}, but there are {len(people)} subjects: give 2 to {len(people)}, "
+            "null for one each, or task.transductive=true for one encoder that sees everyone"
+        )
+    parts = [people[start::groups] for start in range(groups)]
+    return {subject: part for part in parts for subject in part}

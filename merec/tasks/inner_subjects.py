@@ -1,0 +1,39 @@
+"""Hold some training subjects of a fold out of the others."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from merec.datamodules import ClipDataModule
+from merec.evaluation.splits import Fold, split_inner_subjects
+from merec.seeding import derive_seed
+from merec.tasks.targets import Target
+
+
+def hold_out_inner(
+    data: ClipDataModule, fold: Fold, parts: int, purpose: str, seed: int, target: Target
+) -> ClipDataModule:
+    """Hold one of several parts of a fold's training subjects out of the others.
+
+    Samples that are not trained on are in no part.
+
+    Args:
+        data: All samples.
+        fold: The fold whose training subjects are divided, balanced in their labels.
+        parts: Number of parts.
+        purpose: Part of the seed of the division, and of the name of the samples.
+        seed: Seed of the run.
+        target: How labels are learnt, which says what is balanced.
+
+    Raises:
+        InputError: If there are too few subjects, or they show too little to learn.
+    """
+    every = data.annotated
+    fold = replace(fold, train=every.drop_still(fold.train))
+    every = every.choose_trained_units(fold.train)
+    labels = every.label.numpy()
+    stratum = np.zeros(len(labels), np.int64)
+    stratum[fold.train] = target.stratify(labels[fold.train])
+    inner_seed = derive_seed(seed, fold.held_out, purpose) % 2**32
+    train, inner = split_inner_subjects(fold, every.subject, stratum, parts, inner_seed)
+    return every.hold_out(train, inner, f"{fold.held_out}, {purpose}")

@@ -1,0 +1,74 @@
+"""Pretrain a network on macro-expressions, by their labels."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from merec.datamodules import ClipDataModule, hold_out_others
+from merec.tasks.network_trainer import Logging, NetworkTrainer
+from merec.tasks.progress import OnEpoch
+from merec.tasks.trainer_factory import Length
+
+
+@dataclass
+class MacroPretraining:
+    """Supervised pretraining without the subjects that a fold holds out or records.
+
+    Attributes:
+        data: All macro-expressions.
+        networks: How networks are built and trained.
+        length: How long is pretrained.
+        subjects: All subjects of the corpus.
+    """
+
+    data: ClipDataModule
+    networks: NetworkTrainer
+    length: Length
+    subjects: Collection[str]
+
+    def check(self, held_out: Collection[str]) -> None:
+        """Accept every fold: whatever is left of the macro-expressions can be trained on."""
+
+    def hold_out(self, data: ClipDataModule, held_out: Collection[str]) -> ClipDataModule:
+        """Return the macro-expressions of a fold, without held-out and recorded subjects.
+
+        Args:
+            data: The samples that the fold finetunes on, in `train_rows`, and records, in `test_rows`.
+            held_out: Held-out subjects; others than those recorded where the number of epochs is chosen.
+        """
+        unseen = {*held_out, *data.subject[data.test_rows].tolist()}
+        others = hold_out_others(self.data, sorted(unseen), data.held_out)
+        if self.networks.weights.target == "action_units":
+            return others.choose_units(data.classes)
+        return others
+
+    def pretrain(
+        self,
+        backbone: nn.Module,
+        data: ClipDataModule,
+        held_out: Collection[str],
+        on_epoch: OnEpoch,
+    ) -> list[dict[str, float]]:
+        """Pretrain the backbone of a fold; nothing is measured meanwhile."""
+        others = self.hold_out(data, held_out)
+        self.networks.train(backbone, others, "none", on_epoch, length=self.length)
+        return []
+
+    def make_checkpoint(
+        self,
+        data: ClipDataModule,
+        held_out: Collection[str],
+        on_epoch: OnEpoch,
+        logger: Logging = False,
+    ) -> dict[str, Any]:
+        """Pretrain a fresh network and return its checkpoint."""
+        others = self.hold_out(data, held_out)
+        backbone = self.networks.start(data, held_out, data.classes)
+        task, _, _ = self.networks.train(backbone, others, "none", on_epoch, logger, self.length)
+        return self.networks.pack(task, [others], self.subjects)
+
+    def write_pairs(self, folder: Path) -> None:
+        """Write nothing: there are no pairs of frames."""

@@ -1,0 +1,84 @@
+"""The result of one fold: predictions, epochs, checkpoint and small tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+
+from merec.datamodules import ClipDataModule
+from merec.evaluation.action_units import spread_units
+from merec.evaluation.runs import Epochs
+from merec.tasks.explain import explain
+from merec.tasks.finetune import Finetune
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of training with somebody held out.
+
+    Attributes:
+        sample_id: Held-out samples.
+        probability: Their probability of each class.
+        epochs: What was recorded epoch by epoch, if there are epochs.
+        checkpoint: Weights, and whom they never saw.
+        notes: What was chosen inside the fold.
+        tables: Small tables to keep beside the predictions, by file name.
+    """
+
+    sample_id: Sequence[str]
+    probability: Float[np.ndarray, "samples classes"]
+    epochs: Epochs | None = None
+    checkpoint: dict[str, Any] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def predict_held_out(
+    task: Finetune,
+    trainer: pl.Trainer,
+    epochs: Epochs,
+    data: ClipDataModule,
+    classes: Sequence[str],
+    checkpoint: dict[str, Any],
+) -> Outcome:
+    """Predict the held-out samples of a trained fold.
+
+    Args:
+        task: The trained network.
+        trainer: Says on which device, and how precisely.
+        epochs: What was recorded while it was trained.
+        data: The samples of the fold, with the classes that it trained.
+        classes: The classes that are scored. Of action units a fold may train others, and not all of them.
+        checkpoint: The network's.
+    """
+    batches = trainer.predict(task, dataloaders=data.predict_dataloader())
+    assert batches is not None
+    probability = torch.cat([of_batch for _, of_batch in batches]).double().numpy()
+    if data.corpus.protocol.target == "action_units":
+        probability = spread_units(probability, data.classes, classes)
+        if len(epochs.sample_id):
+            predicted = spread_units(epochs.predicted, data.classes, classes)
+            epochs = replace(epochs, predicted=predicted)
+    return Outcome(
+        sample_id=np.concatenate([ids for ids, _ in batches]).tolist(),
+        probability=probability,
+        epochs=epochs,
+        checkpoint=checkpoint,
+        notes={"parameters": sum(value.numel() for value in task.backbone.parameters())},
+        tables=_tabulate(task, trainer, data),
+    )
+
+
+def _tabulate(task: Finetune, trainer: pl.Trainer, data: ClipDataModule) -> dict[str, pd.DataFrame]:
+    """Tables that a fold writes beside its predictions."""
+    tables = {}
+    if data.representation == "points":
+        tables = explain(task.backbone, task.target, trainer, data)
+    if task.pretraining:
+        tables["pretraining"] = pd.DataFrame(task.pretraining)
+    return tables

@@ -1,0 +1,116 @@
+"""The weights that networks start from, and the guard against held-out subjects that these have seen."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from merec.errors import quote_error
+from merec.evaluation.leakage import assert_never_saw
+from merec.tasks.checkpoints import read_weights
+from merec.types import InputError
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """The checkpoint that `task.weights` names.
+
+    Attributes:
+        file: The checkpoint; `None` to start at random.
+        transductive: Whether it may have seen held-out subjects; every table then says so.
+        target: What the network is to learn: `emotion` or `action_units`.
+    """
+
+    file: str | None
+    transductive: bool
+    target: str
+
+    def load_into(
+        self, backbone: nn.Module, classes: Sequence[str], held_out: Collection[str]
+    ) -> None:
+        """Start a backbone from the checkpoint, if there is one.
+
+        The head stays as it is if it was trained for other classes: another target, or other action units, as
+        folds learn only those that enough of their training subjects show.
+
+        Raises:
+            InputError: If the checkpoint has seen a held-out subject, or does not fit.
+        """
+        if self.file is None:
+            return
+        checkpoint = read_weights(self.file)
+        self.refuse_seen(checkpoint, held_out, str(Path(self.file)))
+        state, about = checkpoint["state_dict"], checkpoint["merec"]
+        has_other_head = about.get("target", "emotion") != self.target
+        has_other_head |= self.target == "action_units" and about.get("classes") != [*classes]
+        if has_other_head:
+            state = drop_head(backbone, state, self.file)
+        load_weights(backbone, state, self.file)
+
+    def refuse_seen(
+        self, checkpoint: dict[str, Any], held_out: Collection[str], source: str
+    ) -> None:
+        """Refuse a checkpoint, also one out of the cache, that has seen a held-out subject.
+
+        Raises:
+            InputError: Naming the checkpoint and the subject.
+        """
+        assert_never_saw(checkpoint, held_out, self.transductive, source)
+
+    def list_seen(self) -> set[str]:
+        """Return the subjects that the checkpoint was trained on."""
+        return set(read_weights(self.file)["merec"]["saw"]) if self.file else set()
+
+    def hash(self) -> str | None:
+        """Return the SHA-256 of the checkpoint; `None` if there is none."""
+        return hashlib.sha256(Path(self.file).read_bytes()).hexdigest() if self.file else None
+
+
+def drop_head(backbone: nn.Module, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Return a checkpoint's weights without the head, which was trained for other classes.
+
+    Raises:
+        InputError: If the backbone does not say what its head is.
+    """
+    fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
+    if not fresh:
+        raise InputError(
+            f"{source} was trained with another task.target, and {type(backbone).__name__} does not say what "
+            "its head is; start from weights of the same target"
+        )
+    return {key: value for key, value in state.items() if not key.startswith(fresh)}
+
+
+def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load the weights of a checkpoint into a backbone; the head stays as it is if the checkpoint has none.
+
+    Raises:
+        InputError: If the checkpoint is of another backbone, size or number of classes.
+    """
+    prefix = "backbone."
+    own = {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }
+    fresh = tuple(f"{name}." for name in getattr(backbone, "fresh", ()))
+    if fresh and not any(key.startswith(fresh) for key in own):
+        started = backbone.state_dict()
+        own |= {key: value for key, value in started.items() if key.startswith(fresh)}
+    for key, value in backbone.state_dict().items():
+        given = own.get(key, value)
+        # Torch casts whatever it is given; weights of another precision are right, integers are damage.
+        both_float = given.is_floating_point() and value.is_floating_point()
+        if given.dtype != value.dtype and not both_float:
+            raise InputError(
+                f"{source}: {prefix}{key} holds {given.dtype}, expected {value.dtype}; train it again"
+            )
+    try:
+        backbone.load_state_dict(own)
+    except RuntimeError as error:
+        reason = quote_error(error)  # it lists every weight
+        raise InputError(
+            f"{source} does not fit {type(backbone).__name__} ({reason}); train with the backbone, "
+            "channels and classes it was saved from"
+        ) from error

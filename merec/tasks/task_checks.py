@@ -1,0 +1,128 @@
+"""What a task refuses before anything is written: each fold would otherwise fail in the same way."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from merec.datamodules import ClipDataModule
+from merec.datamodules.batches import pack
+from merec.errors import quote_error
+from merec.tasks.contrastive_pretraining import ContrastivePretraining
+from merec.tasks.network_trainer import NetworkTrainer
+from merec.tracebacks import describe_mistake
+from merec.types import InputError
+
+
+def check_representation(backbone: Any, data: ClipDataModule) -> None:
+    """Refuse samples in another representation than the backbone reads.
+
+    Raises:
+        InputError: Naming both.
+    """
+    given = data.representation
+    reads = getattr(backbone, "reads", given)
+    if reads != given:
+        raise InputError(
+            f"{getattr(backbone, '__name__', backbone)} reads {reads}, but datamodule.representation="
+            f"{given}; leave both out, recipe= and datamodule.representation=, and the backbone's own "
+            "recipe sets it"
+        )
+
+
+def check_trainer(factory: Callable[..., pl.Trainer], takes_devices: bool) -> pl.Trainer:
+    """Build a Lightning trainer, and refuse one that cannot train.
+
+    Args:
+        factory: Factory of the trainer.
+        takes_devices: Whether several devices may train one network.
+
+    Raises:
+        InputError: If it cannot be built, leaves networks untrained, or has several devices.
+    """
+    try:
+        trainer = factory(logger=False)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise InputError(
+            f"the trainer cannot be built: {quote_error(error)}; trainer=auto takes what is there, "
+            "trainer=cpu runs anywhere"
+        ) from error
+    if (
+        getattr(trainer, "fast_dev_run", False)
+        or not trainer.limit_train_batches
+        or trainer.max_steps == 0
+    ):
+        raise InputError(
+            "trainer.fast_dev_run, limit_train_batches=0 or max_steps=0 leaves networks untrained, whose "
+            "predictions would be kept; leave it out, debug=fast takes seconds"
+        )
+    if trainer.world_size > 1 and not takes_devices:
+        raise InputError(
+            f"{trainer.world_size} devices train one network together with task=pretrain only; to spread "
+            "networks over devices take trainer=auto and one job per device, each with a share of the "
+            "folds: -m hydra/launcher=submitit_slurm folds=1/2,2/2"
+        )
+    return trainer
+
+
+def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: str) -> None:
+    """Build what a fold trains, and compute the loss of two samples.
+
+    Args:
+        networks: How networks are built.
+        data: All samples.
+        freeze: `encoder` or `none`.
+
+    Raises:
+        InputError: If the optimiser or its schedule cannot be built, the network refuses the samples, the
+            loss cannot be computed, or it does not fit the target. A mistake in the network is left to the
+            folds, which keep its traceback.
+    """
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        backbone = networks.backbone(in_channels=data.in_channels, num_classes=len(data.classes))
+        task = networks.make_task(backbone, data, freeze)
+        networks.target.check_loss(task.loss)
+        _build_optimizer(task, "recipe")
+        backbone.eval()
+        with torch.no_grad():
+            try:
+                logits = backbone(pack(tuple(view[:2].float() for view in data.views)))
+            except InputError:
+                raise
+            except Exception:
+                return
+            try:
+                task.loss(logits, data.label[:2], weight=task.class_weight)
+            except Exception as error:
+                raise InputError(
+                    f"the loss cannot be computed: {describe_mistake(error)}; loss takes logits, labels "
+                    "and weight, e.g. loss=cross_entropy"
+                ) from error
+
+
+def rehearse_contrast(pretraining: ContrastivePretraining) -> None:
+    """Build the optimiser and the schedule of contrastive pretraining.
+
+    Raises:
+        InputError: If they cannot be built.
+    """
+    pairs = pretraining.data
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        backbone = pretraining.networks.backbone(in_channels=pairs.in_channels, num_classes=2)
+        _build_optimizer(pretraining.make_module(backbone, pairs), "recipe.pretrain")
+
+
+def _build_optimizer(module: pl.LightningModule, node: str) -> None:
+    """Refuse an optimiser or schedule that cannot be built, naming the `node` of the config that holds it."""
+    try:
+        module.configure_optimizers()
+    except Exception as error:
+        raise InputError(
+            f"{node}.optimizer or {node}.scheduler cannot be built: {describe_mistake(error)}; mend its "
+            "settings"
+        ) from error
