@@ -21,7 +21,7 @@ from platformdirs import user_cache_path
 
 from merec.errors import InputError
 from merec.files import atomic, check_path
-from merec.folder_lock import own_folder
+from merec.temporary_folder import own_folder
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,8 @@ from merec.override_errors import (
 )
 from merec.quoting import quote_texts
 from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
-from merec.run_files import check_node, reading
+from merec.run_folder.reading import reading
+from merec.run_folder.resolved_config import check_node
 from merec.target_types import describe_wrong_kind
 from merec.text_values import find_misread_texts
 from merec.unused_overrides import find_ineffective

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from merec.errors import DiskError, InputError
-from merec.folder_lock import HOST, is_running
+from merec.temporary_folder import HOST, is_running
 
 if TYPE_CHECKING:
     import pandas as pd

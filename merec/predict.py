@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from merec.config_identity import flatten, shared_settings
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import StopError
 from merec.evaluation.calibration import apply_temperature, fit_temperature, read_probability
@@ -18,10 +17,12 @@ from merec.features.footage import Footage, open_footage
 from merec.features.frames import OUTSIDE
 from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import Spotted, Stream, spot_apex
-from merec.folder_lock import own_folder
 from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
 from merec.restore import Network, open_store, restore
-from merec.run_files import ENVIRONMENT, METRICS, find_node, read_scores
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import flatten, shared_settings
+from merec.run_folder.resolved_config import find_node
+from merec.temporary_folder import own_folder
 from merec.types import Camera, Corpus, InputError
 
 # Times the noise from frame to frame, and the usual transience; less may be anything.
@@ -216,7 +217,7 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
         return None
     if folder is None:
         for near in (network.file.absolute().parent, *network.file.absolute().parents[2:3]):
-            if (near / METRICS).exists() and (near / ENVIRONMENT).exists():
+            if RunFolder(near).is_whole and RunFolder(near).environment.exists():
                 folder = near
                 break
         else:
@@ -234,7 +235,9 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
         flatten(_describe(config)) for config in (result.runs[0].config, network.config)
     )
     unlike = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
-    return Calibration(str(folder), temperature, len(label), unlike, read_scores(folder))
+    return Calibration(
+        str(folder), temperature, len(label), unlike, RunFolder(folder).read_scores()
+    )
 
 
 def _assert_alike(network: Network, result: Result, folder: Path) -> None:

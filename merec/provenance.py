@@ -1,7 +1,6 @@
-"""What a run was made of, and whether a folder may go on with it."""
+"""What a run is made of: config, data, code, versions and machine."""
 
 import hashlib
-import logging
 import os
 import platform
 import shlex
@@ -14,106 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from merec.config_identity import comparable, configuration_hash, flatten
 from merec.datamodules import ClipDataModule
-from merec.evaluation.runs import list_sessions
 from merec.features.prepare import POOL_MAKERS
 from merec.features.sample import list_makers
-from merec.files import write_json
-from merec.run_files import read_config, read_environment
-from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, is_own, name_changed
-from merec.types import InputError, Protocol
-
-log = logging.getLogger(__name__)
+from merec.run_folder.identity import configuration_hash
+from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, is_own
+from merec.types import Protocol
 
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "pandas", "scikit-learn", "hydra-core", "wandb")
-
-
-def assert_resumable(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse a folder in which a run of another config was begun.
-
-    Raises:
-        InputError: Naming the folder and what differs.
-    """
-    file = folder / "config.yaml"
-    if not file.exists() or not _has_results(folder):
-        return
-    before = flatten(comparable(read_config(folder)))
-    now = flatten(comparable(config))
-    changed = [
-        f"{key} was {before.get(key)}, is {now.get(key)}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
-    ]
-    if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise InputError(
-            f"{folder} holds a run of another config ({'; '.join(changed[:3])}{more}); {_ELSEWHERE}"
-        )
-
-
-def assert_same_data(folder: Path, environment: dict[str, Any]) -> None:
-    """Refuse to go on with a run that was begun on other samples, features or starting weights.
-
-    Raises:
-        InputError: Naming both.
-    """
-    file = folder / "environment.json"
-    if not _has_results(folder) or not file.exists():
-        return
-    before = read_environment(folder)
-    old, new = (Protocol.from_dict(e["protocol"]) for e in (before, environment))
-    if old != new:
-        raise InputError(
-            f"{folder} was begun on {old.name} ({old.samples} samples, {old.hash}), but the "
-            f"corpus now is {new.name} ({new.samples} samples, {new.hash}); {_ELSEWHERE}"
-        )
-    if before.get("content", environment["content"]) != environment["content"]:
-        raise InputError(
-            f"{folder} was begun on the same samples with other features or starting weights "
-            f"({before['content']}, now {environment['content']}); {_ELSEWHERE}"
-        )
-
-
-def assert_same_code(folder: Path, environment: dict[str, Any], resume: str) -> None:
-    """Refuse to go on with a run whose results were computed by other code.
-
-    Args:
-        folder: The run folder.
-        environment: Of the command that is given now, see `describe_environment`.
-        resume: `same` to refuse, `force` to go on all the same.
-
-    Raises:
-        InputError: Naming the files that changed and the choice.
-    """
-    if resume not in ("same", "force"):
-        raise InputError(f"resume={resume} is unknown; choose same or force")
-    file = folder / "environment.json"
-    if not _has_results(folder) or not file.exists():
-        return
-    before = list_sessions(read_environment(folder))[-1].get("code")
-    now = environment["code"]
-    if before == now:
-        return
-    if before is None:
-        found = "was made by a merec that did not record the code of its results"
-    else:
-        found = f"holds results of other code: {name_changed(before, now)} changed since they were computed"
-    if resume == "force":
-        log.warning("%s %s; resume=force keeps them", folder, found)
-        return
-    raise InputError(
-        f"{folder} {found}; {_ELSEWHERE}, or set resume=force to keep them and train what is missing by "
-        "the code of today, which every table then says"
-    )
-
-
-_ELSEWHERE = "set hydra.run.dir (with -m: hydra.sweep.dir) to another folder, or delete this one"
-
-
-def _has_results(folder: Path) -> bool:
-    """Whether anything was trained there that must not be mixed with something else."""
-    return any(folder.glob("folds/*/predictions.csv")) or (folder / "checkpoint.ckpt").exists()
 
 
 def describe_environment(
@@ -207,22 +114,6 @@ def _list_targets(node: Any) -> Iterator[str]:
         if chosen is not None and key in ("estimators", "describe"):
             child = child.get(chosen, child.get("others"))
         yield from _list_targets(child)
-
-
-_DECIDES = ("commit", "code", "versions", "machine")
-
-
-def write_environment(folder: Path, environment: dict[str, Any]) -> None:
-    """Write `environment.json`; of a run that goes on, keep what it was begun with and add what is new."""
-    file = folder / "environment.json"
-    if file.exists() and _has_results(folder):
-        before = read_environment(folder)
-        now = {key: environment[key] for key in _DECIDES}
-        if now != {key: list_sessions(before)[-1].get(key) for key in _DECIDES}:
-            log.warning("%s was begun by other code, libraries or on another machine", folder)
-            before["resumed"] = [*before.get("resumed", []), now]
-        environment = before
-    write_json(file, environment)
 
 
 def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:

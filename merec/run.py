@@ -7,10 +7,8 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
@@ -22,19 +20,18 @@ from merec.evaluation.absent_classes import (
     find_absent_classes,
 )
 from merec.evaluation.action_units import find_trained_units
-from merec.evaluation.jitter import SHIFTS
 from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
-from merec.files import atomic, write_json, write_text
-from merec.provenance import (
+from merec.provenance import describe_environment
+from merec.run_folder import RunFolder
+from merec.run_folder.resolved_config import check_config
+from merec.run_folder.resume import (
     assert_resumable,
     assert_same_code,
     assert_same_data,
-    describe_environment,
-    write_environment,
+    record_environment,
 )
-from merec.run_files import FOLD, WANDB_ID, check_config, read_fold_notes, read_wandb_id
 from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
 from merec.tracebacks import format_traceback, tracebacks
 from merec.tracking.logged_keys import read_tracked, write_tracked
@@ -50,7 +47,7 @@ from merec.types import InputError
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
+def run(cfg: DictConfig, folder: RunFolder, command: Sequence[str]) -> Result | None:
     """Train what is missing in `folder`, pool it, score it once and log it.
 
     Args:
@@ -75,7 +72,7 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     assert_resumable(folder, config)
     task = build(cfg.task)
     if not getattr(task, "leads", True):  # the first of the processes that train it writes for all
-        task.run(folder, None)
+        task.run(folder.path, None)
         return None
     pretraining = getattr(task, "pretraining", None)
     data = [task.datamodule, *([pretraining] if pretraining else [])]
@@ -85,19 +82,16 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
     assert_same_data(folder, environment)
     _warn_of_absent_classes(task)
 
-    if not (folder / "metrics.json").exists():  # a whole run keeps the record of what made it
-        write_text(
-            folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        )
-        write_environment(folder, environment)
+    if not folder.is_whole:  # a whole run keeps the record of what made it
+        folder.write_config(config)
+        record_environment(folder, environment)
         if task.datamodule.shifts is not None:
-            with atomic(folder / SHIFTS) as part:
-                task.datamodule.shifts.to_csv(part, index=False)
+            folder.write_shifts(task.datamodule.shifts)
     try:
-        with keep_wandb_files(folder):
+        with keep_wandb_files(folder.path):
             return _train(cfg, config, folder, task)
     except (InputError, OSError) as error:
-        if (folder / "config.yaml").exists():
+        if folder.config.exists():
             raise
         raise InputError(
             f"{folder} was deleted or moved while its folds were trained; leave it where it is and give the "
@@ -105,16 +99,16 @@ def run(cfg: DictConfig, folder: Path, command: Sequence[str]) -> Result | None:
         ) from error
 
 
-def _train(cfg: DictConfig, config: dict[str, Any], folder: Path, task: Any) -> Result | None:
+def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Any) -> Result | None:
     """Train what is missing, pool it, score it and log it."""
     logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
         started = time.perf_counter()
-        task.run(folder, logger)
-        log.info("trained in %.1f s; %s", time.perf_counter() - started, folder)
+        task.run(folder.path, logger)
+        log.info("trained in %.1f s; %s", time.perf_counter() - started, folder.path)
         result = _pool(folder)
         if result and logger:
-            write_tracked(folder, track_result(logger, result, folder))
+            write_tracked(folder.path, track_result(logger, result, folder.path))
         return result
     finally:
         if logger is not None:
@@ -152,13 +146,13 @@ def _warn_of_absent_classes(task: Any) -> None:
         log.warning("%s: %s", protocol.name, untrained)
 
 
-def _pool(folder: Path) -> Result | None:
+def _pool(folder: RunFolder) -> Result | None:
     """Write the pooled predictions and their scores, if every subject was held out."""
-    if not (folder / "folds").exists():
-        log.info("nobody was predicted; the weights are in %s", folder / "checkpoint.ckpt")
+    if not folder.folds.exists():
+        log.info("nobody was predicted; the weights are in %s", folder.checkpoint)
         return None
-    run_ = read_run(folder)
-    write_predictions(folder / "predictions.csv", run_.predictions)
+    run_ = read_run(folder.path)
+    write_predictions(folder.predictions, run_.predictions)
     held_out = run_.predictions["subject"].nunique()
     if held_out < run_.protocol.subjects:
         log.info(
@@ -167,16 +161,16 @@ def _pool(folder: Path) -> Result | None:
             run_.protocol.subjects,
         )
         return None
-    if (folder / "metrics.json").exists():
+    if folder.is_whole:
         return pool_runs([run_])[0]
-    notes = [read_fold_notes(file) for file in folder.glob(f"folds/*/{FOLD}")]
+    notes = [fold.read_notes() for fold in folder.list_finished() if fold.notes.exists()]
     environment = run_.environment | {"seconds": round(sum(note["seconds"] for note in notes), 1)}
     for name in ("parameters", "tried"):  # of the network; how many candidates a fold chose among
         found = [note[name] for note in notes if name in note]
         environment |= {name: max(found)} if found else {}
-    write_json(folder / "environment.json", environment)
+    folder.write_environment(environment)
     result = pool_runs([replace(run_, environment=environment)])[0]
-    write_json(folder / "metrics.json", collect_scores(result))
+    folder.write_scores(collect_scores(result))
     return result
 
 
@@ -215,15 +209,15 @@ def _or_none(value: Any) -> Any:
     return None if value != value else value
 
 
-def _has_news(cfg: DictConfig, folder: Path) -> bool:
+def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
     """Whether there is a logger; what a whole run told one, that one is not told again."""
     if not cfg.logger:
         return False
-    told = read_tracked(folder)
+    told = read_tracked(folder.path)
     return told is None or told.logger != cfg.logger["_target_"].rpartition(".")[2]
 
 
-def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logger:
+def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: RunFolder) -> Logger:
     """The logger of the config; a resumed W&B run goes on under its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
         return build(cfg.logger)
@@ -231,8 +225,8 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: Path) -> Logg
     os.environ.setdefault("WANDB_SILENT", "true")
     # wandb would tell its maker of each run's start and errors, of an offline run's too.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    identity = read_wandb_id(folder) or secrets.token_hex(4)
-    write_text(folder / WANDB_ID, identity + "\n")
+    identity = folder.read_wandb_id() or secrets.token_hex(4)
+    folder.write_wandb_id(identity)
     shown = {key: value for key, value in config.items() if key != "logger"}
     offline = {}
     if cfg.logger.get("mode") == "online" and (reason := find_network_fault()):

@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from merec.cli.train import list_keys
 from merec.config import check, compose_node, home, list_choices, takes
-from merec.config_identity import configuration_hash, flatten
 from merec.errors import InputError
 from merec.override_errors import explain_override
+from merec.run_folder.identity import configuration_hash, flatten
 
 
 def options(group: str) -> list[str]:

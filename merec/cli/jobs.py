@@ -11,6 +11,7 @@ from typing import Any
 
 from merec.errors import InputError
 from merec.files import write_json
+from merec.run_folder import RunFolder
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Jobs:
             log.error("%s: %s", folder, reason)
             if trace := format_traceback(error):
                 tracebacks.error("%s:\n%s", folder, trace)
-                reason += f"; its traceback is in {folder / 'train.log'}"
+                reason += f"; its traceback is in {RunFolder(folder).log}"
             self._write(number, str(folder), reason)
         else:
             self._write(number, str(folder), None)

@@ -34,13 +34,14 @@ from merec.assets import cache_folder
 from merec.cli.jobs import Jobs
 from merec.config import NEEDED, check, check_choices, home, refuse_unfollowed, register
 from merec.errors import InputError
-from merec.files import make_output, sweep_parts
-from merec.folder_lock import lock_folder, own_folder
 from merec.forkserver import start_server
 from merec.imports import importing
 from merec.override_errors import explain_override
 from merec.plugins import list_flags
 from merec.quoting import is_readable, quote_texts
+from merec.run_folder import RunFolder
+from merec.run_folder.lock import open_folder
+from merec.temporary_folder import own_folder
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 
 log = logging.getLogger(__name__)
@@ -71,13 +72,12 @@ class _Refused(BaseException):
 def train_job(cfg: DictConfig) -> None:
     """One job: check the config, run it, print its scores."""
     job = HydraConfig.get()
-    folder = Path(job.runtime.output_dir)
+    folder = RunFolder(Path(job.runtime.output_dir))
     follows = False
     try:
         if OmegaConf.select(cfg, "trainer.strategy"):
             follows = _join_devices(job.mode)
-        finished = (folder / "metrics.json").exists()
-        if not finished and OmegaConf.select(cfg, "task.engine") in ("auto", "processes"):
+        if not folder.is_whole and OmegaConf.select(cfg, "task.engine") in ("auto", "processes"):
             start_server()  # before check, which imports torch
         # Each job of a multirun is made of overrides for all of them.
         several = job.mode == RunMode.MULTIRUN
@@ -93,7 +93,7 @@ def train_job(cfg: DictConfig) -> None:
         ):  # one of several jobs at once: its log lines say which
             current_process().name = str(cfg.name)
         command = ["merec", "train", *list_flags(), *job.overrides.task]
-        with contextlib.nullcontext() if follows else _open_folder(folder, command):
+        with contextlib.nullcontext() if follows else open_folder(folder, command):
             result = run(cfg, folder, command)
         if result is not None:
             print_result(result)
@@ -107,31 +107,11 @@ def train_job(cfg: DictConfig) -> None:
         if job.mode == RunMode.MULTIRUN:  # noted, and the other jobs go on
             raise
         if isinstance(error, InputError):
-            _remove_empty(folder)
+            _remove_empty(folder.path)
             raise _Refused(error) from error
         tracebacks.error("%s", format_traceback(error))
-        reason = f"{describe_mistake(error)}; its traceback is in {folder / 'train.log'}"
+        reason = f"{describe_mistake(error)}; its traceback is in {folder.log}"
         raise _Refused(InputError(reason)) from error
-
-
-@contextlib.contextmanager
-def _open_folder(folder: Path, command: list[str]) -> Iterator[None]:
-    """Hold the lock of a run folder that can be written to, without what killed runs left in it."""
-    make_output(folder)
-    if (folder / "train.log").is_dir():
-        raise InputError(f"{folder / 'train.log'} is a folder, expected a file; delete it")
-    for place in folder.glob("folds/*"):
-        if place.is_symlink() and not place.exists():
-            raise InputError(
-                f"{place} is a link to {place.readlink()}, which is not there; delete it"
-            )
-    with lock_folder(folder, command, _BUSY):
-        for place in (folder, *folder.glob("folds/*")):
-            sweep_parts(place, alone=True)
-        yield
-
-
-_BUSY = "wait until it has ended, or set hydra.run.dir (with -m: hydra.sweep.dir) to another folder"
 
 
 def _join_devices(mode: RunMode | None) -> bool:

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from merec.config_identity import configuration_hash
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
-from merec.run_files import read_csv
+from merec.run_folder import SHIFTS
+from merec.run_folder.identity import configuration_hash
 from merec.types import InputError
 
 log = logging.getLogger(__name__)
-
-SHIFTS = "jitter.csv"  # in a run folder: by how much each sample's key frames were shifted
 
 
 def read_jitter(result: Result) -> tuple[int, int]:
@@ -33,15 +31,9 @@ def read_shifts(result: Result) -> pd.DataFrame:
     Raises:
         InputError: If the file is missing or damaged.
     """
-    kinds = {
-        "sample_id": "text",
-        "onset_shift": "number",
-        "apex_shift": "number",
-        "clamped": "truth",
-    }
     if read_jitter(result) == (0, 0):
-        return pd.DataFrame(columns=list(kinds))
-    return read_csv(result.runs[0].folder / SHIFTS, kinds)
+        return pd.DataFrame(columns=list(SHIFTS))
+    return result.runs[0].folder.read_shifts()
 
 
 def read_jitters(results: Sequence[Result]) -> pd.DataFrame:

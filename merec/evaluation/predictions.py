@@ -15,7 +15,8 @@ from merec.evaluation.action_units import NOTHING, THRESHOLD, mark_units, spell_
 from merec.evaluation.protocol import describe_protocol, find_edited_label
 from merec.evaluation.subject_groups import name_group
 from merec.files import atomic, write_text
-from merec.run_files import FOLD, FOLD_AGAIN, UnexpectedError, reading
+from merec.run_folder.fold_folder import FoldFolder
+from merec.run_folder.reading import FOLD_AGAIN, UnexpectedError, reading
 from merec.types import InputError, Protocol
 
 COLUMNS = ["sample_id", "corpus", "subject", "clip", "fold", "seed", "label", "predicted"]
@@ -149,13 +150,12 @@ def _read_numbers(texts: pd.Series, kind: str) -> pd.Series:
         raise
 
 
-def read_fold(path: Path, protocol: Protocol, fold: int, seed: int | None) -> pd.DataFrame:
+def read_fold(folder: FoldFolder, protocol: Protocol, seed: int | None) -> pd.DataFrame:
     """Read the predictions of a fold, and refuse rows that no fold of the run can have written.
 
     Args:
-        path: File of predictions; a `fold.json` beside it says who was held out.
+        folder: Of the fold, whose number is its name.
         protocol: Which classes there are, and how many folds.
-        fold: Number of the fold, which its folder is named after.
         seed: Seed of the run; `None` if it is not known.
 
     Raises:
@@ -164,8 +164,8 @@ def read_fold(path: Path, protocol: Protocol, fold: int, seed: int | None) -> pd
             that is not the most probable class (of action units: not those of one half or more), or another
             fold, seed or held-out subject than the run's.
     """
-    table = read_predictions(path)
-    with reading(path, FOLD_AGAIN):
+    table, fold = read_predictions(folder.predictions), int(folder.name)
+    with reading(folder.predictions, FOLD_AGAIN):
         columns = [f"p_{name}" for name in protocol.classes]
         missing = [column for column in columns if column not in table]
         if missing:
@@ -181,7 +181,7 @@ def read_fold(path: Path, protocol: Protocol, fold: int, seed: int | None) -> pd
             _refuse(table, wrong, "seed", table["seed"], f"{seed} as in config.yaml")
         _check_labels(table, protocol)
         _check_probability(table, columns, protocol)
-        _check_held_out(table, path.with_name(FOLD), protocol, fold)
+        _check_held_out(table, folder, protocol, fold)
     return table
 
 
@@ -238,7 +238,7 @@ def _check_probability(table: pd.DataFrame, columns: list[str], protocol: Protoc
     _refuse(table, below, "predicted", predicted, "the class of the largest probability")
 
 
-def _check_held_out(table: pd.DataFrame, notes: Path, protocol: Protocol, fold: int) -> None:
+def _check_held_out(table: pd.DataFrame, folder: FoldFolder, protocol: Protocol, fold: int) -> None:
     """Refuse samples of another subject, data set or group than the one that the fold's note names."""
     if protocol.groups:
         members = protocol.groups[fold]
@@ -246,13 +246,15 @@ def _check_held_out(table: pd.DataFrame, notes: Path, protocol: Protocol, fold: 
         expected = f"a subject of {name_group(fold, len(protocol.groups))} ({shorten(members)})"
         _refuse(table, wrong, "subject", table["subject"], expected)
         return
-    if not notes.exists():  # as in runs older than the note
+    if not folder.notes.exists():  # as in runs older than the note
         return
-    with reading(notes, FOLD_AGAIN):
-        held_out = str(json.loads(notes.read_text(encoding="utf-8"))["held_out"])
+    with reading(folder.notes, FOLD_AGAIN):
+        held_out = str(json.loads(folder.notes.read_text(encoding="utf-8"))["held_out"])
     # A subject or a data set: which it is, the protocol of a corpus alone does not say.
     others = (table["subject"] != held_out) & (table["corpus"] != held_out)
-    _refuse(table, others, "subject", table["subject"], f"{held_out}, held out by {notes.name}")
+    _refuse(
+        table, others, "subject", table["subject"], f"{held_out}, held out by {folder.notes.name}"
+    )
 
 
 def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:

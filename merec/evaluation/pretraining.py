@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from merec.config_identity import configuration_hash, shared_settings
 from merec.evaluation.comparison import compare_with_base
 from merec.evaluation.results import IDENTITY, Result
+from merec.run_folder.identity import configuration_hash, shared_settings
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

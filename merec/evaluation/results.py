@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 
-from merec.config_identity import flatten, shared_settings
 from merec.evaluation.absent_classes import find_absent_classes
 from merec.evaluation.action_units import (
     chance_f1,
@@ -29,9 +28,10 @@ from merec.evaluation.optimism import (
 from merec.evaluation.predictions import assert_complete, shorten
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
-from merec.evaluation.runs import Epochs, Run
+from merec.evaluation.runs import Run
 from merec.evaluation.statistics import Metric, count_effective, score_intervals
-from merec.run_files import EPOCHS
+from merec.run_folder.epochs import Epochs
+from merec.run_folder.identity import flatten, shared_settings
 from merec.source_code import name_changed
 from merec.types import InputError, Protocol
 
@@ -250,9 +250,9 @@ class Result:
             elif folds:
                 lost = sorted({*range(self.protocol.folds)} - folds.keys())
                 log.warning(
-                    "%s: no optimism meter of seed %d, since %s is missing in %d of %d folds (%s); copy it "
-                    "back, or delete these folds and give the run's command again",
-                    *(self.name, seed, EPOCHS, len(lost), self.protocol.folds),
+                    "%s: no optimism meter of seed %d, since epochs.npz is missing in %d of %d folds (%s); "
+                    "copy it back, or delete these folds and give the run's command again",
+                    *(self.name, seed, len(lost), self.protocol.folds),
                     shorten([f"{number:03d}" for number in lost]),
                 )
         return readings

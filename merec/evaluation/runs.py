@@ -8,54 +8,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
 
-from merec.config_identity import is_hash_of
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion_by_subject, uar, uf1
 from merec.evaluation.predictions import read_fold
 from merec.evaluation.protocol import describe_protocol
-from merec.run_files import (
-    CONFIG,
-    ENVIRONMENT,
-    EPOCHS,
-    FOLD_AGAIN,
-    METRICS,
-    PREDICTIONS,
-    RUN_AGAIN,
-    UnexpectedError,
-    read_config,
-    read_csv,
-    read_environment,
-    read_epoch_arrays,
-    read_scores,
-    reading,
-)
+from merec.run_folder import ENVIRONMENT, RunFolder
+from merec.run_folder.environment import list_sessions
+from merec.run_folder.epochs import Epochs
+from merec.run_folder.fold_folder import FoldFolder
+from merec.run_folder.identity import is_hash_of
+from merec.run_folder.reading import FOLD_AGAIN, RUN_AGAIN, UnexpectedError, reading
 from merec.source_code import combine
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
 
 _SCORE_TOLERANCE = 1e-6  # of sums of ratios in another order
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """What one fold did, epoch by epoch.
-
-    Attributes:
-        sample_id: Held-out samples.
-        predicted: Their predicted class after each epoch, or for each action unit whether it is said to be
-            there. Recorded, never used to choose.
-        train_loss: Mean training loss of each epoch.
-        train_accuracy: Training accuracy of each epoch, as trained (dropout on); of action units how many are
-            told rightly, there or not.
-    """
-
-    sample_id: np.ndarray
-    predicted: Int[np.ndarray, "samples epochs *units"]
-    train_loss: Float[np.ndarray, " epochs"]
-    train_accuracy: Float[np.ndarray, " epochs"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +40,7 @@ class Run:
         named: Whether the user named this very folder, rather than one above it.
     """
 
-    folder: Path
+    folder: RunFolder
     config: dict[str, Any]
     environment: dict[str, Any]
     protocol: Protocol
@@ -98,10 +67,10 @@ class Run:
         """
         found = {}
         for number, rows in self.predictions.groupby("fold"):
-            file = fold_folder(self.folder, int(number)) / EPOCHS
-            if file.exists():
-                epochs = Epochs(**read_epoch_arrays(file))
-                with reading(file, FOLD_AGAIN):
+            fold = self.folder.fold(int(number))
+            epochs = fold.read_epochs()
+            if epochs is not None:
+                with reading(fold.epochs, FOLD_AGAIN):
                     self._check_epochs(epochs, rows)
                 found[int(number)] = epochs
         return found
@@ -121,18 +90,6 @@ class Run:
         ):
             raise UnexpectedError(f"predicted is not from 0 to {most} everywhere")
 
-    def read_pairs(self) -> pd.DataFrame | None:
-        """The pool of pairs it was pretrained on: `sample_id`, `subject`, `intensity`, `kept`; if it was.
-
-        Raises:
-            InputError: If the file is damaged.
-        """
-        file = self.folder / "pairs.csv"
-        if not file.exists():
-            return None
-        kinds = {"sample_id": "text", "subject": "text", "intensity": "number", "kept": "truth"}
-        return read_csv(file, kinds)
-
     def read_table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
         """Read a small table that folds wrote beside their predictions, with their `seed` and `fold`.
 
@@ -140,7 +97,7 @@ class Run:
 
         Args:
             name: Of the table.
-            columns: As `merec.run_files.read_csv` takes them.
+            columns: As `merec.run_folder.reading.read_csv` takes them.
 
         Raises:
             InputError: If a file is damaged.
@@ -148,20 +105,10 @@ class Run:
         tables = [pd.DataFrame()]
         folds = self.predictions[["seed", "fold"]].drop_duplicates()
         for seed, number in folds.itertuples(index=False):
-            file = fold_folder(self.folder, number) / f"{name}.csv"
-            if file.exists():
-                tables.append(read_csv(file, columns, FOLD_AGAIN).assign(seed=seed, fold=number))
+            table = self.folder.fold(number).read_table(name, columns)
+            if table is not None:
+                tables.append(table.assign(seed=seed, fold=number))
         return pd.concat(tables, ignore_index=True)
-
-
-def list_sessions(environment: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a run was begun with, and what each resume by other code or machine went on with."""
-    return [environment, *environment.get("resumed", [])]
-
-
-def fold_folder(folder: Path, number: int) -> Path:
-    """Where fold `number` of a run lies."""
-    return folder / "folds" / f"{number:03d}"
 
 
 def read_run(folder: Path) -> Run:
@@ -170,73 +117,77 @@ def read_run(folder: Path) -> Run:
     Raises:
         InputError: If it is no run folder, or nothing in it has finished.
     """
-    for name in (CONFIG, ENVIRONMENT):
-        if not (folder / name).exists():
+    files = RunFolder(folder)
+    for file in (files.config, files.environment):
+        if not file.exists():
             raise InputError(
-                f"{folder} is no run folder: it has no {name}; give a folder that `merec train` "
+                f"{folder} is no run folder: it has no {file.name}; give a folder that `merec train` "
                 "wrote"
             )
-    config, environment = read_config(folder), read_environment(folder)
+    config, environment = files.read_config(), files.read_environment()
     if config.get("task") and not is_hash_of(environment["configuration"], config):
         raise InputError(
-            f"{folder / CONFIG} is not what the run was trained with, whose hash {ENVIRONMENT} has "
+            f"{files.config} is not what the run was trained with, whose hash {files.environment.name} has "
             f"({environment['configuration'][:60]}): it was edited, or is of another run; copy it back, or "
             "train again"
         )
     protocol = Protocol.from_dict(environment["protocol"])
     # The folds, not the pooled table: a run that was killed has only the former.
-    files = sorted((folder / "folds").glob(f"*/{PREDICTIONS}"))
-    if not files and (folder / "checkpoint.ckpt").exists():
+    folds = files.list_finished()
+    if not folds and files.checkpoint.exists():
         raise InputError(
             f"{folder} holds a network and no held-out predictions; give its checkpoint.ckpt to merec "
             "predict, or train with task=loso to have it scored"
         )
-    if not files and any((folder / name).exists() for name in (METRICS, PREDICTIONS)):
+    if not folds and (files.is_whole or files.predictions.exists()):
         raise InputError(
             f"{folder} has scores, but its folder folds/ is missing, from which all tables are made; copy "
             "that, too, or run its command again in a new folder"
         )
-    if not files:
+    if not folds:
         raise InputError(f"no fold of {folder} has finished; run its command again")
     seed = config.get("seed")
     tables = []
-    for file in files:
-        if not file.parent.name.isdigit() or int(file.parent.name) >= protocol.folds:
+    for fold in folds:
+        if not fold.name.isdigit() or int(fold.name) >= protocol.folds:
             raise InputError(
-                f"{file.parent} is no fold of this run, whose folds are 000 to {protocol.folds - 1:03d}; "
+                f"{fold.path} is no fold of this run, whose folds are 000 to {protocol.folds - 1:03d}; "
                 "move it elsewhere"
             )
         try:
-            tables.append(read_fold(file, protocol, int(file.parent.name), seed))
+            tables.append(read_fold(fold, protocol, seed))
         except InputError as error:
-            raise _blame(files, protocol, seed, error) from None
+            raise _blame(files, folds, protocol, seed, error) from None
     predictions = pd.concat(tables, ignore_index=True)
-    return Run(folder, config, environment, protocol, predictions)
+    return Run(files, config, environment, protocol, predictions)
 
 
 def _blame(
-    files: Sequence[Path], protocol: Protocol, seed: int | None, error: InputError
+    folder: RunFolder,
+    folds: Sequence[FoldFolder],
+    protocol: Protocol,
+    seed: int | None,
+    error: InputError,
 ) -> InputError:
     """Return what is said of a fold that does not fit; of most folds, it is the file they are read by."""
 
     def count(seed: int | None) -> int:
         wrong = 0
-        for file in files:
+        for fold in folds:
             try:
-                read_fold(file, protocol, int(file.parent.name), seed)
+                read_fold(fold, protocol, seed)
             except InputError:
                 wrong += 1
         return wrong
 
     wrong = count(seed)
-    if wrong < 2 or wrong <= len(files) / 2:
+    if wrong < 2 or wrong <= len(folds) / 2:
         return error
-    name = CONFIG if seed is not None and count(None) < wrong else ENVIRONMENT
-    folder = files[0].parents[2]
+    edited = seed is not None and count(None) < wrong
     reason = str(error).partition(" is damaged (")[2].rpartition("); ")[0] or str(error)
     return InputError(
-        f"{folder / name} was changed, or is of another run: {wrong} of {len(files)} folds do not fit it "
-        f"({files[0].parent.name}, {reason}); copy it back, or {RUN_AGAIN}"
+        f"{folder.config if edited else folder.environment} was changed, or is of another run: {wrong} of "
+        f"{len(folds)} folds do not fit it ({folds[0].name}, {reason}); copy it back, or {RUN_AGAIN}"
     )
 
 
@@ -246,7 +197,7 @@ def _check_scores(run: Run) -> None:
     # Of other samples or labels `assert_complete` says more.
     if describe_protocol(protocol.name, table, protocol.classes).hash != protocol.hash:
         return
-    recorded = read_scores(run.folder)
+    recorded, metrics = run.folder.read_scores(), run.folder.metrics.name
     if protocol.target == "action_units":
         counts = confusion_by_unit(table, protocol.classes)[1].sum(1)
         found = {"f1": mean_f1(counts)}
@@ -257,8 +208,8 @@ def _check_scores(run: Run) -> None:
         now = float(np.mean(found[name]))
         if abs(now - value) > _SCORE_TOLERANCE:
             raise InputError(
-                f"{run.folder}: {name.upper()} of its fold tables is {now:.4f}, but its {METRICS} says "
-                f"{value:.4f}: predictions were changed; delete the folds that were changed ({METRICS} if "
+                f"{run.folder}: {name.upper()} of its fold tables is {now:.4f}, but its {metrics} says "
+                f"{value:.4f}: predictions were changed; delete the folds that were changed ({metrics} if "
                 "none was) and run the same command again"
             )
 
@@ -283,8 +234,9 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
             named = folder == path or len(inside) == 1
             if folder.resolve() in runs:
                 continue
-            if not named and not any(folder.glob(f"folds/*/{PREDICTIONS}")):
-                lost = "its folds/ is missing, copy it too" if (folder / METRICS).exists() else ""
+            files = RunFolder(folder)
+            if not named and not files.list_finished():
+                lost = "its folds/ is missing, copy it too" if files.is_whole else ""
                 reason = lost or "no held-out predictions in it"
                 log.warning("%s is passed over: %s", folder, reason)
                 continue

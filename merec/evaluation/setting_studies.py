@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from merec.config_identity import configuration_hash, flatten
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
+from merec.run_folder.identity import configuration_hash, flatten
 from merec.types import InputError
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from merec.evaluation.results import IDENTITY, Result
 
 
 def read_pairs(result: Result) -> pd.DataFrame | None:
-    """The pool of pairs a result was pretrained on (see `Run.read_pairs`), which all its runs share."""
-    found = (run.read_pairs() for run in result.runs)
+    """The pool of pairs a result was pretrained on (see `RunFolder.read_pairs`), which all its runs share."""
+    found = (run.folder.read_pairs() for run in result.runs)
     return next((pairs for pairs in found if pairs is not None), None)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from merec.evaluation.absent_classes import describe_absent_classes
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
-from merec.run_files import find_node
+from merec.run_folder.resolved_config import find_node
 
 NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}

@@ -7,7 +7,6 @@ import pandas as pd
 
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.results import Result
-from merec.evaluation.runs import list_sessions
 from merec.presentation.notation import (
     NOTHING,
     describe_remarks,
@@ -40,6 +39,7 @@ from merec.reporting.tables import (
     lay_out_subjects,
 )
 from merec.reporting.threshold import draw_pools, draw_studies, lay_out_thresholds
+from merec.run_folder.environment import list_sessions
 
 
 def write_page(

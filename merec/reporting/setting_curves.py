@@ -24,7 +24,7 @@ from merec.presentation.notation import (
 from merec.presentation.table import Table
 from merec.reporting.elements import write_figure, write_table
 from merec.reporting.forest import read_guesses
-from merec.run_files import find_node
+from merec.run_folder.resolved_config import find_node
 from merec.synthetic.sensor import REFERENCE, choose_sensor
 
 _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do not hide each other

@@ -13,7 +13,8 @@ from merec.datamodules import ClipDataModule
 from merec.errors import quote_error
 from merec.features.sample import MAKERS, list_makers
 from merec.files import atomic, refuse_stranger
-from merec.run_files import CONFIG, UnexpectedError, expect, reading
+from merec.run_folder import RunFolder
+from merec.run_folder.reading import UnexpectedError, expect, reading
 from merec.source_code import hash_sources
 from merec.types import InputError
 
@@ -117,7 +118,7 @@ def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
 
 def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A checkpoint with the resolved config of a run folder."""
-    config = (folder / CONFIG).read_text(encoding="utf-8")
+    config = RunFolder(folder).config.read_text(encoding="utf-8")
     return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from merec.datamodules import ClipDataModule, hold_out_pairs
 from merec.evaluation.splits import Fold
-from merec.files import atomic
+from merec.run_folder import RunFolder
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.contrastive_monitor import MonitorContrast, ProbeData
 from merec.tasks.encoder_cache import Key, find_encoder
@@ -101,9 +101,8 @@ class ContrastivePretraining:
         table = table[np.isfinite(table["intensity"])]  # of labelled samples none is measured
         if table.empty:
             return
-        with atomic(folder / "pairs.csv") as part:
-            kept = table["intensity"] >= self.settings.least_intensity
-            table.assign(kept=kept).to_csv(part, index=False)
+        kept = table["intensity"] >= self.settings.least_intensity
+        RunFolder(folder).write_pairs(table.assign(kept=kept))
 
     def make_module(self, backbone: nn.Module, pairs: ClipDataModule) -> Contrastive:
         """Wrap a backbone into the LightningModule that contrasts `pairs.train_rows`."""

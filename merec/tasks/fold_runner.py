@@ -4,11 +4,10 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from pytorch_lightning.loggers import Logger
 
@@ -16,9 +15,10 @@ from merec.errors import StopError
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_fold, tabulate, write_predictions
-from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold
-from merec.files import atomic, describe_disk_error, find_disk_error, write_json
+from merec.files import describe_disk_error, find_disk_error
+from merec.run_folder import RunFolder
+from merec.run_folder.fold_folder import FoldFolder
 from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
@@ -42,9 +42,9 @@ class FoldWriter:
     seed: int
     folder: Path
 
-    def locate(self, fold: Fold) -> Path:
-        """The predictions of a fold; written last, so a fold that has them is whole."""
-        return fold_folder(self.folder, fold.number) / "predictions.csv"
+    def locate(self, fold: Fold) -> FoldFolder:
+        """Return the folder of a fold."""
+        return RunFolder(self.folder).fold(fold.number)
 
     def read(self, fold: Fold) -> pd.DataFrame:
         """Read the predictions of a finished fold (see `read_fold`).
@@ -52,8 +52,8 @@ class FoldWriter:
         Raises:
             InputError: Also if a label is not that of the corpus.
         """
-        file, protocol = self.locate(fold), self.corpus.protocol
-        table = read_fold(file, protocol, fold.number, self.seed)
+        folder, protocol = self.locate(fold), self.corpus.protocol
+        table = read_fold(folder, protocol, self.seed)
         if protocol.target == "emotion":
             known = self.corpus.index.set_index("sample_id")["label"]
             for line, (name, label) in enumerate(
@@ -61,14 +61,15 @@ class FoldWriter:
             ):
                 if name in known.index and known[name] != label:
                     raise InputError(
-                        f"{file}, line {line}: sample {name} has label {label}, but {known[name]} "
-                        "in the corpus; delete that folder of the fold and give the command again"
+                        f"{folder.predictions}, line {line}: sample {name} has label {label}, but "
+                        f"{known[name]} in the corpus; delete that folder of the fold and give the command "
+                        "again"
                     )
         return table
 
     def write(self, fold: Fold, outcome: Outcome, seconds: float) -> None:
         """Write all files of a fold, its predictions last."""
-        file = self.locate(fold)
+        folder = self.locate(fold)
         rows = self.corpus.index.iloc[fold.test]
         table = tabulate(
             rows,
@@ -80,16 +81,14 @@ class FoldWriter:
             self.corpus.protocol.target,
         )
         if outcome.epochs is not None:
-            with atomic(file.with_name("epochs.npz")) as part:
-                np.savez_compressed(part, **asdict(outcome.epochs))
+            folder.write_epochs(outcome.epochs)
         if outcome.checkpoint is not None:
-            write_checkpoint(file.with_name("checkpoint.ckpt"), outcome.checkpoint)
+            write_checkpoint(folder.checkpoint, outcome.checkpoint)
         for name, small in outcome.tables.items():
-            with atomic(file.with_name(f"{name}.csv")) as part:
-                small.to_csv(part, index=False)
+            folder.write_table(name, small)
         notes = {"fold": fold.number, "held_out": fold.held_out, "seconds": round(seconds, 3)}
-        write_json(file.with_name("fold.json"), notes | outcome.notes)
-        write_predictions(file, table)
+        folder.write_notes(notes | outcome.notes)
+        write_predictions(folder.predictions, table)
 
 
 @dataclass(frozen=True)
@@ -192,9 +191,9 @@ def run_folds(
         InputError: After all folds were tried, naming those that failed.
     """
     folds = list(folds)
-    done = [fold for fold in folds if writer.locate(fold).exists()]
+    done = [fold for fold in folds if writer.locate(fold).is_whole]
     tables = [writer.read(fold) for fold in done]
-    todo = [fold for fold in folds if not writer.locate(fold).exists()]
+    todo = [fold for fold in folds if not writer.locate(fold).is_whole]
     failed: list[Trained] = []
     succeeded = 0
     with (
@@ -243,7 +242,7 @@ def _fail_alike(failed: Sequence[Trained]) -> bool:
 
 
 def _point_to(failed: Trained, writer: FoldWriter) -> str:
-    return f"; its traceback is in {writer.folder / 'train.log'}" if failed.traceback else ""
+    return f"; its traceback is in {RunFolder(writer.folder).log}" if failed.traceback else ""
 
 
 def _log_progress(logger: Logger, tables: list[pd.DataFrame], protocol: Protocol) -> None:

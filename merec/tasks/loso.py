@@ -19,6 +19,7 @@ from merec.evaluation.splits import (
     split,
 )
 from merec.evaluation.subject_groups import check_groups
+from merec.run_folder import RunFolder
 from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.engines.processes import in_workers
@@ -127,7 +128,7 @@ class LeaveOneSubjectOut(FoldTrainer):
     def _open_engine(self, writer: FoldWriter) -> Engine:
         workers, engine = self.workers or torch.get_num_threads(), self.engine
         if engine == "auto":
-            todo = sum(not writer.locate(fold).exists() for fold in self.chosen)
+            todo = sum(not writer.locate(fold).is_whole for fold in self.chosen)
             engine, why = choose_engine(self.device.type, todo, workers, self.selection)
             log.info("task.engine=auto takes %s: %s", engine, why)
         if engine == "processes":
@@ -222,8 +223,8 @@ class FinetuneOnce(FoldTrainer):
         if self.chosen:
             writer = FoldWriter(self.datamodule.corpus, self.seed, folder)
             run_folds(self.chosen, writer, "finetune", one_by_one(train), None)
-        elif not (folder / "checkpoint.ckpt").exists():
+        elif not RunFolder(folder).checkpoint.exists():
             with FoldProgress("finetune", 1, 0) as progress:
                 report = progress.start_fold("everyone")
                 task, _, _ = self.fit(data, report, logger or False)
-            write_checkpoint(folder / "checkpoint.ckpt", self.pack(task, data, folder))
+            write_checkpoint(RunFolder(folder).checkpoint, self.pack(task, data, folder))

@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.runs import Epochs
+from merec.run_folder.epochs import Epochs
 from merec.seeding import derive_seed
 from merec.tasks.finetune import Finetune
 from merec.tasks.progress import OnEpoch

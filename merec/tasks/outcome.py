@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from merec.datamodules import ClipDataModule
 from merec.evaluation.action_units import spread_units
-from merec.evaluation.runs import Epochs
+from merec.run_folder.epochs import Epochs
 from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune
 

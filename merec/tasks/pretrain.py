@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pytorch_lightning.loggers import Logger
 
+from merec.run_folder import RunFolder
 from merec.tasks.checkpoints import add_config, write_checkpoint
 from merec.tasks.loso import FinetuneOnce
 from merec.tasks.progress import FoldProgress
@@ -26,7 +27,7 @@ class Pretrain(FinetuneOnce):
 
     def run(self, folder: Path, logger: Logger | None) -> None:
         """Train, and write the checkpoint, unless it is there already."""
-        file = folder / "checkpoint.ckpt"
+        file = RunFolder(folder).checkpoint
         if file.exists():
             return
         data = self.hold_out()

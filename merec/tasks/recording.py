@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from merec.evaluation.runs import Epochs
+from merec.run_folder.epochs import Epochs
 from merec.types import Batch, InputError
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from merec.files import write_json
-from merec.run_files import expect, reading
+from merec.run_folder.reading import expect, reading
 
 
 @dataclass(frozen=True)

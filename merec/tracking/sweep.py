@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merec.config_identity import flatten, shared_settings
 from merec.evaluation.runs import Run
+from merec.run_folder.identity import flatten, shared_settings
 from merec.tracking.logged_keys import Keys, Tracked, join_keys, read_tracked
 from merec.types import InputError
 
@@ -57,7 +57,7 @@ class Sweep:
     def local(self) -> list[Path]:
         """What `wandb sync` would upload and has not yet."""
         pairs = zip(self.runs, self.tracked, strict=True)
-        folders = [run.folder / tracked.local for run, tracked in pairs if tracked.local]
+        folders = [run.folder.path / tracked.local for run, tracked in pairs if tracked.local]
         return [
             folder for folder in folders if folder.exists() and not any(folder.glob("*.synced"))
         ]
@@ -74,7 +74,7 @@ def find_sweep(runs: Sequence[Run]) -> Sweep:
     kept: list[tuple[Run, Tracked]] = []
     missed: list[str] = []
     for run in runs:
-        tracked = read_tracked(run.folder)
+        tracked = read_tracked(run.folder.path)
         if tracked is not None and tracked.project and tracked.keys.scores:
             kept.append((run, tracked))
             continue
@@ -110,7 +110,7 @@ def _explain_silence(run: Run, tracked: Tracked | None) -> str:
         )
     return (
         f"{run.folder} has no record of what W&B was told (an earlier merec, or logger.mode=disabled); "
-        f"delete {run.folder / 'tracked'} and give its command with logger=wandb: {again}"
+        f"delete {run.folder.path / 'tracked'} and give its command with logger=wandb: {again}"
     )
 
 
@@ -118,7 +118,7 @@ def _assert_one_project(sweep: Sweep) -> None:
     """Refuse runs of several projects; an offline run of no known owner goes with any."""
     places: dict[str, Path] = {}
     for run, tracked in zip(sweep.runs, sweep.tracked, strict=True):
-        places.setdefault(f"{tracked.entity or sweep.entity}/{tracked.project}", run.folder)
+        places.setdefault(f"{tracked.entity or sweep.entity}/{tracked.project}", run.folder.path)
     if len(places) > 1:
         found = "; ".join(f"{place.strip('/')} ({folder})" for place, folder in places.items())
         raise InputError(

@@ -18,7 +18,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, WandbLogger
 
-from merec.config_identity import flatten
 from merec.evaluation.calibration import score_calibration
 from merec.evaluation.explanation import read_explanation
 from merec.evaluation.pretraining import read_monitor
@@ -35,6 +34,8 @@ from merec.reporting.figures import (
 from merec.reporting.regions import draw_adjacency, draw_importance
 from merec.reporting.summary import read_optimism, score_results, score_subjects
 from merec.reporting.threshold import draw_intensities
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import flatten
 from merec.tracking.logged_keys import Keys, Tracked
 
 log = logging.getLogger(__name__)
@@ -126,8 +127,9 @@ def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
     run.log(flat | shown)  # numbers too: W&B's bar charts offer only what has a history
     run.summary.update(flat | words)
     artifact = wandb.Artifact(f"predictions-{run.id}", type="predictions")
-    for file in ("predictions.csv", "metrics.json"):  # the others name folders of this machine
-        artifact.add_file(str(folder / file))
+    files = RunFolder(folder)
+    for file in (files.predictions, files.metrics):  # the others name folders of this machine
+        artifact.add_file(str(file))
     run.log_artifact(artifact)
     if run.disabled:
         return Tracked(name)

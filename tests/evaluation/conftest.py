@@ -10,11 +10,11 @@ import pytest
 import yaml
 from scipy import stats
 
-from merec.config_identity import configuration_hash
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import configuration_hash
 
 CLASSES = ("negative", "positive", "surprise")
 MEGC2019 = Path(__file__).parents[2].parent / "shared" / "data" / "megc2019_flow" / "flow.npz"
@@ -77,7 +77,7 @@ def _write_run(
     (folder / "environment.json").write_text(json.dumps(known | environment), encoding="utf-8")
     rng = np.random.default_rng(seed)
     for number, rows in predictions.groupby("fold"):
-        place = fold_folder(folder, int(number))
+        place = RunFolder(folder).fold(int(number)).path
         write_predictions(place / "predictions.csv", rows)
         length = epochs.get(int(number), 0) if isinstance(epochs, dict) else epochs
         if length:

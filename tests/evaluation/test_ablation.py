@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from merec.config_identity import configuration_hash
 from merec.evaluation.ablation import ablate_classes, compare_modalities
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.metrics import confusion, uf1, uf1_without_each
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import draw_subjects
+from merec.run_folder.identity import configuration_hash
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from merec.evaluation.explanation import TABLES, Explanation, rank_coded, read_explanation
 from merec.evaluation.results import pool_runs
-from merec.evaluation.runs import find_runs, fold_folder, read_run
+from merec.evaluation.runs import find_runs, read_run
+from merec.run_folder import RunFolder
 
 NAMES = ["right", "chin", "left"]  # in no alphabetical order
 
@@ -24,12 +25,12 @@ def write_tables(folder: Path, seed: int = 0) -> pd.DataFrame:
         table = regions.to_frame(index=False)
         table["importance"] = rng.choice([-0.5, 0.1, 0.25, 1 / 3], len(table))
         table["coded"] = rng.random(len(table)) < 0.4
-        table.to_csv(fold_folder(folder, int(number)) / "regions.csv", index=False)
+        table.to_csv(RunFolder(folder).fold(int(number)).path / "regions.csv", index=False)
         pairs = pd.MultiIndex.from_product(
             [range(2), NAMES, NAMES], names=["layer", "to_region", "from_region"]
         )
         graph = pairs.to_frame(index=False).assign(weight=rng.normal(size=len(pairs)))
-        graph.to_csv(fold_folder(folder, int(number)) / "adjacency.csv", index=False)
+        graph.to_csv(RunFolder(folder).fold(int(number)).path / "adjacency.csv", index=False)
         written.append(table.assign(seed=seed, weight=[graph["weight"].to_numpy()] * len(table)))
     return pd.concat(written)
 

@@ -14,16 +14,17 @@ import pytest
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from merec.config_identity import flatten
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
 from merec.evaluation.predictions import read_predictions, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
-from merec.evaluation.runs import find_runs, fold_folder, read_run
+from merec.evaluation.runs import find_runs, read_run
 from merec.files import write_json
 from merec.run import collect_scores
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import flatten
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_run_reads_back_what_was_written(tmp_path, write_run, index, table, cl
     )
     run = read_run(folder)
     pd.testing.assert_frame_equal(by_id(run.predictions), by_id(table), check_exact=True)
-    assert run.folder == folder
+    assert run.folder.path == folder
     assert run.config == {"seed": 0, "task": {"engine": "loop"}}
     assert run.environment["name"] == "ststnet"
     assert (run.protocol.samples, run.protocol.subjects) == (len(index), 7)
@@ -139,13 +140,13 @@ def test_a_run_is_found_once_however_often_it_is_given(tmp_path, write_run, inde
     write_run(tmp_path / "sweep" / "1", predict(index, seed=1), index)
     (tmp_path / "link").symlink_to(first)
     found = find_runs([first, tmp_path / "sweep", tmp_path, tmp_path / "link"])
-    assert sorted(run.folder.name for run in found) == ["0", "1"]
+    assert sorted(run.folder.path.name for run in found) == ["0", "1"]
     assert pool_runs(found)[0].seeds == [0, 1]
 
 
 def test_a_missing_fold_is_an_error_that_numbers_it(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
-    shutil.rmtree(fold_folder(folder, 3))
+    shutil.rmtree(RunFolder(folder).fold(3).path)
     with pytest.raises(InputError, match=r"missing 1 of 7 folds \(3\)") as error:
         pool_runs(find_runs([folder]))
     assert str(folder) in str(error.value)
@@ -160,7 +161,7 @@ def apart(tmp_path, write_run, index, table, classes) -> Path:
 
 
 def test_of_a_missing_data_set_the_fold_is_numbered(apart):
-    shutil.rmtree(fold_folder(apart, 1))
+    shutil.rmtree(RunFolder(apart).fold(1).path)
     with pytest.raises(InputError, match=r"missing 1 of 2 folds \(1\)"):
         pool_runs(find_runs([apart]))
 
@@ -188,7 +189,7 @@ def test_best_epoch_on_test_is_that_of_each_held_out_data_set(apart):
 
 def test_a_fold_that_was_being_written_counts_as_missing(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
-    place = fold_folder(folder, 3)
+    place = RunFolder(folder).fold(3).path
     (place / "predictions.csv").rename(place / ".predictions.4711.part.csv")
     with pytest.raises(InputError, match=r"missing 1 of 7 folds \(3\)"):
         pool_runs(find_runs([folder]))
@@ -305,7 +306,7 @@ def test_folders_that_hold_no_run_are_an_error(tmp_path):
 
 def test_a_damaged_fold_is_an_error_that_names_the_file(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
-    (fold_folder(folder, 5) / "predictions.csv").write_bytes(b"\x00\x01")
+    RunFolder(folder).fold(5).predictions.write_bytes(b"\x00\x01")
     with pytest.raises(InputError, match=r"005.predictions\.csv"):
         find_runs([folder])
 
@@ -329,7 +330,7 @@ def test_a_row_that_no_fold_can_have_written_is_refused_by_file_line_and_sample(
     tmp_path, write_run, index, table, column, value, words
 ):
     folder = write_run(tmp_path / "run", table, index)
-    place = fold_folder(folder, 2)
+    place = RunFolder(folder).fold(2).path
     (place / "fold.json").write_text('{"held_out": "005"}')
     read_run(folder)
     rows = pd.read_csv(place / "predictions.csv", dtype={"subject": str})
@@ -346,7 +347,7 @@ def test_a_class_without_its_column_and_a_sample_given_twice_are_refused(
     tmp_path, write_run, index, table
 ):
     folder = write_run(tmp_path / "run", table, index)
-    file = fold_folder(folder, 2) / "predictions.csv"
+    file = RunFolder(folder).fold(2).predictions
     rows = pd.read_csv(file, dtype={"subject": str})
     rows.drop(columns="p_surprise").to_csv(file, index=False)
     with pytest.raises(InputError, match="it has no column p_surprise"):
@@ -362,7 +363,7 @@ def test_a_class_without_its_column_and_a_sample_given_twice_are_refused(
 def test_a_folder_that_is_no_fold_of_the_run_is_refused(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
     for name in ("007", "copy"):
-        shutil.copytree(fold_folder(folder, 2), folder / "folds" / name)
+        shutil.copytree(RunFolder(folder).fold(2).path, folder / "folds" / name)
         with pytest.raises(InputError, match=rf"{name} is no fold of this run, .* 000 to 006"):
             read_run(folder)
         shutil.rmtree(folder / "folds" / name)
@@ -370,7 +371,7 @@ def test_a_folder_that_is_no_fold_of_the_run_is_refused(tmp_path, write_run, ind
 
 def test_a_sample_moved_to_another_data_set_is_refused(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
-    file = fold_folder(folder, 2) / "predictions.csv"
+    file = RunFolder(folder).fold(2).predictions
     rows = pd.read_csv(file, dtype={"subject": str})
     rows.loc[0, "corpus"] = "casme2"
     rows.to_csv(file, index=False)
@@ -528,7 +529,7 @@ def test_a_result_is_transductive_if_any_of_its_runs_is(tmp_path, write_run, ind
 
 def test_one_edited_label_is_named_with_its_sample(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
-    file = fold_folder(folder, 2) / "predictions.csv"
+    file = RunFolder(folder).fold(2).predictions
     rows = read_predictions(file)
     sample_id, label = rows.loc[0, "sample_id"], int(rows.loc[0, "label"])
     other = (label + 1) % 3
@@ -557,7 +558,7 @@ def test_predictions_that_do_not_give_the_scores_of_the_run_are_refused(
     right = table.assign(predicted=predicted)
     right[columns] = probability
     for number, rows in right.groupby("fold"):
-        write_predictions(fold_folder(folder, int(number)) / "predictions.csv", rows)
+        write_predictions(RunFolder(folder).fold(int(number)).predictions, rows)
     with pytest.raises(
         InputError, match=r"UF1 of its fold tables is 1\.0000, but its metrics.json says"
     ):
@@ -565,7 +566,7 @@ def test_predictions_that_do_not_give_the_scores_of_the_run_are_refused(
     (folder / "metrics.json").write_text("{}")
     with pytest.raises(InputError, match=r"metrics\.json is damaged \('scores' is missing\)"):
         find_runs([folder])
-    shutil.rmtree(fold_folder(folder, 3))  # of a part the scores say nothing
+    shutil.rmtree(RunFolder(folder).fold(3).path)  # of a part the scores say nothing
     assert len(find_runs([folder])) == 1
 
 
@@ -590,7 +591,7 @@ def test_a_table_without_rows_or_with_nul_bytes_is_named(
     tmp_path, write_run, index, table, content, reason
 ):
     folder = write_run(tmp_path / "run", table, index)
-    file = fold_folder(folder, 6) / "predictions.csv"
+    file = RunFolder(folder).fold(6).predictions
     file.write_bytes(content(file.read_bytes()))
     with pytest.raises(InputError, match=f"^{re.escape(str(file))} .*{reason}"):
         read_run(folder)
@@ -670,7 +671,7 @@ def test_folds_that_all_differ_from_a_file_of_the_run_blame_that_file(
 
 def test_epochs_that_some_folds_lack_are_said(tmp_path, write_run, index, table, caplog):
     folder = write_run(tmp_path / "run", table, index, epochs=3)
-    (fold_folder(folder, 2) / "epochs.npz").unlink()
+    RunFolder(folder).fold(2).epochs.unlink()
     (result,) = pool_runs(find_runs([folder]))
     assert result.read_optimism() == []
     assert "epochs.npz is missing in 1 of 7 folds (002)" in caplog.text

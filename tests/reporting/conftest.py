@@ -13,14 +13,14 @@ import yaml
 from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
-from merec.config_identity import configuration_hash
 from merec.evaluation.predictions import tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result
-from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import leave_one_subject_out, select_folds
-from merec.files import atomic, write_json, write_text
+from merec.files import write_json, write_text
 from merec.reporting.report import write_report
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import configuration_hash
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -105,10 +105,10 @@ def write_a_run(
         probability = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         ids = rows["sample_id"].to_numpy(str)
         said = tabulate(rows, ids, probability[-1], CLASSES, fold.number, seed)
-        write_predictions(fold_folder(folder, fold.number) / "predictions.csv", said)
+        write_predictions(RunFolder(folder).fold(fold.number).predictions, said)
         if epochs:
             noise = rng.normal(scale=0.02, size=(2, epochs))
-            with atomic(fold_folder(folder, fold.number) / "epochs.npz") as part:
+            with atomic(RunFolder(folder).fold(fold.number).epochs) as part:
                 np.savez(
                     part,
                     sample_id=ids,

@@ -15,7 +15,7 @@ from merec.evaluation.action_units import label_action_units, mark_units
 from merec.evaluation.predictions import read_predictions, tabulate, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result, pool_runs
-from merec.evaluation.runs import find_runs, fold_folder
+from merec.evaluation.runs import find_runs
 from merec.evaluation.splits import leave_one_subject_out
 from merec.files import write_json, write_text
 from merec.reporting.action_units import lay_out_units
@@ -27,6 +27,7 @@ from merec.reporting.report import write_report
 from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
 from merec.run import collect_scores
+from merec.run_folder import RunFolder
 from merec.tracking.wandb_logging import collect_tables, draw_pictures, flatten_scores
 from merec.types import ActionUnit, Corpus
 
@@ -55,7 +56,7 @@ def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str, epoch
         rows, given = index.iloc[fold.test], probability[fold.test]
         ids = rows["sample_id"].to_numpy(str)
         said = tabulate(rows, ids, given, corpus.protocol.classes, fold.number, 0, "action_units")
-        place = fold_folder(folder, fold.number)
+        place = RunFolder(folder).fold(fold.number).path
         write_predictions(place / "predictions.csv", said)
         if epochs:
             by_epoch = rng.random((len(ids), epochs, len(UNITS))) < 0.5

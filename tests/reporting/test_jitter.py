@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from merec.evaluation.comparison import compare_results
-from merec.evaluation.jitter import SHIFTS, read_jitters
+from merec.evaluation.jitter import read_jitters
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
 from merec.presentation.figure_style import to_svg
@@ -17,6 +17,7 @@ from merec.reporting.html import write_page
 from merec.reporting.jitter import draw_jitters, draw_study, lay_out_jitter, split_lines
 from merec.reporting.report import write_report
 from merec.reporting.summary import Summary, summarize
+from merec.run_folder import RunFolder
 from merec.types import InputError
 
 TITLE = "Key frames off the annotated ones"
@@ -41,7 +42,7 @@ def write(few: pd.DataFrame, write_run: Callable) -> Callable[..., Path]:
             shifts = pd.DataFrame({"sample_id": few["sample_id"], "onset": 5, "apex": 12})
             shifts["onset_shift"] = onset
             shifts["apex_shift"] = np.where(short, int(apex / 2), apex)
-            shifts.assign(clamped=short).to_csv(folder / SHIFTS, index=False)
+            shifts.assign(clamped=short).to_csv(RunFolder(folder).shifts, index=False)
         return folder
 
     return write
@@ -69,7 +70,7 @@ def summary(root: Path) -> Summary:
 
 
 def find(summary: Summary, folder: str) -> Result:
-    return next(r for r in summary.results if r.runs[0].folder.name == folder)
+    return next(r for r in summary.results if r.runs[0].folder.path.name == folder)
 
 
 def test_a_study_is_of_results_that_differ_in_their_jitter_only(summary: Summary) -> None:
@@ -167,6 +168,6 @@ def test_a_shifted_result_that_stands_alone_is_told_and_not_drawn(root: Path) ->
 
 def test_a_lost_table_of_shifts_is_told_with_its_remedy(tmp_path: Path, write: Callable) -> None:
     folder = write(tmp_path / "run", apex=3)
-    (folder / SHIFTS).unlink()
+    RunFolder(folder).shifts.unlink()
     with pytest.raises(InputError, match=r"jitter\.csv does not exist; .* in a new one"):
         read_jitters(pool_runs(find_runs([folder])))

@@ -106,7 +106,7 @@ def summary(root: Path) -> Summary:
 
 def find(summary: Summary, name: str) -> Result:
     """The result of a folder."""
-    return next(r for r in summary.results if r.runs[0].folder.parent.name == name)
+    return next(r for r in summary.results if r.runs[0].folder.path.parent.name == name)
 
 
 def test_starts_stand_side_by_side_from_scratch_first(summary: Summary) -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from merec.evaluation.explanation import Explanation, read_explanation
 from merec.evaluation.results import Result, pool_runs
-from merec.evaluation.runs import find_runs, fold_folder, read_run
+from merec.evaluation.runs import find_runs, read_run
 from merec.features.regions import REGIONS
 from merec.presentation.figure_style import to_svg
 from merec.reporting.html import write_page
 from merec.reporting.regions import draw_adjacency, draw_importance, lay_out_agreement
 from merec.reporting.summary import summarize
+from merec.run_folder import RunFolder
 from merec.tracking.wandb_logging import track_result
 
 IMPORTANT = REGIONS.index("chin")
@@ -24,7 +25,7 @@ IMPORTANT = REGIONS.index("chin")
 def explain(folder: Path) -> Path:
     """Give a run the tables of a network that looks at the chin, which is what is coded."""
     for number, rows in read_run(folder).predictions.groupby("fold"):
-        place = fold_folder(folder, int(number))
+        place = RunFolder(folder).fold(int(number)).path
         keys = pd.MultiIndex.from_product(
             [rows["sample_id"], REGIONS], names=["sample_id", "region"]
         )

@@ -58,7 +58,7 @@ def root(make_index, write_run, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def results(root: Path) -> dict[str, Result]:
     runs = pool_runs(find_runs([root]))
-    return {result.runs[0].folder.name: result for result in runs}
+    return {result.runs[0].folder.path.name: result for result in runs}
 
 
 def test_noise_is_what_was_set_or_the_cameras_own(results) -> None:

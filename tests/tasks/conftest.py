@@ -19,8 +19,8 @@ from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.predictions import read_predictions
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
+from merec.run_folder import RunFolder
 from merec.tasks import Contrastive, Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.losses import binary_cross_entropy
@@ -245,7 +245,7 @@ class FoldFiles:
 
 
 def _read_fold(folder: Path, number: int) -> FoldFiles:
-    place = fold_folder(folder, number)
+    place = RunFolder(folder).fold(number).path
     with np.load(place / "epochs.npz") as arrays:
         epochs = dict(arrays)
     return FoldFiles(

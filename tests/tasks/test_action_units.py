@@ -16,13 +16,13 @@ from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
 from merec.baselines import Baseline
-from merec.config_identity import comparable, configuration_hash
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
-from merec.evaluation.predictions import assert_complete, read_predictions
-from merec.evaluation.runs import fold_folder
+from merec.evaluation.predictions import assert_complete
 from merec.evaluation.splits import split_inner_subjects
 from merec.features.flow_map import describe
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import comparable, configuration_hash
 from merec.tasks.targets import ActionUnits
 from merec.types import ActionUnit, Corpus
 
@@ -144,9 +144,9 @@ def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
 
 def test_an_interrupted_run_goes_on(told, train_units, read_fold, assert_same_fold):
     folder = train_units(epochs=16, folds="0-1")
-    kept = (fold_folder(folder, 0) / "predictions.csv").stat().st_mtime_ns
+    kept = RunFolder(folder).fold(0).predictions.stat().st_mtime_ns
     train_units(epochs=16, folds="0-2", folder=folder)
-    assert (fold_folder(folder, 0) / "predictions.csv").stat().st_mtime_ns == kept
+    assert RunFolder(folder).fold(0).predictions.stat().st_mtime_ns == kept
     for number in range(3):
         assert_same_fold(read_fold(folder, number), read_fold(told, number))
 
@@ -177,7 +177,7 @@ class Headless(STSTNet):
 def test_weights_of_emotions_start_all_but_the_head(
     swept, train_units, make_units, coded, make_data
 ):
-    weights = str(fold_folder(swept, 0) / "checkpoint.ckpt")  # of three emotions
+    weights = str(RunFolder(swept).fold(0).checkpoint)  # of three emotions
     kind = {"streams": [3, 5, 8], "dropout": 0.5, "size": 28, "padding": 1, "compiled": True}
     with pytest.raises(InputError, match="another task.target, and Headless does not say"):
         train_units(folds=0, weights=weights, backbone=partial(Headless, **kind))
@@ -260,7 +260,7 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
         else:
             folder = train_units(data, folds="0-2", engine=way, epochs=2)
         runs.append(folder)
-    tables = [read_predictions(fold_folder(folder, 1) / "predictions.csv") for folder in runs]
+    tables = [read_predictions(RunFolder(folder).fold(1).predictions) for folder in runs]
     scored = [[c for c in table if c.startswith("p_")] for table in tables]
     assert scored[0] == ["p_AU4", "p_AU12"]
     assert scored[1] == ["p_AU4", "p_AU9", "p_AU12"]

@@ -20,10 +20,10 @@ from merec.baselines.true_action_units import TrueActionUnits
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
 from merec.evaluation.metrics import confusion, uf1
-from merec.evaluation.predictions import assert_complete, read_predictions
-from merec.evaluation.runs import fold_folder
+from merec.evaluation.predictions import assert_complete
 from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.flow_map import describe
+from merec.run_folder import RunFolder
 from merec.types import ActionUnit, Corpus
 
 KEEP = {"rgb": ["u", "v"]}
@@ -59,7 +59,7 @@ def make(
 
 
 def read(folder: Path, number: int):
-    return read_predictions(fold_folder(folder, number) / "predictions.csv")
+    return read_predictions(RunFolder(folder).fold(number).predictions)
 
 
 @pytest.mark.parametrize("estimator", ["logistic", "nested"])
@@ -81,7 +81,7 @@ def test_a_fold_equals_fitting_and_scoring_directly(made, make_data, new_folder,
         table = read(folder, fold.number).set_index("sample_id")
         table = table.loc[made.index["sample_id"].iloc[fold.test]]
         np.testing.assert_array_equal(table.filter(regex="^p_").to_numpy(), scores)
-        notes = json.loads((fold_folder(folder, fold.number) / "fold.json").read_text())
+        notes = json.loads(RunFolder(folder).fold(fold.number).notes.read_text())
         assert {key: notes[key] for key in chosen} == chosen
         assert bool(chosen) == (estimator == "nested")
 
@@ -153,7 +153,7 @@ def test_each_action_unit_is_told_by_an_estimator_of_its_own(made, coded, make_d
             found = tables[fold.number].set_index("sample_id")[unit]
             ids = made.index["sample_id"].iloc[fold.test]
             np.testing.assert_array_equal(found.loc[ids], scores[:, 1])
-            notes = json.loads((fold_folder(folder, fold.number) / "fold.json").read_text())
+            notes = json.loads(RunFolder(folder).fold(fold.number).notes.read_text())
             assert notes[unit.removeprefix("p_")] == chosen
     table = pd.concat(tables)
     assert_complete(table, task.protocol, "test")
@@ -211,7 +211,7 @@ def test_maps_are_read_as_they_are_whatever_scale_and_order_networks_are_given(
     for data in (make_data(), make_data(scaling="standard", channels=["v", "strain", "u"])):
         folder = new_folder()
         make(data, folds=1).run(folder, None)
-        tables.append((fold_folder(folder, 1) / "predictions.csv").read_bytes())
+        tables.append(RunFolder(folder).fold(1).predictions.read_bytes())
     assert tables[0] == tables[1]
 
 
@@ -223,7 +223,7 @@ def test_channels_that_the_datamodule_leaves_out_are_not_there_to_describe(make_
 def test_finished_folds_are_left_alone(make_data, new_folder):
     folder = new_folder()
     make(make_data(), folds=2).run(folder, None)
-    file = fold_folder(folder, 2) / "predictions.csv"
+    file = RunFolder(folder).fold(2).predictions
     before = file.stat().st_mtime_ns
     make(make_data(), folds="2-3").run(folder, None)
     assert file.stat().st_mtime_ns == before

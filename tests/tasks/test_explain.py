@@ -16,9 +16,9 @@ from torch import nn
 from merec.backbones import LitePointGCN
 from merec.backbones.lite_point_gcn import Graph, Legacy
 from merec.datamodules import ClipDataModule
-from merec.evaluation.runs import fold_folder
 from merec.features.prepare import FeatureStore, Loaded
 from merec.features.regions import REGIONS
+from merec.run_folder import RunFolder
 from merec.tasks.explain import (
     explain,
     measure_importance,
@@ -185,7 +185,9 @@ def train_points(make_points, train) -> Callable[..., Path]:
 
 
 def read(folder: Path, number: int, name: str) -> pd.DataFrame:
-    return pd.read_csv(fold_folder(folder, number) / f"{name}.csv", dtype={"sample_id": str})
+    return pd.read_csv(
+        RunFolder(folder).fold(number).path / f"{name}.csv", dtype={"sample_id": str}
+    )
 
 
 def test_a_fold_keeps_its_samples_importance_and_its_graph(made, train_points, read_fold) -> None:
@@ -216,16 +218,16 @@ def test_a_fold_keeps_its_samples_importance_and_its_graph(made, train_points, r
 def test_a_resumed_run_has_the_tables_of_all_folds(train_points, make_points, make_loso) -> None:
     folder = train_points()
     before = {name: read(folder, 1, name) for name in ("regions", "adjacency")}
-    kept = (fold_folder(folder, 0) / "regions.csv").stat().st_mtime_ns
-    shutil.rmtree(fold_folder(folder, 1))
+    kept = (RunFolder(folder).fold(0).path / "regions.csv").stat().st_mtime_ns
+    shutil.rmtree(RunFolder(folder).fold(1).path)
     make_loso(data=make_points(), backbone=Looker, folds="0-1", epochs=1).run(folder, None)
-    assert (fold_folder(folder, 0) / "regions.csv").stat().st_mtime_ns == kept
+    assert (RunFolder(folder).fold(0).path / "regions.csv").stat().st_mtime_ns == kept
     for name, table in before.items():
         pd.testing.assert_frame_equal(read(folder, 1, name), table)
 
 
 def test_predictions_are_written_after_the_tables(train_points) -> None:
-    place = fold_folder(train_points(folds="0"), 0)
+    place = RunFolder(train_points(folds="0")).fold(0).path
     last = max(place.iterdir(), key=lambda file: file.stat().st_mtime_ns)
     assert last.name == "predictions.csv"
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import torch
 
-import merec.tasks.fold_runner
 from merec.errors import InputError, StopError
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import read_predictions
-from merec.evaluation.runs import Epochs, fold_folder
 from merec.evaluation.splits import Fold, leave_one_subject_out
+from merec.run_folder import RunFolder
+from merec.run_folder.epochs import Epochs
 from merec.tasks.fold_runner import FoldWriter, one_by_one, run_folds
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch
@@ -82,7 +82,7 @@ def test_what_a_fold_gave_is_written_and_joined_by_sample_id(made, folds, guess,
     folder = run()
     for fold in folds:
         said = guess(fold, None)
-        table = read_predictions(fold_folder(folder, fold.number) / "predictions.csv")
+        table = read_predictions(RunFolder(folder).fold(fold.number).predictions)
         assert sorted(table["sample_id"]) == sorted(said.sample_id)
         assert set(table["subject"]) == {fold.held_out}
         assert set(table["fold"]) == {fold.number}
@@ -113,7 +113,10 @@ def test_an_outcome_without_epochs_and_weights_writes_neither(made, folds, run):
         return Outcome(ids, np.full((len(ids), 3), 1 / 3))
 
     folder = run(train, folds[:1])
-    assert {f.name for f in fold_folder(folder, 0).iterdir()} == {"fold.json", "predictions.csv"}
+    assert {f.name for f in RunFolder(folder).fold(0).path.iterdir()} == {
+        "fold.json",
+        "predictions.csv",
+    }
 
 
 def test_finished_folds_are_neither_trained_nor_touched_again(folds, guess, run):
@@ -144,7 +147,7 @@ def test_a_failing_fold_does_not_stop_the_others_and_is_named(folds, guess, run,
     for fold in folds:
         failed = fold.held_out in bad
         assert (f"{fold.number} {fold.held_out}" in message) == failed
-        assert fold_folder(tmp_path, fold.number).exists() != failed
+        assert RunFolder(tmp_path).fold(fold.number).path.exists() != failed
 
 
 def test_folds_that_failed_are_run_again_by_the_same_command(folds, guess, run, tmp_path):
@@ -168,7 +171,7 @@ def test_probabilities_that_are_not_finite_are_a_failed_fold_with_nothing_writte
 
     with pytest.raises(InputError, match=r"1 of 6 folds failed \(1 007\).*not finite"):
         run(diverge)
-    assert not fold_folder(tmp_path, 1).exists()
+    assert not RunFolder(tmp_path).fold(1).path.exists()
     assert len(list(tmp_path.glob("folds/*/predictions.csv"))) == 5
 
 
@@ -186,10 +189,12 @@ def test_predictions_of_other_samples_are_a_failed_fold_with_nothing_written(
 
     with pytest.raises(InputError, match=r"predicted other samples than the held-out ones"):
         run(mix_up, folds[2:3])
-    assert not fold_folder(tmp_path, 2).exists()
+    assert not RunFolder(tmp_path).fold(2).path.exists()
 
 
-@pytest.mark.parametrize("step", ["write_json", "write_predictions"])
+@pytest.mark.parametrize(
+    "step", ["run_folder.fold_folder.write_json", "tasks.fold_runner.write_predictions"]
+)
 def test_a_fold_killed_while_it_is_written_is_not_finished(
     folds, guess, run, tmp_path, monkeypatch, step
 ):
@@ -197,7 +202,7 @@ def test_a_fold_killed_while_it_is_written_is_not_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(merec.tasks.fold_runner, step, die)
+        patch.setattr(f"merec.{step}", die)
         with pytest.raises(KeyboardInterrupt):
             run(some=folds[:2])
     assert not list(tmp_path.rglob("predictions.csv"))
@@ -224,7 +229,7 @@ def test_scores_so_far_are_those_of_all_finished_folds_pooled(folds, run, notes)
     run(logger=notes)
     assert [row["folds/done"] for _, row in notes.rows] == [4, 5, 6]
     for done, (_, row) in zip([4, 5, 6], notes.rows, strict=True):
-        files = [fold_folder(folder, number) / "predictions.csv" for number in range(done)]
+        files = [RunFolder(folder).fold(number).predictions for number in range(done)]
         table = pd.concat([read_predictions(file) for file in files])
         counts = confusion(table["label"].to_numpy(), table["predicted"].to_numpy(), 3)
         assert row["folds/uf1_so_far"] == float(uf1(counts)) > 0
@@ -233,7 +238,7 @@ def test_scores_so_far_are_those_of_all_finished_folds_pooled(folds, run, notes)
 
 def test_a_damaged_finished_fold_is_named_before_anything_is_trained(folds, guess, run, tmp_path):
     run(some=folds[:1])
-    file = fold_folder(tmp_path, 0) / "predictions.csv"
+    file = RunFolder(tmp_path).fold(0).predictions
     file.write_text(file.read_text(encoding="utf-8")[:-60], encoding="utf-8")
 
     def never(fold: Fold, _: OnEpoch) -> Outcome:

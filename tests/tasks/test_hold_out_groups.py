@@ -12,12 +12,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from merec.baselines import Baseline
-from merec.config_identity import comparable, configuration_hash
 from merec.errors import InputError
 from merec.evaluation.action_units import find_trained_units
 from merec.evaluation.predictions import assert_complete, read_predictions
-from merec.evaluation.runs import fold_folder
 from merec.features.flow_map import describe
+from merec.run_folder import RunFolder
+from merec.run_folder.identity import comparable, configuration_hash
 from merec.types import Corpus
 
 IN_GROUPS = {"hold_out": "groups", "groups": 3, "epochs": 2}
@@ -52,7 +52,7 @@ def grouped(hold_out_groups) -> Path:
 
 
 def read(folder: Path, number: int) -> pd.DataFrame:
-    return read_predictions(fold_folder(folder, number) / "predictions.csv")
+    return read_predictions(RunFolder(folder).fold(number).predictions)
 
 
 def test_every_sample_is_predicted_once_by_who_never_saw_its_group(
@@ -123,7 +123,7 @@ def test_an_interrupted_run_goes_on(
 
 def test_weights_that_saw_one_of_a_group_are_refused(swept, coded, make_data, make_loso):
     # They never saw 006, but everyone else.
-    weights = str(fold_folder(swept, 0) / "checkpoint.ckpt")
+    weights = str(RunFolder(swept).fold(0).checkpoint)
     with pytest.raises(InputError, match=r"was trained on subject .*, which this fold holds out"):
         make_loso(make_data(coded()), weights=weights, **IN_GROUPS)
 
@@ -132,7 +132,7 @@ def test_a_table_with_somebody_of_another_group_is_refused(
     grouped, hold_out_groups, make_loso, make_data, coded, learn_units
 ):
     folder = hold_out_groups(folds="1")
-    file = fold_folder(folder, 1) / "predictions.csv"
+    file = RunFolder(folder).fold(1).predictions
     table = read_predictions(file)
     table.loc[0, "subject"] = read(grouped, 0)["subject"].iloc[0]
     table.to_csv(file, index=False)

@@ -20,8 +20,8 @@ from merec.backbones import STSTNet
 from merec.errors import InputError
 from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.predictions import assert_complete
-from merec.evaluation.runs import fold_folder
 from merec.evaluation.splits import Fold
+from merec.run_folder import RunFolder
 from merec.tasks import Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.loso import choose_engine
 from merec.tasks.targets import Emotion
@@ -81,7 +81,7 @@ def test_the_last_recorded_epoch_is_what_was_predicted(swept, read_fold):
 
 def test_checkpoints_load_without_pickle_and_say_whom_they_never_saw(swept):
     for number, subject in enumerate(SUBJECTS):
-        file = fold_folder(swept, number) / "checkpoint.ckpt"
+        file = RunFolder(swept).fold(number).checkpoint
         checkpoint = torch.load(file, weights_only=True)
         assert checkpoint["merec"]["never_saw"] == [subject]
         assert checkpoint["merec"]["saw"] == sorted(set(SUBJECTS) - {subject})
@@ -377,7 +377,7 @@ def test_each_fold_gets_its_own_copy_of_a_callback_with_state(train, tmp_path):
 
 
 def weights(folder: Path, number: int) -> str:
-    return str(fold_folder(folder, number) / "checkpoint.ckpt")
+    return str(RunFolder(folder).fold(number).checkpoint)
 
 
 def test_weights_that_saw_the_held_out_subject_are_refused_by_name(swept, make_loso, new_folder):

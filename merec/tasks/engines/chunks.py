@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.runs import Epochs
 from merec.evaluation.splits import Fold
+from merec.run_folder.epochs import Epochs
 from merec.tasks.engines.side_by_side import SideBySide
 from merec.tasks.engines.stacked import StackedFinetune
 from merec.tasks.engines.together import Together, check_together, is_out_of_memory

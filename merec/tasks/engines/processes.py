@@ -23,7 +23,6 @@ import torch
 
 from merec.errors import DiskError
 from merec.evaluation.splits import Fold
-from merec.folder_lock import own_folder
 from merec.forkserver import open_context
 from merec.tasks.engines.sharing import receive, share
 from merec.tasks.fold_runner import Engine, FoldWriter, Trained, name_folds
@@ -33,6 +32,7 @@ from merec.tasks.process_setup import (
     return_freed_memory,
 )
 from merec.tasks.progress import OnEpoch, Progress
+from merec.temporary_folder import own_folder
 from merec.types import InputError
 
 Cut = Callable[[Sequence[Fold]], Sequence[Sequence[Fold]]]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.runs import Epochs
+from merec.run_folder.epochs import Epochs
 from merec.tasks.finetune import Finetune, pair_up
 from merec.tasks.recording import RecordEpochs
 from merec.types import InputError

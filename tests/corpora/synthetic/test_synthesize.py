@@ -21,12 +21,12 @@ from merec.config import home
 from merec.corpora.casme3 import ERRATA, MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import InputError
-from merec.folder_lock import HOST
 from merec.synthetic import synthesize as module
 from merec.synthetic.annotation import MICRO_COLUMNS
 from merec.synthetic.settings import locate_cached
 from merec.synthetic.synthesize import MANIFEST, is_finished, synthesize
 from merec.synthetic.truth import locate_truth
+from merec.temporary_folder import HOST
 
 SIZE = (320, 240)
 SIZES = ("corpus=synthetic_small", f"width={SIZE[0]}", f"height={SIZE[1]}")

@@ -1,28 +1,21 @@
-"""Folders and locks that belong to a living process, and what is left of those that were killed."""
+"""Temporary folders that belong to a living process; those of killed processes are deleted."""
 
 import hashlib
-import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from merec.errors import InputError
-
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
-LOCK = ".lock"  # in a run folder; which process holds it is known to the system, and ends with it
-HOLDER = ".holder.json"  # beside it; who that is, for people
+_LOCK = ".lock"  # held while the folder is in use; the system lets go of it when the process ends
 _FOLDER = re.compile(r"merec-(\d+)-([0-9a-f]{6})-\w+")
-_PATIENCE = 10  # s; worker processes that outlive a killed one hold its lock for a few
 _YOUNG = 60  # s in which a folder may be without its lock
 _CLOCK = 2  # s by which the clocks of files and processes may differ
 
@@ -71,7 +64,7 @@ def own_folder(parent: Path | None = None) -> Iterator[Path]:
     _sweep(place)
     folder = Path(tempfile.mkdtemp(prefix=f"merec-{os.getpid()}-{HOST}-", dir=place))
     try:
-        with _hold(folder / LOCK):
+        with _hold(folder / _LOCK):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # Windows keeps files that are mapped
@@ -93,7 +86,7 @@ def _sweep(place: Path) -> None:
                     continue
                 if is_running(int(named[1]), about.st_mtime):
                     continue
-                lock = Path(entry.path) / LOCK
+                lock = Path(entry.path) / _LOCK
                 if not lock.exists() and time.time() - about.st_mtime < _YOUNG:
                     continue
                 with FileLock(lock, timeout=0):
@@ -113,84 +106,3 @@ def _hold(file: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def lock_folder(folder: Path, command: Sequence[str], remedy: str) -> Iterator[None]:
-    """Hold the lock of a folder, so that no two commands do the same work at once.
-
-    The system lets go of it when the process ends, however it ends.
-
-    Args:
-        folder: The folder; made if missing.
-        command: The command line, for whoever comes second.
-        remedy: What that one can do, as a clause.
-
-    Raises:
-        InputError: If another process holds it: which, since when, and what to do.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(folder / LOCK), folder / HOLDER
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-            break
-        except Timeout:
-            who = _read_holder(holder)
-            gone = bool(who) and who["host"] == platform.node() and not _lives(who)
-            if gone and time.monotonic() < deadline:
-                continue
-            raise InputError(f"{_name_holder(folder, who)}; {remedy}") from None
-        except NotImplementedError:  # a file system without locks
-            yield
-            return
-        except OSError as error:
-            raise InputError(
-                f"{folder / LOCK} cannot be opened ({error.strerror}); delete it and give the command again"
-            ) from error
-    try:
-        about = {
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "started": time.time(),
-            "command": shlex.join(command),
-        }
-        # Not whole at once: it is for people only.
-        holder.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        yield
-    finally:
-        with suppress(OSError):
-            holder.unlink(missing_ok=True)
-            if sorted(file.name for file in folder.iterdir()) == [LOCK]:
-                # A run that was refused leaves nothing; whoever waits for this file finds it gone.
-                (folder / LOCK).unlink()
-        lock.release()
-
-
-def _lives(who: dict[str, Any]) -> bool:
-    return is_running(who["pid"], who["started"])
-
-
-def _read_holder(file: Path) -> dict[str, Any]:
-    """Who holds a lock; empty if the file does not say."""
-    try:
-        who = json.loads(file.read_text(encoding="utf-8"))
-        return {
-            "host": str(who["host"]),
-            "pid": int(who["pid"]),
-            "started": float(who["started"]),
-            "command": str(who["command"])[:200],
-        }
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-
-
-def _name_holder(folder: Path, who: dict[str, Any]) -> str:
-    if not who:
-        return f"{folder} is in use by another process"
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(who["started"]))
-    return (
-        f"{folder} is in use by process {who['pid']} on {who['host']} since {since} "
-        f"({who['command']})"
-    )

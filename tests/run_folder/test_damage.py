@@ -17,7 +17,7 @@ from merec.__main__ import main
 from merec.errors import InputError
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
-from merec.run_files import read_fold_notes, read_scores, read_wandb_id
+from merec.run_folder import RunFolder
 from merec.tasks.checkpoints import read_checkpoint
 from merec.tracking.logged_keys import read_tracked
 
@@ -190,9 +190,9 @@ def read_all(run: Path) -> str:
         (result,) = pool_runs(find_runs([run]))
         result.read_optimism()
         read_tracked(run)
-        read_scores(run)
-        read_wandb_id(run)
-        read_fold_notes(run / "folds/000/fold.json")
+        RunFolder(run).read_scores()
+        RunFolder(run).read_wandb_id()
+        RunFolder(run).fold(0).read_notes()
         read_checkpoint(run / "folds/000/checkpoint.ckpt")
     except InputError as error:
         return str(error)

@@ -12,12 +12,14 @@ import pytest
 
 from merec.errors import InputError
 from merec.files import sweep_parts
-from merec.folder_lock import HOST, LOCK, is_running, lock_folder, own_folder
+from merec.run_folder.lock import LOCK, lock_folder
+from merec.temporary_folder import HOST, is_running, own_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from merec.folder_lock import lock_folder, own_folder
+from merec.run_folder.lock import lock_folder
+from merec.temporary_folder import own_folder
 run, place = map(Path, sys.argv[1:])
 with lock_folder(run, ["merec", "train", "seed=7"], ""), own_folder(place) as folder:
     (folder / "faces.bin").write_bytes(b"0")

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from merec import source_code
-from merec.config_identity import comparable, configuration_hash
 from merec.datamodules import ClipDataModule
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.provenance import _read_commit, hash_run_sources
+from merec.run_folder.identity import comparable, configuration_hash
 
 NET = '''
 import torch
@@ -166,7 +166,7 @@ def test_in_a_checkout_an_edited_backbone_or_stage_is_refused_and_other_files_ar
     tmp_path, small
 ):
     """By a copy of the checkout, in processes that start anew."""
-    home = Path(__file__).parents[1]
+    home = Path(__file__).parents[2]
     for name in ("merec", "conf", "experiments"):
         ignore = shutil.ignore_patterns("__pycache__", "local")
         shutil.copytree(home / name, tmp_path / name, ignore=ignore)

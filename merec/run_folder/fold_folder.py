@@ -1,0 +1,109 @@
+"""The files of one fold: each is written wholly or not at all, the predictions last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from merec.files import atomic, write_json
+from merec.run_folder.environment import MEASURED
+from merec.run_folder.epochs import Epochs, read_epochs, write_epochs
+from merec.run_folder.reading import (
+    FOLD_AGAIN,
+    UnexpectedError,
+    expect_number,
+    read_csv,
+    read_json,
+    reading,
+)
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """Folder of one fold, `folds/NNN` of its run.
+
+    Attributes:
+        path: Where it lies.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Number of the fold as a text of three digits."""
+        return self.path.name
+
+    @property
+    def predictions(self) -> Path:
+        """Table of predictions; written last, so a fold that has it is whole."""
+        return self.path / "predictions.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Weights of its network."""
+        return self.path / "checkpoint.ckpt"
+
+    @property
+    def notes(self) -> Path:
+        """Who was held out, how long it took and what was chosen inside the fold."""
+        return self.path / "fold.json"
+
+    @property
+    def epochs(self) -> Path:
+        """What happened epoch by epoch."""
+        return self.path / "epochs.npz"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the fold has finished."""
+        return self.predictions.exists()
+
+    def read_notes(self) -> dict[str, Any]:
+        """Read how long the fold took and what was chosen inside it.
+
+        Raises:
+            InputError: If the file is missing or damaged.
+        """
+        notes = read_json(self.notes, FOLD_AGAIN)
+        with reading(self.notes, FOLD_AGAIN):
+            if notes.get("seconds") is None:
+                raise UnexpectedError("seconds is missing, expected a number")
+            for name in MEASURED:
+                expect_number(notes.get(name), name)
+        return notes
+
+    def write_notes(self, notes: Mapping[str, Any]) -> None:
+        """Write who was held out, how long the fold took and what was chosen inside it."""
+        write_json(self.notes, notes)
+
+    def read_epochs(self) -> Epochs | None:
+        """Read the epochs; `None` for an estimator that has none.
+
+        Raises:
+            InputError: If an array is missing, of another kind, or their shapes do not fit each other.
+        """
+        return read_epochs(self.epochs) if self.epochs.exists() else None
+
+    def write_epochs(self, epochs: Epochs) -> None:
+        """Write what happened epoch by epoch."""
+        write_epochs(self.epochs, epochs)
+
+    def read_table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame | None:
+        """Read a small table that was written beside the predictions; `None` if there is none.
+
+        Args:
+            name: Of the table.
+            columns: As `merec.run_folder.reading.read_csv` takes them.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        file = self.path / f"{name}.csv"
+        return read_csv(file, columns, FOLD_AGAIN) if file.exists() else None
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a small table beside the predictions."""
+        with atomic(self.path / f"{name}.csv") as part:
+            table.to_csv(part, index=False)

@@ -1,0 +1,151 @@
+"""Read files that may be damaged or somebody else's; nothing in them is executed, resolved or built.
+
+Every function says in one line which file is wrong, what is wrong with it and what to do.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merec.errors import InputError, quote_error
+from merec.files import refuse_stranger
+
+RUN_AGAIN = "run the command of its folder again in a new one"
+FOLD_AGAIN = "delete the folder of this fold and give the run's command again"
+
+
+@contextmanager
+def reading(file: Path, remedy: str) -> Iterator[None]:
+    """Raise one line about `file` for whatever goes wrong while the block reads it.
+
+    Args:
+        file: The file that is read.
+        remedy: What the user can do, as a clause.
+
+    Raises:
+        InputError: If the file is missing, cannot be read, or is damaged.
+    """
+    if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
+        raise InputError(f"{file} is no regular file; {remedy}")
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{file} does not exist; {remedy}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{file} is a folder, expected a file; {remedy}") from error
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror or error}); {remedy}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is damaged (it is not UTF-8 text); {remedy}") from error
+    except Exception as error:  # damage shows in a parser, a decompressor or beyond
+        refuse_stranger(file)
+        text = quote_error(error) if str(error) else "no reason given"
+        kind = "" if isinstance(error, UnexpectedError) else f"{type(error).__name__}: "
+        if isinstance(error, KeyError):
+            kind, text = "", f"{text} is missing"
+        elif isinstance(error, RecursionError):
+            kind, text = "", "it is nested too deeply"
+        raise InputError(f"{file} is damaged ({kind}{text}); {remedy}") from error
+
+
+class UnexpectedError(ValueError):
+    """A value of a file that is not what it must be; `reading` names the file."""
+
+
+def expect(value: Any, kind: type | tuple[type, ...], name: str, words: str) -> Any:
+    """Return a value of a file if it is of a kind.
+
+    Args:
+        value: The value.
+        kind: Its type or types. A truth value is no number.
+        name: What the file calls it.
+        words: The kind in words, with an article.
+
+    Raises:
+        UnexpectedError: If it is of another kind.
+    """
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        found = repr(value)
+        found = found if len(found) <= 60 else f"{found[:60]}…"
+        raise UnexpectedError(f"{name} is {found}, expected {words}")
+    return value
+
+
+def expect_number(value: Any, name: str) -> None:
+    """Refuse a value of a file that is neither a number of 0 or more nor null.
+
+    Raises:
+        UnexpectedError: If it is something else.
+    """
+    expect(value, (int, float, type(None)), name, "a number")
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise UnexpectedError(f"{name} is {value}, expected a number of 0 or more")
+
+
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
+    """Read entries by name from a JSON file.
+
+    Raises:
+        InputError: If it is missing, damaged or something else.
+    """
+    with reading(file, remedy):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return expect(content, dict, "it", "entries by name")
+
+
+def read_csv(
+    file: Path,
+    columns: Mapping[str, str],
+    remedy: str = RUN_AGAIN,
+) -> pd.DataFrame:
+    """Read a small table that merec wrote.
+
+    Args:
+        file: The table; what it has beyond `columns` is left out.
+        columns: The kind of each column: `text`, `number` (finite), `optional` (a number, or NaN for an empty
+            cell), `whole` or `truth`.
+        remedy: What the user can do, as a clause.
+
+    Raises:
+        InputError: If the file is missing or damaged, or a column is missing or of another kind.
+    """
+    with reading(file, remedy):
+        # As text first: a sample called 006 or NA is that.
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        missing = [name for name in columns if name not in table]
+        if missing:
+            raise UnexpectedError(f"it has no column {', '.join(missing)}")
+        table = table[list(columns)].copy()
+        for name, kind in columns.items():
+            if kind == "truth":
+                _assert_rows(table[name].isin(["True", "False"]), table[name], "True or False")
+                table[name] = table[name] == "True"
+            elif kind != "text":
+                numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
+                good = np.isfinite(numbers)
+                if kind == "optional":
+                    good |= table[name] == ""
+                    table[name] = table[name].replace("", "nan")
+                if kind == "whole":
+                    good &= numbers == numbers.round()
+                _assert_rows(good, table[name], "a number")
+                # Python's own reader: pandas' rounds by version.
+                table[name] = table[name].map(float).astype(int if kind == "whole" else float)
+    return table
+
+
+def _assert_rows(good: pd.Series, column: pd.Series, words: str) -> None:
+    if not good.all():
+        row = int(good.to_numpy().argmin())
+        raise UnexpectedError(
+            f"line {row + 2}: {column.name} is {column.iloc[row][:60]!r}, expected {words}"
+        )
