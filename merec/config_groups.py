@@ -41,7 +41,7 @@ def home() -> Path:
     """The folder that holds `conf/` and `experiments/`: the checkout, or the installed package."""
     package = Path(__file__).parent
     for folder in (package.parent, package):
-        if (folder / "conf" / "config.yaml").is_file():
+        if (folder / "conf/config.yaml").is_file():
             return folder
     raise InputError(
         f"conf/config.yaml is neither in {package.parent} nor in {package}; reinstall merec"

@@ -18,10 +18,11 @@ from merec.errors import quote_error
 from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
 from merec.plugins import list_modules
+from merec.run_folder.checkpoint import read_checkpoint
 from merec.run_folder.reading import UnexpectedError, expect, reading
 from merec.run_folder.resolved_config import parse_config
 from merec.source_code import name_changed
-from merec.tasks.checkpoints import hash_network, read_checkpoint
+from merec.tasks.checkpoints import hash_network
 from merec.tasks.starting_weights import load_weights
 from merec.types import Corpus, InputError
 

@@ -20,7 +20,6 @@ from merec.evaluation.absent_classes import (
     find_absent_classes,
 )
 from merec.evaluation.action_units import find_trained_units
-from merec.evaluation.predictions import write_predictions
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import read_run
 from merec.provenance import describe_environment
@@ -34,7 +33,6 @@ from merec.run_folder.resume import (
 )
 from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
 from merec.tracebacks import format_traceback, tracebacks
-from merec.tracking.logged_keys import read_tracked, write_tracked
 from merec.tracking.wandb_logging import (
     find_network_fault,
     finish_tracking,
@@ -108,7 +106,7 @@ def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Any
         log.info("trained in %.1f s; %s", time.perf_counter() - started, folder.path)
         result = _pool(folder)
         if result and logger:
-            write_tracked(folder.path, track_result(logger, result, folder.path))
+            folder.write_tracked(track_result(logger, result, folder.path))
         return result
     finally:
         if logger is not None:
@@ -152,7 +150,7 @@ def _pool(folder: RunFolder) -> Result | None:
         log.info("nobody was predicted; the weights are in %s", folder.checkpoint)
         return None
     run_ = read_run(folder.path)
-    write_predictions(folder.predictions, run_.predictions)
+    folder.write_predictions(run_.predictions)
     held_out = run_.predictions["subject"].nunique()
     if held_out < run_.protocol.subjects:
         log.info(
@@ -213,7 +211,7 @@ def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
     """Whether there is a logger; what a whole run told one, that one is not told again."""
     if not cfg.logger:
         return False
-    told = read_tracked(folder.path)
+    told = folder.read_tracked()
     return told is None or told.logger != cfg.logger["_target_"].rpartition(".")[2]
 
 

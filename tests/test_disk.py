@@ -14,7 +14,7 @@ import torch
 
 from merec.errors import DiskError
 from merec.files import atomic, make_output, make_private, write_text
-from merec.tasks.checkpoints import write_checkpoint
+from merec.run_folder.checkpoint import write_checkpoint
 
 
 def names(folder: Path) -> list[str]:

@@ -26,9 +26,9 @@ from merec.features.spotting import Curve, Spotted
 from merec.predict import _add_notes, _find_camera, predict
 from merec.reporting.prediction import Calibration, Said, describe_calibration
 from merec.restore import restore
+from merec.run_folder.checkpoint import read_checkpoint
 from merec.synthetic.synthesize import synthesize
 from merec.synthetic.truth import read_truth
-from merec.tasks.checkpoints import read_checkpoint
 
 CLASSES = ["negative", "positive", "surprise", "others"]
 

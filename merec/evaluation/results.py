@@ -18,6 +18,7 @@ from merec.evaluation.action_units import (
     mark_units,
     mean_f1,
 )
+from merec.evaluation.completeness import assert_complete, shorten
 from merec.evaluation.guessing import guess_units
 from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
 from merec.evaluation.optimism import (
@@ -25,7 +26,6 @@ from merec.evaluation.optimism import (
     measure_optimism,
     measure_optimism_of_units,
 )
-from merec.evaluation.predictions import assert_complete, shorten
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Run

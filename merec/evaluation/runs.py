@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
+from merec.evaluation.fold_predictions import read_fold
 from merec.evaluation.metrics import confusion_by_subject, uar, uf1
-from merec.evaluation.predictions import read_fold
 from merec.evaluation.protocol import describe_protocol
 from merec.run_folder import ENVIRONMENT, RunFolder
 from merec.run_folder.environment import list_sessions

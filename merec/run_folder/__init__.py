@@ -6,7 +6,7 @@ read is checked, and nothing in a file is executed, resolved or built. What is w
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import yaml
 from merec.files import atomic, write_json, write_text
 from merec.run_folder.environment import check_environment
 from merec.run_folder.fold_folder import FoldFolder
+from merec.run_folder.logged_keys import Tracked, parse_tracked
+from merec.run_folder.prediction_table import write_predictions
 from merec.run_folder.reading import (
     RUN_AGAIN,
     UnexpectedError,
@@ -94,6 +96,11 @@ class RunFolder:
     def wandb_id(self) -> Path:
         """The id under which W&B knows the run."""
         return self.path / "wandb_id"
+
+    @property
+    def tracked(self) -> Path:
+        """What the run told its logger."""
+        return self.path / "tracked"
 
     @property
     def folds(self) -> Path:
@@ -176,6 +183,10 @@ class RunFolder:
         """Write the scores, by which the run is whole."""
         write_json(self.metrics, scores)
 
+    def write_predictions(self, predictions: pd.DataFrame) -> None:
+        """Write the predictions of all finished folds."""
+        write_predictions(self.predictions, predictions)
+
     def read_pairs(self) -> pd.DataFrame | None:
         """Read the pairs that were pretrained on; `None` if none were.
 
@@ -218,6 +229,22 @@ class RunFolder:
             if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", identity):
                 raise UnexpectedError(f"it holds {identity[:60]!r}, expected letters and digits")
         return identity
+
+    def read_tracked(self) -> Tracked | None:
+        """Read what the run told its logger; of runs of an earlier merec the logger alone, `None` if nothing.
+
+        Raises:
+            InputError: If the record is damaged.
+        """
+        if not self.tracked.exists():
+            return None
+        remedy = f"delete it and give the command of {self} again, which logs it anew"
+        with reading(self.tracked, remedy):
+            return parse_tracked(self.tracked.read_text(encoding="utf-8"))
+
+    def write_tracked(self, tracked: Tracked) -> None:
+        """Put on record what the run told its logger."""
+        write_json(self.tracked, asdict(tracked))
 
     def write_wandb_id(self, identity: str) -> None:
         """Write the id under which W&B knows the run."""

@@ -1,5 +1,6 @@
 """The files of one fold: each is written wholly or not at all, the predictions last."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 from merec.files import atomic, write_json
 from merec.run_folder.environment import MEASURED
 from merec.run_folder.epochs import Epochs, read_epochs, write_epochs
+from merec.run_folder.prediction_table import read_predictions, write_predictions
 from merec.run_folder.reading import (
     FOLD_AGAIN,
     UnexpectedError,
@@ -60,6 +62,18 @@ class FoldFolder:
         """Whether the fold has finished."""
         return self.predictions.exists()
 
+    def read_predictions(self) -> pd.DataFrame:
+        """Read the predictions; see `merec.run_folder.prediction_table.read_predictions`.
+
+        Raises:
+            InputError: If a column is missing or a row is not readable.
+        """
+        return read_predictions(self.predictions)
+
+    def write_predictions(self, predictions: pd.DataFrame) -> None:
+        """Write the predictions, by which the fold is whole."""
+        write_predictions(self.predictions, predictions)
+
     def read_notes(self) -> dict[str, Any]:
         """Read how long the fold took and what was chosen inside it.
 
@@ -73,6 +87,17 @@ class FoldFolder:
             for name in MEASURED:
                 expect_number(notes.get(name), name)
         return notes
+
+    def read_held_out(self) -> str | None:
+        """Read which subject or data set was held out; `None` in runs older than the note.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        if not self.notes.exists():
+            return None
+        with reading(self.notes, FOLD_AGAIN):
+            return str(json.loads(self.notes.read_text(encoding="utf-8"))["held_out"])
 
     def write_notes(self, notes: Mapping[str, Any]) -> None:
         """Write who was held out, how long the fold took and what was chosen inside it."""

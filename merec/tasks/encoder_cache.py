@@ -16,8 +16,8 @@ from filelock import FileLock
 from merec.assets import cache_folder
 from merec.datamodules import ClipDataModule
 from merec.files import make_private, sweep_parts
+from merec.run_folder.checkpoint import read_checkpoint, write_checkpoint
 from merec.source_code import COUNTED_BY_CONTENT, hash_sources
-from merec.tasks.checkpoints import read_checkpoint, write_checkpoint
 
 _PRETRAINING = "merec.tasks.contrastive_pretraining.ContrastivePretraining"
 

@@ -13,13 +13,14 @@ from pytorch_lightning.loggers import Logger
 
 from merec.errors import StopError
 from merec.evaluation.action_units import confusion_by_unit, mean_f1
+from merec.evaluation.fold_predictions import read_fold
 from merec.evaluation.metrics import confusion, uar, uf1
-from merec.evaluation.predictions import read_fold, tabulate, write_predictions
+from merec.evaluation.predictions import tabulate
 from merec.evaluation.splits import Fold
 from merec.files import describe_disk_error, find_disk_error
 from merec.run_folder import RunFolder
+from merec.run_folder.checkpoint import write_checkpoint
 from merec.run_folder.fold_folder import FoldFolder
-from merec.tasks.checkpoints import write_checkpoint
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
@@ -88,7 +89,7 @@ class FoldWriter:
             folder.write_table(name, small)
         notes = {"fold": fold.number, "held_out": fold.held_out, "seconds": round(seconds, 3)}
         folder.write_notes(notes | outcome.notes)
-        write_predictions(folder.predictions, table)
+        folder.write_predictions(table)
 
 
 @dataclass(frozen=True)

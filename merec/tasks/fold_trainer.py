@@ -14,8 +14,9 @@ from torch import nn
 from merec.datamodules import ClipDataModule, PairPool, open_pretraining
 from merec.evaluation.action_units import set_target
 from merec.evaluation.splits import Fold
+from merec.run_folder.checkpoint import add_config
 from merec.run_folder.epochs import Epochs
-from merec.tasks.checkpoints import add_config, describe_inputs, hash_network, read_weights
+from merec.tasks.checkpoints import describe_inputs, hash_network, read_weights
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.contrastive_pretraining import ContrastivePretraining, group_subjects

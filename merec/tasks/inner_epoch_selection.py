@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from merec.evaluation.splits import Fold
-from merec.tasks.checkpoints import assert_finite
+from merec.run_folder.checkpoint import assert_finite
 from merec.tasks.fold_trainer import FoldTrainer
 from merec.tasks.inner_subjects import hold_out_inner
 from merec.tasks.progress import OnEpoch

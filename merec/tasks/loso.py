@@ -20,7 +20,7 @@ from merec.evaluation.splits import (
 )
 from merec.evaluation.subject_groups import check_groups
 from merec.run_folder import RunFolder
-from merec.tasks.checkpoints import write_checkpoint
+from merec.run_folder.checkpoint import write_checkpoint
 from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.engines.processes import in_workers
 from merec.tasks.fold_runner import Engine, FoldWriter, one_by_one, run_folds

@@ -6,7 +6,7 @@ from pathlib import Path
 from pytorch_lightning.loggers import Logger
 
 from merec.run_folder import RunFolder
-from merec.tasks.checkpoints import add_config, write_checkpoint
+from merec.run_folder.checkpoint import add_config, write_checkpoint
 from merec.tasks.loso import FinetuneOnce
 from merec.tasks.progress import FoldProgress
 from merec.types import InputError

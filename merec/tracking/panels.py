@@ -7,7 +7,7 @@ from hashlib import sha256
 import wandb_workspaces.reports.v2 as wr
 from wandb_workspaces.reports.v2.interface import MetricType, Panel
 
-from merec.tracking.logged_keys import Keys
+from merec.run_folder.logged_keys import Keys
 
 METHOD, MODALITY = "choices.method", "choices.datamodule"
 _CONFUSION = {"Actual": "true", "Predicted": "predicted", "nPredictions": "samples"}

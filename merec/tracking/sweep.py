@@ -8,7 +8,7 @@ from typing import Any
 
 from merec.evaluation.runs import Run
 from merec.run_folder.identity import flatten, shared_settings
-from merec.tracking.logged_keys import Keys, Tracked, join_keys, read_tracked
+from merec.run_folder.logged_keys import Keys, Tracked, join_keys
 from merec.types import InputError
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def find_sweep(runs: Sequence[Run]) -> Sweep:
     kept: list[tuple[Run, Tracked]] = []
     missed: list[str] = []
     for run in runs:
-        tracked = read_tracked(run.folder.path)
+        tracked = run.folder.read_tracked()
         if tracked is not None and tracked.project and tracked.keys.scores:
             kept.append((run, tracked))
             continue
@@ -110,7 +110,7 @@ def _explain_silence(run: Run, tracked: Tracked | None) -> str:
         )
     return (
         f"{run.folder} has no record of what W&B was told (an earlier merec, or logger.mode=disabled); "
-        f"delete {run.folder.path / 'tracked'} and give its command with logger=wandb: {again}"
+        f"delete {run.folder.tracked} and give its command with logger=wandb: {again}"
     )
 
 

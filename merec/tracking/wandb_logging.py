@@ -36,7 +36,7 @@ from merec.reporting.summary import read_optimism, score_results, score_subjects
 from merec.reporting.threshold import draw_intensities
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import flatten
-from merec.tracking.logged_keys import Keys, Tracked
+from merec.run_folder.logged_keys import Keys, Tracked
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,12 @@ import pytest
 import yaml
 from scipy import stats
 
-from merec.evaluation.predictions import tabulate, write_predictions
+from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import configuration_hash
+from merec.run_folder.prediction_table import write_predictions
 
 CLASSES = ("negative", "positive", "surprise")
 MEGC2019 = Path(__file__).parents[2].parent / "shared" / "data" / "megc2019_flow" / "flow.npz"

@@ -20,12 +20,8 @@ from merec.evaluation.action_units import (
     spell_units,
     spread_units,
 )
-from merec.evaluation.predictions import (
-    assert_complete,
-    read_predictions,
-    tabulate,
-    write_predictions,
-)
+from merec.evaluation.completeness import assert_complete
+from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, read_run
@@ -34,6 +30,7 @@ from merec.evaluation.statistics import (
     compare_paired,
     draw_subjects,
 )
+from merec.run_folder.prediction_table import read_predictions, write_predictions
 from merec.types import ActionUnit, Corpus
 
 UNITS = ("AU4", "AU7", "AU12", "AU15")

@@ -5,16 +5,11 @@ import pandas as pd
 import pytest
 
 from merec.errors import InputError
+from merec.evaluation.completeness import assert_complete
 from merec.evaluation.metrics import confusion
-from merec.evaluation.predictions import (
-    COLUMNS,
-    assert_complete,
-    export_megc2019_log,
-    read_predictions,
-    tabulate,
-    write_predictions,
-)
+from merec.evaluation.predictions import export_megc2019_log, tabulate
 from merec.evaluation.protocol import describe_protocol
+from merec.run_folder.prediction_table import COLUMNS, read_predictions, write_predictions
 
 # What pandas takes for numbers or missing values unless told not to, and what CSV has to quote.
 AWKWARD = [

@@ -17,7 +17,6 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
-from merec.evaluation.predictions import read_predictions, write_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, read_run
@@ -25,6 +24,7 @@ from merec.files import write_json
 from merec.run import collect_scores
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import flatten
+from merec.run_folder.prediction_table import read_predictions, write_predictions
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import yaml
 from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
-from merec.evaluation.predictions import tabulate, write_predictions
+from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result
 from merec.evaluation.splits import leave_one_subject_out, select_folds
@@ -21,6 +21,7 @@ from merec.files import write_json, write_text
 from merec.reporting.report import write_report
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import configuration_hash
+from merec.run_folder.prediction_table import write_predictions
 
 CLASSES = ("negative", "positive", "surprise")
 

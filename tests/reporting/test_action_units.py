@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from merec.errors import InputError
 from merec.evaluation.action_units import label_action_units, mark_units
-from merec.evaluation.predictions import read_predictions, tabulate, write_predictions
+from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result, pool_runs
 from merec.evaluation.runs import find_runs
@@ -28,6 +28,7 @@ from merec.reporting.result import print_result
 from merec.reporting.summary import summarize
 from merec.run import collect_scores
 from merec.run_folder import RunFolder
+from merec.run_folder.prediction_table import read_predictions, write_predictions
 from merec.tracking.wandb_logging import collect_tables, draw_pictures, flatten_scores
 from merec.types import ActionUnit, Corpus
 

@@ -20,8 +20,9 @@ from wandb_workspaces.workspaces import internal as workspace_models
 
 from merec.evaluation.runs import find_runs
 from merec.presentation.notation import format_number
+from merec.run_folder import RunFolder
+from merec.run_folder.logged_keys import Keys, Tracked
 from merec.tracking.dashboard import write_dashboard
-from merec.tracking.logged_keys import Keys, Tracked, read_tracked, write_tracked
 from merec.tracking.sweep import find_varied
 from merec.types import InputError
 
@@ -222,7 +223,7 @@ def tracked_run(tmp_path: Path, index: pd.DataFrame, write_run: Callable) -> Cal
     def make(name: str, **told: Any) -> Path:
         folder = write_run(tmp_path / name, index, name=name)
         record = Tracked("WandbLogger", "merec", None, "small/loso", "wandb/offline-run-x", KEYS)
-        write_tracked(folder, replace(record, **told))
+        RunFolder(folder).write_tracked(replace(record, **told))
         return folder
 
     return make
@@ -258,7 +259,7 @@ def test_what_was_swept_besides_the_choices_gets_an_axis(
     for number, task in enumerate(tasks):
         folder = write_run(tmp_path / "runs" / str(number), index, name="net", task=task)
         keys = replace(KEYS, config=["name", "task.freeze", "task.optimizer.lr"])
-        write_tracked(folder, Tracked("WandbLogger", "merec", None, "g", None, keys))
+        RunFolder(folder).write_tracked(Tracked("WandbLogger", "merec", None, "g", None, keys))
         runs.append(folder)
     assert find_varied(find_runs(runs)) == ["task.freeze", "task.optimizer.lr"]
     write(runs, tmp_path / "out", online=False)
@@ -332,7 +333,7 @@ def test_a_csv_run_gets_into_a_dashboard_by_its_own_command_without_training(
     before = fold.stat().st_mtime_ns
     assert merec("train", *small, "logger=wandb").returncode == 0
     assert fold.stat().st_mtime_ns == before
-    assert read_tracked(run).project == "merec"
+    assert RunFolder(run).read_tracked().project == "merec"
     done = merec("dashboard", str(run), "out=board")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(file.name for file in (tmp_path / "board").iterdir()) == [

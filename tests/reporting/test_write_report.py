@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import f1_score
 
-from merec.evaluation.predictions import COLUMNS
 from merec.presentation.notation import format_number
 from merec.reporting.report import write_report
+from merec.run_folder.prediction_table import COLUMNS
 from merec.types import InputError
 
 

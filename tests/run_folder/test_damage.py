@@ -18,8 +18,7 @@ from merec.errors import InputError
 from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.run_folder import RunFolder
-from merec.tasks.checkpoints import read_checkpoint
-from merec.tracking.logged_keys import read_tracked
+from merec.run_folder.checkpoint import read_checkpoint
 
 READERS = ("report", "compare", "dashboard", "train", "weights")
 FILES = (
@@ -189,7 +188,7 @@ def read_all(run: Path) -> str:
     try:
         (result,) = pool_runs(find_runs([run]))
         result.read_optimism()
-        read_tracked(run)
+        RunFolder(run).read_tracked()
         RunFolder(run).read_scores()
         RunFolder(run).read_wandb_id()
         RunFolder(run).fold(0).read_notes()

@@ -17,10 +17,10 @@ from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule, PairPool
-from merec.evaluation.predictions import read_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.run_folder import RunFolder
+from merec.run_folder.prediction_table import read_predictions
 from merec.tasks import Contrastive, Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.losses import binary_cross_entropy

@@ -18,7 +18,7 @@ from merec.backbones import STSTNet
 from merec.baselines import Baseline
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
-from merec.evaluation.predictions import assert_complete
+from merec.evaluation.completeness import assert_complete
 from merec.evaluation.splits import split_inner_subjects
 from merec.features.flow_map import describe
 from merec.run_folder import RunFolder

@@ -19,8 +19,8 @@ from merec.baselines.estimators import NestedChoice, fit_and_score
 from merec.baselines.true_action_units import TrueActionUnits
 from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
+from merec.evaluation.completeness import assert_complete
 from merec.evaluation.metrics import confusion, uf1
-from merec.evaluation.predictions import assert_complete
 from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.flow_map import describe
 from merec.run_folder import RunFolder

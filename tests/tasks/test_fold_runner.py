@@ -13,10 +13,10 @@ import torch
 
 from merec.errors import InputError, StopError
 from merec.evaluation.metrics import confusion, uar, uf1
-from merec.evaluation.predictions import read_predictions
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.run_folder import RunFolder
 from merec.run_folder.epochs import Epochs
+from merec.run_folder.prediction_table import read_predictions
 from merec.tasks.fold_runner import FoldWriter, one_by_one, run_folds
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch
@@ -193,7 +193,7 @@ def test_predictions_of_other_samples_are_a_failed_fold_with_nothing_written(
 
 
 @pytest.mark.parametrize(
-    "step", ["run_folder.fold_folder.write_json", "tasks.fold_runner.write_predictions"]
+    "step", ["run_folder.fold_folder.write_json", "run_folder.fold_folder.write_predictions"]
 )
 def test_a_fold_killed_while_it_is_written_is_not_finished(
     folds, guess, run, tmp_path, monkeypatch, step

@@ -18,8 +18,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from merec.backbones import STSTNet
 from merec.errors import InputError
+from merec.evaluation.completeness import assert_complete
 from merec.evaluation.metrics import confusion, uf1
-from merec.evaluation.predictions import assert_complete
 from merec.evaluation.splits import Fold
 from merec.run_folder import RunFolder
 from merec.tasks import Finetune, FinetuneOnce, LeaveOneSubjectOut

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from merec.tracking.logged_keys import read_tracked
+from merec.run_folder import RunFolder
 
 
 def test_each_job_of_a_multirun_is_one_finished_run(offline_runs):
@@ -55,7 +55,7 @@ def test_a_run_holds_what_a_dashboard_sorts_and_shows(offline_runs):
 
 def test_the_record_of_a_run_names_all_that_was_logged_and_nothing_else(offline_runs):
     for run in offline_runs.read():
-        tracked = read_tracked(run.folder)
+        tracked = RunFolder(run.folder).read_tracked()
         assert (tracked.project, tracked.entity, tracked.group) == ("merec", None, run.group)
         assert any((run.folder / tracked.local).glob("*.wandb"))
         keys = tracked.keys

@@ -12,9 +12,9 @@ import torch
 
 from merec.datamodules import ClipDataModule
 from merec.errors import InputError
-from merec.evaluation.predictions import read_predictions
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
+from merec.run_folder.prediction_table import read_predictions
 from merec.tasks import LeaveOneSubjectOut
 from merec.tasks.engines.chunks import (
     SIDE_BY_SIDE,

@@ -4,10 +4,8 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
-from merec.files import write_json
-from merec.run_folder.reading import expect, reading
+from merec.run_folder.reading import expect
 
 
 @dataclass(frozen=True)
@@ -50,33 +48,23 @@ class Tracked:
     keys: Keys = field(default_factory=Keys)
 
 
-def write_tracked(folder: Path, tracked: Tracked) -> None:
-    """Put on record what a run told its logger."""
-    write_json(folder / "tracked", asdict(tracked))
-
-
-def read_tracked(folder: Path) -> Tracked | None:
-    """Read what a run told its logger; of runs of an earlier merec the logger alone, `None` if nothing.
+def parse_tracked(text: str) -> Tracked:
+    """Parse the record; of runs of an earlier merec the logger's name alone.
 
     Raises:
-        InputError: If the record is damaged.
+        ValueError: If it is damaged.
     """
-    file = folder / "tracked"
-    if not file.exists():
-        return None
-    with reading(file, f"delete it and give the command of {folder} again, which logs it anew"):
-        text = file.read_text(encoding="utf-8").strip()
-        if re.fullmatch(r"\w+", text):
-            return Tracked(text)
-        record = expect(json.loads(text), dict, "it", "entries by name")
-        keys = expect(record.get("keys"), dict, "keys", "entries by name")
-        for name, names in keys.items():
-            for each in expect(names, list, f"keys.{name}", "a list of names"):
-                expect(each, str, f"an entry of keys.{name}", "a name")
-        expect(record.get("logger"), str, "logger", "a name")
-        for name in ("project", "entity", "group", "local"):
-            expect(record.get(name), (str, type(None)), name, "a text")
-        return Tracked(**record | {"keys": Keys(**keys)})
+    if re.fullmatch(r"\w+", text.strip()):
+        return Tracked(text.strip())
+    record = expect(json.loads(text), dict, "it", "entries by name")
+    keys = expect(record.get("keys"), dict, "keys", "entries by name")
+    for name, names in keys.items():
+        for each in expect(names, list, f"keys.{name}", "a list of names"):
+            expect(each, str, f"an entry of keys.{name}", "a name")
+    expect(record.get("logger"), str, "logger", "a name")
+    for name in ("project", "entity", "group", "local"):
+        expect(record.get(name), (str, type(None)), name, "a text")
+    return Tracked(**record | {"keys": Keys(**keys)})
 
 
 def join_keys(records: Iterable[Keys]) -> Keys:

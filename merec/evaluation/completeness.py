@@ -1,0 +1,82 @@
+"""Whether predictions are those of every sample of a protocol, once per seed."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from merec.evaluation.action_units import mark_units
+from merec.evaluation.protocol import describe_protocol, find_edited_label
+from merec.types import InputError, Protocol
+
+
+def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:
+    """Refuse to score anything but every sample of the protocol once per seed.
+
+    Raises:
+        InputError: Naming a sample predicted twice or a class out of range, or how many folds and
+            samples are missing, or a seed whose samples are not the protocol's.
+    """
+    if predictions.empty:
+        raise InputError(f"{source}: nothing is predicted; run its command again")
+    _assert_classes(predictions, protocol, source)
+    twice = predictions.duplicated(["sample_id", "seed"])
+    if twice.any():
+        row = predictions[twice].iloc[0]
+        raise InputError(
+            f"{source}: sample {row['sample_id']} is predicted twice for seed {row['seed']}; "
+            "give each fold once"
+        )
+    expected = (protocol.samples, protocol.subjects, protocol.hash)
+    for seed, rows in predictions.groupby("seed"):
+        if len(rows) < protocol.samples:
+            folds = set(range(protocol.folds)) - set(rows["fold"])
+            raise InputError(
+                f"{source}: seed {seed} has {len(rows)} of {protocol.samples} samples; missing "
+                f"{len(folds)} of {protocol.folds} folds ({shorten(sorted(folds))}); "
+                "run the same command again to train them"
+            )
+        found = describe_protocol(protocol.name, rows, protocol.classes)
+        if protocol.sources and found.hash == protocol.hash and found.sources != protocol.sources:
+            raise InputError(
+                f"{source}: column corpus of seed {seed} is not what the run recorded: a sample was moved to "
+                "another data set; delete the folds that were changed and run the same command again"
+            )
+        if (found.samples, found.subjects, found.hash) != expected:
+            edited = find_edited_label(rows, protocol)
+            if edited is not None:
+                sample_id, label, trained = edited
+                raise InputError(
+                    f"{source}: label of sample {sample_id} is {label}, but the run recorded {trained} "
+                    f"({protocol.classes[trained]}); delete the fold that was changed and run the same "
+                    "command again"
+                )
+            raise InputError(
+                f"{source}: the {found.samples} samples of seed {seed} are not the "
+                f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "
+                "folders hold another corpus or another version of it"
+            )
+
+
+def _assert_classes(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:
+    """Refuse labels that are not the protocol's."""
+    num_classes = len(protocol.classes)
+    for column in ("label", "predicted"):
+        if protocol.target == "action_units":
+            try:
+                mark_units(predictions[column], protocol.classes)
+            except ValueError as error:
+                raise InputError(f"{source}: {column}: {error}") from error
+            continue
+        outside = ~predictions[column].between(0, num_classes - 1)
+        if outside.any():
+            row = predictions[outside].iloc[0]
+            raise InputError(
+                f"{source}: {column} of sample {row['sample_id']} is {row[column]}, but "
+                f"{protocol.name} has classes 0 to {num_classes - 1}"
+            )
+
+
+def shorten(numbers: Sequence[int | str], most: int = 8) -> str:
+    """Return the first few of some numbers as a text."""
+    text = ", ".join(map(str, numbers[:most]))
+    return text + (", …" if len(numbers) > most else "") if numbers else "none whole"

@@ -1,0 +1,120 @@
+"""Predictions of one fold, read back: rows that no fold of the run can have written are refused."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Shaped
+
+from merec.evaluation.action_units import NOTHING, THRESHOLD, spell_units
+from merec.evaluation.completeness import shorten
+from merec.evaluation.subject_groups import name_group
+from merec.run_folder.fold_folder import FoldFolder
+from merec.run_folder.reading import FOLD_AGAIN, UnexpectedError, reading
+from merec.types import Protocol
+
+_TOLERANCE = 0.01  # of a sum of probabilities in half precision
+
+
+def read_fold(folder: FoldFolder, protocol: Protocol, seed: int | None) -> pd.DataFrame:
+    """Read the predictions of a fold, and refuse rows that no fold of the run can have written.
+
+    Args:
+        folder: Of the fold, whose number is its name.
+        protocol: Which classes there are, and how many folds.
+        seed: Seed of the run; `None` if it is not known.
+
+    Raises:
+        InputError: Naming file, line and sample: a class without a column, a sample predicted twice, a label
+            that is no class, a probability outside 0 to 1, probabilities that do not sum to 1, a prediction
+            that is not the most probable class (of action units: not those of one half or more), or another
+            fold, seed or held-out subject than the run's.
+    """
+    table, fold = folder.read_predictions(), int(folder.name)
+    with reading(folder.predictions, FOLD_AGAIN):
+        columns = [f"p_{name}" for name in protocol.classes]
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise UnexpectedError(f"it has no column {', '.join(missing)}")
+        foreign = [column for column in table.filter(regex="^p_") if column not in columns]
+        if foreign:
+            raise UnexpectedError(f"{', '.join(foreign)} is of no class of {protocol.name}")
+        ids = table["sample_id"]
+        _refuse(table, ids.duplicated(), "sample_id", ids, "each sample once")
+        _refuse(table, table["fold"] != fold, "fold", table["fold"], f"{fold} as in its folder")
+        if seed is not None:
+            wrong = table["seed"] != seed
+            _refuse(table, wrong, "seed", table["seed"], f"{seed} as in config.yaml")
+        _check_labels(table, protocol)
+        _check_probability(table, columns, protocol)
+        _check_held_out(table, folder, protocol, fold)
+    return table
+
+
+def _refuse(
+    table: pd.DataFrame,
+    wrong: Shaped[np.ndarray, " rows"] | pd.Series,
+    what: str,
+    value: Shaped[np.ndarray, " rows"] | pd.Series,
+    expected: str,
+) -> None:
+    """Raise an error about the first row whose value is wrong, if there is one."""
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        first = rows[0]
+        found = np.asarray(value)[first]
+        found = f"{found:g}" if isinstance(found, float) else found
+        more = f"; {len(rows) - 1} more such lines" if len(rows) > 1 else ""
+        # Line 1 holds the names of the columns.
+        raise UnexpectedError(
+            f"line {first + 2}, sample {table['sample_id'].iloc[first]}: {what} is {found}, expected "
+            f"{expected}{more}"
+        )
+
+
+def _check_labels(table: pd.DataFrame, protocol: Protocol) -> None:
+    """Refuse labels and predictions that the protocol does not have."""
+    for column in ("label", "predicted"):
+        value = table[column]
+        if protocol.target == "action_units":
+            known = {*protocol.classes, NOTHING}
+            wrong = np.array([not known.issuperset(str(text).split("+")) for text in value])
+            _refuse(table, wrong, column, value, f"units of {', '.join(protocol.classes)}")
+        else:
+            most = len(protocol.classes) - 1
+            _refuse(table, ~value.between(0, most), column, value, f"a class from 0 to {most}")
+
+
+def _check_probability(table: pd.DataFrame, columns: list[str], protocol: Protocol) -> None:
+    """Refuse what is no probability, and predictions that do not follow from the probabilities."""
+    probability = table[columns].to_numpy(float)
+    outside = (probability < 0) | (probability > 1 + _TOLERANCE)
+    for column, wrong, value in zip(columns, outside.T, probability.T, strict=True):
+        _refuse(table, wrong, column, value, "a probability from 0 to 1")
+    predicted = table["predicted"].to_numpy()
+    if protocol.target == "action_units":
+        named = np.array(spell_units(probability >= THRESHOLD, protocol.classes), dtype=object)
+        expected = f"the action units of a probability of {THRESHOLD:g} or more"
+        _refuse(table, predicted != named, "predicted", predicted, expected)
+        return
+    total = probability.sum(1)
+    wrong = np.abs(total - 1) > _TOLERANCE
+    _refuse(table, wrong, "the sum of its probabilities", total, "1")
+    below = probability[np.arange(len(table)), predicted] < probability.max(1)
+    _refuse(table, below, "predicted", predicted, "the class of the largest probability")
+
+
+def _check_held_out(table: pd.DataFrame, folder: FoldFolder, protocol: Protocol, fold: int) -> None:
+    """Refuse samples of another subject, data set or group than the one that the fold's note names."""
+    if protocol.groups:
+        members = protocol.groups[fold]
+        wrong = ~table["subject"].isin(members)
+        expected = f"a subject of {name_group(fold, len(protocol.groups))} ({shorten(members)})"
+        _refuse(table, wrong, "subject", table["subject"], expected)
+        return
+    held_out = folder.read_held_out()
+    if held_out is None:
+        return
+    # A subject or a data set: which it is, the protocol of a corpus alone does not say.
+    others = (table["subject"] != held_out) & (table["corpus"] != held_out)
+    _refuse(
+        table, others, "subject", table["subject"], f"{held_out}, held out by {folder.notes.name}"
+    )
