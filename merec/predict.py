@@ -10,8 +10,9 @@ import pandas as pd
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import StopError
 from merec.evaluation.calibration import apply_temperature, fit_temperature, read_probability
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.features.footage import Footage, open_footage
 from merec.features.frames import OUTSIDE

@@ -20,7 +20,8 @@ from merec.evaluation.absent_classes import (
     find_absent_classes,
 )
 from merec.evaluation.action_units import find_trained_units
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import read_run
 from merec.provenance import describe_environment
 from merec.run_folder import RunFolder

@@ -19,7 +19,7 @@ from submitit import Job
 from merec.cli.jobs import Jobs
 from merec.config import home
 from merec.errors import InputError
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/\w+' is validated against")

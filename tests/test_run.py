@@ -15,7 +15,7 @@ import torch
 import yaml
 from sklearn.metrics import f1_score, recall_score
 
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 
 

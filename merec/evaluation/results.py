@@ -1,10 +1,9 @@
-"""Runs pooled and scored: seeds side by side, fold ranges joined."""
+"""A pooled result and its scores, each computed once."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from merec.evaluation.action_units import (
     mark_units,
     mean_f1,
 )
-from merec.evaluation.completeness import assert_complete, shorten
+from merec.evaluation.completeness import shorten
 from merec.evaluation.guessing import guess_units
 from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
 from merec.evaluation.optimism import (
@@ -26,13 +25,11 @@ from merec.evaluation.optimism import (
     measure_optimism,
     measure_optimism_of_units,
 )
-from merec.evaluation.protocol import assert_same_protocol
+from merec.evaluation.result_names import join_remarks
 from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Run
 from merec.evaluation.statistics import Metric, count_effective, score_intervals
 from merec.run_folder.epochs import Epochs
-from merec.run_folder.identity import flatten, shared_settings
-from merec.source_code import name_changed
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -82,7 +79,7 @@ class Result:
     @property
     def remark(self) -> str | None:
         """What its configs say that a reader must know, e.g. `demo scale`."""
-        return _join_remarks(self.runs)
+        return join_remarks(self.runs)
 
     @property
     def transductive(self) -> bool:
@@ -268,45 +265,6 @@ class Result:
         return own.to_numpy()
 
 
-def pool_runs(runs: Sequence[Run]) -> list[Result]:
-    """Join runs that differ in nothing but seed and fold range.
-
-    A configuration that is not whole is passed over with a warning if it was only found below a folder
-    that the user named, and if others are whole.
-
-    Raises:
-        InputError: If protocols differ, or a sample is missing or predicted twice.
-    """
-    for run in runs[1:]:
-        assert_same_protocol(runs[0].protocol, run.protocol, str(runs[0].folder), str(run.folder))
-    groups: dict[tuple[str | None, ...], list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.configuration, []).append(run)
-    whole: list[tuple[list[Run], pd.DataFrame]] = []
-    passed_over: list[InputError] = []
-    for group in groups.values():
-        table = pd.concat([run.predictions for run in group], ignore_index=True)
-        try:
-            assert_complete(table, group[0].protocol, ", ".join(str(run.folder) for run in group))
-        except InputError as error:
-            error = _mention_other_code(error, group, groups.values())
-            if any(run.named for run in group):
-                raise error from None
-            passed_over.append(error)
-            continue
-        _warn_of_unlike_code(group)
-        whole.append((group, table))
-    if not whole:
-        raise passed_over[0]
-    for reason in passed_over:
-        log.warning("passed over: %s", reason)
-    names = _name_apart([group for group, _ in whole])
-    return [
-        Result(name, group[0].protocol, group, table)
-        for name, (group, table) in zip(names, whole, strict=True)
-    ]
-
-
 def assert_emotions(results: Sequence[Result]) -> None:
     """Refuse results that tell action units to what scores classes of emotion.
 
@@ -319,99 +277,3 @@ def assert_emotions(results: Sequence[Result]) -> None:
                 f"{result.runs[0].folder} tells action units, not emotions; `merec report` puts "
                 "configurations side by side, `merec compare` tests them"
             )
-
-
-def _warn_of_unlike_code(group: list[Run]) -> None:
-    """Say so if runs that are pooled were begun by different code or libraries."""
-    name = group[0].environment["name"]
-    commits = [run.environment.get("commit") for run in group]
-    if len(set(commits)) > 1:
-        told = [f"{run.folder} ({each})" for run, each in zip(group, commits, strict=True)]
-        log.warning("%s pools runs of different commits: %s", name, ", ".join(told))
-    versions = [run.environment.get("versions") or {} for run in group]
-    unlike = {}
-    for package in sorted({package for each in versions for package in each}):
-        found = dict.fromkeys(str(each.get(package, "none recorded")) for each in versions)
-        if len(found) > 1:
-            unlike[package] = " and ".join(found)
-    if unlike:
-        log.warning(
-            "%s pools runs of different versions: %s; %s",
-            name,
-            ", ".join(f"{package} {found}" for package, found in unlike.items()),
-            ", ".join(str(run.folder) for run in group),
-        )
-
-
-def _mention_other_code(
-    error: InputError, group: list[Run], groups: Iterable[list[Run]]
-) -> InputError:
-    """Add to the reason why runs are not whole that others would complete them but for their code."""
-    mine = group[0].configuration
-    alike = [other[0] for other in groups if other[0].configuration[:2] == mine[:2]]
-    others = [run for run in alike if run.configuration != mine]
-    if not others:
-        return error
-    mine_code, theirs = (run.environment.get("code") or {} for run in (group[0], others[0]))
-    return InputError(
-        f"{error}; {others[0].folder} has the same config and data, but was trained by other code "
-        f"({name_changed(mine_code, theirs)}), so they are not pooled"
-    )
-
-
-def _join_remarks(runs: list[Run]) -> str | None:
-    """What is to be said of runs that are pooled: the remarks of their configs, and code that was mixed."""
-    remarks = [r for run in runs if (r := run.config.get("remark"))]
-    versions = max(len(run.codes) for run in runs)
-    if versions > 1:
-        remarks.append(f"folds of {versions} versions of the code (resume=force)")
-    return "; ".join(dict.fromkeys(remarks)) or None
-
-
-def _name_apart(groups: list[list[Run]]) -> list[str]:
-    """The name of each group, with its remark if remarks differ, and the settings that tell it apart."""
-    names = [group[0].environment["name"] for group in groups]
-    remarks = [_join_remarks(group) for group in groups]
-    if len(set(remarks)) > 1:
-        names = [
-            f"{n}, {remark}" if remark else n for n, remark in zip(names, remarks, strict=True)
-        ]
-    all_settings = [flatten(shared_settings(group[0].config)) for group in groups]
-    few, telling = [], []
-    for name, mine in zip(names, all_settings, strict=True):
-        same = [other for other, n in zip(all_settings, names, strict=True) if n == name]
-        keys = [key for key in mine if any(other.get(key) != mine[key] for other in same)]
-        keys.sort(key=lambda key: key.count("."))  # what the task does before how its parts do it
-        few.append(_spell_settings(mine, keys)[:3])
-        telling.append(_spell_settings(mine, _keep_telling(keys, same)))
-    for details in (
-        few,
-        telling,
-    ):  # three settings to be short; those it takes if that is two for one
-        apart = [
-            f"{name} ({', '.join(detail)})" if detail else name
-            for name, detail in zip(names, details, strict=True)
-        ]
-        if len(set(apart)) == len(apart):
-            return apart
-    # They differ in what no name shows: the pixels they were trained on, say.
-    hashes = ["/".join(h[:8] for h in group[0].configuration if h) for group in groups]
-    return [f"{name} [{short}]" for name, short in zip(apart, hashes, strict=True)]
-
-
-def _keep_telling(keys: list[str], same: list[dict[str, Any]]) -> list[str]:
-    """Of settings, in order, those that tell namesakes apart whom the ones before do not."""
-    kept: list[str] = []
-    groups = 1
-    for key in keys:
-        found = len({str([other.get(k) for k in (*kept, key)]) for other in same})
-        if found > groups:
-            kept, groups = [*kept, key], found
-    return kept
-
-
-def _spell_settings(settings: dict[str, Any], keys: list[str]) -> list[str]:
-    """Settings as one types them: `pretrain=None` beside `freeze=none` would be a riddle."""
-    values = {key: "null" if settings[key] is None else settings[key] for key in keys}
-    shown = [f"{key.rpartition('.')[2]}={value}" for key, value in values.items()]
-    return list(dict.fromkeys(shown))

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from merec.evaluation.comparison import compare_classes, compare_sides
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import assert_same_protocol
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.files import write_csv, write_text

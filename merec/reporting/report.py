@@ -9,8 +9,9 @@ from urllib.parse import quote
 import pandas as pd
 from rich.console import Console
 
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import export_megc2019_log
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.files import write_csv, write_text
 from merec.presentation.notation import make_slugs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from rich.console import Console
 
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.files import write_json
 from merec.presentation.notation import describe_results, format_list

@@ -21,9 +21,9 @@ from merec.evaluation.action_units import (
     spread_units,
 )
 from merec.evaluation.completeness import assert_complete
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, read_run
 from merec.evaluation.statistics import (
     bootstrap,

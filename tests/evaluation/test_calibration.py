@@ -23,7 +23,8 @@ from merec.evaluation.calibration import (
     name_scores,
     score_calibration,
 )
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import read_run
 from merec.evaluation.statistics import draw_subjects
 

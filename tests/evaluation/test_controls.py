@@ -3,7 +3,7 @@
 import pytest
 
 from merec.evaluation.controls import describe_controls, name_control, name_modality
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 
 RGB = {"modality": "rgb", "representation": "flow_map"}

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from merec.evaluation.explanation import TABLES, Explanation, rank_coded, read_explanation
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs, read_run
 from merec.run_folder import RunFolder
 

@@ -17,8 +17,8 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.errors import InputError
 from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.results import pool_runs
 from merec.evaluation.runs import find_runs, read_run
 from merec.files import write_json
 from merec.run import collect_scores

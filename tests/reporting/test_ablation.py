@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from merec.evaluation.comparison import compare_results
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.presentation.notation import format_change
 from merec.reporting.ablation import lay_out_ablation, lay_out_modalities

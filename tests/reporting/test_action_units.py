@@ -12,9 +12,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from merec.errors import InputError
 from merec.evaluation.action_units import label_action_units, mark_units
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.splits import leave_one_subject_out
 from merec.files import write_json, write_text

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from merec.evaluation.comparison import compare_sides
 from merec.evaluation.metrics import uf1
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import compare_paired
 from merec.presentation.table_formats import print_table

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.presentation.figure_style import _THEME, follow_theme, to_svg
 from merec.reporting.curves import read_curves

@@ -10,7 +10,8 @@ import pytest
 
 from merec.evaluation.comparison import compare_results
 from merec.evaluation.jitter import read_jitters
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.presentation.figure_style import to_svg
 from merec.reporting.html import write_page

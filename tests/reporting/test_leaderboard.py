@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
 from merec.reporting.summary import Summary, summarize

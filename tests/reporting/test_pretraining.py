@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import DRAWS
 from merec.evaluation.threshold import read_pairs

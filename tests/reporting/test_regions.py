@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from merec.evaluation.explanation import Explanation, read_explanation
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs, read_run
 from merec.features.regions import REGIONS
 from merec.presentation.figure_style import to_svg

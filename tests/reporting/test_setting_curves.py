@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from merec.evaluation.comparison import compare_results
-from merec.evaluation.results import Result, pool_runs
+from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.setting_studies import TRAIN_SUBJECTS, read_study
 from merec.reporting.setting_curves import (

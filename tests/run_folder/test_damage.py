@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from merec.__main__ import main
 from merec.errors import InputError
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.run_folder import RunFolder
 from merec.run_folder.checkpoint import read_checkpoint

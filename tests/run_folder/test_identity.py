@@ -14,7 +14,7 @@ import pytest
 
 from merec import source_code
 from merec.datamodules import ClipDataModule
-from merec.evaluation.results import pool_runs
+from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
 from merec.provenance import _read_commit, hash_run_sources
 from merec.run_folder.identity import comparable, configuration_hash

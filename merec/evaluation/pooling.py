@@ -1,0 +1,93 @@
+"""Runs pooled to results: seeds side by side, fold ranges joined."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from merec.evaluation.completeness import assert_complete
+from merec.evaluation.protocol import assert_same_protocol
+from merec.evaluation.result_names import name_results
+from merec.evaluation.results import Result
+from merec.evaluation.runs import Run
+from merec.source_code import name_changed
+from merec.types import InputError
+
+log = logging.getLogger(__name__)
+
+
+def pool_runs(runs: Sequence[Run]) -> list[Result]:
+    """Join runs that differ in nothing but seed and fold range.
+
+    A configuration that is not whole is passed over with a warning if it was only found below a folder
+    that the user named, and if others are whole.
+
+    Raises:
+        InputError: If protocols differ, or a sample is missing or predicted twice.
+    """
+    for run in runs[1:]:
+        assert_same_protocol(runs[0].protocol, run.protocol, str(runs[0].folder), str(run.folder))
+    groups: dict[tuple[str | None, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.configuration, []).append(run)
+    whole: list[tuple[list[Run], pd.DataFrame]] = []
+    passed_over: list[InputError] = []
+    for group in groups.values():
+        table = pd.concat([run.predictions for run in group], ignore_index=True)
+        try:
+            assert_complete(table, group[0].protocol, ", ".join(str(run.folder) for run in group))
+        except InputError as error:
+            error = _mention_other_code(error, group, groups.values())
+            if any(run.named for run in group):
+                raise error from None
+            passed_over.append(error)
+            continue
+        _warn_of_unlike_code(group)
+        whole.append((group, table))
+    if not whole:
+        raise passed_over[0]
+    for reason in passed_over:
+        log.warning("passed over: %s", reason)
+    names = name_results([group for group, _ in whole])
+    return [
+        Result(name, group[0].protocol, group, table)
+        for name, (group, table) in zip(names, whole, strict=True)
+    ]
+
+
+def _warn_of_unlike_code(group: list[Run]) -> None:
+    """Say so if runs that are pooled were begun by different code or libraries."""
+    name = group[0].environment["name"]
+    commits = [run.environment.get("commit") for run in group]
+    if len(set(commits)) > 1:
+        told = [f"{run.folder} ({each})" for run, each in zip(group, commits, strict=True)]
+        log.warning("%s pools runs of different commits: %s", name, ", ".join(told))
+    versions = [run.environment.get("versions") or {} for run in group]
+    unlike = {}
+    for package in sorted({package for each in versions for package in each}):
+        found = dict.fromkeys(str(each.get(package, "none recorded")) for each in versions)
+        if len(found) > 1:
+            unlike[package] = " and ".join(found)
+    if unlike:
+        log.warning(
+            "%s pools runs of different versions: %s; %s",
+            name,
+            ", ".join(f"{package} {found}" for package, found in unlike.items()),
+            ", ".join(str(run.folder) for run in group),
+        )
+
+
+def _mention_other_code(
+    error: InputError, group: list[Run], groups: Iterable[list[Run]]
+) -> InputError:
+    """Add to the reason why runs are not whole that others would complete them but for their code."""
+    mine = group[0].configuration
+    alike = [other[0] for other in groups if other[0].configuration[:2] == mine[:2]]
+    others = [run for run in alike if run.configuration != mine]
+    if not others:
+        return error
+    mine_code, theirs = (run.environment.get("code") or {} for run in (group[0], others[0]))
+    return InputError(
+        f"{error}; {others[0].folder} has the same config and data, but was trained by other code "
+        f"({name_changed(mine_code, theirs)}), so they are not pooled"
+    )
