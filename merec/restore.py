@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from merec.config import OWN, build, build_stored, compose_node, resolve_stored
+from merec.config import build, compose_node
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import Scale
 from merec.errors import quote_error
@@ -22,6 +22,7 @@ from merec.run_folder.checkpoint import read_checkpoint
 from merec.run_folder.reading import UnexpectedError, expect, reading
 from merec.run_folder.resolved_config import parse_config
 from merec.source_code import name_changed
+from merec.stored_config import OWN, build_stored, resolve_stored
 from merec.tasks.checkpoints import hash_network
 from merec.tasks.starting_weights import load_weights
 from merec.types import Corpus, InputError

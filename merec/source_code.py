@@ -21,7 +21,9 @@ from merec.errors import InputError
 INDIFFERENT = (
     "merec.assets",
     "merec.config",
+    "merec.config_check",
     "merec.config_groups",
+    "merec.config_schema",
     "merec.unused_overrides",
     "merec.errors",
     "merec.features.store",
@@ -35,6 +37,7 @@ INDIFFERENT = (
     "merec.run_folder",
     "merec.forkserver",
     "merec.source_code",
+    "merec.stored_config",
     "merec.tasks.progress",
     "merec.temporary_folder",
     "merec.testing",

@@ -25,7 +25,8 @@ from omegaconf import DictConfig
 
 from merec.__main__ import main
 from merec.assets import ASSETS, cache_folder, find_asset
-from merec.config import home, register
+from merec.config_groups import home
+from merec.config_schema import register
 from merec.errors import InputError
 from merec.types import ActionUnit, Camera
 

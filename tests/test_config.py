@@ -11,7 +11,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from merec.cli.train import list_keys
-from merec.config import check, compose_node, home, list_choices, takes
+from merec.config import compose_node, takes
+from merec.config_check import check
+from merec.config_groups import home, list_choices
 from merec.errors import InputError
 from merec.override_errors import explain_override
 from merec.run_folder.identity import configuration_hash, flatten

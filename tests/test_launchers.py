@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from submitit import Job
 
 from merec.cli.jobs import Jobs
-from merec.config import home
+from merec.config_groups import home
 from merec.errors import InputError
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs

@@ -11,7 +11,8 @@ from subprocess import CompletedProcess
 import pandas as pd
 import pytest
 
-from merec.config import build, compose_node, home
+from merec.config import build, compose_node
+from merec.config_groups import home
 
 pytestmark = pytest.mark.slow
 

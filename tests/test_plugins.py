@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from merec.cli.completion import complete
-from merec.config import compose_node, home, register
-from merec.config_groups import list_choices, list_groups
+from merec.config import compose_node
+from merec.config_groups import home, list_choices, list_groups
+from merec.config_schema import register
 from merec.plugins import Plugin, list_flags, list_modules, list_plugins, name_folders
 
 CODE = "raise RuntimeError('a plug-in is imported before it is used')\n"

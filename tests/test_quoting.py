@@ -9,7 +9,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from merec.cli.arguments import split_overrides, split_paths
-from merec.config import compose_node, list_choices
+from merec.config import compose_node
+from merec.config_groups import list_choices
 from merec.errors import InputError
 from merec.override_errors import walk
 from merec.quoting import MIXED_KEYS, TEXT_KEYS, is_text_key, quote_texts
@@ -168,7 +169,7 @@ def test_the_doctor_reads_a_corpus_in_a_folder_of_any_name(merec, tmp_path, name
 
 
 def test_notes_of_other_scripts_give_other_folders(composed):
-    from merec.config import _slug
+    from merec.config_schema import _slug
 
     assert _slug("remark-实验一") != _slug("remark-实验二")
     assert all(len(_slug("验" * n).encode()) <= 120 for n in (1, 40, 41, 200))

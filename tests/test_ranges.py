@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from merec.config import home, register
+from merec.config_groups import home
+from merec.config_schema import register
 from merec.override_errors import walk
 from merec.ranges import WORDS, find_out_of_range, find_range, walk_values
 from merec.tasks.contrastive_loss import ESTIMATES, MODES

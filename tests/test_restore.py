@@ -12,10 +12,11 @@ import yaml
 from omegaconf import OmegaConf
 
 from merec.backbones import STSTNet
-from merec.config import build, build_stored, compose_node, resolve_stored
+from merec.config import build, compose_node
 from merec.errors import InputError
 from merec.plugins import name_folders
 from merec.restore import open_store, restore
+from merec.stored_config import build_stored, resolve_stored
 from merec.tasks.checkpoints import hash_network
 
 HARM = "harm.log"  # what the planted class would create: a log file of the standard library

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 import yaml
 
-from merec.config import check, compose_node
+from merec.config import compose_node
+from merec.config_check import check
 from merec.errors import InputError
 from merec.text_values import find_misread_texts
 

@@ -15,7 +15,7 @@ def name_corpus(verb: str, overrides: list[str]) -> str:
         for text in overrides:
             if text.startswith(key):
                 return text.removeprefix(key)
-    from merec.config import list_choices
+    from merec.config_groups import list_choices
 
     raise InputError(
         f"merec {verb} needs corpus=NAME; there are {', '.join(list_choices('corpus'))}"

@@ -155,8 +155,8 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from merec.config import home, register
-    from merec.config_groups import list_groups
+    from merec.config_groups import home, list_groups
+    from merec.config_schema import register
 
     groups = list_groups()
     chosen = [

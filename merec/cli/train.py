@@ -32,7 +32,10 @@ from yaml import YAMLError
 
 from merec.assets import cache_folder
 from merec.cli.jobs import Jobs
-from merec.config import NEEDED, check, check_choices, home, refuse_unfollowed, register
+from merec.config import refuse_unfollowed
+from merec.config_check import check
+from merec.config_groups import check_choices, home
+from merec.config_schema import NEEDED, register
 from merec.errors import InputError
 from merec.forkserver import start_server
 from merec.imports import importing

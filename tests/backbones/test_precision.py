@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from merec.config import build, compose_node, home
+from merec.config import build, compose_node
+from merec.config_groups import home
 
 Inputs = Tensor | tuple[Tensor, Tensor]
 SMALL = {

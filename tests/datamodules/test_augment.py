@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch.nn.functional import interpolate
 
-from merec.config import home
+from merec.config_groups import home
 from merec.datamodules.augment import (
     COLORS,
     Augmentation,

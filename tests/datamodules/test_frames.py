@@ -14,7 +14,7 @@ import yaml
 from torch.nn.functional import cross_entropy
 
 from merec.baselines import Baseline
-from merec.config import home
+from merec.config_groups import home
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
 from merec.datamodules.modality_channels import SHOWN, VIEW_CHANNELS
 from merec.errors import InputError

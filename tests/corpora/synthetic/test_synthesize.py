@@ -17,7 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from merec.config import home
+from merec.config_groups import home
 from merec.corpora.casme3 import ERRATA, MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import InputError

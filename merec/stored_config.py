@@ -1,0 +1,102 @@
+"""Build what a config out of a file describes; nothing is called but classes that are trusted."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
+
+from merec.config import build
+from merec.errors import InputError
+from merec.override_errors import (
+    walk,
+)
+from merec.run_folder.reading import reading
+from merec.run_folder.resolved_config import check_node
+
+
+def build_stored(node: Mapping[str, Any], packages: Sequence[str], source: Path) -> Any:
+    """Build what a config describes that came out of a file; nothing is called but classes that are trusted.
+
+    Args:
+        node: See `resolve_stored`.
+        packages: See `resolve_stored`.
+        source: The file, for messages.
+
+    Raises:
+        InputError: As `resolve_stored` says, or if the classes of this version of merec do not take the node.
+    """
+    resolved = resolve_stored(node, packages, source)
+    try:
+        return build(OmegaConf.create(resolved))
+    except InstantiationException as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(
+            f"{source} holds a config that does not fit this version of merec ({reason[:300]}); "
+            "train it again"
+        ) from error
+
+
+def resolve_stored(
+    node: Mapping[str, Any], packages: Sequence[str], source: Path
+) -> dict[str, Any]:
+    """Return a config node that came out of a file once it is safe to build.
+
+    What is checked is what is built: the node is resolved, and what it resolves to is looked at.
+
+    Args:
+        node: Plain values; `_target_` and `_partial_` are the only keys in it that Hydra may act on.
+        packages: Packages and modules whose classes are trusted; none for a node of values alone.
+        source: The file, for messages.
+
+    Raises:
+        InputError: If there is an interpolation, a target at whatever depth that is no class of these
+            packages, or another key that Hydra would act on.
+    """
+    with reading(source, OWN):
+        created = OmegaConf.create(check_node(dict(node)))
+        resolved = OmegaConf.to_container(created, resolve=True, throw_on_missing=True)
+        plain = check_node(resolved)
+    for path, value in walk(plain, ""):
+        if not isinstance(value, dict):
+            continue
+        for key, given in value.items():
+            if key == "_target_":
+                if not _is_trusted(given, packages):
+                    raise InputError(
+                        f"{source} asks for {given}, which is no backbone of merec or of a plug-in that is "
+                        "installed or named; if you trust its code, install the plug-in, or name it by "
+                        "--config-dir=FOLDER or plugins=MODULE"
+                    )
+            elif key == "_partial_":
+                if not isinstance(given, bool):
+                    raise InputError(f"{source} has _partial_: {given!r}, expected a flag; {OWN}")
+            elif str(key).startswith("_") and str(key).endswith("_"):
+                raise InputError(
+                    f"{source} has {key} in {path or 'its config'}, which no config of merec has; {OWN}"
+                )
+    return plain
+
+
+OWN = "use files of your own or of people you trust"
+
+
+def _is_trusted(target: Any, packages: Sequence[str]) -> bool:
+    """Whether a target is a class that is defined in one of these packages."""
+    if not isinstance(target, str):
+        return False
+    module, _, name = target.rpartition(".")
+    if not _lies_in(module, packages):
+        return False
+    try:
+        found = getattr(import_module(module), name, None)
+    except ImportError:
+        return False
+    return inspect.isclass(found) and _lies_in(found.__module__, packages)
+
+
+def _lies_in(module: str, packages: Sequence[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
