@@ -138,7 +138,7 @@ def measure_rates(corpus: Corpus, root: Path) -> dict[str, float]:
         for name, jobs, store in (("two", 2, "two"), ("again", 2, "two"), ("one", 1, "one")):
             features = open_store(root / f"{store}-{turn}")
             before, started = os.times(), time.perf_counter()
-            table = features.prepare(corpus, jobs, [("points", "fused")])
+            table = features.prepare(corpus, jobs, [(open_representation("points"), "fused")])
             found[name].append(len(table) / (time.perf_counter() - started))
             assert table["status"].eq("ready").all()
             get_reusable_executor().shutdown()  # or the processes would be there in the next round

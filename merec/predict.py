@@ -117,7 +117,8 @@ def _look_closely(
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Crops and motion of onset and apex by the features' settings, and what the network says of them."""
     chosen = [spotted.onset, spotted.apex]
-    if network is not None and network.representation == "clip":
+    from_clip = network is not None and network.representation.from_clip
+    if from_clip:
         chosen = list(range(spotted.onset, spotted.offset + 1))
     color, depth = footage.export(sorted({*chosen}), folder)
     onset, apex, offset = (
@@ -131,7 +132,7 @@ def _look_closely(
         "label": 0,  # nobody knows; nothing is scored
         "onset": onset,
         "apex": apex,
-        "offset": offset if network is not None and network.representation == "clip" else pd.NA,
+        "offset": offset if from_clip else pd.NA,
         "fps": footage.fps,
         "emotion": "",
         "action_units": None,
@@ -190,7 +191,7 @@ def _find_camera(network: Network | None, intrinsics: Path | None) -> Camera | N
 
 def _assert_camera(network: Network, corpus: Corpus, arrays: dict[str, np.ndarray]) -> None:
     """Refuse points in depth without a camera of these frames."""
-    if network.representation != "points" or network.modality == "rgb":
+    if not network.representation.needs_camera(network.modality):
         return
     height, width = arrays["frame"].tolist()
     camera = corpus.camera

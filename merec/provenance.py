@@ -15,7 +15,7 @@ import torch
 
 from merec.datamodules import ClipDataModule
 from merec.features.prepare import POOL_MAKERS
-from merec.features.sample import list_makers
+from merec.features.sample import CROPS, DEPTH, MOTION, list_makers, name_code
 from merec.run_folder.identity import configuration_hash
 from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, is_own
 from merec.types import Protocol
@@ -77,8 +77,9 @@ def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) 
         elif len(text) < 1000 and "\0" not in text and Path(text).is_file():
             files[Path(text).name] = hashlib.sha256(Path(text).read_bytes()).hexdigest()[:16]
     for samples in data:
+        roots.add(name_code(type(samples.representation)))
         if "onset" in samples.corpus.index:  # it has frames, of which features are made
-            roots |= {*list_makers(samples.representation)}
+            roots |= {*list_makers(CROPS, DEPTH, MOTION)}
     if config["task"].get("pretrain") == "contrastive":
         roots |= {*POOL_MAKERS}
     found = hash_sources(roots, (*COUNTED_BY_CONTENT, "merec.features.sample"))

@@ -17,6 +17,7 @@ from merec.datamodules.batches import Scale
 from merec.errors import quote_error
 from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
+from merec.features.representations import Representation, open_representation
 from merec.plugins import list_modules
 from merec.run_folder.checkpoint import read_checkpoint
 from merec.run_folder.reading import UnexpectedError, expect, reading
@@ -60,9 +61,9 @@ class Network(NamedTuple):
         return self.config["datamodule"]["modality"]
 
     @property
-    def representation(self) -> str:
+    def representation(self) -> Representation:
         """What it reads."""
-        return self.config["datamodule"]["representation"]
+        return open_representation(self.config["datamodule"]["representation"])
 
     def show(self, corpus: Corpus, features: FeatureStore) -> ClipDataModule:
         """Samples as those it was trained on were shown to it."""
@@ -70,7 +71,7 @@ class Network(NamedTuple):
         data = ClipDataModule(
             corpus,
             self.modality,
-            self.representation,
+            given["representation"],
             given["channels"],
             given["scaling"],
             batch_size=1,
@@ -143,6 +144,9 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
     # What is asked for in vain is refused before anything is built.
     resolve_stored(_values(config["features"]), (), file)
     trusted = (_BACKBONES, *list_modules(), *plugins)
+    representation = config["datamodule"]["representation"]
+    if "." in representation:  # a class of a plug-in
+        resolve_stored({"_target_": representation}, trusted, file)
     node = {**config["backbone"], "_partial_": True}
     if node.get("_target_") is None:
         raise InputError(f"{file} does not say which backbone it is of; train it again")
@@ -169,9 +173,8 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
                 f"{file} holds {name}, which is no weight of its network; train it again"
             )
     load_weights(backbone, checkpoint["state_dict"], str(file))
-    _compare_code(
-        file, code, hash_network(backbone, config["datamodule"]["representation"]), other_code
-    )
+    now = hash_network(backbone, open_representation(representation))
+    _compare_code(file, code, now, other_code)
     return Network(file, backbone.eval(), config, protocol, told, classes, scales)
 
 

@@ -109,20 +109,19 @@ def test_no_range_holds_what_is_not_finite_or_a_million_millions():
 
 
 def test_the_words_of_a_key_are_those_that_the_code_knows():
-    from merec.datamodules.modality_channels import SCALINGS, SHOWN, VIEW_CHANNELS
+    from merec.datamodules.modality_channels import SCALINGS
     from merec.datamodules.pretraining import KINDS
-    from merec.features.difference import MODES as DIFFERENCES
     from merec.features.intensity import ESTIMATORS
-    from merec.features.motion import METHODS
-    from merec.features.onset_apex_features import MODALITIES
-    from merec.features.settings import REGIONS
+    from merec.features.representations import MODALITIES, list_names
+    from merec.features.representations.views import VIEW_CHANNELS
+    from merec.features.settings import DIFFERENCES, METHODS, REGIONS
 
     assert set(WORDS["task.engine"]) == set(ENGINES)
     assert set(WORDS["task.pretrain"]) == {None, *KINDS}
     assert set(WORDS["task.contrast.mode"]) == set(MODES)
     assert set(WORDS["task.contrast.z"]) == set(ESTIMATES)
     assert set(WORDS["datamodule.scaling"]) == set(SCALINGS)
-    assert set(WORDS["datamodule.representation"]) == set(SHOWN)
+    assert set(WORDS["datamodule.representation"]) == set(list_names())
     assert set(WORDS["datamodule.views"]) == {None, *VIEW_CHANNELS}
     assert set(WORDS["datamodule.modality"]) == set(MODALITIES)
     assert set(WORDS["features.motion.flow"]) == set(METHODS)

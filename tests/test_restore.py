@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from merec.backbones import STSTNet
 from merec.config import build, compose_node
 from merec.errors import InputError
+from merec.features.representations import open_representation
 from merec.plugins import name_folders
 from merec.restore import open_store, restore
 from merec.stored_config import build_stored, resolve_stored
@@ -97,8 +98,11 @@ def test_a_checkpoint_of_ones_own_is_restored(good, save, tmp_path):
 
 def test_a_network_whose_code_changed_since_is_refused_by_name_unless_accepted(good, save, caplog):
     network = build(OmegaConf.create(good["backbone"]))(in_channels=3, num_classes=3)
-    code = hash_network(network, "flow_map")
-    assert {"merec/backbones/ststnet.py", "merec/features/flow_map.py"} <= code.keys()
+    code = hash_network(network, open_representation("flow_map"))
+    assert {
+        "merec/backbones/ststnet.py",
+        "merec/features/representations/flow_map.py",
+    } <= code.keys()
     restore(save(good, code=code))
     assert not caplog.records
     file = save(good, code=code | {"merec/backbones/ststnet.py": "0" * 16})

@@ -12,7 +12,6 @@ import pytest
 
 import merec
 from merec.errors import InputError
-from merec.features.sample import MAKERS
 from merec.source_code import hash_sources
 
 PACKAGE = {
@@ -169,10 +168,10 @@ def test_a_backbone_of_merec_is_hashed_with_its_kernel_and_without_other_backbon
 
 
 def test_a_stage_of_features_is_hashed_without_those_beside_it():
-    flow_map = hash_sources(["merec.features.onset_apex_features.make_flow_map"]).files
-    points = hash_sources(["merec.features.onset_apex_features.make_points"]).files
-    assert "merec/features/flow_map.py" in flow_map.keys() - points.keys()
-    assert "merec/features/points.py" in points.keys() - flow_map.keys()
+    flow_map = hash_sources(["merec.features.representations.flow_map.make_flow_map"]).files
+    points = hash_sources(["merec.features.representations.points.make_points"]).files
+    assert "merec/features/representations/flow_map.py" in flow_map.keys() - points.keys()
+    assert "merec/features/representations/points.py" in points.keys() - flow_map.keys()
 
 
 def test_an_edited_stage_gives_other_keys_to_what_it_makes_alone(tmp_path):
@@ -181,24 +180,31 @@ def test_an_edited_stage_gives_other_keys_to_what_it_makes_alone(tmp_path):
         tmp_path / "merec",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    code = "from merec.features.sample import MAKERS; from merec.source_code import hash_sources; "
-    code += "print(*(hash_sources([maker]).hash for maker in MAKERS.values()))"
+    stages = ["crops", "depth", "motion", "clip", "flow_map", "points", "views"]
+    code = (
+        "from merec.features.representations import list_representations\n"
+        "from merec.features.sample import CROPS, DEPTH, MOTION, Stage, list_makers\n"
+        "from merec.source_code import hash_sources\n"
+        "shown = [Stage(each.name, each) for each in list_representations()]\n"
+        "for stage in (CROPS, DEPTH, MOTION, *shown):\n"
+        "    print(hash_sources(list_makers(stage)).hash)\n"
+    )
 
     def hash_stages() -> dict[str, str]:
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        return dict(zip(MAKERS, done.stdout.split(), strict=True))
+        return dict(zip(stages, done.stdout.split(), strict=True))
 
     before = hash_stages()
-    file = tmp_path / "merec/features/flow_map.py"
+    file = tmp_path / "merec/features/representations/flow_map.py"
     text = file.read_text()
     assert "def compute_strain" in text
     file.write_text(
         text.replace("def compute_strain", "def compute_strain(): ...\n\n\ndef compute_strain")
     )
     now = hash_stages()
-    assert {stage for stage in MAKERS if before[stage] != now[stage]} == {"flow_map", "views"}
+    assert {stage for stage in stages if before[stage] != now[stage]} == {"flow_map", "views"}
 
 
 def test_what_does_not_exist_is_refused():

@@ -67,9 +67,10 @@ class Baseline:
 
     def __post_init__(self) -> None:
         check_groups(self.hold_out, self.groups)
-        if self.datamodule.representation != "flow_map":
+        representation = self.datamodule.representation
+        if not representation.stretched:
             raise InputError(
-                f"task=baseline reads flow_map, not {self.datamodule.representation}; take backbone=ststnet, "
+                f"task=baseline reads flow_map, not {representation.name}; take backbone=ststnet, "
                 "whose recipe gives flow maps, or set datamodule.representation=flow_map"
             )
         if self.estimator not in self.estimators:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
 from merec.evaluation.metrics import confusion, uf1
-from merec.features.flow_map import mirror
+from merec.features.representations.flow_map import mirror
 from merec.types import InputError
 
 Describe = Callable[[np.ndarray, Sequence[str]], np.ndarray]

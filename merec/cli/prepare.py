@@ -32,6 +32,7 @@ def prepare(arguments: list[str]) -> int:
     out = locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     corpus, features = build_corpus_and_features(overrides)
     from merec.features.prepare import choose_modality, list_shown
+    from merec.features.representations import open_representation
     from merec.files import write_csv
     from merec.reporting.prepared import describe_failures, describe_pairs
 
@@ -40,11 +41,11 @@ def prepare(arguments: list[str]) -> int:
         table = table[["sample_id", "subject", "onset", "apex", "intensity"]]
     else:
         modality = choose_modality(corpus, features)
-        shown = list_shown(modality) if every else [("points", modality)]
+        shown = list_shown(modality) if every else [(open_representation("points"), modality)]
         table = features.prepare(corpus, jobs, shown)
         if every and corpus.unlabelled is not None and len(corpus.unlabelled):
             pairs = features.make_pool(corpus, jobs)
-            features.prepare(pairs, jobs, [each for each in shown if each[0] == "views"])
+            features.prepare(pairs, jobs, [each for each in shown if len(each[0].arrays) == 2])
     if out:
         write_csv(out, table)
     describe = describe_pairs if unlabelled else describe_failures

@@ -1,6 +1,5 @@
 """One LightningDataModule for every corpus, modality and representation."""
 
-from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
 from merec.datamodules.jitter import Jitter
 from merec.datamodules.pretraining import (
@@ -10,6 +9,7 @@ from merec.datamodules.pretraining import (
     hold_out_pairs,
     open_pretraining,
 )
+from merec.features.augmentation import Augmentation
 
 __all__ = [
     "Augmentation",

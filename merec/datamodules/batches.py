@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from merec.datamodules.augment import Augmentation, augment, mark_dropped
 from merec.datamodules.ranks import count_ranks, deal
-from merec.features.clip import MASKS
+from merec.features.augmentation import Augmentation
+from merec.features.representations import Channels, Representation
+from merec.features.representations.clip import MASKS
 from merec.seeding import derive_seed
 from merec.types import Batch
 
@@ -36,8 +37,8 @@ class Augmenter(NamedTuple):
     """What happens to training samples, seeded by (seed, held-out subject, epoch, sample id)."""
 
     settings: Augmentation
-    representation: str
-    channels: Sequence[Sequence[str]]
+    representation: Representation
+    channels: Channels
     seed: int
     held_out: str
 
@@ -46,17 +47,14 @@ class Augmenter(NamedTuple):
     ) -> tuple[Tensor, ...]:
         """A batch as the epoch shows it."""
         generators = self._seed(sample_id, epoch, "augment")
-        return augment(views, self.channels, self.representation, self.settings, generators)
+        return self.representation.augment(views, self.channels, self.settings, generators)
 
     def drop(
         self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
     ) -> tuple[Tensor, ...]:
-        """Mark the points of a batch that the epoch drops; other representations have none."""
-        if self.representation != "points" or not self.settings.dropout:
-            return views
-        (points,) = views
+        """Mark what the epoch drops of a batch."""
         generators = self._seed(sample_id, epoch, "dropout")
-        return (mark_dropped(points, self.settings.dropout, generators),)
+        return self.representation.drop(views, self.settings, generators)
 
     def _seed(self, sample_id: np.ndarray, epoch: int, purpose: str) -> list[torch.Generator]:
         seeds = [derive_seed(self.seed, self.held_out, epoch, name, purpose) for name in sample_id]

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from merec.datamodules.augment import Augmentation
 from merec.datamodules.batches import (
     Augmenter,
     Clips,
@@ -31,13 +30,14 @@ from merec.datamodules.modality_channels import (
     check_augmentation,
     check_scaling,
     choose_channels,
-    choose_views,
 )
-from merec.datamodules.views import misalign, resize_views
+from merec.datamodules.views import misalign
 from merec.datamodules.zero_motion import find_zero_motion
 from merec.evaluation.action_units import find_trained_units, mark_coded, mark_units
 from merec.evaluation.leakage import assert_subjects_disjoint
+from merec.features.augmentation import Augmentation
 from merec.features.prepare import FeatureStore
+from merec.features.representations import open_representation
 from merec.types import Batch, Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class ClipDataModule(pl.LightningDataModule):
     Args:
         corpus: Whose faces.
         modality: `rgb`, `depth` or `fused`.
-        representation: What the backbone reads: `points`, `views`, `flow_map` or `clip`.
+        representation: What the backbone reads, see `open_representation`.
         channels: Which channels of the flow maps, in which order; `None` for all.
         scaling: `raw` as they are, `unit` flow maps over 255, or `standard`: zero mean and unit variance per
             channel, by the statistics of the fold's training subjects.
@@ -62,7 +62,7 @@ class ClipDataModule(pl.LightningDataModule):
         augment: What happens to training samples; `None` for nothing.
         balanced: Draw as many training samples of each class, some of them twice, some never.
         size: Of views, px; `None` for that of the crops.
-        views: Which two of `rgb`, `depth` and `flow`; `None` for those of the modality.
+        views: See `Representation.choose_views`.
         drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted.
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
         require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
@@ -99,13 +99,14 @@ class ClipDataModule(pl.LightningDataModule):
         jitter: Jitter | None = None,
     ):
         super().__init__()
-        self.chosen_views = choose_views(modality, representation, views)
-        self.names = choose_channels(corpus, modality, representation, channels, self.chosen_views)
-        check_scaling(scaling, representation)
-        check_augmentation(augment, representation)
+        shown = open_representation(representation)
+        self.chosen_views = shown.choose_views(modality, views)
+        self.names = choose_channels(corpus, modality, shown, channels, self.chosen_views)
+        check_scaling(scaling, shown)
+        check_augmentation(augment, shown)
         if jitter is not None:
             check_jitter(jitter, corpus)
-        self.modality, self.representation = modality, representation
+        self.modality, self.representation = modality, shown
         self.scaling, self.balanced = scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
@@ -120,11 +121,11 @@ class ClipDataModule(pl.LightningDataModule):
                     "datamodule.features to one, as conf/features does"
                 )
             corpus, arrays = load_ready(
-                corpus, features, representation, modality, require_depth, self.chosen_views
+                corpus, features, shown, modality, require_depth, self.chosen_views
             )
             if jitter is not None and jitter.active:
                 moved, self.shifts = shift_key_frames(corpus, jitter)
-                off = load_shifted(moved, features, representation, modality, self.chosen_views)
+                off = load_shifted(moved, features, shown, modality, self.chosen_views)
         else:
             arrays = (corpus.flow_maps,)
         self.arrays = arrays + off  # what a run was made of: all channels, in no scale
@@ -135,14 +136,14 @@ class ClipDataModule(pl.LightningDataModule):
         self.subject = corpus.index["subject"].to_numpy(str)
         # Maps as they lie in the store; there are some in one representation only.
         self.maps = self.tested_maps = np.empty((0, 0, 0, 0), np.uint8)
-        if representation == "flow_map":
+        if shown.stretched:
             chosen = [corpus.channels.index(channel) for channel in self.names[0]]
             self.maps = arrays[0][:, chosen]
             self.tested_maps = off[0][:, chosen] if off else self.maps
             arrays, off = (self.maps,), (self.tested_maps,) if off else ()
         self.views = self._show(arrays)
         self.shifted = self._show(off) if off else None
-        both = self.views if representation == "views" else ()
+        both = self.views if len(self.views) > 1 else ()
         self.still = find_zero_motion(corpus.index, corpus.flow_maps, both) & drop_zero_motion
         if self.still.any():
             log.warning(
@@ -153,22 +154,15 @@ class ClipDataModule(pl.LightningDataModule):
         self.scales: tuple[Scale, ...] | None = None
         if scaling == "unit":
             self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
-        axis = -1 if representation == "points" else 1
+        axis = shown.channel_axis
         self.sums = tuple(sum_up(view, axis) for view in self.views if scaling == "standard")
         everyone = np.arange(len(corpus.index))
         self.train_rows, self.test_rows, self.held_out = everyone, everyone[:0], "nobody"
 
     def _show(self, arrays: tuple[np.ndarray, ...]) -> tuple[Tensor, ...]:
-        """Features as views: of two their size, and which goes with which."""
-        views = tuple(torch.from_numpy(array) for array in arrays)
-        if self.representation == "flow_map":
-            # Channels last is the layout in which CPU convolutions of few channels are fastest.
-            (maps,) = views
-            return (maps.float().contiguous(memory_format=torch.channels_last),)
-        if self.representation != "views":
-            return views
-        views = resize_views(views, self.names, self.size or int(views[0].shape[-1]))
-        if self.legacy.get("misaligned_pairs", False):
+        """Return features as they lie in memory; of two views, which goes with which."""
+        views = self.representation.show(arrays, self.names, self.size)
+        if len(views) > 1 and self.legacy.get("misaligned_pairs", False):
             first, second = views
             partner = misalign(self.corpus.index)
             views = (first, second[partner])
@@ -221,7 +215,7 @@ class ClipDataModule(pl.LightningDataModule):
         """
         settings: dict[str, Any] = {
             "modality": self.modality,
-            "representation": self.representation,
+            "representation": self.representation.name,
             "channels": self.names[0],
             "scaling": self.scaling,
             "batch_size": self.batch_size,
@@ -296,7 +290,7 @@ class ClipDataModule(pl.LightningDataModule):
             values[rows] for values in (self.sample_id, self.subject, self.still)
         )
         kept.label = self.label[rows]
-        if self.representation == "flow_map":
+        if self.representation.stretched:
             kept.maps, kept.tested_maps = self.maps[rows], self.tested_maps[rows]
         kept.views = _take_rows(self.views, rows)
         kept.shifted = None if self.shifted is None else _take_rows(self.shifted, rows)

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from merec.datamodules.modality_channels import SHOWN
 from merec.evaluation.protocol import describe_protocol
-from merec.features.onset_apex_features import Views
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import Representation
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -21,10 +20,10 @@ Arrays = tuple[np.ndarray, ...]
 def load_ready(
     corpus: Corpus,
     features: FeatureStore,
-    representation: str,
+    representation: Representation,
     modality: str,
     require_depth: bool,
-    views: Views | None = None,
+    views: Sequence[str] | None = None,
 ) -> tuple[Corpus, Arrays]:
     """Return the part of a corpus whose features are ready, and these.
 
@@ -35,7 +34,7 @@ def load_ready(
         modality: `rgb`, `depth` or `fused`.
         require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
             samples.
-        views: Of `views` which two; `None` for those of the modality.
+        views: See `Representation.choose_views`.
 
     Raises:
         InputError: As `FeatureStore.load`, or if a feature is not finite.
@@ -55,7 +54,7 @@ def load_ready(
     if ready < every:
         log.warning(
             "%d of %d samples of %s have no %s %s and are left out: %s; `merec prepare` says of each why",
-            *(every - ready, every, name, modality, representation, loaded.reason),
+            *(every - ready, every, name, modality, representation.name, loaded.reason),
         )
         index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
         if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
@@ -66,9 +65,9 @@ def load_ready(
     if loaded.note:
         log.warning("faces of %s to be doubted: %s", name, loaded.note)
     arrays = tuple(loaded.arrays.values())
-    _assert_finite(arrays, corpus.index["sample_id"].tolist(), representation)
-    if representation == "flow_map":  # it is a corpus of flow maps from here on
-        (channels,) = SHOWN[representation][modality]
+    _assert_finite(arrays, corpus.index["sample_id"].tolist(), representation.name)
+    if representation.stretched:  # it is a corpus of flow maps from here on
+        (channels,) = representation.channels(modality)
         corpus = replace(corpus, flow_maps=arrays[0], channels=channels)
     return corpus, arrays
 
@@ -76,9 +75,9 @@ def load_ready(
 def load_shifted(
     corpus: Corpus,
     features: FeatureStore,
-    representation: str,
+    representation: Representation,
     modality: str,
-    views: Views | None = None,
+    views: Sequence[str] | None = None,
 ) -> Arrays:
     """Features of all samples of a corpus, whose key frames were shifted.
 
@@ -92,12 +91,12 @@ def load_shifted(
     if lost:
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         raise InputError(
-            f"{len(lost)} of {len(ids)} samples have no {modality} {representation} of shifted key frames "
-            f"({', '.join(lost[:_SHOWN])}{more}): {loaded.reason}; leave them out of all runs "
+            f"{len(lost)} of {len(ids)} samples have no {modality} {representation.name} of shifted key "
+            f"frames ({', '.join(lost[:_SHOWN])}{more}): {loaded.reason}; leave them out of all runs "
             "of the study: corpus.exclude"
         )
     arrays = tuple(loaded.arrays.values())
-    _assert_finite(arrays, ids.tolist(), representation)
+    _assert_finite(arrays, ids.tolist(), representation.name)
     return arrays
 
 

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Int
 
 from merec.corpora.macro import make_macro_corpus, respell_subjects
 from merec.corpora.reading.subjects import spell_subject
-from merec.datamodules.augment import Augmentation
 from merec.datamodules.clips import ClipDataModule
 from merec.evaluation.protocol import describe_protocol
+from merec.features.augmentation import Augmentation
 from merec.features.prepare import FeatureStore
 from merec.types import Corpus, InputError
 
@@ -58,10 +58,10 @@ def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDat
             "task.pretrain=contrastive contrasts two views of frames, but "
             f"{data.corpus.protocol.name} holds flow maps alone; choose a corpus of frames"
         )
-    if data.representation != "views" or pool.batch_size is None:
+    if len(data.names) != 2 or pool.batch_size is None:
         raise InputError(
-            f"task.pretrain=contrastive contrasts two views, but {data.representation} are read here; use "
-            "backbone=dual_view"
+            f"task.pretrain=contrastive contrasts two views, but {data.representation.name} are read here; "
+            "use backbone=dual_view"
         )
     pairs = _collect_pairs(data.corpus, data.features, pool.source)
     augment = pool.augment

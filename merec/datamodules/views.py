@@ -1,50 +1,13 @@
-"""The two views of each sample of a corpus: at what size, of which clip, and whether they show any change."""
+"""The two views of each sample of a corpus: of which clip, and whether they show any change."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from merec.types import InputError
-
-_FEW = 256  # samples that are resized at once
-
-
-def resize_views(
-    views: Sequence[Tensor], channels: Sequence[Sequence[str]], size: int
-) -> tuple[Tensor, ...]:
-    """Views at another size, each pixel the mean of what it covers; flow in px of that size.
-
-    Args:
-        views: Each (samples, channels, side, side).
-        channels: Names of the channels of each.
-        size: px, up to `side`.
-
-    Raises:
-        InputError: If they would have to grow.
-    """
-    side = views[0].shape[-1]
-    if not 0 < size <= side:
-        raise InputError(
-            f"datamodule.size={size}, but the crops are of {side} px; give 1 to {side}, or a larger "
-            "features.crops.size"
-        )
-    if size == side:
-        return tuple(views)
-    resized = []
-    for view, names in zip(views, channels, strict=True):
-        small = torch.cat(
-            [interpolate(some, (size, size), mode="area") for some in view.split(_FEW)]
-        )
-        for at, name in enumerate(names):
-            if name in ("u", "v"):
-                small[:, at] *= size / side
-        resized.append(small)
-    return tuple(resized)
 
 
 def find_still(views: Sequence[Float[Tensor, "samples ..."]]) -> Bool[np.ndarray, " samples"]:

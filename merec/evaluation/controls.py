@@ -37,7 +37,6 @@ def name_modality(result: Result) -> str:
     if read_settings(result).get("estimator") == _CEILING:
         return "True action units"
     data = read_settings(result).get("datamodule") or {}
-    views = data.get("views")
-    if views and data.get("representation") == "views":
+    if views := data.get("views"):
         return f"Views: {' and '.join(map(str, views))}"
     return MODALITIES.get(str(data.get("modality")), "Other")

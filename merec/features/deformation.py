@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from merec.features.flow_map import check_names, mirror
+from merec.features.representations.flow_map import check_names, mirror
 from merec.types import InputError
 
 FIELDS = ("divergence", "stretch", "shear", "curl")

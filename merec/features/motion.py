@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from merec.features.alignment import look_up_depth
+from merec.features.settings import METHODS
 from merec.types import InputError
 
-METHODS = ("dis", "tvl1", "farneback")
 # Of the consensus: fits that are tried, px each is made from, px that judge it.
 _GUESSES, _FEW, _JUDGES = 128, 8, 512
 _ROUNDS = 12  # of reweighting; it settles within eight

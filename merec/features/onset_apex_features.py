@@ -1,4 +1,4 @@
-"""One sample from files to features, stage by stage: crops, motion, then points, flow map or views."""
+"""The stages of one sample before its representation: crops of onset and apex, their depth, their motion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from merec.features.alignment import OUTER_CORNERS, Alignment, align_face
-from merec.features.difference import subtract_colors, subtract_depths
 from merec.features.faces import FaceFinder
-from merec.features.flow_map import compute_strain, shrink, stretch
 from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
 from merec.features.landmarks import BLENDSHAPES
 from merec.features.motion import (
@@ -19,31 +17,19 @@ from merec.features.motion import (
     measure_flow,
     remove_head_depth,
 )
-from merec.features.points import choose_points, normalise, scale_motion, smooth_depth_change
-from merec.features.regions import REGIONS, draw_regions
-from merec.features.settings import CropSettings, MotionSettings, PointSettings
+from merec.features.regions import draw_regions
+from merec.features.settings import CropSettings, MotionSettings
 from merec.features.structure import (
     OUTER_EYES,
     USUAL_EYES,
-    back_project,
-    find_outliers,
     is_mirrored,
     measure_outer_eyes,
     read_depth_at,
-    shape_from_landmarks,
 )
 from merec.seeding import derive_seed
 from merec.synthetic.sensor import add_depth_noise
 from merec.types import Camera, InputError
 
-MODALITIES = ("rgb", "depth", "fused")
-Views = tuple[str, str]
-# The two views of each modality unless others are asked for; those of `fused` as published (Li et al. 2025).
-DEFAULT_VIEWS: Mapping[str, Views] = {
-    "rgb": ("rgb", "flow"),
-    "depth": ("depth", "depth"),
-    "fused": ("rgb", "depth"),
-}
 RELIEF = 150  # mm before and behind the face's median depth; further off is no face
 WIDE = 4  # times the largest believed depth change, before the head's is taken off
 
@@ -256,137 +242,17 @@ def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> di
     return made
 
 
-def make_points(
-    pair: Pair,
-    crops: Mapping[str, np.ndarray],
-    motion: Mapping[str, np.ndarray],
-    settings: PointSettings,
-    modality: str,
-) -> dict[str, np.ndarray]:
-    """Points of the eight regions in one modality.
-
-    Returns:
-        `points` (8, k, 6), normalised; `short` (8,).
-
-    Raises:
-        InputError: If the modality needs depth or a camera that is not there or is of other frames, if a
-            region is empty, or a point is not finite.
-    """
-    size = crops["onset"].shape[0]
-    face, regions = motion["face"], motion["regions"]
-    moves = np.zeros((size, size, 3), dtype=np.float32)
-    if modality in ("rgb", "fused"):
-        moves[..., :2] = motion["flow"]
-    if modality == "rgb":
-        structure, known = shape_from_landmarks(crops["landmarks"][1].astype(np.float64), size)
-    else:
-        _require_depth(pair, crops, f"modality {modality}")
-        if pair.camera is None:
-            raise InputError(
-                f"the camera of sample {pair.sample_id} is unknown, which {modality} points need; set "
-                "corpus.intrinsics, or take datamodule=rgb"
-            )
-        height, width = crops["frame"].tolist()
-        if (width, height) != (pair.camera.width, pair.camera.height):
-            raise InputError(
-                f"the frames of sample {pair.sample_id} are {width}×{height} px, but corpus.intrinsics is of "
-                f"{pair.camera.width}×{pair.camera.height} px; give those of these frames"
-            )
-        change = motion["dz"].astype(np.float32)
-        moves[..., 2] = smooth_depth_change(change, motion["known"] & face, settings.smooth_dz)
-        depth = crops["depth"][1].astype(np.float32)
-        structure = back_project(depth, Alignment(crops["matrix"], size), pair.camera)
-        known = depth > 0
-        known &= ~find_outliers(structure, known & face)
-    scaled = scale_motion(moves, face, settings.scale, tuple(settings.powers))
-    seed = derive_seed("points", pair.sample_id)
-    found = choose_points(structure, scaled, regions, known, settings.k, settings.select, seed)
-    empty = [name for name, lacks in zip(REGIONS, found.short, strict=True) if lacks == settings.k]
-    if empty:
-        raise InputError(
-            f"nothing is known of the {', '.join(empty)} of sample {pair.sample_id}: the face leaves the "
-            f"frame, or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and "
-            "leave it out: corpus.exclude"
-        )
-    points = normalise(found.points, settings.scale)
-    if not np.isfinite(points).all():
-        raise InputError(
-            f"sample {pair.sample_id} has points that are no finite numbers; check corpus.intrinsics"
-        )
-    return {"points": points, "short": found.short}
-
-
-def make_flow_map(
-    pair: Pair, crops: Mapping[str, np.ndarray], motion: Mapping[str, np.ndarray], modality: str
-) -> dict[str, np.ndarray]:
-    """A small map of the motion, in the form in which the MEGC2019 maps circulate.
-
-    Returns:
-        `map` (3, 28, 28) uint8, each channel stretched to 0..255: rgb u, v, strain; depth dz and its slopes
-        to the right and down; fused u, v, dz.
-
-    Raises:
-        InputError: If the modality needs depth that is not there.
-    """
-    flow = motion["flow"].astype(np.float32)
-    u, v = flow[..., 0], flow[..., 1]
-    if modality == "rgb":
-        fields = [shrink(u), shrink(v), shrink(compute_strain(u, v))]
-    else:
-        _require_depth(pair, crops, f"modality {modality}")
-        known = motion["known"].astype(np.float32)
-        # The mean of what is known; slopes of the small map, as at full size they would be noise.
-        share = shrink(known)
-        dz = shrink(motion["dz"].astype(np.float32)) / np.maximum(share, 1e-3)
-        down, right = np.gradient(dz)
-        fields = [dz, right, down] if modality == "depth" else [shrink(u), shrink(v), dz]
-    return {"map": np.stack([stretch(field) for field in fields])}
-
-
-def make_views(
-    pair: Pair,
-    crops: Mapping[str, np.ndarray],
-    motion: Mapping[str, np.ndarray],
-    difference: str,
-    most_depth: float | int,
-    region: str,
-    views: Views,
-) -> dict[str, np.ndarray]:
-    """Make the two images that the dual-view encoder looks at.
+def require_depth(pair: Pair, crops: Mapping[str, np.ndarray], needing: str) -> None:
+    """Refuse a sample without depth.
 
     Args:
-        pair: Which sample.
-        crops: Its crops.
-        motion: Its motion.
-        difference: `signed`, `abs` or `wrap_uint8`.
-        most_depth: Depth change that becomes 1, mm.
-        region: `crop` for all of it, `face` for facial skin alone, with 0 elsewhere.
-        views: Which; `rgb` is the colour difference, `depth` the depth difference, `flow` u, v (px) and
-            strain.
-
-    Returns:
-        `first`, `second` (channels, size, size) float16.
+        pair: The files.
+        crops: Arrays of `make_crops`, and of `make_depth` if there is depth.
+        needing: What needs it, for the message.
 
     Raises:
-        InputError: If a view needs depth that is not there, or there is no such difference.
+        InputError: If there is none.
     """
-    images = {}
-    if "rgb" in views:
-        images["rgb"] = subtract_colors(crops["onset"], crops["apex"], difference)
-    if "flow" in views:
-        flow = motion["flow"].astype(np.float32)
-        u, v = flow[..., 0], flow[..., 1]
-        images["flow"] = np.stack([u, v, compute_strain(u, v)])
-    if "depth" in views:
-        _require_depth(pair, crops, "view depth")
-        change = motion["dz"].astype(np.float32)
-        images["depth"] = subtract_depths(change, motion["known"], difference, most_depth)
-    shown = motion["face"] if region == "face" else True
-    first, second = (np.where(shown, images[view], 0).astype(np.float16) for view in views)
-    return {"first": first, "second": second}
-
-
-def _require_depth(pair: Pair, crops: Mapping[str, np.ndarray], needing: str) -> None:
     if "depth" not in crops:
         raise _lacks_depth(pair.sample_id, needing)
 

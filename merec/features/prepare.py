@@ -14,14 +14,14 @@ import pandas as pd
 from jaxtyping import Int
 
 from merec.assets import cache_folder
-from merec.features.clip import choose_frames
 from merec.features.faces import FaceFinder, identify_tools
-from merec.features.onset_apex_features import DEFAULT_VIEWS, MODALITIES, Pair
+from merec.features.onset_apex_features import Pair
 from merec.features.parallel import map_chunks
+from merec.features.representations import MODALITIES, Representation, list_representations
+from merec.features.representations.clip import choose_frames
 from merec.features.sample import (
     CROPS,
     DEPTH,
-    MAKERS,
     MOTION,
     SCENE,
     Outcome,
@@ -46,19 +46,10 @@ from merec.types import Corpus, Frames, InputError
 
 log = logging.getLogger(__name__)
 
-REPRESENTATIONS = ("points", "flow_map", "views", "clip")
-# Names of what is loaded, and of the same in the store.
-_ARRAYS = {
-    "points": {"points": "points"},
-    "flow_map": {"maps": "map"},
-    "views": {"first": "first", "second": "second"},
-    "clip": {"clips": "clip"},
-}
 _STAGES = ("merec.features.sample",)  # of a pair those that are made are named one by one
 # What decides which pairs of frames are pretrained on.
 POOL_MAKERS = (
-    MAKERS["crops"],
-    MAKERS["motion"],
+    *list_makers(CROPS, MOTION),
     *(
         f"merec.features.unlabelled_pairs.{name}"
         for name in ("list_clips", "pair_up_clips", "tabulate_pairs")
@@ -72,9 +63,9 @@ class Loaded(NamedTuple):
 
     Attributes:
         rows: Of the corpus's index, those that can be used; the arrays follow them.
-        arrays: `points`: `points` (n, 8, k, 6) float32; `flow_map`: `maps` (n, 3, 28, 28) uint8; `views`:
-            `first` and `second` (n, channels, size, size) float32; `clip`: `clips` (n, channels, frames,
-            size, size) float32.
+        arrays: One per input of a backbone, by the names of the representation: points (n, 8, k, 6), views
+            (n, channels, size, size), clips (n, channels, frames, size, size) float32; flow maps (n, 3, 28,
+            28) uint8.
         reason: Why the others cannot: of each kind of reason how many samples, and the first of them; "" if
             all can.
         note: What should make one doubt some of those that can be used, summed up likewise.
@@ -133,7 +124,7 @@ class FeatureStore:
         self.pool = read_settings(PoolSettings, pool, "pool")
 
     def prepare(
-        self, corpus: Corpus, jobs: int, representations: Sequence[tuple[str, str]] = ()
+        self, corpus: Corpus, jobs: int, representations: Sequence[tuple[Representation, str]] = ()
     ) -> pd.DataFrame:
         """Make what is missing of a corpus; what is there is kept.
 
@@ -153,7 +144,7 @@ class FeatureStore:
                 cannot be had. A sample that cannot be used is none: it has a row.
         """
         shown = [_name_stage(*names) for names in representations]
-        pairs = self.list_pairs(corpus, any(stage.name == "clip" for stage in shown))
+        pairs = self.list_pairs(corpus, any(kind.from_clip for kind, _ in representations))
         stages = [MOTION, *([SCENE] if any(pair.depth for pair in pairs) else []), *shown]
         outcomes = self._run(pairs, stages, jobs)
         for stage in shown:
@@ -172,22 +163,25 @@ class FeatureStore:
         return table.astype({"shift": "float64", "short": "Int64"})
 
     def load(
-        self, corpus: Corpus, representation: str, modality: str, views: Sequence[str] | None = None
+        self,
+        corpus: Corpus,
+        representation: Representation,
+        modality: str,
+        views: Sequence[str] | None = None,
     ) -> Loaded:
         """Load the features of a corpus; what is missing is made first, one process per core.
 
         Args:
             corpus: Of frames.
-            representation: `points`, `flow_map`, `views` or `clip`.
+            representation: What to load.
             modality: `rgb`, `depth` or `fused`.
-            views: Of `views` which two, of `rgb`, `depth`, `flow`; `None` for those of the modality.
+            views: See `Representation.choose_views`.
 
         Raises:
-            InputError: As `prepare`; or if there is no such representation or modality, or no sample can be
-                used.
+            InputError: As `prepare`; or if there is no such modality, or no sample can be used.
         """
         stage = _name_stage(representation, modality, views)
-        pairs = self.list_pairs(corpus, representation == "clip")
+        pairs = self.list_pairs(corpus, representation.from_clip)
         known = self.store.read_table(self._name_index(stage, pairs))
         found = None if known is None else self._collect(stage, known)
         if found is None:
@@ -202,10 +196,11 @@ class FeatureStore:
                 f"{reason or 'the store changed meanwhile'}; merec prepare lists all reasons"
             )
         rows = np.flatnonzero(known["key"].to_numpy() != "")
-        names = _ARRAYS[representation].items()
+        names = representation.arrays.items()
         arrays = {name: np.stack([sample[own] for sample in found]) for name, own in names}
-        if representation in ("views", "clip"):  # kept in half the room
-            arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+        for name, array in arrays.items():
+            if array.dtype == np.float16:  # kept in half the room
+                arrays[name] = array.astype(np.float32)
         return Loaded(rows, arrays, reason, sum_up(pairs, known["note"].tolist()))
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
@@ -313,14 +308,15 @@ class FeatureStore:
 
     def _name_index(self, stage: Stage, pairs: Sequence[Pair]) -> str:
         """Of the table that says which samples have a stage."""
+        makers = list_makers(CROPS, DEPTH, MOTION, stage)
         cameras = list({pair.camera for pair in pairs})
         facts = {"samples": [pair.sample_id for pair in pairs], "cameras": cameras}
         files: list[Path] = []
         for pair in pairs:
             files += pair.files if stage.needs_depth else dict.fromkeys(pair.color)
-            if stage.name == "clip":
-                files += pair.clip_files
-        return self._name_table(stage.folder, list_makers(stage.name), files, facts)
+            if stage.representation is not None:
+                files += stage.representation.list_files(pair, stage.modality)
+        return self._name_table(stage.folder, makers, files, facts)
 
     def _keep_index(
         self, stage: Stage, pairs: Sequence[Pair], outcomes: Sequence[Outcome]
@@ -361,10 +357,10 @@ def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
     return "fused" if has_depth and corpus.camera else "rgb"
 
 
-def list_shown(modality: str) -> list[tuple[str, str]]:
+def list_shown(modality: str) -> list[tuple[Representation, str]]:
     """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
     modalities = MODALITIES if modality == "fused" else ("rgb",)
-    return [(kind, each) for kind in REPRESENTATIONS for each in modalities]
+    return [(kind, each) for kind in list_representations() for each in modalities]
 
 
 def sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
@@ -400,12 +396,13 @@ def _stamp(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _name_stage(representation: str, modality: str, views: Sequence[str] | None = None) -> Stage:
-    if representation not in REPRESENTATIONS or modality not in MODALITIES:
+def _name_stage(
+    representation: Representation, modality: str, views: Sequence[str] | None = None
+) -> Stage:
+    if modality not in MODALITIES:
         raise InputError(
-            f"there is no {representation} in modality {modality}; representations are "
-            f"{', '.join(REPRESENTATIONS)}, modalities {', '.join(MODALITIES)}"
+            f"there is no {representation.name} in modality {modality}; modalities are "
+            f"{', '.join(MODALITIES)}"
         )
-    if representation == "views":
-        return Stage(representation, modality, tuple(views or DEFAULT_VIEWS[modality]))
-    return Stage(representation, modality)
+    chosen = representation.choose_views(modality, views)
+    return Stage(representation.name, representation, modality, chosen or ())

@@ -1,9 +1,8 @@
 """The stages of one sample: out of the store, or made from the stage before and kept there."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,20 +10,16 @@ import numpy as np
 
 from merec.errors import quote_error
 from merec.features.alignment import Alignment
-from merec.features.clip import make_clip
 from merec.features.faces import FaceFinder, identify_tools
 from merec.features.frames import ReadError, describe_face, read_bytes
 from merec.features.onset_apex_features import (
-    WIDE,
     Pair,
     assert_true_size,
     make_crops,
     make_depth,
-    make_flow_map,
     make_motion,
-    make_points,
-    make_views,
 )
+from merec.features.representations import Parts, Representation
 from merec.features.settings import Settings
 from merec.features.store import StopError, Store, hash_content, make_key
 from merec.source_code import hash_sources
@@ -38,12 +33,14 @@ class Stage(NamedTuple):
 
     Attributes:
         name: `crops` and `motion`, of colour alone; `depth` (its crops) and `scene` (motion with depth); or
-            `points`, `flow_map`, `views`, `clip`.
-        modality: `rgb`, `depth` or `fused` of the last four; else "".
-        views: The two `views`; else none.
+            the name of the representation.
+        representation: What is made from these; `None` for one of these.
+        modality: `rgb`, `depth` or `fused` of a representation; else "".
+        views: The two views of a representation of such; else none.
     """
 
     name: str
+    representation: Representation | None = None
     modality: str = ""
     views: tuple[str, ...] = ()
 
@@ -62,21 +59,26 @@ class Stage(NamedTuple):
 
 CROPS, DEPTH, MOTION, SCENE = map(Stage, ("crops", "depth", "motion", "scene"))
 # What makes each stage; its source, with all that it uses, is part of the key.
-MAKERS = {
-    "crops": "merec.features.onset_apex_features.make_crops",
-    "depth": "merec.features.onset_apex_features.make_depth",
-    "motion": "merec.features.onset_apex_features.make_motion",
-    "scene": "merec.features.onset_apex_features.make_motion",
-    "points": "merec.features.onset_apex_features.make_points",
-    "flow_map": "merec.features.onset_apex_features.make_flow_map",
-    "views": "merec.features.onset_apex_features.make_views",
-    "clip": "merec.features.clip.make_clip",
+MAKERS: dict[Stage, Callable[..., Any]] = {
+    CROPS: make_crops,
+    DEPTH: make_depth,
+    MOTION: make_motion,
+    SCENE: make_motion,
 }
 
 
-def list_makers(representation: str) -> list[str]:
-    """List the functions that make a representation, one stage after the other, as dotted names."""
-    return [MAKERS[name] for name in ("crops", "depth", "motion", representation)]
+def list_makers(*stages: Stage) -> list[str]:
+    """List the functions that make some stages, as dotted names."""
+    makers: list[Callable[..., Any]] = []
+    for stage in stages:
+        made = stage.representation
+        makers += [MAKERS[stage]] if made is None else made.makers
+    return [name_code(maker) for maker in makers]
+
+
+def name_code(code: Callable[..., Any]) -> str:
+    """Return the dotted name of a function or class."""
+    return f"{code.__module__}.{code.__qualname__}"
 
 
 class Outcome(NamedTuple):
@@ -122,18 +124,17 @@ class Sample:
 
     def key(self, stage: Stage) -> str:
         """Changes with all that decides about the stage's arrays, and with nothing else."""
-        settings = _choose_settings(self.settings, stage, self.pair.sample_id)
+        settings = _choose_settings(self.settings, stage, self.pair)
         if stage == CROPS:
             sources = self._identify(self.pair.color)
         elif stage == DEPTH:
             sources = [self.key(CROPS), *self._identify(self.pair.depth or ())]
         else:
             sources = [self.key(before) for before in self._list_before(stage)]
-        if stage.name == "clip":
-            sources += self._identify([file for frame in self._list_clip(stage) for file in frame])
-        if stage.name == "points":
-            settings |= {"seed": self.pair.sample_id, "camera": self.pair.camera}
-        return make_key(stage.folder, hash_sources([MAKERS[stage.name]]).hash, settings, sources)
+        if stage.representation is not None:
+            files = stage.representation.list_files(self.pair, stage.modality)
+            sources += self._identify(files)
+        return make_key(stage.folder, hash_sources(list_makers(stage)).hash, settings, sources)
 
     def _identify(self, files: Collection[Path]) -> list[str]:
         """Hashes of files; those not read before are read, and kept for the stage that needs them."""
@@ -147,13 +148,9 @@ class Sample:
         """The stages that one is made of. Without depth its maker says what is missing."""
         with_depth = stage == SCENE or (stage.needs_depth and self.pair.depth is not None)
         crops = (CROPS, DEPTH) if with_depth else (CROPS,)
-        if stage.name in ("motion", "scene", "clip"):
+        if stage.representation is None or stage.representation.from_clip:
             return crops
         return (*crops, SCENE if with_depth else MOTION)
-
-    def _list_clip(self, stage: Stage) -> tuple[tuple[Path, ...], ...]:
-        """The clip's files that a stage needs: of `rgb` the colour alone."""
-        return self.pair.clip if stage.needs_depth else tuple(each[:1] for each in self.pair.clip)
 
     def get(self, stage: Stage, names: Collection[str] = ()) -> dict[str, np.ndarray]:
         """The arrays of a stage, or only those of some names.
@@ -177,7 +174,7 @@ class Sample:
         return self._made[stage]
 
     def _make(self, stage: Stage) -> dict[str, np.ndarray]:
-        pair, settings, modality = self.pair, self.settings, stage.modality
+        pair, settings = self.pair, self.settings
         if stage == CROPS:
             return make_crops(pair, settings.crops, self._faces, self._contents)
         if stage == DEPTH:
@@ -186,20 +183,10 @@ class Sample:
         motion: dict[str, np.ndarray] = {}
         for before in self._list_before(stage):
             (motion if before in (MOTION, SCENE) else crops).update(self.get(before))
-        if stage in (MOTION, SCENE):
+        if stage.representation is None:
             return make_motion(crops, settings.motion)
-        if stage.name == "clip":
-            frames, most = self._list_clip(stage), _believe(settings)
-            noisy = partial(pair.add_noise, noise=settings.depth_noise)
-            return make_clip(frames, self._contents, crops, settings.clip, most, modality, noisy)
-        if stage.name == "points":
-            return make_points(pair, crops, motion, settings.points, modality)
-        if stage.name == "flow_map":
-            return make_flow_map(pair, crops, motion, modality)
-        most = settings.motion.most_depth
-        first, second = stage.views
-        how = (settings.difference, most, settings.view_region)
-        return make_views(pair, crops, motion, *how, (first, second))
+        parts = Parts(pair, self._contents, crops, motion, settings, stage.modality, stage.views)
+        return stage.representation.make(parts)
 
 
 def prepare_samples(
@@ -226,8 +213,8 @@ def _prepare_sample(
             sample = sample or Sample(pair, settings, faces)
             if stage == MOTION:
                 shift = float(sample.get(stage, ["shift"])["shift"][0])
-            elif stage.name == "points":
-                short = max(short or 0, int(sample.get(stage, ["short"])["short"].sum()))
+            elif stage.representation is not None and (name := stage.representation.shortage):
+                short = max(short or 0, int(sample.get(stage, [name])[name].sum()))
             else:
                 sample.get(stage)
             keys[stage.folder] = sample.key(stage)
@@ -254,25 +241,13 @@ def _prepare_sample(
     return Outcome(keys, reasons, note, shift, short, lasting)
 
 
-def _choose_settings(settings: Settings, stage: Stage, sample_id: str) -> dict[str, Any]:
+def _choose_settings(settings: Settings, stage: Stage, pair: Pair) -> dict[str, Any]:
     """The settings that a stage itself heeds."""
+    if stage.representation is not None:
+        return stage.representation.list_settings(settings, pair)
     if stage == CROPS:
         return asdict(settings.crops) | identify_tools()
     if stage == DEPTH:
-        return {"noise": settings.depth_noise, "sample": sample_id} if settings.depth_noise else {}
-    if stage in (MOTION, SCENE):
-        return asdict(settings.motion)
-    if stage.name == "points":
-        return asdict(settings.points)
-    if stage.name == "views":
-        how = {"difference": settings.difference, "region": settings.view_region}
-        return how | {"most_depth": settings.motion.most_depth}
-    if stage.name == "clip":
-        noise = _choose_settings(settings, DEPTH, sample_id)
-        return asdict(settings.clip) | {"most_depth": _believe(settings)} | noise
-    return {}
-
-
-def _believe(settings: Settings) -> float | int:
-    """Largest change of depth in a clip, mm: the head's is still in it."""
-    return WIDE * settings.motion.most_depth
+        noise = settings.depth_noise
+        return {"noise": noise, "sample": pair.sample_id} if noise else {}
+    return asdict(settings.motion)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from merec.features.difference import MODES
 from merec.features.intensity import ESTIMATORS
-from merec.features.motion import METHODS
-from merec.features.points import SCALES, SELECTIONS
 from merec.types import InputError
 
+METHODS = ("dis", "tvl1", "farneback")  # of optical flow
+SELECTIONS = ("motion", "uniform")  # of points
+SCALES = ("max", "rms")  # of their motion
+DIFFERENCES = ("signed", "abs", "wrap_uint8")  # of the frames of a view
 REGIONS = ("crop", "face")  # of views
 _Settings = TypeVar("_Settings")
 
@@ -122,7 +123,8 @@ class Settings:
         _require(self.depth_noise >= 0, "depth_noise", self.depth_noise, "0 (none) or more mm")
         most = f"up to the {self.crops.size} px of features.crops.size"
         _require(self.clip.size <= self.crops.size, "clip.size", self.clip.size, most)
-        _require(self.difference in MODES, "difference", self.difference, ", ".join(MODES))
+        known = ", ".join(DIFFERENCES)
+        _require(self.difference in DIFFERENCES, "difference", self.difference, known)
         _require(self.view_region in REGIONS, "view_region", self.view_region, ", ".join(REGIONS))
 
 

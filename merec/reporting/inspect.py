@@ -15,9 +15,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from merec.features.flow_map import compute_strain
 from merec.features.intensity import estimate_by_motion
 from merec.features.regions import REGIONS
+from merec.features.representations.flow_map import compute_strain
 from merec.files import atomic, write_text
 from merec.reporting.inspect_html import REGION_COLOURS, write_cloud
 from merec.reporting.sheets import SOURCE, name_sheet

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from merec.datamodules import ClipDataModule
-from merec.features.sample import MAKERS, list_makers
+from merec.features.representations import Representation
+from merec.features.sample import CROPS, DEPTH, MOTION, list_makers, name_code
 from merec.run_folder.checkpoint import GIVE_ANOTHER, read_checkpoint
 from merec.source_code import hash_sources
 from merec.types import InputError
@@ -31,16 +32,16 @@ def read_weights(weights: str) -> dict[str, Any]:
     return checkpoint
 
 
-def hash_network(backbone: torch.nn.Module, representation: str) -> dict[str, str]:
+def hash_network(backbone: torch.nn.Module, representation: Representation) -> dict[str, str]:
     """Hash the code that decides what a network answers to a clip: its own, and that of the features.
 
     Args:
         backbone: The network.
         representation: What it reads.
     """
-    kinds = {type(module) for module in backbone.modules()}
-    features = list_makers(representation) if representation in MAKERS else []
-    return hash_sources([*(f"{k.__module__}.{k.__qualname__}" for k in kinds), *features]).files
+    kinds = {type(module) for module in (*backbone.modules(), representation)}
+    stages = list_makers(CROPS, DEPTH, MOTION)
+    return hash_sources([*map(name_code, kinds), *stages]).files
 
 
 def describe_inputs(data: ClipDataModule) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import rescale
 from merec.evaluation.facs import find_moved_regions
-from merec.features.points import FEATURES
 from merec.features.regions import REGIONS
+from merec.features.representations.points import FEATURES
 from merec.tasks.targets import Target
 from merec.types import ActionUnit, Batch, InputError
 

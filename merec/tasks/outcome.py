@@ -77,7 +77,7 @@ def predict_held_out(
 def _tabulate(task: Finetune, trainer: pl.Trainer, data: ClipDataModule) -> dict[str, pd.DataFrame]:
     """Tables that a fold writes beside its predictions."""
     tables = {}
-    if data.representation == "points":
+    if data.representation.has_regions:
         tables = explain(task.backbone, task.target, trainer, data)
     if task.pretraining:
         tables["pretraining"] = pd.DataFrame(task.pretraining)

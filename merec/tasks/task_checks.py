@@ -23,7 +23,7 @@ def check_representation(backbone: Any, data: ClipDataModule) -> None:
     Raises:
         InputError: Naming both.
     """
-    given = data.representation
+    given = data.representation.name
     reads = getattr(backbone, "reads", given)
     if reads != given:
         raise InputError(

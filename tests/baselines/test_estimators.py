@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from merec.baselines.estimators import NestedChoice, fit_and_score, fit_and_score_units
 from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.splits import leave_one_subject_out
-from merec.features.flow_map import describe, mirror
+from merec.features.representations.flow_map import describe, mirror
 from merec.types import InputError
 
 CHANNELS = ("u", "v", "strain")

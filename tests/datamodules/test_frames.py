@@ -16,17 +16,26 @@ from torch.nn.functional import cross_entropy
 from merec.baselines import Baseline
 from merec.config_groups import home
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
-from merec.datamodules.modality_channels import SHOWN, VIEW_CHANNELS
 from merec.errors import InputError
 from merec.evaluation.protocol import assert_same_protocol, describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
-from merec.features.clip import MASKS
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import (
+    MODALITIES,
+    Representation,
+    list_representations,
+    open_representation,
+)
+from merec.features.representations.clip import MASKS
 from merec.provenance import describe_environment
 from merec.tasks import Contrastive, Finetune, LeaveOneSubjectOut
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.types import Batch, Camera, Corpus
 
+SHOWN = {
+    each.name: {modality: each.channels(modality) for modality in MODALITIES}
+    for each in list_representations()
+}
 PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
 SUBJECTS = ("spNO.1", "spNO.2", "spNO.3")
 OFF = yaml.safe_load((home() / "conf" / "datamodule" / "_clips.yaml").read_text())["augment"]
@@ -46,17 +55,18 @@ class StandIn(FeatureStore):
     def __init__(self, failed: tuple[int, ...] = (), spoilt: tuple[int, ...] = ()):
         self.failed, self.spoilt, self.asked = failed, spoilt, 0
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         self.asked += 1
         rng = np.random.default_rng(0)
-        count, names = len(corpus.index), SHOWN[representation][modality]
-        if views:
-            names = tuple(VIEW_CHANNELS[view] for view in views)
-        if representation == "points":
+        count, names = len(corpus.index), representation.channels(modality, views)
+        kind = representation.name
+        if kind == "points":
             arrays = {"points": rng.normal(size=(count, 8, 16, 6)).astype(np.float32)}
-        elif representation == "flow_map":
+        elif kind == "flow_map":
             arrays = {"maps": rng.integers(0, 256, (count, 3, 28, 28), dtype=np.uint8)}
-        elif representation == "clip":
+        elif kind == "clip":
             clips = rng.normal(3, 2, (count, len(names[0]), 4, 16, 16))
             for mask in (at for at, name in enumerate(names[0]) if name in MASKS):
                 clips[:, mask] = clips[:, mask] > 2
@@ -173,7 +183,7 @@ def test_every_pair_reaches_a_batch_of_the_right_shapes(corpus, kind, modality, 
 @pytest.mark.parametrize(("kind", "modality"), PAIRS)
 def test_a_batch_shows_the_features_of_the_samples_it_names(corpus, kind, modality):
     data = hold_out(corpus, kind, modality, features=StandIn(failed=(0, 7)))
-    given = StandIn(failed=(0, 7)).load(corpus, kind, modality)
+    given = StandIn(failed=(0, 7)).load(corpus, open_representation(kind), modality)
     names = corpus.index["sample_id"].iloc[given.rows].tolist()
     shown = by_sample([*draw(data), *data.predict_dataloader()])
     assert sorted(shown) == sorted(names)
@@ -202,7 +212,9 @@ def test_colour_keeps_the_samples_without_depth_unless_all_modalities_are_to_hav
     corpus, caplog
 ):
     class DepthLacks(StandIn):
-        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+        def load(
+            self, corpus: Corpus, representation: Representation, modality: str, views=None
+        ) -> Loaded:
             store = StandIn() if modality == "rgb" else StandIn(failed=(2, 3))
             return store.load(corpus, representation, modality)
 
@@ -230,7 +242,9 @@ def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):
 
 def test_features_that_are_no_numbers_name_their_sample(corpus):
     class Odd(StandIn):
-        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+        def load(
+            self, corpus: Corpus, representation: Representation, modality: str, views=None
+        ) -> Loaded:
             loaded = super().load(corpus, representation, modality)
             loaded.arrays["points"][4, 0, 0, 0] = np.nan
             return loaded
@@ -274,7 +288,9 @@ def test_each_channel_of_each_view_is_standard_over_the_training_subjects(corpus
 
 def test_depth_known_all_over_in_training_does_not_blow_up_what_is_unknown_of_the_held_out(corpus):
     class Whole(StandIn):
-        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+        def load(
+            self, corpus: Corpus, representation: Representation, modality: str, views=None
+        ) -> Loaded:
             loaded = super().load(corpus, representation, modality)
             held_out = (corpus.index["subject"] == "spNO.2").to_numpy()
             loaded.arrays["clips"][~held_out, 1] = 1
@@ -399,7 +415,7 @@ def test_balanced_draws_show_every_class_as_often(corpus):
             {},
             "video",
             "rgb",
-            "choose a modality of rgb, depth, fused .* points, views, flow_map, clip",
+            "representation=video is unknown; did you mean views",
         ),
         ({}, "points", "thermal", "datamodule=thermal .* choose a modality of rgb, depth, fused"),
         ({"depth": None}, "views", "fused", "has no depth; use datamodule=rgb"),

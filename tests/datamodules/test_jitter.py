@@ -15,6 +15,7 @@ from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import Representation
 from merec.provenance import describe_environment
 from merec.types import Corpus, Frames
 
@@ -96,18 +97,21 @@ class Numbered(FeatureStore):
     def __init__(self, lost: tuple[int, ...] = ()):
         self.lost = lost
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         pairs = corpus.index[["onset", "apex"]].to_numpy()
         rows = np.arange(len(pairs))
         if (pairs != [5, 10]).any():
             rows = np.setdiff1d(rows, self.lost)
-        shown = {"flow_map": ("maps",), "views": ("first", "second"), "clip": ("clips",)}
-        shape = {"flow_map": (3, 28, 28), "views": (3, 8, 8), "clip": (3, 2, 8, 8)}[representation]
+        shape = {"flow_map": (3, 28, 28), "views": (3, 8, 8), "clip": (3, 2, 8, 8)}[
+            representation.name
+        ]
         made = np.broadcast_to(
             pairs[rows].sum(1).reshape(-1, *[1] * len(shape)), (len(rows), *shape)
         )
-        kind = np.uint8 if representation == "flow_map" else np.float32
-        arrays = {name: made.astype(kind) for name in shown[representation]}
+        kind = np.uint8 if representation.stretched else np.float32
+        arrays = {name: made.astype(kind) for name in representation.arrays}
         return Loaded(rows, arrays, "no face is found" if len(rows) < len(pairs) else "")
 
 

@@ -10,7 +10,7 @@ from merec.features.deformation import (
     describe_deformation,
     describe_half_faces,
 )
-from merec.features.flow_map import mirror
+from merec.features.representations.flow_map import mirror
 
 CHANNELS = ("u", "v", "strain")
 CELLS = 4

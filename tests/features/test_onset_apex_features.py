@@ -8,7 +8,9 @@ import pytest
 
 from merec.errors import InputError
 from merec.features.motion import remove_head_depth
-from merec.features.onset_apex_features import DEFAULT_VIEWS, Pair, make_flow_map, make_views
+from merec.features.onset_apex_features import Pair
+from merec.features.representations.flow_map import make_flow_map
+from merec.features.representations.views import DEFAULT_VIEWS, make_views
 
 SIZE = 112
 PAIR = Pair("a", (Path("1.jpg"), Path("2.jpg")), None, None)

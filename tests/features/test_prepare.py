@@ -22,11 +22,14 @@ from merec.errors import InputError
 from merec.features import FeatureStore
 from merec.features import faces as faces_module
 from merec.features import sample as sample_module
+from merec.features.representations import open_representation
 from merec.features.sample import Sample
 from merec.features.store import Store
 from merec.types import Camera, Corpus
 
-POINTS, MAPS, VIEWS, CLIP = ((kind, "fused") for kind in ("points", "flow_map", "views", "clip"))
+POINTS, MAPS, VIEWS, CLIP = (
+    (open_representation(kind), "fused") for kind in ("points", "flow_map", "views", "clip")
+)
 ALL = [POINTS, MAPS, VIEWS, CLIP]
 
 
@@ -98,26 +101,26 @@ def test_a_table_tells_of_every_sample_in_the_order_of_the_index(corpus, root):
 @pytest.mark.parametrize("modality", ["rgb", "depth", "fused"])
 def test_every_representation_has_the_promised_shape(corpus, root, modality):
     store, n = make(root), len(corpus.index)
-    points = store.load(corpus, "points", modality)
+    points = store.load(corpus, open_representation("points"), modality)
     assert points.rows.tolist() == [*range(n)]
     assert points.arrays["points"].shape == (n, 8, 64, 6)
     assert points.arrays["points"].dtype == np.float32
-    maps = store.load(corpus, "flow_map", modality)
+    maps = store.load(corpus, open_representation("flow_map"), modality)
     assert maps.arrays["maps"].shape == (n, 3, 28, 28)
     assert maps.arrays["maps"].dtype == np.uint8
-    views = store.load(corpus, "views", modality).arrays
+    views = store.load(corpus, open_representation("views"), modality).arrays
     channels = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}[modality]
     assert tuple(view.shape for view in views.values()) == tuple((n, c, 224, 224) for c in channels)
     assert all(np.isfinite(view).all() for view in views.values())
-    clips = store.load(corpus, "clip", modality).arrays["clips"]
+    clips = store.load(corpus, open_representation("clip"), modality).arrays["clips"]
     assert clips.shape == (n, {"rgb": 3, "depth": 2, "fused": 5}[modality], 8, 48, 48)
     assert clips.dtype == np.float32
     assert np.isfinite(clips).all()
 
 
 def test_a_modality_shows_nothing_of_the_other(corpus, root):
-    rgb = make(root).load(corpus, "points", "rgb").arrays["points"]
-    depth = make(root).load(corpus, "points", "depth")
+    rgb = make(root).load(corpus, open_representation("points"), "rgb").arrays["points"]
+    depth = make(root).load(corpus, open_representation("points"), "depth")
     assert np.ptp(rgb[..., 5]) == 0
     assert (depth.arrays["points"][..., 3:5] == 0).all()
     assert np.ptp(depth.arrays["points"][..., 5]) > 0
@@ -209,7 +212,8 @@ def test_a_clip_goes_to_the_offset_or_to_the_apex_if_that_is_unknown(corpus, roo
     unknown = replace(corpus, index=index.assign(offset=pd.array([pd.NA] * len(index), "Int64")))
     at_apex = replace(corpus, index=index.assign(offset=index["apex"].astype("Int64")))
     whole, short, same = (
-        make(root).load(each, "clip", "rgb").arrays["clips"] for each in (corpus, unknown, at_apex)
+        make(root).load(each, open_representation("clip"), "rgb").arrays["clips"]
+        for each in (corpus, unknown, at_apex)
     )
     np.testing.assert_array_equal(short, same)
     np.testing.assert_array_equal(whole[:, :, 0], short[:, :, 0])
@@ -315,13 +319,13 @@ def test_a_sample_that_cannot_be_used_has_a_reason_and_the_others_go_on(copied, 
 
 @pytest.mark.parametrize("kind", ["points", "flow_map", "views", "clip"])
 def test_colour_alone_is_the_same_whatever_lies_beside_it_in_depth(corpus, copied, root, kind):
-    whole = make(root).load(corpus, kind, "rgb")
+    whole = make(root).load(corpus, open_representation(kind), "rgb")
     lose(copied)
     spoil(copied, "apex", lambda image: image * 0, "depth")
     for row in (1, 2):
         copied.index["depth"].iloc[row].path(int(copied.index["apex"].iloc[row])).unlink()
-    harmed = make(root).load(copied, kind, "rgb")
-    bare = make(root, "features.depth=false").load(corpus, kind, "rgb")
+    harmed = make(root).load(copied, open_representation(kind), "rgb")
+    bare = make(root, "features.depth=false").load(corpus, open_representation(kind), "rgb")
     for other in (harmed, bare):
         assert (other.rows.tolist(), other.reason) == ([*range(len(corpus.index))], "")
         for name, array in whole.arrays.items():
@@ -350,7 +354,7 @@ def test_depth_of_another_unit_is_told_by_the_size_of_the_face(copied, tmp_path,
     assert table["reason"].str.contains(UNITS[factor]).all(), table["reason"][0]
     with pytest.raises(InputError, match=f"no sample of .*{UNITS[factor]}"):
         store.load(copied, *MAPS)
-    assert len(store.load(copied, "flow_map", "rgb").rows) == len(table)
+    assert len(store.load(copied, MAPS[0], "rgb").rows) == len(table)
     unknown = replace(copied, camera=None)  # how large the face is cannot be known then
     assert len(store.load(unknown, *MAPS).rows) == len(table)
 
@@ -374,7 +378,7 @@ def test_a_small_face_and_one_partly_outside_the_frame_are_told(copied, tmp_path
     assert table["status"].eq("ready").all(), table["reason"][0]
     assert re.search(r"\d+% of the face's landmarks lie outside the frame", table["note"][0])
     assert table["note"][1:].str.contains(r"face is \d\d px wide; below 100 px").all()
-    assert "landmarks lie outside" in store.load(copied, "flow_map", "rgb").note
+    assert "landmarks lie outside" in store.load(copied, MAPS[0], "rgb").note
 
 
 def test_every_kind_of_reason_is_counted(copied, root):
@@ -428,7 +432,7 @@ def test_a_corpus_of_which_nothing_can_be_used_is_refused_with_a_reason(copied, 
 
 def test_without_depth_only_colour_can_be_had(corpus, root):
     store = make(root, "features.depth=false")
-    assert len(store.load(corpus, "flow_map", "rgb").rows) == len(corpus.index)
+    assert len(store.load(corpus, open_representation("flow_map"), "rgb").rows) == len(corpus.index)
     with pytest.raises(InputError, match=r"has no depth, .*datamodule=rgb"):
         store.load(corpus, *MAPS)
 
@@ -461,8 +465,10 @@ def test_a_setting_that_makes_no_sense_is_refused(tmp_path, override, said):
 
 
 def test_what_there_is_not_is_refused_with_what_there_is(corpus, root):
-    with pytest.raises(InputError, match=r"representations are points, flow_map, views"):
-        make(root).load(corpus, "video", "rgb")
+    with pytest.raises(
+        InputError, match=r"no points in modality thermal; modalities are rgb, depth"
+    ):
+        make(root).load(corpus, POINTS[0], "thermal")
 
 
 def test_flow_maps_need_no_preparing(small_root, tmp_path):

@@ -14,6 +14,7 @@ from merec.features import FeatureStore
 from merec.features import unlabelled_pairs as pool_module
 from merec.features.faces import FaceFinder
 from merec.features.intensity import measure_intensity, read_action_units
+from merec.features.representations import open_representation
 from merec.features.settings import PoolSettings
 from merec.features.unlabelled_pairs import Clip, choose_windows
 from merec.types import Corpus, Frames
@@ -88,7 +89,7 @@ def test_intensity_is_that_of_the_pair_which_loads_like_any_sample(store, pool):
     for row in range(0, len(pool.index), 3):
         arrays = store.load_sample(in_colour, row)
         assert pool.index["intensity"][row] == measure_intensity("motion", arrays, arrays)
-    loaded = store.load(pool, "views", "fused")
+    loaded = store.load(pool, open_representation("views"), "fused")
     assert loaded.rows.tolist() == list(range(len(pool.index)))
     assert loaded.arrays["second"].shape[1:] == (1, 224, 224)
     assert pool.index["sample_id"].is_unique

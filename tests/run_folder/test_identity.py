@@ -16,6 +16,7 @@ from merec import source_code
 from merec.datamodules import ClipDataModule
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
+from merec.features.representations import open_representation
 from merec.provenance import _read_commit, hash_run_sources
 from merec.run_folder.identity import comparable, configuration_hash
 
@@ -210,11 +211,14 @@ def test_stages_of_features_are_code_of_a_run_on_frames_and_not_of_one_on_flow_m
     def hash_names(**columns: int) -> set[str]:
         index = pd.DataFrame({"sample_id": ["a"], **columns})
         data = object.__new__(ClipDataModule)
-        data.corpus, data.representation = SimpleNamespace(index=index), representation
+        data.corpus, data.representation = (
+            SimpleNamespace(index=index),
+            open_representation(representation),
+        )
         config = {"task": {"_target_": "merec.backbones.STSTNet"}}
         return {*hash_run_sources(config, [data]).files}
 
-    maker = f"merec/features/{representation}.py".replace("/points", "/structure")
+    maker = f"merec/features/representations/{representation}.py"
     assert {"merec/features/motion.py", maker} <= hash_names(onset=1)
     assert "merec/features/motion.py" not in hash_names()
 

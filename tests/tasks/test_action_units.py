@@ -20,7 +20,7 @@ from merec.errors import InputError
 from merec.evaluation.action_units import mark_units
 from merec.evaluation.completeness import assert_complete
 from merec.evaluation.splits import split_inner_subjects
-from merec.features.flow_map import describe
+from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import comparable, configuration_hash
 from merec.tasks.targets import ActionUnits

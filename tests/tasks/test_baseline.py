@@ -22,7 +22,7 @@ from merec.evaluation.action_units import mark_units
 from merec.evaluation.completeness import assert_complete
 from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.splits import leave_one_subject_out, split
-from merec.features.flow_map import describe
+from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
 from merec.types import ActionUnit, Corpus
 

@@ -24,6 +24,7 @@ from merec.datamodules.ranks import deal
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import Representation
 from merec.seeding import derive_seed
 from merec.tasks import Contrastive, Finetune, Pretrain
 from merec.tasks.contrastive_loss import ContrastSettings
@@ -73,7 +74,9 @@ class Drawn(FeatureStore):
         index = tabulate("_pair").assign(label=0)
         return Corpus(describe_protocol("pool", index, ["unlabelled"]), index, None, (), CAMERA)
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         names = corpus.index["sample_id"]
         rngs = [np.random.default_rng(derive_seed(name)) for name in names]
         views = {

@@ -15,6 +15,7 @@ from merec.datamodules import Augmentation, ClipDataModule, PairPool
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import Representation
 from merec.seeding import derive_seed
 from merec.tasks import Pretrain
 from merec.tasks.contrastive_loss import ContrastSettings
@@ -80,7 +81,9 @@ class Drawn(FeatureStore):
         protocol = describe_protocol("made-pool", index.assign(label=0), ["unlabelled"])
         return Corpus(protocol, index.assign(label=0), None, (), corpus.camera)
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         seconds = {"rgb": 3, "depth": 1, "fused": 1}[modality]
         views: dict[str, list[np.ndarray]] = {"first": [], "second": []}
         for name in corpus.index["sample_id"]:

@@ -18,6 +18,7 @@ from merec.backbones.lite_point_gcn import Graph, Legacy
 from merec.datamodules import ClipDataModule
 from merec.features.prepare import FeatureStore, Loaded
 from merec.features.regions import REGIONS
+from merec.features.representations import Representation
 from merec.run_folder import RunFolder
 from merec.tasks.explain import (
     explain,
@@ -153,7 +154,9 @@ class Store(FeatureStore):
     def __init__(self) -> None:
         """No settings."""
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         points = draw_points(len(corpus.index)).float().numpy()
         return Loaded(np.arange(len(points)), {"points": points}, "")
 

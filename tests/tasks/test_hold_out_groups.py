@@ -15,7 +15,7 @@ from merec.baselines import Baseline
 from merec.errors import InputError
 from merec.evaluation.action_units import find_trained_units
 from merec.evaluation.completeness import assert_complete
-from merec.features.flow_map import describe
+from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import comparable, configuration_hash
 from merec.run_folder.prediction_table import read_predictions

@@ -15,6 +15,7 @@ from merec.datamodules import ClipDataModule
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import Representation
 from merec.seeding import derive_seed
 from merec.tasks import Pretrain
 from merec.types import ActionUnit, Corpus
@@ -31,7 +32,9 @@ class Drawn(FeatureStore):
     def __init__(self, spoilt: tuple[str, ...] = ()):
         self.spoilt = spoilt
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         maps = []
         for sample_id in corpus.index["sample_id"]:
             rng = np.random.default_rng(derive_seed(sample_id, int(sample_id in self.spoilt)))
@@ -308,7 +311,9 @@ def test_action_units_are_pretrained_on_as_those_of_the_corpus(
 
 def test_a_macro_expression_that_is_not_ready_leaves_the_others_action_units(people, show):
     class Lacking(Drawn):
-        def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+        def load(
+            self, corpus: Corpus, representation: Representation, modality: str, views=None
+        ) -> Loaded:
             found = super().load(corpus, representation, modality)
             return Loaded(found.rows[1:], {"maps": found.arrays["maps"][1:]}, "made up")
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from merec.baselines import Baseline
 from merec.baselines.estimators import NestedChoice
-from merec.features.flow_map import describe
+from merec.features.representations.flow_map import describe
 from merec.run_folder.prediction_table import read_predictions
 from merec.types import Corpus
 

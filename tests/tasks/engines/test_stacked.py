@@ -24,6 +24,7 @@ from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
+from merec.features.representations import Representation
 from merec.tasks import Finetune, LeaveOneSubjectOut
 from merec.tasks.engines.side_by_side import SideBySide
 from merec.tasks.engines.stacked import StackedFinetune
@@ -48,13 +49,15 @@ class Drawn(FeatureStore):
             "views": {"first": view, "second": view},
         }
 
-    def load(self, corpus: Corpus, representation: str, modality: str, views=None) -> Loaded:
+    def load(
+        self, corpus: Corpus, representation: Representation, modality: str, views=None
+    ) -> Loaded:
         rng = np.random.default_rng(0)
         label = corpus.index["label"].to_numpy()
         arrays = {
             name: rng.normal(size=(len(label), *shape)).astype(np.float32)
             * (1 + label.reshape(-1, *[1] * len(shape))).astype(np.float32)
-            for name, shape in self.shapes[representation].items()
+            for name, shape in self.shapes[representation.name].items()
         }
         return Loaded(np.arange(len(label)), arrays, "")
 

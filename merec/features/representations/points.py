@@ -1,13 +1,23 @@
 """Points of facial regions with place and motion (Zhang et al. 2025): chosen, scaled, normalised."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from merec.features.alignment import Alignment
+from merec.features.augmentation import Augmentation
+from merec.features.onset_apex_features import Pair, require_depth
+from merec.features.regions import REGIONS
+from merec.features.representations import Channels, Inputs, Parts, Representation
+from merec.features.settings import PointSettings, Settings
+from merec.features.structure import back_project, find_outliers, shape_from_landmarks
+from merec.seeding import derive_seed
+from merec.types import InputError
+
 FEATURES = ("x", "y", "z", "u", "v", "dz")
-SELECTIONS = ("motion", "uniform")
-SCALES = ("max", "rms")
 
 
 class RegionPoints(NamedTuple):
@@ -146,3 +156,115 @@ def normalise(
     for part in (flat[:, :3], *([flat[:, 3:]] if scale == "max" else [])):
         part /= np.linalg.norm(part, axis=1).max(initial=0) or 1
     return flat.reshape(points.shape).astype(np.float32)
+
+
+def make_points(
+    pair: Pair,
+    crops: Mapping[str, np.ndarray],
+    motion: Mapping[str, np.ndarray],
+    settings: PointSettings,
+    modality: str,
+) -> dict[str, np.ndarray]:
+    """Points of the eight regions in one modality.
+
+    Returns:
+        `points` (8, k, 6), normalised; `short` (8,).
+
+    Raises:
+        InputError: If the modality needs depth or a camera that is not there or is of other frames, if a
+            region is empty, or a point is not finite.
+    """
+    size = crops["onset"].shape[0]
+    face, regions = motion["face"], motion["regions"]
+    moves = np.zeros((size, size, 3), dtype=np.float32)
+    if modality in ("rgb", "fused"):
+        moves[..., :2] = motion["flow"]
+    if modality == "rgb":
+        structure, known = shape_from_landmarks(crops["landmarks"][1].astype(np.float64), size)
+    else:
+        require_depth(pair, crops, f"modality {modality}")
+        if pair.camera is None:
+            raise InputError(
+                f"the camera of sample {pair.sample_id} is unknown, which {modality} points need; set "
+                "corpus.intrinsics, or take datamodule=rgb"
+            )
+        height, width = crops["frame"].tolist()
+        if (width, height) != (pair.camera.width, pair.camera.height):
+            raise InputError(
+                f"the frames of sample {pair.sample_id} are {width}×{height} px, but corpus.intrinsics is of "
+                f"{pair.camera.width}×{pair.camera.height} px; give those of these frames"
+            )
+        change = motion["dz"].astype(np.float32)
+        moves[..., 2] = smooth_depth_change(change, motion["known"] & face, settings.smooth_dz)
+        depth = crops["depth"][1].astype(np.float32)
+        structure = back_project(depth, Alignment(crops["matrix"], size), pair.camera)
+        known = depth > 0
+        known &= ~find_outliers(structure, known & face)
+    scaled = scale_motion(moves, face, settings.scale, tuple(settings.powers))
+    seed = derive_seed("points", pair.sample_id)
+    found = choose_points(structure, scaled, regions, known, settings.k, settings.select, seed)
+    empty = [name for name, lacks in zip(REGIONS, found.short, strict=True) if lacks == settings.k]
+    if empty:
+        raise InputError(
+            f"nothing is known of the {', '.join(empty)} of sample {pair.sample_id}: the face leaves the "
+            f"frame, or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and "
+            "leave it out: corpus.exclude"
+        )
+    points = normalise(found.points, settings.scale)
+    if not np.isfinite(points).all():
+        raise InputError(
+            f"sample {pair.sample_id} has points that are no finite numbers; check corpus.intrinsics"
+        )
+    return {"points": points, "short": found.short}
+
+
+class Points(Representation):
+    """Points of the eight facial regions, with place and motion (Zhang et al. 2025)."""
+
+    name = "points"
+    arrays: ClassVar[Mapping[str, str]] = {"points": "points"}
+    makers = (make_points,)
+    heeds = ("features.points.*",)
+    channel_axis = -1
+    augmentations = ("geometry",)
+    has_regions = True
+    shortage = "short"
+
+    def channels(self, modality: str, views: Sequence[str] | None = None) -> Channels:
+        """Return the names of the features of a point."""
+        return (FEATURES,)
+
+    def example_shape(self, modality: str) -> tuple[int, ...]:
+        """Return the shape of a few points per region."""
+        return (len(REGIONS), 64, len(FEATURES))
+
+    def needs_camera(self, modality: str) -> bool:
+        """Return whether places come from depth, and not from the landmarks."""
+        return modality != "rgb"
+
+    def list_settings(self, settings: Settings, pair: Pair) -> dict[str, Any]:
+        """Return how points are chosen, what seeds their draw, and the camera."""
+        return asdict(settings.points) | {"seed": pair.sample_id, "camera": pair.camera}
+
+    def make(self, parts: Parts) -> dict[str, np.ndarray]:
+        """Compute the points of one sample."""
+        settings = parts.settings.points
+        return make_points(parts.pair, parts.crops, parts.motion, settings, parts.modality)
+
+    def augment(
+        self, inputs: Inputs, channels: Channels, settings: Augmentation, generators: Sequence[Any]
+    ) -> Inputs:
+        """Mirror, scale and shift faces."""
+        from merec.features.point_transforms import augment_points
+
+        (points,) = inputs
+        return (augment_points(points, settings, generators),)
+
+    def drop(self, inputs: Inputs, settings: Augmentation, generators: Sequence[Any]) -> Inputs:
+        """Mark the points that are dropped."""
+        from merec.features.point_transforms import mark_dropped
+
+        if not settings.dropout:
+            return inputs
+        (points,) = inputs
+        return (mark_dropped(points, settings.dropout, generators),)

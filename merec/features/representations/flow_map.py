@@ -1,11 +1,14 @@
-"""Flow maps: how one is measured between two frames, its mirror image, and its short description."""
+"""Flow maps: small maps of the motion from onset to apex, their mirror images and short descriptions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from merec.corpora.megc2019_flow import SIZE
+from merec.corpora.megc2019_flow import CHANNELS, SIZE
+from merec.features.onset_apex_features import Pair, require_depth
+from merec.features.representations import Channels, Inputs, Parts, Representation
 from merec.types import InputError
 
 HORIZONTAL = ("u", "dz_x")  # what points along the rows: a mirror turns it round
@@ -114,3 +117,59 @@ def check_names(maps: np.ndarray, channels: Sequence[str]) -> None:
             f"maps of {maps.shape[1]} channels, but {len(channels)} names {list(channels)}; "
             "name each channel once"
         )
+
+
+def make_flow_map(
+    pair: Pair, crops: Mapping[str, np.ndarray], motion: Mapping[str, np.ndarray], modality: str
+) -> dict[str, np.ndarray]:
+    """A small map of the motion, in the form in which the MEGC2019 maps circulate.
+
+    Returns:
+        `map` (3, 28, 28) uint8, each channel stretched to 0..255: rgb u, v, strain; depth dz and its slopes
+        to the right and down; fused u, v, dz.
+
+    Raises:
+        InputError: If the modality needs depth that is not there.
+    """
+    flow = motion["flow"].astype(np.float32)
+    u, v = flow[..., 0], flow[..., 1]
+    if modality == "rgb":
+        fields = [shrink(u), shrink(v), shrink(compute_strain(u, v))]
+    else:
+        require_depth(pair, crops, f"modality {modality}")
+        known = motion["known"].astype(np.float32)
+        # The mean of what is known; slopes of the small map, as at full size they would be noise.
+        share = shrink(known)
+        dz = shrink(motion["dz"].astype(np.float32)) / np.maximum(share, 1e-3)
+        down, right = np.gradient(dz)
+        fields = [dz, right, down] if modality == "depth" else [shrink(u), shrink(v), dz]
+    return {"map": np.stack([stretch(field) for field in fields])}
+
+
+class FlowMap(Representation):
+    """A flow map of 28x28 px, each channel stretched to 0..255."""
+
+    name = "flow_map"
+    arrays: ClassVar[Mapping[str, str]] = {"maps": "map"}
+    makers = (make_flow_map,)
+    stretched = True
+
+    def channels(self, modality: str, views: Sequence[str] | None = None) -> Channels:
+        """Return the names of the channels of a map."""
+        names = {"rgb": CHANNELS, "depth": ("dz", "dz_x", "dz_y"), "fused": ("u", "v", "dz")}
+        return (names[modality],)
+
+    def example_shape(self, modality: str) -> tuple[int, ...]:
+        """Return the shape of a map."""
+        return (3, *SIZE)
+
+    def make(self, parts: Parts) -> dict[str, np.ndarray]:
+        """Compute the map of one sample."""
+        return make_flow_map(parts.pair, parts.crops, parts.motion, parts.modality)
+
+    def show(self, arrays: Sequence[np.ndarray], channels: Channels, size: int | None) -> Inputs:
+        """Return the maps in the memory layout in which CPU convolutions of few channels are fastest."""
+        import torch
+
+        (maps,) = super().show(arrays, channels, size)
+        return (maps.float().contiguous(memory_format=torch.channels_last),)

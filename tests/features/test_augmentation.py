@@ -10,26 +10,34 @@ import yaml
 from torch.nn.functional import interpolate
 
 from merec.config_groups import home
-from merec.datamodules.augment import (
-    COLORS,
-    Augmentation,
+from merec.datamodules.modality_channels import check_augmentation
+from merec.errors import InputError
+from merec.features.augmentation import Augmentation
+from merec.features.image_transforms import (
     Box,
-    augment,
+    augment_images,
     change_colors,
     crop_images,
     flip_images,
-    flip_points,
-    mark_dropped,
-    move_points,
     place_box,
 )
-from merec.datamodules.modality_channels import SHOWN, VIEW_CHANNELS, check_augmentation
-from merec.errors import InputError
-from merec.features.flow_map import compute_strain, mirror
+from merec.features.point_transforms import flip_points, mark_dropped, move_points
 from merec.features.regions import REGIONS
+from merec.features.representations import (
+    COLORS,
+    MODALITIES,
+    list_representations,
+    open_representation,
+)
+from merec.features.representations.flow_map import compute_strain, mirror
+from merec.features.representations.views import VIEW_CHANNELS
 
 OFF = yaml.safe_load((home() / "conf" / "datamodule" / "_clips.yaml").read_text())["augment"]
 del OFF["_target_"]
+SHOWN = {
+    each.name: {modality: each.channels(modality) for modality in MODALITIES}
+    for each in list_representations()
+}
 PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
 
 
@@ -53,7 +61,8 @@ def draw(kind: str, modality: str, batch: int = 5) -> tuple[torch.Tensor, ...]:
 
 def apply(views, kind, modality, seeds=range(5), **changes):
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return augment(views, SHOWN[kind][modality], kind, settings(**changes), generators)
+    changed = settings(**changes)
+    return open_representation(kind).augment(views, SHOWN[kind][modality], changed, generators)
 
 
 # Mirrors
@@ -356,7 +365,7 @@ def test_different_views_are_cut_out_apart_and_mirrored_together():
     ramp = torch.arange(42.0).view(1, 1, 6, 7).expand(20, 3, 6, 7)  # shows where it was cut out
     names = (("red", "green", "blue"), ("strain", "strain", "strain"))
     luck = [torch.Generator().manual_seed(seed) for seed in seeds]
-    one, other = augment((ramp, ramp), names, "views", settings(crop=0.3, apart=True), luck)
+    one, other = augment_images((ramp, ramp), names, 0, settings(crop=0.3, apart=True), luck)
     assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -365,7 +374,7 @@ def test_flow_of_any_pair_grows_with_its_own_crop_and_turns_with_the_mirror(pair
     names = tuple(VIEW_CHANNELS[view] for view in pair)
     views = tuple(torch.ones(8, len(each), 12, 12) for each in names)
     luck = [torch.Generator().manual_seed(seed) for seed in range(8)]
-    shown = augment(views, names, "views", settings(flip=1.0, crop=0.3, apart=True), luck)
+    shown = augment_images(views, names, 0, settings(flip=1.0, crop=0.3, apart=True), luck)
     for each, view in zip(names, shown, strict=True):
         for channel, name in zip(view.unbind(1), each, strict=True):
             values = channel.flatten(1)
@@ -407,4 +416,4 @@ def test_settings_out_of_range_are_refused_by_name(change):
 )
 def test_what_cannot_happen_to_a_representation_is_refused(kind, change, refused):
     with pytest.raises(InputError, match=refused):
-        check_augmentation(settings(**change), kind)
+        check_augmentation(settings(**change), open_representation(kind))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from merec.features.flow_map import compute_strain
+from merec.features.representations.flow_map import compute_strain
 
 
 @pytest.mark.parametrize(

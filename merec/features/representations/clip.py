@@ -1,22 +1,22 @@
-"""A clip as a few aligned crops of the face, evenly in time: in colour, in depth, or both."""
+"""Clips: a few aligned crops of the face, evenly in time, in colour, in depth, or both."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from merec.features.alignment import Alignment
 from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
-from merec.features.onset_apex_features import RELIEF
-from merec.features.settings import ClipSettings
+from merec.features.onset_apex_features import RELIEF, WIDE, Pair
+from merec.features.representations import COLORS, Channels, Parts, Representation
+from merec.features.settings import ClipSettings, Settings
 from merec.types import InputError
 
-CHANNELS = {
-    "rgb": ("red", "green", "blue"),
-    "depth": ("dz", "known"),
-    "fused": ("red", "green", "blue", "dz", "known"),
-}
+CHANNELS = {"rgb": COLORS, "depth": ("dz", "known"), "fused": (*COLORS, "dz", "known")}
 MASKS = ("known",)  # channels that say where others are known
 _MOST = 0.5  # of a pixel's depth may be unknown
 
@@ -137,3 +137,49 @@ def shrink_depth(
     enough = share > 1 - _MOST
     mean = np.where(enough, whole / np.maximum(share, 1e-3), 0)
     return np.stack([mean, enough]).astype(np.float32)
+
+
+class Clip(Representation):
+    """A few frames of the face between onset and offset."""
+
+    name = "clip"
+    arrays: ClassVar[Mapping[str, str]] = {"clips": "clip"}
+    makers = (make_clip,)
+    from_clip = True
+
+    def channels(self, modality: str, views: Sequence[str] | None = None) -> Channels:
+        """Return the names of the channels of a frame."""
+        return (CHANNELS[modality],)
+
+    def example_shape(self, modality: str) -> tuple[int, ...]:
+        """Return the shape of a short, small clip."""
+        return (len(CHANNELS[modality]), 8, 32, 32)
+
+    def list_files(self, pair: Pair, modality: str) -> list[Path]:
+        """List the frames of the clip."""
+        return [file for frame in _choose_files(pair, modality) for file in frame]
+
+    def list_settings(self, settings: Settings, pair: Pair) -> dict[str, Any]:
+        """Return number and size of frames, the largest change of depth that is believed, and the noise."""
+        kept = asdict(settings.clip) | {"most_depth": WIDE * settings.motion.most_depth}
+        if settings.depth_noise:
+            kept |= {"noise": settings.depth_noise, "sample": pair.sample_id}
+        return kept
+
+    def make(self, parts: Parts) -> dict[str, np.ndarray]:
+        """Compute the clip of one sample."""
+        settings, modality = parts.settings, parts.modality
+        return make_clip(
+            _choose_files(parts.pair, modality),
+            parts.contents,
+            parts.crops,
+            settings.clip,
+            WIDE * settings.motion.most_depth,  # the head's movement is still in it
+            modality,
+            partial(parts.pair.add_noise, noise=settings.depth_noise),
+        )
+
+
+def _choose_files(pair: Pair, modality: str) -> tuple[tuple[Path, ...], ...]:
+    """Return the files of each frame that a modality needs."""
+    return tuple(frame[:1] for frame in pair.clip) if modality == "rgb" else pair.clip

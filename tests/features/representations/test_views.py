@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from merec.errors import InputError
-from merec.features.difference import MODES, subtract_colors, subtract_depths
+from merec.features.representations.views import subtract_colors, subtract_depths
+from merec.features.settings import DIFFERENCES
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", DIFFERENCES)
 def test_colours_are_subtracted_as_a_loop_does(mode):
     onset, apex = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
     found = subtract_colors(onset, apex, mode)
@@ -20,7 +21,7 @@ def test_colours_are_subtracted_as_a_loop_does(mode):
         assert found[channel, row, column] == pytest.approx(expected / 255)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", DIFFERENCES)
 def test_depths_are_subtracted_as_a_loop_does(mode):
     rng = np.random.default_rng(0)
     change = rng.uniform(-8, 8, (6, 6)).astype(np.float32)
@@ -34,7 +35,7 @@ def test_depths_are_subtracted_as_a_loop_does(mode):
         assert found[0, row, column] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", DIFFERENCES)
 def test_equal_frames_differ_by_nothing(mode):
     image = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     assert not subtract_colors(image, image, mode).any()

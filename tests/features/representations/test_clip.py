@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from merec.errors import InputError
-from merec.features.clip import CHANNELS, choose_frames, make_clip, measure_change, shrink_depth
+from merec.features.representations.clip import (
+    CHANNELS,
+    choose_frames,
+    make_clip,
+    measure_change,
+    shrink_depth,
+)
 from merec.features.settings import ClipSettings
 
 SIDE, SIZE, MOST = 64, 16, 32

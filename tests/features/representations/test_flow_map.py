@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from merec.features.flow_map import describe, mirror
+from merec.features.representations.flow_map import describe, mirror
 from merec.types import InputError
 
 CHANNELS = ("u", "v", "strain")

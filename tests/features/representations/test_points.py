@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from merec.features.points import choose_points, normalise, scale_motion, smooth_depth_change
+from merec.features.representations.points import (
+    choose_points,
+    normalise,
+    scale_motion,
+    smooth_depth_change,
+)
 
 SIZE, K = 12, 10
 

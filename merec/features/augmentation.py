@@ -1,0 +1,67 @@
+"""Hyperparameters of what may happen to a training sample: mirrored, cut out, another light, fewer points."""
+
+from dataclasses import dataclass
+
+from merec.types import InputError
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training samples, and how much of it; off are 0 and, for `crop` and `scale`, 1.
+
+    Attributes:
+        flip: Share of samples that are mirrored, all views alike but for two that show the same `apart`.
+        crop: Smallest share of the area of both views that is cut out and shown at full size (.2 for the
+            linear probe of Li et al. 2025).
+        jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; of
+            views in colour only (.4 in Li et al. 2025).
+        grey: Share of samples whose colour views lose their colour (.2 in Li et al. 2025).
+        dropout: Largest share of points that are dropped (.875 in Zhang et al. 2025); they are marked, and
+            the network leaves them out after it has centred motion.
+        scale: Largest factor by which a face grows or shrinks (1.25 there).
+        shift: Largest shift of a face along each axis, in units of its radius (.1 there).
+        apart: Whether each of two views is cut out and lit by a draw of its own, so that neither its place
+            nor its outline tells which views belong together. Different views are still mirrored together: a
+            movement to the left does not belong with one to the right. Two views of the same are mirrored
+            apart too: without crops they would otherwise be equal.
+    """
+
+    flip: float | int
+    crop: float | int
+    jitter: float | int
+    grey: float | int
+    dropout: float | int
+    scale: float | int
+    shift: float | int
+    apart: bool
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "grey", "dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(
+                    f"datamodule.augment.{name}={getattr(self, name)} is no share; give 0 (off) to 1"
+                )
+        if not 0 < self.crop <= 1:
+            raise InputError(
+                f"datamodule.augment.crop={self.crop} is no part of a view; give more than 0, up to 1 (off)"
+            )
+        if self.scale < 1 or self.shift < 0:
+            raise InputError(
+                f"datamodule.augment.scale={self.scale}, shift={self.shift}; give a scale of 1 (off) or more "
+                "and a shift of 0 (off) or more"
+            )
+
+    @property
+    def active(self) -> bool:
+        """Whether anything happens."""
+        return bool(self.flip) or self.crop != 1 or self.light or self.geometry
+
+    @property
+    def light(self) -> bool:
+        """Whether colours change."""
+        return bool(self.jitter or self.grey)
+
+    @property
+    def geometry(self) -> bool:
+        """Whether points are dropped or moved."""
+        return bool(self.dropout or self.scale != 1 or self.shift)

@@ -1,0 +1,223 @@
+"""Images and clips in torch: resized, mirrored, cut out and shown in another light.
+
+Every function is pure. What happens to a sample is drawn from its own generator, so that neither the batch it
+is in nor the number of workers has a say.
+"""
+
+from collections.abc import Sequence
+from math import pi
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from merec.features.augmentation import Augmentation
+from merec.features.point_transforms import draw_luck
+from merec.features.representations import COLORS
+from merec.features.representations.flow_map import HORIZONTAL
+from merec.types import InputError
+
+_FEW = 256  # images that are resized at once
+_LUMA = (0.299, 0.587, 0.114)
+# To brightness and two axes of hue (YIQ), in which a change of hue is a rotation.
+_TO_YIQ = (_LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+
+
+def resize_images(
+    views: Sequence[Tensor], channels: Sequence[Sequence[str]], size: int
+) -> tuple[Tensor, ...]:
+    """Views at another size, each pixel the mean of what it covers; flow in px of that size.
+
+    Args:
+        views: Each (samples, channels, side, side).
+        channels: Names of the channels of each.
+        size: px, up to `side`.
+
+    Raises:
+        InputError: If they would have to grow.
+    """
+    side = views[0].shape[-1]
+    if not 0 < size <= side:
+        raise InputError(
+            f"datamodule.size={size}, but the crops are of {side} px; give 1 to {side}, or a larger "
+            "features.crops.size"
+        )
+    if size == side:
+        return tuple(views)
+    resized = []
+    for view, names in zip(views, channels, strict=True):
+        small = torch.cat(
+            [interpolate(some, (size, size), mode="area") for some in view.split(_FEW)]
+        )
+        for at, name in enumerate(names):
+            if name in ("u", "v"):
+                small[:, at] *= size / side
+        resized.append(small)
+    return tuple(resized)
+
+
+def augment_images(
+    inputs: tuple[Tensor, ...],
+    channels: Sequence[Sequence[str]],
+    top: int,
+    settings: Augmentation,
+    generators: Sequence[torch.Generator],
+) -> tuple[Tensor, ...]:
+    """Return a batch of images or clips as a training epoch shows it.
+
+    Args:
+        inputs: One tensor, or one per view; before any scaling.
+        channels: Names of the channels of each.
+        top: See `flip_images`.
+        settings: What may happen.
+        generators: One per sample.
+    """
+    shown, luck, mirrored = [], _draw_luck(inputs[0], settings, generators), None
+    for number, (images, names) in enumerate(zip(inputs, channels, strict=True)):
+        if number and settings.apart:
+            luck = _draw_luck(images, settings, generators)
+        if mirrored is None or (settings.apart and names == channels[0]):
+            mirrored = luck.drawn[:, 0] < settings.flip
+        shown.append(_augment_input(images, names, top, settings, luck, mirrored))
+    return tuple(shown)
+
+
+class _Luck(NamedTuple):
+    """What is drawn for a view of each sample: ten numbers of 0 to 1, and the part that is cut out."""
+
+    drawn: Float[Tensor, "batch 10"]
+    boxes: "list[Box]"
+
+
+def _draw_luck(
+    view: Tensor, settings: Augmentation, generators: Sequence[torch.Generator]
+) -> _Luck:
+    drawn, boxes = draw_luck(generators), []
+    if settings.crop != 1:
+        boxes = [
+            place_box(torch.rand(3, generator=generator), settings.crop, *view.shape[2:])
+            for generator in generators
+        ]
+    return _Luck(drawn, boxes)
+
+
+def _augment_input(
+    view: Tensor,
+    names: Sequence[str],
+    top: int,
+    settings: Augmentation,
+    luck: _Luck,
+    mirrored: Bool[Tensor, " batch"],
+) -> Tensor:
+    if settings.flip:
+        chosen = mirrored.view(-1, *[1] * (view.ndim - 1))
+        view = torch.where(chosen, flip_images(view, names, top), view)
+    if luck.boxes:
+        view = crop_images(view, names, luck.boxes)
+    if settings.light and tuple(names) == COLORS:
+        change = settings.jitter * (2 * luck.drawn[:, 6:9] - 1)
+        # Contrast and brightness are one gain: a difference of two frames has no level of its own.
+        gain, saturation, turn = (1 + change[:, 0]) ** 2, 1 + change[:, 1], change[:, 2]
+        saturation = torch.where(luck.drawn[:, 9] < settings.grey, 0, saturation)
+        view = change_colors(view, gain, saturation, turn)
+    return view
+
+
+def flip_images(
+    images: Float[Tensor, "batch channels *frames height width"], channels: Sequence[str], top: int
+) -> Float[Tensor, "batch channels *frames height width"]:
+    """The mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
+
+    Args:
+        images: Of one view, or of a clip.
+        channels: Names of its channels.
+        top: What a horizontal component becomes the distance to: 255 for maps stretched to 0..255, 0 for
+            those in their own units.
+    """
+    mirrored = images.flip(-1)
+    for at, name in enumerate(channels):
+        if name in HORIZONTAL:
+            mirrored[:, at] = top - mirrored[:, at]
+    return mirrored
+
+
+class Box(NamedTuple):
+    """A part of an image, px."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def place_box(luck: Float[Tensor, "3"], smallest: float | int, height: int, width: int) -> Box:
+    """A part of an image, in the proportions of the whole: a face is not stretched, and strain stays true.
+
+    Args:
+        luck: Three numbers of 0 to 1, for the area, for how far down and how far to the right.
+        smallest: Share of the area; all from it to the whole are as likely.
+        height: Of the image, px.
+        width: Of the image, px.
+    """
+    area, down, right = luck.tolist()
+    side = (smallest + (1 - smallest) * area) ** 0.5
+    part, span = max(1, round(side * height)), max(1, round(side * width))
+    return Box(int(down * (height - part + 1)), int(right * (width - span + 1)), part, span)
+
+
+def crop_images(
+    images: Float[Tensor, "batch channels height width"],
+    channels: Sequence[str],
+    boxes: Sequence[Box],
+) -> Float[Tensor, "batch channels height width"]:
+    """A part of each image at the size of the whole.
+
+    Flow is in px, so it grows as the image does. Its strain does not, nor do depth and colour.
+
+    Args:
+        images: Of one view.
+        channels: Names of its channels.
+        boxes: One per image.
+    """
+    height, width = images.shape[2:]
+    cropped = torch.empty_like(images)
+    for at, (top, left, part, span) in enumerate(boxes):
+        cut = images[at : at + 1, :, top : top + part, left : left + span]
+        cropped[at] = interpolate(cut, (height, width), mode="bilinear")[0]
+        for name, zoom in (("u", width / span), ("v", height / part)):
+            if name in channels:
+                cropped[at, channels.index(name)] *= zoom
+    return cropped
+
+
+def change_colors(
+    images: Float[Tensor, "batch 3 height width"],
+    gain: Float[Tensor, " batch"],
+    saturation: Float[Tensor, " batch"],
+    turn: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch 3 height width"]:
+    """What becomes of the difference of two frames if both are seen in another light.
+
+    All of it is linear in the frames, so the difference takes the same change; nothing is clipped.
+
+    Args:
+        images: Differences in colour.
+        gain: Factor of brightness.
+        saturation: 0 for grey, 1 for no change.
+        turn: Of hue, in full turns.
+    """
+    yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
+    angle = 2 * pi * turn.double()
+    turned = torch.eye(3, dtype=torch.float64).repeat(len(turn), 1, 1)
+    turned[:, 1, 1] = turned[:, 2, 2] = angle.cos()
+    turned[:, 1, 2], turned[:, 2, 1] = -angle.sin(), angle.sin()
+    turned[:, 1:] *= saturation[:, None, None]
+    change = (gain[:, None, None] * (yiq.inverse() @ turned @ yiq)).to(images.dtype)
+    # Written out: a matrix product may add up in another order in a batch of another size.
+    rows = [
+        sum(change[:, row, column, None, None] * images[:, column] for column in range(3))
+        for row in range(3)
+    ]
+    return torch.stack(rows, dim=1)  # type: ignore[arg-type]

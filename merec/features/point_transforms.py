@@ -1,0 +1,72 @@
+"""Points in torch: mirrored, scaled, shifted and dropped, each sample by its own generator."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from merec.features.augmentation import Augmentation
+from merec.features.regions import MIRRORED
+from merec.features.representations.points import FEATURES
+
+
+def augment_points(
+    points: Tensor, settings: Augmentation, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Return a batch of points as a training epoch shows it, but for dropped points (`mark_dropped`)."""
+    drawn = draw_luck(generators)
+    if settings.flip:
+        flipped = drawn[:, 0] < settings.flip
+        points = torch.where(flipped[:, None, None, None], flip_points(points), points)
+    if settings.scale != 1 or settings.shift:
+        factor = 1 / settings.scale + (settings.scale - 1 / settings.scale) * drawn[:, 2]
+        points = move_points(points, factor, settings.shift * (2 * drawn[:, 3:6] - 1))
+    return points
+
+
+def flip_points(
+    points: Float[Tensor, "batch regions k 6"],
+) -> Float[Tensor, "batch regions k 6"]:
+    """The mirrored face: left and right regions change places, x and u their sign. Twice changes nothing."""
+    sign = torch.ones(len(FEATURES))
+    sign[[FEATURES.index("x"), FEATURES.index("u")]] = -1
+    return points[:, list(MIRRORED)] * sign
+
+
+def mark_dropped(
+    points: Float[Tensor, "batch regions k 6"],
+    most: float | int,
+    generators: Sequence[torch.Generator],
+) -> Float[Tensor, "batch regions k 7"]:
+    """Append a feature that is 0 for dropped points and 1 for the others.
+
+    The dropped ones stay where they are, for motion is centred over all points. The
+    share of a sample's points that is dropped is uniform from 0 to `most`; each region keeps one at least.
+
+    Args:
+        points: Features in their scale, for a mark has none.
+        most: Largest share that is dropped.
+        generators: One per sample.
+    """
+    marks = []
+    for generator in generators:
+        share = most * torch.rand((), generator=generator)
+        luck = torch.rand(points.shape[1:3], generator=generator)
+        marks.append((luck >= share) | (luck == luck.amax(-1, keepdim=True)))
+    return torch.cat([points, torch.stack(marks)[..., None].to(points.dtype)], dim=-1)
+
+
+def move_points(
+    points: Float[Tensor, "batch regions k 6"],
+    factor: Float[Tensor, " batch"],
+    shift: Float[Tensor, "batch 3"],
+) -> Float[Tensor, "batch regions k 6"]:
+    """Scale and shift where the points are; how they move stays."""
+    place = points[..., :3] * factor[:, None, None, None] + shift[:, None, None]
+    return torch.cat([place, points[..., 3:]], dim=-1)
+
+
+def draw_luck(generators: Sequence[torch.Generator]) -> Float[Tensor, "batch 10"]:
+    """Draw ten numbers of 0 to 1 per sample, always all, so that no switch changes what another one does."""
+    return torch.stack([torch.rand(10, generator=generator) for generator in generators])
