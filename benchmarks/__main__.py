@@ -29,9 +29,9 @@ from benchmarks.roofline import describe_roofline
 from benchmarks.timing import in_turn
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule, PairPool
-from merec.evaluation.metrics import uf1
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.statistics import bootstrap, draw_subjects
+from merec.metrics import uf1
 from merec.tasks import Contrastive, Finetune
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.loso import LeaveOneSubjectOut

@@ -96,7 +96,6 @@ def predict(
         file, config = str(network.file), network.config
         said = Said(
             network.target,
-            network.classes,
             cooled,
             raw,
             found,
@@ -141,7 +140,7 @@ def _look_closely(
         "row": 0,
     }
     index = pd.DataFrame([row]).astype({"offset": "Int64"})
-    classes = ("unknown",) if network is None else network.classes
+    classes = ("unknown",) if network is None else network.target.classes
     camera = _find_camera(network, intrinsics)
     corpus = Corpus(describe_protocol("clip", index, classes), index, None, (), camera)
     config, source = (None, None) if network is None else (network.config, network.file)
@@ -210,7 +209,7 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
     Raises:
         InputError: If the run that was named is not whole, or of another network.
     """
-    if network.target != "emotion":
+    if network.target.multilabel:
         if folder is not None:
             raise InputError(
                 f"calibration={folder}: {network.file} tells action units, which are not calibrated; leave "
@@ -230,7 +229,7 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
         raise InputError(f"calibration={folder} holds several results ({names}); give one of them")
     (result,) = results
     _assert_alike(network, result, folder)
-    probability, label = read_probability(result.predictions, network.classes)
+    probability, label = read_probability(result.predictions, network.target.classes)
     with np.errstate(divide="ignore"):
         temperature = fit_temperature(np.log(probability), label)
     theirs, ours = (
@@ -238,16 +237,16 @@ def _calibrate(network: Network, folder: Path | None) -> Calibration | None:
     )
     unlike = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
     return Calibration(
-        str(folder), temperature, len(label), unlike, RunFolder(folder).read_scores()
+        str(folder), temperature, len(label), unlike, RunFolder(folder).read_scores(network.target)
     )
 
 
 def _assert_alike(network: Network, result: Result, folder: Path) -> None:
     """Refuse the predictions of another kind of network."""
-    if result.protocol.classes != network.classes:
+    if result.protocol.classes != network.target.classes:
         raise InputError(
             f"calibration={folder} has classes {', '.join(result.protocol.classes)}, but {network.file} "
-            f"{', '.join(network.classes)}; give a run of the same network and classes"
+            f"{', '.join(network.target.classes)}; give a run of the same network and classes"
         )
     config = result.runs[0].config
     theirs, ours = (

@@ -9,13 +9,11 @@ import torch
 from jaxtyping import Float
 from omegaconf import OmegaConf
 from torch import nn
-from torch.nn.functional import logsigmoid
 
 from merec.config import build, compose_node
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import Scale
 from merec.errors import quote_error
-from merec.evaluation.action_units import TARGETS
 from merec.features import FeatureStore
 from merec.features.representations import Representation, open_representation
 from merec.plugins import list_modules
@@ -24,6 +22,8 @@ from merec.run_folder.reading import UnexpectedError, expect, reading
 from merec.run_folder.resolved_config import parse_config
 from merec.source_code import name_changed
 from merec.stored_config import OWN, build_stored, resolve_stored
+from merec.targets import TARGETS
+from merec.targets.target import Target
 from merec.tasks.checkpoints import hash_network
 from merec.tasks.starting_weights import load_weights
 from merec.types import Corpus, InputError
@@ -42,8 +42,7 @@ class Network(NamedTuple):
         backbone: From inputs to logits.
         config: Resolved, of the run that trained it.
         protocol: Name of what it was trained on.
-        target: What it tells, as that of a `Protocol`.
-        classes: In the order of its logits.
+        target: What it predicts; its classes are in the order of the logits.
         scales: Of its inputs, by those it was trained on.
     """
 
@@ -51,8 +50,7 @@ class Network(NamedTuple):
     backbone: nn.Module
     config: dict[str, Any]
     protocol: str
-    target: str
-    classes: tuple[str, ...]
+    target: Target
     scales: tuple[Scale, ...] | None
 
     @property
@@ -99,7 +97,7 @@ class Network(NamedTuple):
                 "diverged, or the clip is unlike all it was trained on: train it again with a lower "
                 "recipe.optimizer.lr, or give another clip"
             )
-        return logsigmoid(logits) if self.target == "action_units" else logits.log_softmax(1)
+        return self.target.to_log_probability(logits)
 
 
 def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -> Network:
@@ -138,9 +136,10 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
         classes, channels, scales = _read_inputs(facts, config["datamodule"])
         protocol = expect(facts.get("protocol"), str, "protocol", "a name")
         code = expect(facts.get("code"), (dict, type(None)), "code", "hashes by file")
-        told = facts.get("target", "emotion")  # which older checkpoints do not say
-        if told not in TARGETS:
-            raise UnexpectedError(f"target is {told!r}, expected {' or '.join(TARGETS)}")
+        name = facts.get("target", "emotion")  # which older checkpoints do not say
+        if name not in TARGETS:
+            raise UnexpectedError(f"target is {name!r}, expected {' or '.join(TARGETS)}")
+        target = TARGETS[name](classes)
     # What is asked for in vain is refused before anything is built.
     resolve_stored(_values(config["features"]), (), file)
     trusted = (_BACKBONES, *list_modules(), *plugins)
@@ -175,7 +174,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
     load_weights(backbone, checkpoint["state_dict"], str(file))
     now = hash_network(backbone, open_representation(representation))
     _compare_code(file, code, now, other_code)
-    return Network(file, backbone.eval(), config, protocol, told, classes, scales)
+    return Network(file, backbone.eval(), config, protocol, target, scales)
 
 
 def _compare_code(

@@ -14,12 +14,6 @@ from pytorch_lightning.loggers import Logger
 
 from merec.config import build
 from merec.errors import quote_error
-from merec.evaluation.absent_classes import (
-    describe_absent_classes,
-    describe_untrained_classes,
-    find_absent_classes,
-)
-from merec.evaluation.action_units import find_trained_units
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import read_run
@@ -31,6 +25,10 @@ from merec.run_folder.resume import (
     assert_same_code,
     assert_same_data,
     record_environment,
+)
+from merec.targets import open_target
+from merec.targets.absent_classes import (
+    describe_absent_classes,
 )
 from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
 from merec.tracebacks import format_traceback, tracebacks
@@ -118,29 +116,14 @@ def _warn_of_absent_classes(task: Any) -> None:
     """Say before training which classes cannot be found, in all folds or in some."""
     data, corpus = task.datamodule, getattr(task, "corpus", task.datamodule.corpus)
     protocol, label = corpus.protocol, corpus.index["label"].to_numpy()
-    folds = [replace(f, train=data.drop_still(f.train)) for f in getattr(task, "chosen", [])]
-    if protocol.target != "emotion":
-        untrained_units = {
-            fold.held_out: sorted(
-                {*protocol.classes}
-                - {*find_trained_units(corpus.index.iloc[fold.train], task.min_subjects)}
-            )
-            for fold in folds
-        }
-        lacking = [f"{who} ({', '.join(units)})" for who, units in untrained_units.items() if units]
-        if lacking:
-            log.warning(
-                "%s: %d of %d folds predict some action units as absent, since fewer than %d of their "
-                "training subjects show them; held out: %s",
-                *(protocol.name, len(lacking), len(folds), task.min_subjects, "; ".join(lacking)),
-            )
-        return
-    absent = describe_absent_classes(find_absent_classes(label, protocol.classes), protocol.classes)
+    target = open_target(protocol)
+    absent = describe_absent_classes(target.find_absent(label), protocol.classes)
     if absent:
         log.warning(
             "%s: %s; choose corpus.classes without it to score the others", protocol.name, absent
         )
-    untrained = describe_untrained_classes(folds, label, protocol.classes)
+    training = {fold.held_out: data.drop_still(fold.train) for fold in getattr(task, "chosen", [])}
+    untrained = target.describe_untrained(corpus.index, training, task.min_subjects)
     if untrained:
         log.warning("%s: %s", protocol.name, untrained)
 
@@ -184,7 +167,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
         "transductive": result.transductive,
     }
     optimism = [vars(reading) for reading in result.read_optimism()]
-    if result.tells_units:
+    if result.target.multilabel:
         units = result.score_units().to_dict("records")
         units = [{key: _or_none(value) for key, value in row.items()} for row in units]
         return known | {"action_units": units, "optimism": optimism}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from merec.evaluation.protocol import describe_protocol
+from merec.targets import open_target
 from merec.types import Corpus, Frames
 
 _COLUMNS = ("sample_id", "corpus", "subject", "clip", "label")
@@ -74,12 +75,12 @@ def check_corpus(corpus: Corpus) -> None:
     twice = index.loc[index["sample_id"].duplicated(), "sample_id"].tolist()
     assert not twice, f"sample {twice[0]} is there twice; expected each sample id once"
     assert ids == sorted(ids), "the index is not sorted by sample_id; sort it"
-    if protocol.target == "emotion":
-        outside = index[~index["label"].isin(range(len(protocol.classes)))]
-        assert outside.empty, (
-            f"sample {outside['sample_id'].iloc[0]} has label {outside['label'].iloc[0]}; expected 0 to "
-            f"{len(protocol.classes) - 1}, the place of its class"
-        )
+    labels = open_target(protocol).list_labels()
+    outside = index[~index["label"].isin(labels)] if labels else index[:0]
+    assert outside.empty, (
+        f"sample {outside['sample_id'].iloc[0]} has label {outside['label'].iloc[0]}; expected 0 to "
+        f"{len(protocol.classes) - 1}, the place of its class"
+    )
     counted = describe_protocol(protocol.name, index, protocol.classes, protocol.target)
     for field in ("samples", "subjects", "hash"):
         told, found = getattr(protocol, field), getattr(counted, field)

@@ -68,7 +68,8 @@ class Protocol:
             out once.
         train_on: Data sets that alone are trained on; none for all but the held-out one.
         groups: Subjects of each group that is held out at once, by number of its fold; none without groups.
-        target: What is told of a sample: its `emotion`, one of `classes`, or its `action_units`, any of them.
+        target: Name of what is predicted of a sample, see `merec.targets`: its `emotion`, one of `classes`,
+            or its `action_units`, any of them.
         sources: First 16 hex digits of the SHA-256 over the sorted (sample id, data set) rows; empty if it is
             not known, as in older runs, and no part of a comparison of protocols.
     """
@@ -93,16 +94,6 @@ class Protocol:
     def leaves_one_subject_out(self) -> bool:
         """Whether each fold holds out a single subject, as published numbers of most protocols do."""
         return not self.held_out and not self.groups
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the scores that sum a result up, the first of which decides."""
-        return ("f1", "auc") if self.target == "action_units" else ("uf1", "uar")
-
-    @property
-    def metrics_of_decisions(self) -> tuple[str, ...]:
-        """Those of `metrics` that follow from what was predicted alone, as recorded after each epoch."""
-        return ("f1",) if self.target == "action_units" else ("uf1", "uar")
 
     @property
     def unit(self) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pytorch_lightning.loggers import Logger
@@ -13,14 +12,10 @@ from sklearn.base import BaseEstimator
 from merec.baselines.estimators import Describe, fit_and_score, fit_and_score_units
 from merec.baselines.true_action_units import TrueActionUnits
 from merec.datamodules import ClipDataModule
-from merec.evaluation.action_units import (
-    find_trained_units,
-    mark_units,
-    set_target,
-    spread_units,
-)
+from merec.evaluation.protocol import set_target
 from merec.evaluation.splits import Fold, select_folds, split
-from merec.evaluation.subject_groups import check_groups
+from merec.subject_groups import check_groups
+from merec.targets import find_target, open_target
 from merec.tasks.fold_runner import FoldWriter, one_by_one, run_folds
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch
@@ -44,7 +39,7 @@ class Baseline:
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
         hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
             set (`corpus`).
-        groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
+        groups: With `groups`: how many; see `merec.subject_groups.balance_groups`.
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
         train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
         target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
@@ -79,8 +74,8 @@ class Baseline:
             )
         estimator = self.estimators[self.estimator]
         if isinstance(estimator, TrueActionUnits):
-            corpus = self.datamodule.corpus
-            estimator.check(corpus.index, self.target, corpus.protocol.name)
+            corpus, target = self.datamodule.corpus, find_target(self.target)
+            estimator.check(corpus.index, target, corpus.protocol.name)
         self.corpus = set_target(
             self.datamodule.corpus, self.target, self.min_subjects, self.groups
         )
@@ -109,25 +104,21 @@ class Baseline:
         fold: Fold,
         _: OnEpoch,
     ) -> Outcome:
-        data, classes = self.datamodule, self.protocol.classes
-        rows = data.drop_still(fold.train)
+        data, index, target = self.datamodule, self.corpus.index, open_target(self.protocol)
+        rows, sample_id = data.drop_still(fold.train), data.sample_id[fold.test].tolist()
         if isinstance(estimator, TrueActionUnits):
-            index = self.corpus.index
-            scores = estimator.fit_and_score(index.iloc[rows], index.iloc[fold.test], len(classes))
-            return Outcome(data.sample_id[fold.test].tolist(), scores)
-        label, subject = self.corpus.index["label"].iloc[rows], data.subject[rows]
-        train, test = data.maps[rows], data.tested_maps[fold.test]
-        notes: dict[str, Any]
-        if self.target == "action_units":
-            learnt = find_trained_units(self.corpus.index.iloc[rows], self.min_subjects)
-            trained = [name for name in classes if name in learnt]
-            marks = mark_units(label, classes)[:, [name in trained for name in classes]]
-            scores, chosen = fit_and_score_units(
-                estimator, describe, train, marks, subject, test, data.channels
+            train, test = index.iloc[rows], index.iloc[fold.test]
+            return Outcome(sample_id, estimator.fit_and_score(train, test, len(target.classes)))
+        learnt = target.find_trained(index.iloc[rows], self.min_subjects)
+        trained = tuple(name for name in target.classes if name in learnt)
+        label = replace(target, classes=trained).encode(index.iloc[rows])
+        samples = data.maps[rows], label, data.subject[rows], data.tested_maps[fold.test]
+        if target.multilabel:
+            scores, notes = fit_and_score_units(
+                estimator, describe, *samples, data.channels, trained
             )
-            scores = spread_units(scores, trained, classes)
-            notes = dict(zip(trained, chosen, strict=True))
         else:
-            given = train, label.to_numpy(np.int64), subject, test, data.channels
-            scores, notes = fit_and_score(estimator, describe, *given, len(classes))
-        return Outcome(data.sample_id[fold.test].tolist(), scores, notes=notes)
+            scores, notes = fit_and_score(
+                estimator, describe, *samples, data.channels, len(trained)
+            )
+        return Outcome(sample_id, target.spread(scores, trained), notes=notes)

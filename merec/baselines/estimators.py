@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import BaseCrossValidator, ParameterGrid
@@ -13,8 +13,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
-from merec.evaluation.metrics import confusion, uf1
 from merec.features.representations.flow_map import mirror
+from merec.metrics import confusion, uf1
 from merec.types import InputError
 
 Describe = Callable[[np.ndarray, Sequence[str]], np.ndarray]
@@ -194,11 +194,12 @@ def fit_and_score_units(
     estimator: BaseEstimator,
     describe: Describe,
     train_maps: UInt8[np.ndarray, "train channels height width"],
-    train_marks: Bool[np.ndarray, "train units"],
+    train_marks: Float[np.ndarray, "train units"],
     train_subject: Shaped[np.ndarray, " train"],
     test_maps: UInt8[np.ndarray, "test channels height width"],
     channels: Sequence[str],
-) -> tuple[Float[np.ndarray, "test units"], list[dict[str, Any]]]:
+    units: Sequence[str],
+) -> tuple[Float[np.ndarray, "test units"], dict[str, Any]]:
     """Fit a copy of an estimator to each action unit by itself, there or not, as `fit_and_score` does.
 
     An action unit that all or none of the training samples show is said to be as there: 1 or 0.
@@ -207,26 +208,27 @@ def fit_and_score_units(
         estimator: As of `fit_and_score`, as are the others.
         describe: Likewise.
         train_maps: Likewise.
-        train_marks: Which action units each training sample shows.
+        train_marks: 1 for each action unit that a training sample shows, else 0.
         train_subject: Likewise.
         test_maps: Likewise.
         channels: Likewise.
+        units: Names of the action units.
 
     Returns:
         One score per action unit, 0 to 1, one half being where the estimator decides; and what was chosen
         for each.
     """
     scores = np.zeros((len(test_maps), train_marks.shape[1]))
-    notes: list[dict[str, Any]] = []
-    for unit, marks in enumerate(train_marks.T):
+    notes: dict[str, Any] = {}
+    for unit, (name, marks) in enumerate(zip(units, train_marks.T, strict=True)):
         if marks.all() or not marks.any():
             scores[:, unit] = marks.all()
-            notes.append({})
+            notes[name] = {}
             continue
         given = train_maps, marks.astype(np.int64), train_subject, test_maps, channels
         said, chosen = fit_and_score(estimator, describe, *given, num_classes=2)
         scores[:, unit] = said[:, 1]
-        notes.append(chosen)
+        notes[name] = chosen
     return scores, notes
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics.pairwise import euclidean_distances
 
-from merec.evaluation.metrics import confusion, uf1
+from merec.metrics import confusion, uf1
 
 
 class Candidate(NamedTuple):

@@ -4,8 +4,8 @@ import pandas as pd
 
 from merec.corpora.casme3 import MACRO_FILE
 from merec.corpora.reading.subjects import spell_subject
-from merec.evaluation.action_units import drop_uncoded, spell_coded
 from merec.evaluation.protocol import describe_protocol
+from merec.targets import open_target
 from merec.types import Corpus, InputError
 
 
@@ -29,20 +29,14 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
             "corpus.root is given"
         )
     index = respell_subjects(corpus.macro, corpus)
-    target = corpus.protocol.target
-    if target == "emotion":
-        named = index["label"] >= 0
-        if not named.any():
-            raise InputError(
-                f"{name} has {len(index)} macro-expressions, but nothing names their emotions; put "
-                f"{MACRO_FILE} beside its annotation, or set task.target=action_units, if these are coded"
-            )
-        index = index[named].reset_index(drop=True)
-    if target == "action_units":
-        index = drop_uncoded(index, f"{name}-macro")
-        index["label"] = spell_coded(index, classes)
-    protocol = describe_protocol(f"{name}-macro", index, classes, target)
-    return Corpus(protocol, index, None, (), corpus.camera, key_frames=corpus.key_frames)
+    labelled = open_target(corpus.protocol).label_others(index, f"{name}-macro")
+    if labelled.empty:
+        raise InputError(
+            f"{name} has {len(index)} macro-expressions, but nothing names their emotions; put "
+            f"{MACRO_FILE} beside its annotation, or set task.target=action_units, if these are coded"
+        )
+    protocol = describe_protocol(f"{name}-macro", labelled, classes, corpus.protocol.target)
+    return Corpus(protocol, labelled, None, (), corpus.camera, key_frames=corpus.key_frames)
 
 
 def respell_subjects(table: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,11 @@ from merec.datamodules.modality_channels import (
 )
 from merec.datamodules.views import misalign
 from merec.datamodules.zero_motion import find_zero_motion
-from merec.evaluation.action_units import find_trained_units, mark_coded, mark_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.features.augmentation import Augmentation
 from merec.features.prepare import FeatureStore
 from merec.features.representations import open_representation
+from merec.targets import open_target
 from merec.types import Batch, Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -130,8 +131,11 @@ class ClipDataModule(pl.LightningDataModule):
             arrays = (corpus.flow_maps,)
         self.arrays = arrays + off  # what a run was made of: all channels, in no scale
         self.corpus = corpus
-        self.label, self.classes = read_labels(corpus), corpus.protocol.classes
-        self.min_subjects: int | None = None  # where action units are learnt
+        self.classes = corpus.protocol.classes
+        self.label = read_labels(corpus, self.classes)
+        self.min_subjects: int | None = (
+            None  # see `relabel`; `None` where all folds learn all classes
+        )
         self.sample_id = corpus.index["sample_id"].to_numpy(object)
         self.subject = corpus.index["subject"].to_numpy(str)
         # Maps as they lie in the store; there are some in one representation only.
@@ -243,25 +247,23 @@ class ClipDataModule(pl.LightningDataModule):
         Raises:
             InputError: If samples are to be drawn by a class that they no longer have.
         """
-        if self.balanced and corpus.protocol.target != "emotion":
+        target = open_target(corpus.protocol)
+        if self.balanced and target.multilabel:
             raise InputError(
                 "datamodule.balanced=true draws as many samples of each class, but action units come "
                 "together; set datamodule.balanced=false and recipe.class_balanced=true, which weighs each"
             )
-        told = self.keep_samples(corpus)
-        told.label, told.classes = read_labels(corpus), corpus.protocol.classes
-        if corpus.protocol.target == "action_units":
-            told.min_subjects = min_subjects
-        return told
+        relabelled = self.keep_samples(corpus)
+        relabelled.min_subjects = min_subjects
+        return relabelled.choose_classes(target.classes)
 
-    def choose_units(self, classes: Sequence[str]) -> "ClipDataModule":
-        """Return the same samples with these action units as labels, scored or not."""
+    def choose_classes(self, classes: tuple[str, ...]) -> "ClipDataModule":
+        """Return the same samples with labels of these classes or action units, scored or not."""
         chosen = copy.copy(self)
-        chosen.classes = tuple(classes)
-        chosen.label = torch.from_numpy(mark_coded(self.corpus.index, classes)).float()
+        chosen.classes, chosen.label = classes, read_labels(self.corpus, classes)
         return chosen
 
-    def choose_trained_units(self, train: Int[np.ndarray, " train"]) -> "ClipDataModule":
+    def choose_trained_classes(self, train: Int[np.ndarray, " train"]) -> "ClipDataModule":
         """Return the same samples with the labels that a fold learns, chosen by its training rows alone.
 
         Raises:
@@ -269,9 +271,9 @@ class ClipDataModule(pl.LightningDataModule):
         """
         if self.min_subjects is None:
             return self
-        return self.choose_units(
-            find_trained_units(self.corpus.index.iloc[train], self.min_subjects)
-        )
+        target, rows = open_target(self.corpus.protocol), self.corpus.index.iloc[train]
+        trained = target.find_trained(rows, self.min_subjects)
+        return self if trained == self.classes else self.choose_classes(trained)
 
     def keep_samples(self, corpus: Corpus) -> "ClipDataModule":
         """Return these samples as far as they are in another corpus, in the order of this one.
@@ -317,7 +319,7 @@ class ClipDataModule(pl.LightningDataModule):
         """
         assert_subjects_disjoint(self.subject, train=train, test=test)
         train = self.drop_still(train)
-        fold = copy.copy(self.choose_trained_units(train) if len(train) else self)
+        fold = copy.copy(self.choose_trained_classes(train) if len(train) else self)
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
             named = zip(self.sums, self.names, strict=True)
@@ -384,13 +386,11 @@ def _take_rows(views: tuple[Tensor, ...], rows: Int[np.ndarray, " rows"]) -> tup
 
 
 def read_labels(
-    corpus: Corpus,
+    corpus: Corpus, classes: tuple[str, ...]
 ) -> Int[Tensor, " samples"] | Float[Tensor, "samples units"]:
-    """What is to be told of each sample: its class, or for each action unit 1 if it is there, else 0."""
-    label = corpus.index["label"]
-    if corpus.protocol.target == "action_units":
-        return torch.from_numpy(mark_units(label, corpus.protocol.classes)).float()
-    return torch.tensor(label.to_numpy(np.int64, copy=True))
+    """Return the class of each sample, or for each action unit 1 if it is present, else 0."""
+    target = replace(open_target(corpus.protocol), classes=classes)
+    return torch.from_numpy(target.encode(corpus.index))
 
 
 def _keep(batch: Any) -> Any:

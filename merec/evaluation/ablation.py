@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.comparison import compare_with_base
-from merec.evaluation.metrics import Confusion, f1_per_class, uf1, uf1_without_each
 from merec.evaluation.pretraining import read_settings
 from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.statistics import DIFFERENCE_RANGE, score_intervals
+from merec.metrics import Confusion, f1_per_class, uf1, uf1_without_each
 from merec.run_folder.identity import configuration_hash
 from merec.types import InputError
 

@@ -6,8 +6,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from merec.evaluation.action_units import f1_per_unit
-from merec.evaluation.metrics import f1_per_class
 from merec.evaluation.results import Result
 from merec.evaluation.roc_auc import compare_auc
 from merec.evaluation.statistics import (
@@ -18,6 +16,7 @@ from merec.evaluation.statistics import (
     paired_intervals,
     pooled,
 )
+from merec.metrics import f1_per_class
 from merec.types import InputError
 
 
@@ -35,8 +34,8 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     rows = []
     for subset, predictions in a.subsets.items():
         counts_a, counts_b = _pair_counts(a, b, subset)
-        for name in a.protocol.metrics:
-            if metric := a.scorers.get(name):
+        for name in a.target.metrics:
+            if metric := a.target.scorers.get(name):
                 scores = pooled(metric, counts_a), pooled(metric, counts_b)
                 found = compare_paired(metric, counts_a, counts_b)
             else:  # of what is ranked, not of what is decided
@@ -102,10 +101,13 @@ def compare_classes(sides: Sequence[Result], reference: int | None = None) -> pd
         `difference` with `low` and `high` (95 % paired subject bootstrap), and the class' `samples`.
     """
     rows = []
-    each = f1_per_unit if sides[0].tells_units else f1_per_class
+    target = sides[0].target
     for a, b in pair_sides(sides, reference):
         for subset in a.subsets:
-            found = paired_intervals(each, *_pair_counts(a, b, subset))
+            found = paired_intervals(
+                lambda counts: target.select_classes(f1_per_class(counts)),
+                *_pair_counts(a, b, subset),
+            )
             scores_a, scores_b = a.score_classes(subset), b.score_classes(subset)
             for name, (difference, low, high) in zip(a.protocol.classes, found.T, strict=True):
                 rows.append(

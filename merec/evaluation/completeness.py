@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from merec.evaluation.action_units import mark_units
 from merec.evaluation.protocol import describe_protocol, find_edited_label
+from merec.targets import open_target
 from merec.types import InputError, Protocol
 
 
@@ -18,7 +18,11 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
     """
     if predictions.empty:
         raise InputError(f"{source}: nothing is predicted; run its command again")
-    _assert_classes(predictions, protocol, source)
+    for column in ("label", "predicted"):
+        try:
+            open_target(protocol).assert_labels(predictions, column, protocol.name)
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from error
     twice = predictions.duplicated(["sample_id", "seed"])
     if twice.any():
         row = predictions[twice].iloc[0]
@@ -54,25 +58,6 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
                 f"{source}: the {found.samples} samples of seed {seed} are not the "
                 f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "
                 "folders hold another corpus or another version of it"
-            )
-
-
-def _assert_classes(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:
-    """Refuse labels that are not the protocol's."""
-    num_classes = len(protocol.classes)
-    for column in ("label", "predicted"):
-        if protocol.target == "action_units":
-            try:
-                mark_units(predictions[column], protocol.classes)
-            except ValueError as error:
-                raise InputError(f"{source}: {column}: {error}") from error
-            continue
-        outside = ~predictions[column].between(0, num_classes - 1)
-        if outside.any():
-            row = predictions[outside].iloc[0]
-            raise InputError(
-                f"{source}: {column} of sample {row['sample_id']} is {row[column]}, but "
-                f"{protocol.name} has classes 0 to {num_classes - 1}"
             )
 
 

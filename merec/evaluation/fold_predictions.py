@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
 
-from merec.evaluation.action_units import NOTHING, THRESHOLD, spell_units
 from merec.evaluation.completeness import shorten
-from merec.evaluation.subject_groups import name_group
 from merec.run_folder.fold_folder import FoldFolder
 from merec.run_folder.reading import FOLD_AGAIN, UnexpectedError, reading
+from merec.subject_groups import name_group
+from merec.targets import open_target
+from merec.targets.emotion import TOLERANCE
+from merec.targets.target import Target
 from merec.types import Protocol
-
-_TOLERANCE = 0.01  # of a sum of probabilities in half precision
 
 
 def read_fold(folder: FoldFolder, protocol: Protocol, seed: int | None) -> pd.DataFrame:
@@ -43,8 +43,10 @@ def read_fold(folder: FoldFolder, protocol: Protocol, seed: int | None) -> pd.Da
         if seed is not None:
             wrong = table["seed"] != seed
             _refuse(table, wrong, "seed", table["seed"], f"{seed} as in config.yaml")
-        _check_labels(table, protocol)
-        _check_probability(table, columns, protocol)
+        target = open_target(protocol)
+        for name in ("label", "predicted"):
+            _refuse(table, *target.check_labels(name, table[name]))
+        _check_probability(table, columns, target)
         _check_held_out(table, folder, protocol, fold)
     return table
 
@@ -70,36 +72,14 @@ def _refuse(
         )
 
 
-def _check_labels(table: pd.DataFrame, protocol: Protocol) -> None:
-    """Refuse labels and predictions that the protocol does not have."""
-    for column in ("label", "predicted"):
-        value = table[column]
-        if protocol.target == "action_units":
-            known = {*protocol.classes, NOTHING}
-            wrong = np.array([not known.issuperset(str(text).split("+")) for text in value])
-            _refuse(table, wrong, column, value, f"units of {', '.join(protocol.classes)}")
-        else:
-            most = len(protocol.classes) - 1
-            _refuse(table, ~value.between(0, most), column, value, f"a class from 0 to {most}")
-
-
-def _check_probability(table: pd.DataFrame, columns: list[str], protocol: Protocol) -> None:
+def _check_probability(table: pd.DataFrame, columns: list[str], target: Target) -> None:
     """Refuse what is no probability, and predictions that do not follow from the probabilities."""
     probability = table[columns].to_numpy(float)
-    outside = (probability < 0) | (probability > 1 + _TOLERANCE)
+    outside = (probability < 0) | (probability > 1 + TOLERANCE)
     for column, wrong, value in zip(columns, outside.T, probability.T, strict=True):
         _refuse(table, wrong, column, value, "a probability from 0 to 1")
-    predicted = table["predicted"].to_numpy()
-    if protocol.target == "action_units":
-        named = np.array(spell_units(probability >= THRESHOLD, protocol.classes), dtype=object)
-        expected = f"the action units of a probability of {THRESHOLD:g} or more"
-        _refuse(table, predicted != named, "predicted", predicted, expected)
-        return
-    total = probability.sum(1)
-    wrong = np.abs(total - 1) > _TOLERANCE
-    _refuse(table, wrong, "the sum of its probabilities", total, "1")
-    below = probability[np.arange(len(table)), predicted] < probability.max(1)
-    _refuse(table, below, "predicted", predicted, "the class of the largest probability")
+    for check in target.check_predicted(probability, table["predicted"].to_numpy()):
+        _refuse(table, *check)
 
 
 def _check_held_out(table: pd.DataFrame, folder: FoldFolder, protocol: Protocol, fold: int) -> None:

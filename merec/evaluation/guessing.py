@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from merec.evaluation.metrics import METRICS
+from merec.metrics import METRICS
 
 MAJORITY, UNIFORM, BY_FREQUENCY = "majority class", "chance, uniform", "chance, by frequency"
 DRAWS = 2_000  # of the guesses; UF1 is then exact to three digits
@@ -51,3 +51,9 @@ def guess_units(present: Int[np.ndarray, " units"], samples: int) -> Float[np.nd
     false = rng.binomial(samples - present, share, size=(DRAWS, len(present)))
     named = hits + false + present
     return np.divide(2 * hits, named, out=np.zeros(hits.shape), where=named > 0).mean(0)
+
+
+def chance_f1(counts: Int[np.ndarray, "*draws units 2 2"]) -> Float[np.ndarray, "*draws units"]:
+    """F1 of each action unit if it were always said to be present."""
+    present, absent = counts[..., 1, :].sum(-1), counts[..., 0, :].sum(-1)
+    return 2 * present / (2 * present + absent)

@@ -4,14 +4,14 @@ Nothing here is ever used to choose anything. It is printed beside the honest nu
 published numbers of this field were made that way, and beside what random guessing reaches by it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
-from merec.evaluation.action_units import confusion_of_marks, mean_f1
-from merec.evaluation.metrics import confusion, uar, uf1
+from merec.targets.target import Target
 
 ByEpoch = Int[np.ndarray, "samples epochs *units"]
 Reading = tuple[float, ...]
@@ -20,12 +20,10 @@ CONTROL_REPEATS = 20
 
 @dataclass(frozen=True)
 class Optimism:
-    """Four ways to read one training run, in UF1 and UAR of all folds pooled.
-
-    Of action units it is their mean F1 alone.
+    """Four ways to read one training run, in `Target.metrics_of_decisions` of all folds pooled.
 
     Attributes:
-        honest: Last epoch of every fold, which is what merec reports: (UF1, UAR).
+        honest: Last epoch of every fold, which is what merec reports: (UF1, UAR), say.
         best_epoch: Best epoch of each fold, chosen on whom it holds out, as released code does.
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
         random_guess: Guesses drawn in the frequencies of the true labels, given the same choice of
@@ -69,51 +67,21 @@ def _score_together(
 
 def measure_optimism(
     predicted: Sequence[np.ndarray] | np.ndarray,
-    label: Int[np.ndarray, " samples"],
+    label: Shaped[np.ndarray, "samples *units"],
     fold: np.ndarray,
-    num_classes: int,
+    target: Target,
 ) -> Optimism:
     """Compare the last epoch with what best-epoch-on-test would have claimed.
 
     Args:
-        predicted: Class of each held-out sample after each epoch, folds pooled. Folds may have trained
-            for unlike numbers of epochs; one that has ended stands by its last.
-        label: True class of each sample.
+        predicted: Class of each held-out sample after each epoch, or whether each action unit is predicted
+            (epochs × units), folds pooled. Folds may have trained for unlike numbers of epochs; one that has
+            ended stands by its last.
+        label: True class of each sample, or whether it shows each action unit.
         fold: Fold of each sample.
-        num_classes: Number of classes.
+        target: How predictions are scored.
     """
-
-    def score(said: np.ndarray) -> Reading:
-        counts = confusion(label, said, num_classes)
-        return float(uf1(counts)), float(uar(counts))
-
-    return _read_four_ways(predicted, label, fold, score)
-
-
-def measure_optimism_of_units(
-    predicted: Sequence[np.ndarray], marks: Bool[np.ndarray, "samples units"], fold: np.ndarray
-) -> Optimism:
-    """What `measure_optimism` says, of which action units there are.
-
-    Args:
-        predicted: Whether each action unit is said to be there, of each held-out sample after each epoch
-            (epochs × units).
-        marks: Whether it is.
-        fold: Fold of each sample.
-    """
-
-    def score(said: np.ndarray) -> Reading:
-        return (float(mean_f1(confusion_of_marks(marks, said.astype(bool)))),)
-
-    return _read_four_ways(predicted, marks, fold, score)
-
-
-def _read_four_ways(
-    predicted: Sequence[np.ndarray] | np.ndarray,
-    label: Shaped[np.ndarray, "samples *units"],
-    fold: np.ndarray,
-    score: Callable[[np.ndarray], Reading],
-) -> Optimism:
+    score = partial(target.score_decisions, label)
     epochs = max(map(len, predicted))
     lasting = np.minimum(np.arange(epochs), np.array([[len(row)] for row in predicted]) - 1)
     by_epoch = np.stack([row[last] for row, last in zip(predicted, lasting, strict=True)])

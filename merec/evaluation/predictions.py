@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from merec.evaluation.action_units import THRESHOLD, spell_units
 from merec.files import write_text
 from merec.run_folder.prediction_table import COLUMNS
+from merec.targets.target import Target
 from merec.types import InputError
 
 
@@ -18,32 +18,29 @@ def tabulate(
     rows: pd.DataFrame,
     sample_id: Sequence[str] | Shaped[np.ndarray, " samples"],
     probability: Float[np.ndarray, "samples classes"],
-    classes: Sequence[str],
+    target: Target,
     fold: int,
     seed: int,
-    target: str = "emotion",
 ) -> pd.DataFrame:
     """Join what a model said to the index, by sample id.
 
     Args:
         rows: The held-out rows of the corpus index.
         sample_id: Which sample each row of `probability` belongs to.
-        probability: Probability of each class; the highest is the prediction. Of each action unit; those of
-            one half or more are.
-        classes: Class names in label order.
+        probability: Probability of each class.
+        target: What is predicted, by `Target.predict`.
         fold: Number of the fold.
         seed: Seed of the run.
-        target: `emotion` or `action_units`.
 
     Raises:
         ValueError: If the model was given other samples than `rows`, or said something not finite.
     """
-    predicted, held_out = Counter(map(str, sample_id)), Counter(rows["sample_id"])
-    if predicted != held_out:
-        wrong = sorted((predicted - held_out) | (held_out - predicted))
+    predicted, expected = Counter(map(str, sample_id)), Counter(rows["sample_id"])
+    if predicted != expected:
+        wrong = sorted((predicted - expected) | (expected - predicted))
         raise ValueError(
             f"fold {fold}: the model predicted other samples than the held-out ones: {wrong[0]} is "
-            f"predicted {predicted[wrong[0]]} times and held out {held_out[wrong[0]]} times "
+            f"predicted {predicted[wrong[0]]} times and held out {expected[wrong[0]]} times "
             f"({len(wrong)} such samples)"
         )
     finite = np.isfinite(probability).all(1)
@@ -53,14 +50,15 @@ def tabulate(
             "finite; training diverged (try a lower optimizer.lr)"
         )
     # As float64, since what is read back is: single precision would return with other bits.
-    said = pd.DataFrame(probability.astype(np.float64), columns=[f"p_{name}" for name in classes])
-    several = target == "action_units"
-    named = spell_units(probability >= THRESHOLD, classes) if several else probability.argmax(1)
-    said.insert(0, "predicted", named)
-    said.insert(0, "sample_id", list(sample_id))
-    known = rows[["sample_id", "corpus", "subject", "clip", "label"]].assign(fold=fold, seed=seed)
-    table = known.merge(said, on="sample_id", validate="one_to_one")
-    return table[[*COLUMNS, *said.columns[2:]]]
+    columns = [f"p_{name}" for name in target.classes]
+    scores = pd.DataFrame(probability.astype(np.float64), columns=columns)
+    scores.insert(0, "predicted", target.predict(probability))
+    scores.insert(0, "sample_id", list(sample_id))
+    held_out = rows[["sample_id", "corpus", "subject", "clip", "label"]].assign(
+        fold=fold, seed=seed
+    )
+    table = held_out.merge(scores, on="sample_id", validate="one_to_one")
+    return table[[*COLUMNS, *columns]]
 
 
 def export_megc2019_log(path: Path, predictions: pd.DataFrame) -> None:

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from merec.types import InputError, Protocol
+from merec.targets import find_target, open_target
+from merec.types import Corpus, InputError, Protocol
 
 WRONG_COUNTS = (
     "compare it with the official file of this protocol: rows may be missing, sorted into it or relabelled; "
@@ -37,8 +39,35 @@ def describe_protocol(
     )
 
 
+def set_target(corpus: Corpus, target: str, min_subjects: int, groups: int | None = None) -> Corpus:
+    """Return a corpus with what is predicted as its labels.
+
+    Args:
+        corpus: Labelled with emotions.
+        target: `emotion` or `action_units`.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        groups: Number of groups of subjects that are held out at once; `None` holds each subject out alone.
+
+    Returns:
+        The corpus with an index whose `label` is the number of a class or names action units (`AU4+AU7`, or
+        `none`), and a protocol whose `classes` are these.
+
+    Raises:
+        InputError: If there is no such target, or samples cannot be labelled; see `Target.label`.
+    """
+    name, kind = corpus.protocol.name, find_target(target)
+    index, classes = kind.label(corpus.index, corpus.protocol.classes, name, min_subjects, groups)
+    if index is corpus.index:
+        return corpus
+    maps = corpus.flow_maps
+    if maps is not None:
+        maps = maps[corpus.index["sample_id"].isin(index["sample_id"]).to_numpy()]
+    protocol = describe_protocol(name, index, classes, target)
+    return replace(corpus, index=index, protocol=protocol, flow_maps=maps)
+
+
 def find_edited_label(index: pd.DataFrame, protocol: Protocol) -> tuple[str, int, int] | None:
-    """Find the one label of an index that keeps it from being a protocol's, by trying each.
+    """Find the one label of an index that keeps it from being a protocol's, by trying all that are listed.
 
     Args:
         index: Columns `sample_id` (each once), `subject`, `label`.
@@ -47,14 +76,13 @@ def find_edited_label(index: pd.DataFrame, protocol: Protocol) -> tuple[str, int
     Returns:
         The sample, its label, and that of the protocol; `None` if one label does not explain the difference.
     """
-    if protocol.target != "emotion":
-        return None
+    labels = open_target(protocol).list_labels()
     starts = index[["sample_id", "subject"]].astype(str).agg("\0".join, axis=1)
     # Sample ids are unique, so that a label does not change the order of the rows.
     rows = sorted(zip(starts, index["label"], index["sample_id"], strict=True))
     lines = [f"{start}\0{label}" for start, label, _ in rows]
     for place, (start, label, sample_id) in enumerate(rows):
-        for other in range(len(protocol.classes)):
+        for other in labels:
             changed = [*lines[:place], f"{start}\0{other}", *lines[place + 1 :]]
             if hashlib.sha256("\n".join(changed).encode()).hexdigest()[:16] == protocol.hash:
                 return str(sample_id), int(label), other

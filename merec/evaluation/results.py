@@ -9,27 +9,21 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 
-from merec.evaluation.absent_classes import find_absent_classes
-from merec.evaluation.action_units import (
-    chance_f1,
-    confusion_by_unit,
-    f1_per_unit,
-    mark_units,
-    mean_f1,
-)
 from merec.evaluation.completeness import shorten
-from merec.evaluation.guessing import guess_units
-from merec.evaluation.metrics import METRICS, confusion_by_subject, f1_per_class, recall_per_class
+from merec.evaluation.guessing import chance_f1, guess_units
 from merec.evaluation.optimism import (
     Optimism,
     measure_optimism,
-    measure_optimism_of_units,
 )
 from merec.evaluation.result_names import join_remarks
 from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Run
-from merec.evaluation.statistics import Metric, count_effective, score_intervals
+from merec.evaluation.statistics import count_effective, score_intervals
+from merec.metrics import f1_per_class, recall_per_class
 from merec.run_folder.epochs import Epochs
+from merec.targets import open_target
+from merec.targets.target import Target
+from merec.targets.unit_scores import f1_per_unit, mean_f1
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -100,28 +94,18 @@ class Result:
 
     def find_absent_classes(self, subset: str = "Full") -> list[str]:
         """Return the classes that no sample of a subset is of; none where action units are the target."""
-        if self.tells_units:
-            return []
-        return find_absent_classes(self.subsets[subset]["label"].to_numpy(), self.protocol.classes)
+        return self.target.find_absent(self.subsets[subset]["label"].to_numpy())
 
     @property
-    def tells_units(self) -> bool:
-        """Whether action units are told, and not emotions."""
-        return self.protocol.target == "action_units"
-
-    @property
-    def scorers(self) -> dict[str, Metric]:
-        """What its `confusions` are scored by, by name; the others of `metrics` need its `rankings`."""
-        of_units: dict[str, Metric] = {"f1": mean_f1}
-        return of_units if self.tells_units else METRICS
+    def target(self) -> Target:
+        """What is predicted."""
+        return open_target(self.protocol)
 
     def confusions(
         self, subset: str = "Full"
     ) -> tuple[list[str], Int[np.ndarray, "seeds subjects *units classes classes"]]:
         """Subjects of a subset, and a confusion matrix for each seed and subject; of each action unit one."""
-        if self.tells_units:
-            return confusion_by_unit(self.subsets[subset], self.protocol.classes)
-        return confusion_by_subject(self.subsets[subset], len(self.protocol.classes))
+        return self.target.count(self.subsets[subset])
 
     def rankings(self, subset: str = "Full") -> list[Ranking]:
         """How the samples of a subset are ranked by each action unit, in the order of `seeds`."""
@@ -133,19 +117,19 @@ class Result:
         for _, rows in table.groupby("seed"):
             subjects, subject = np.unique(rows["subject"].to_numpy(str), return_inverse=True)
             score = rows[[f"p_{name}" for name in classes]].to_numpy(float)
-            present = mark_units(rows["label"], classes)
+            present = self.target.read(rows["label"])
             rankings.append(Ranking(score, present, subject, len(subjects)))
         return rankings
 
     def score(self, subset: str = "Full") -> dict[str, Score]:
-        """Each score of a subset with its interval: of `scorers`, and the mean `auc` of action units."""
+        """Compute each score of a subset with its interval: of confusions, and `auc` of rankings."""
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
                 name: Score(*score_intervals(metric, counts, each=False).tolist())
-                for name, metric in self.scorers.items()
+                for name, metric in self.target.scorers.items()
             }
-            if self.tells_units:
+            if "auc" in self.target.metrics:
                 self._scores[subset]["auc"] = Score(*self._score_areas(subset)[:, -1].tolist())
         return self._scores[subset]
 
@@ -161,9 +145,10 @@ class Result:
         """Compute each score of a subset for every seed by itself, in the order of `seeds`."""
         pooled = self.confusions(subset)[1].sum(1)
         scores = {
-            name: np.asarray(metric(pooled)).tolist() for name, metric in self.scorers.items()
+            name: np.asarray(metric(pooled)).tolist()
+            for name, metric in self.target.scorers.items()
         }
-        if self.tells_units:
+        if "auc" in self.target.metrics:
             scores["auc"] = [score_mean_auc(ranking) for ranking in self.rankings(subset)]
         return scores
 
@@ -174,10 +159,8 @@ class Result:
     def score_classes(self, subset: str = "Full") -> dict[str, dict[str, float]]:
         """F1, recall and number of samples of each class, or of each action unit, averaged over seeds."""
         counts = self.confusions(subset)[1].sum(1)
-        f1, recall = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0)
-        samples = counts[0].sum(-1)
-        if self.tells_units:  # of being there
-            f1, recall, samples = f1[:, 1], recall[:, 1], samples[:, 1]
+        rows = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0), counts[0].sum(-1)
+        f1, recall, samples = map(self.target.select_classes, rows)
         return {
             name: {"f1": float(f1[c]), "recall": float(recall[c]), "samples": int(samples[c])}
             for c, name in enumerate(self.protocol.classes)
@@ -239,11 +222,7 @@ class Result:
                 ids = np.concatenate([fold.sample_id for fold in folds.values()])
                 by_epoch = [row for fold in folds.values() for row in fold.predicted]
                 truth, number = self.read_truth(ids), known.loc[ids, "fold"].to_numpy()
-                if self.tells_units:
-                    readings.append(measure_optimism_of_units(by_epoch, truth, number))
-                else:
-                    classes = len(self.protocol.classes)
-                    readings.append(measure_optimism(by_epoch, truth, number, classes))
+                readings.append(measure_optimism(by_epoch, truth, number, self.target))
             elif folds:
                 lost = sorted({*range(self.protocol.folds)} - folds.keys())
                 log.warning(
@@ -259,10 +238,7 @@ class Result:
     ) -> Int[np.ndarray, " samples"] | Bool[np.ndarray, "samples units"]:
         """The labels of some samples; of action units whether each is there."""
         label = self.predictions.drop_duplicates("sample_id").set_index("sample_id")["label"]
-        own = label.loc[sample_id]
-        if self.tells_units:
-            return mark_units(own, self.protocol.classes)
-        return own.to_numpy()
+        return self.target.read(label.loc[sample_id])
 
 
 def assert_emotions(results: Sequence[Result]) -> None:
@@ -272,7 +248,7 @@ def assert_emotions(results: Sequence[Result]) -> None:
         InputError: Naming one.
     """
     for result in results:
-        if result.protocol.target != "emotion":
+        if result.target.multilabel:
             raise InputError(
                 f"{result.runs[0].folder} tells action units, not emotions; `merec report` puts "
                 "configurations side by side, `merec compare` tests them"

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.fold_predictions import read_fold
-from merec.evaluation.metrics import confusion_by_subject, uar, uf1
 from merec.evaluation.protocol import describe_protocol
 from merec.run_folder import ENVIRONMENT, RunFolder
 from merec.run_folder.environment import list_sessions
@@ -20,6 +18,7 @@ from merec.run_folder.fold_folder import FoldFolder
 from merec.run_folder.identity import is_hash_of
 from merec.run_folder.reading import FOLD_AGAIN, RUN_AGAIN, UnexpectedError, reading
 from merec.source_code import combine
+from merec.targets import open_target
 from merec.types import InputError, Protocol
 
 log = logging.getLogger(__name__)
@@ -78,17 +77,11 @@ class Run:
     def _check_epochs(self, epochs: Epochs, rows: pd.DataFrame) -> None:
         if sorted(epochs.sample_id.tolist()) != sorted(rows["sample_id"]):
             raise UnexpectedError("its samples are not those of the predictions beside it")
-        classes = len(self.protocol.classes)
-        units = self.protocol.target == "action_units"
-        shape = (classes,) if units else ()
-        if epochs.predicted.shape[2:] != shape:
-            raise UnexpectedError(f"predicted has the shape {epochs.predicted.shape}")
-        most = 1 if units else classes - 1
-        if (
-            epochs.predicted.size
-            and not 0 <= epochs.predicted.min() <= epochs.predicted.max() <= most
-        ):
-            raise UnexpectedError(f"predicted is not from 0 to {most} everywhere")
+        target, predicted = open_target(self.protocol), epochs.predicted
+        if predicted.shape[2:] != target.shape:
+            raise UnexpectedError(f"predicted has the shape {predicted.shape}")
+        if predicted.size and not 0 <= predicted.min() <= predicted.max() <= target.highest:
+            raise UnexpectedError(f"predicted is not from 0 to {target.highest} everywhere")
 
     def read_table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
         """Read a small table that folds wrote beside their predictions, with their `seed` and `fold`.
@@ -197,15 +190,11 @@ def _check_scores(run: Run) -> None:
     # Of other samples or labels `assert_complete` says more.
     if describe_protocol(protocol.name, table, protocol.classes).hash != protocol.hash:
         return
-    recorded, metrics = run.folder.read_scores(), run.folder.metrics.name
-    if protocol.target == "action_units":
-        counts = confusion_by_unit(table, protocol.classes)[1].sum(1)
-        found = {"f1": mean_f1(counts)}
-    else:
-        counts = confusion_by_subject(table, len(protocol.classes))[1].sum(1)
-        found = {"uf1": uf1(counts), "uar": uar(counts)}
+    target, metrics = open_target(protocol), run.folder.metrics.name
+    recorded = run.folder.read_scores(target)
+    counts = target.count(table)[1].sum(1)
     for name, value in recorded.items():
-        now = float(np.mean(found[name]))
+        now = float(np.mean(target.scorers[name](counts)))
         if abs(now - value) > _SCORE_TOLERANCE:
             raise InputError(
                 f"{run.folder}: {name.upper()} of its fold tables is {now:.4f}, but its {metrics} says "

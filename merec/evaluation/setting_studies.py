@@ -98,7 +98,7 @@ def _describe(
     members: dict[tuple[str, str, float], Result],
 ) -> dict[str, object]:
     study, modality, value = key
-    score = result.score()[result.protocol.metrics[0]]
+    score = result.score()[result.target.metrics[0]]
     name = str(result.runs[0].environment["name"])
     row: dict[str, object] = {
         **result.identity,

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Int, Shaped
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 
-from merec.evaluation.action_units import group_by_units
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.evaluation.protocol import describe_protocol
-from merec.evaluation.subject_groups import balance_groups, check_groups, name_group
 from merec.seeding import derive_seed
+from merec.subject_groups import balance_groups, check_groups, name_group
+from merec.targets import open_target
 from merec.types import Corpus, InputError, Protocol
 
 Names = Sequence[str] | Shaped[np.ndarray, " samples"]
@@ -114,10 +114,7 @@ def leave_one_group_out(subjects: Names, groups: Sequence[Sequence[str]]) -> lis
 
 def divide_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
     """Divide the subjects of a corpus into groups balanced in its labels; see `balance_groups`."""
-    if corpus.protocol.target == "action_units":
-        return group_by_units(corpus.index, groups)
-    classes = np.arange(len(corpus.protocol.classes))
-    marks = corpus.index["label"].to_numpy()[:, None] == classes
+    marks = open_target(corpus.protocol).mark_groups(corpus.index)
     return balance_groups(corpus.index["subject"].to_numpy(str), marks, groups)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from merec.evaluation.absent_classes import describe_absent_classes
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.run_folder.resolved_config import find_node
+from merec.targets.absent_classes import describe_absent_classes
 
 NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}
@@ -143,10 +143,10 @@ def describe_results(results: Sequence[Result]) -> str:
     guilty = [result.name for result in results if result.transductive]
     pretraining = f"YES for {', '.join(guilty)}" if guilty else "no"
     remarks = describe_remarks(results)
-    told = "action units" if protocol.target == "action_units" else "classes"
+    classes = f"{len(protocol.classes)} {results[0].target.class_names}"
     return (
         f"Protocol {protocol.name} ({protocol.hash}; {protocol.samples} samples, "
-        f"{protocol.subjects} subjects, {len(protocol.classes)} {told}), {protocol.split}; {seeds}; "
+        f"{protocol.subjects} subjects, {classes}), {protocol.split}; {seeds}; "
         f"transductive pretraining: {pretraining}."
         + f" {describe_tried(results)}"
         + (f" Remark: {remarks}." if remarks else "")

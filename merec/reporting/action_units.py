@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.pretraining import compare_starts
 from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.roc_auc import STABLE
@@ -28,6 +27,7 @@ from merec.reporting.pretraining import lay_out_pretraining
 from merec.reporting.setting_curves import name_study, show_studies, write_studies
 from merec.reporting.summary import pool_predictions, read_optimism
 from merec.reporting.tables import lay_out_optimism, lay_out_seeds
+from merec.targets.action_units import THRESHOLD
 
 
 def lay_out_units(results: Sequence[Result]) -> Table:
@@ -139,7 +139,7 @@ def write_units_report(
     seeds = [
         pd.DataFrame({"seed": r.seeds} | r.score_seeds()).assign(**r.identity) for r in results
     ]
-    frames["seeds"] = pd.concat(seeds)[[*IDENTITY, "seed", *protocol.metrics]]
+    frames["seeds"] = pd.concat(seeds)[[*IDENTITY, "seed", *results[0].target.metrics]]
     write_studies(studies, out)
     for name, frame in frames.items():
         write_csv(out / f"{name}.csv", frame)

@@ -58,7 +58,7 @@ def rank_beside_controls(results: Sequence[Result]) -> pd.DataFrame:
     """
     rows = []
     for result in results:
-        score = result.score()[result.protocol.metrics[0]]
+        score = result.score()[result.target.metrics[0]]
         about = {"result": result.name, "modality": name_modality(result)}
         about["control"] = name_control(result) != ""  # type: ignore[assignment]
         rows.append(about | {"value": score.value, "low": score.low, "high": score.high})

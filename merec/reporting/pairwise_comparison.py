@@ -57,7 +57,7 @@ class Comparison:
     @property
     def metric(self) -> str:
         """UF1, or of action units their mean F1: what decides."""
-        return self.sides[0].protocol.metrics[0]
+        return self.sides[0].target.metrics[0]
 
     def score(self, side: Result) -> Score:
         """A side's score on all samples by the metric that decides."""
@@ -81,7 +81,7 @@ def lay_out_sides(comparison: Comparison) -> Table:
     for side in sides:
         scores = side.score()
         cells = {"Side": letters[side.name], "Method": side.name, "Seeds": format_list(side.seeds)}
-        for metric in side.protocol.metrics:
+        for metric in side.target.metrics:
             score = scores[metric]
             cells[metric.upper()] = format_interval(score.value, score.low, score.high)
         rows.append(cells)
@@ -128,7 +128,7 @@ def lay_out_subsets(comparison: Comparison) -> Iterator[Table]:
 
 def lay_out_class_pairs(comparison: Comparison) -> Iterator[Table]:
     """Differences in the F1 of each class or action unit, on all samples."""
-    kind = "action unit" if comparison.sides[0].tells_units else "class"
+    kind = comparison.sides[0].target.class_name
     rows = comparison.classes[comparison.classes["subset"] == "Full"]
     columns = {
         str(name): f"{name} (n = {own['samples'].iloc[0]})"

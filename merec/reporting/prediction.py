@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec import __version__
-from merec.evaluation.action_units import THRESHOLD
 from merec.evaluation.calibration import TEMPERATURES
 from merec.features.footage import Footage
 from merec.features.intensity import estimate_by_motion
@@ -20,6 +19,8 @@ from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, plain,
 from merec.presentation.notation import format_list
 from merec.reporting.inspect import color_flow
 from merec.reporting.sheets import name_sheet
+from merec.targets.action_units import THRESHOLD
+from merec.targets.target import Target
 
 _LEAST = 0.25  # px of the crop that full colour stands for at the least, so that noise stays pale
 _ARROWS = 14  # along each axis
@@ -49,8 +50,7 @@ class Said(NamedTuple):
     """What a network said.
 
     Attributes:
-        target: What it tells: the `emotion`, or which `action_units` there are.
-        classes: Names.
+        target: What it predicts, of which classes.
         probability: Of each, calibrated if that was possible.
         raw: Of each, as the network has it.
         calibration: `None` if there is none.
@@ -59,8 +59,7 @@ class Said(NamedTuple):
         name: Of the run that trained it.
     """
 
-    target: str
-    classes: tuple[str, ...]
+    target: Target
     probability: Float[np.ndarray, " classes"]
     raw: Float[np.ndarray, " classes"]
     calibration: Calibration | None
@@ -71,10 +70,7 @@ class Said(NamedTuple):
     @property
     def named(self) -> list[str]:
         """The most probable class, or the action units that are there."""
-        if self.target == "action_units":
-            present = self.probability >= THRESHOLD
-            return [name for name, shown in zip(self.classes, present, strict=True) if shown]
-        return [self.classes[int(self.probability.argmax())]]
+        return self.target.list_predicted(self.probability)
 
     @property
     def answer(self) -> str:
@@ -160,11 +156,10 @@ def _describe_said(said: Said) -> dict[str, Any]:
     calibration = said.calibration
 
     def name(values: np.ndarray) -> dict[str, float]:
-        return {each: float(value) for each, value in zip(said.classes, values, strict=True)}
+        return {each: float(value) for each, value in zip(said.target.classes, values, strict=True)}
 
-    units = said.target == "action_units"
     return {
-        **({"action_units": said.named} if units else {"emotion": said.answer}),
+        said.target.name: said.target.to_answer(said.named),
         "probability": name(said.probability),
         "uncalibrated": name(said.raw),
         "calibration": calibration and calibration._asdict(),
@@ -202,11 +197,12 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
         "distance between the eyes",
     ]
     if said is not None:
-        what = "action units" if said.target == "action_units" else "emotion"
-        lines.append(f"{what}: {said.answer} ({describe_calibration(said)})")
+        lines.append(f"{said.target.title}: {said.answer} ({describe_calibration(said)})")
         order = np.argsort(-said.probability)
-        width = max(map(len, said.classes))
-        lines += [f"  {said.classes[at]:{width}}  {said.probability[at]:.2f}" for at in order]
+        width = max(map(len, said.target.classes))
+        lines += [
+            f"  {said.target.classes[at]:{width}}  {said.probability[at]:.2f}" for at in order
+        ]
         scores = said.calibration.scores if said.calibration else {}
         if scores:
             lines.append(
@@ -223,7 +219,7 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
 def describe_calibration(said: Said) -> str:
     """Say whether probabilities are calibrated and by what, or why they are not."""
     calibration = said.calibration
-    if said.target == "action_units":
+    if said.target.multilabel:
         return f"not calibrated; there from a probability of {THRESHOLD:g} on"
     if calibration is None:
         return "not calibrated: calibration=RUN names a finished task=loso run of the same network"
@@ -331,12 +327,12 @@ def _draw_overview(axes: Axes, spotted: Spotted) -> None:
 
 def _draw_probabilities(axes: Axes, said: Said) -> None:
     """A bar per class."""
-    places = np.arange(len(said.classes))
-    colours = [COLOURS[0] if name in said.named else GREY for name in said.classes]
+    places = np.arange(len(said.target.classes))
+    colours = [COLOURS[0] if name in said.named else GREY for name in said.target.classes]
     axes.barh(places, said.probability, color=colours)
     for place, value in zip(places, said.probability, strict=True):
         axes.annotate(f" {value:.2f}", (value, place), fontsize=SMALL, va="center")
-    axes.set_yticks(places, [plain(name) for name in said.classes], fontsize=MEDIUM)
+    axes.set_yticks(places, [plain(name) for name in said.target.classes], fontsize=MEDIUM)
     axes.set_xlim(0, 1.12)
     axes.invert_yaxis()
     state = "not calibrated"

@@ -68,7 +68,7 @@ def write_report(
     """
     with collect_warnings() as notes:
         results = pool_runs(find_runs(paths))
-        if results[0].tells_units:
+        if results[0].target.multilabel:
             write_units_report(results, out, console or Console(), notes)
             return results
         summary = summarize(results)

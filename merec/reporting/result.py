@@ -18,7 +18,7 @@ def print_result(result: Result, console: Console | None = None) -> None:
     Of action units, the F1 of each.
     """
     console = console or Console()
-    if result.tells_units:
+    if result.target.multilabel:
         scores, optimism = lay_out_units([result]), read_optimism([result])
     else:
         summary = summarize([result])

@@ -83,7 +83,7 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
         One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as
         `honest_uf1`; of action units their mean F1, `honest_f1`.
     """
-    rows, metrics = [], results[0].protocol.metrics_of_decisions
+    rows, metrics = [], results[0].target.metrics_of_decisions
     for result in results:
         readings = result.read_optimism()
         if len(readings) != len(result.seeds):

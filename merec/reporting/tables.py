@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.controls import describe_controls
-from merec.evaluation.metrics import METRICS
 from merec.evaluation.results import Result
+from merec.metrics import METRICS
 from merec.presentation.notation import (
     NOTHING,
     describe_interval,
@@ -120,7 +120,7 @@ def lay_out_seeds(results: Sequence[Result]) -> Table | None:
     for result in results:
         scores = result.score_seeds()
         cells = {"Method": result.name, "Seeds": format_list(result.seeds)}
-        for metric in result.protocol.metrics:
+        for metric in result.target.metrics:
             values = scores[metric]
             several = len(values) > 1
             cells[metric.upper()] = format_list([format_number(value) for value in values])
@@ -160,7 +160,7 @@ def lay_out_optimism(results: Sequence[Result], optimism: pd.DataFrame) -> Table
         optimism: See `read_optimism`; at least one row.
     """
     titles = ("Honest", "Best common epoch", "Best epoch on test", "Random guessing")
-    rows, metrics = [], results[0].protocol.metrics_of_decisions
+    rows, metrics = [], results[0].target.metrics_of_decisions
     for name, readings in optimism.groupby("result", sort=False):
         mean = readings.mean(numeric_only=True)
         cells = {"Method": str(name), "Epochs": format_list(sorted(readings["epochs"].unique()))}
@@ -168,7 +168,7 @@ def lay_out_optimism(results: Sequence[Result], optimism: pd.DataFrame) -> Table
             cells[title] = "/".join(format_number(mean[f"{reading}_{each}"]) for each in metrics)
         rows.append(cells)
     unit, scores = results[0].protocol.unit, "/".join(metrics).upper()
-    below = _UNITS_BELOW_HONEST if results[0].tells_units else BELOW_HONEST
+    below = _UNITS_BELOW_HONEST if results[0].target.multilabel else BELOW_HONEST
     caption = (
         f"{describe_results(results)} {scores}, mean over seeds. Honest: the last epoch. "
         f"Best epoch on test: chosen by each held-out {unit}. {below} Random guessing: guesses in the "

@@ -28,6 +28,7 @@ from merec.run_folder.reading import (
     reading,
 )
 from merec.run_folder.resolved_config import parse_config
+from merec.targets.target import Target
 
 ENVIRONMENT = "environment.json"  # by which a run folder is found below another folder
 _PAIRS = {"sample_id": "text", "subject": "text", "intensity": "number", "kept": "truth"}
@@ -158,7 +159,7 @@ class RunFolder:
         """Write what the run was made of."""
         write_json(self.environment, environment)
 
-    def read_scores(self) -> dict[str, float]:
+    def read_scores(self, target: Target) -> dict[str, float]:
         """Read UF1 and UAR of a whole run on all its samples, or the mean F1 of action units; else nothing.
 
         Raises:
@@ -169,12 +170,7 @@ class RunFolder:
         remedy = "delete it and give the run's command again, which writes it anew"
         content = read_json(self.metrics, remedy)
         with reading(self.metrics, remedy):
-            if "action_units" in content:
-                found = {row["unit"]: row["f1"] for row in content["action_units"]}
-                scores = {"f1": found["mean"]}
-            else:
-                full = content["scores"]["Full"]
-                scores = {name: full[name]["value"] for name in ("uf1", "uar")}
+            scores = target.read_scores(content)
             for name, value in scores.items():
                 expect_number(expect(value, (int, float), name, "a number"), name)
             return {name: float(value) for name, value in scores.items()}

@@ -4,6 +4,7 @@ import shlex
 from typing import Any
 
 from merec.run_folder.reading import UnexpectedError, expect, expect_number
+from merec.targets import TARGETS
 from merec.types import Protocol
 
 MEASURED = ("seconds", "parameters", "tried")  # of a finished fold, and of a whole run
@@ -81,6 +82,6 @@ def check_protocol(fields: Any) -> Protocol:
         raise UnexpectedError("protocol.classes is empty")
     expect(fields.get("sources", ""), str, "protocol.sources", "a text")
     target = fields.get("target", "emotion")
-    if target not in ("emotion", "action_units"):
-        raise UnexpectedError(f"protocol.target is {target!r}, expected emotion or action_units")
+    if target not in TARGETS:
+        raise UnexpectedError(f"protocol.target is {target!r}, expected {' or '.join(TARGETS)}")
     return Protocol.from_dict(fields)

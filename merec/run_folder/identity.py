@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from merec.targets import TARGETS
+
 # What changes no prediction but for rounding, by its place below `task`: a network may have a setting of the
 # same name that matters. Of the data, hashes of its own are kept (see provenance).
 _INDIFFERENT = (
@@ -19,7 +21,6 @@ _INDIFFERENT = (
     "datamodule.features.root",
 )
 _OF_CORPORA = ("root", "expected")  # at any depth of a corpus, which may be of several
-_OF_UNITS = ("target", "min_subjects", "least_subjects")
 # Places below `task` that older runs lack, with what these did.
 _LATER = {
     "groups": None,
@@ -43,8 +44,9 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     backbone of a baseline, nor the run's name or logger.
     """
     task = config.get("task") or config
-    if task.get("target") == "emotion":  # as runs do that are older than the choice
-        task = {key: value for key, value in task.items() if key not in _OF_UNITS}
+    target = TARGETS.get(str(task.get("target")))  # which older runs do not have
+    if target is not None:
+        task = {key: value for key, value in task.items() if key not in target.unused_settings}
     given = flatten(task)
     later = [place for place, value in _LATER.items() if given.get(place) == value]
     return _drop(task, (*_INDIFFERENT, *later))

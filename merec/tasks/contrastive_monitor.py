@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from merec.evaluation.pretraining import LATEST_STEPS
-from merec.tasks.targets import Target
+from merec.targets.target import Target
 from merec.types import Batch
 
 log = logging.getLogger(__name__)

@@ -160,7 +160,7 @@ class ContrastivePretraining:
         digest = hashlib.sha256()
         for array in (every.label[rows].numpy(), *(view[rows].numpy() for view in every.views)):
             digest.update(np.ascontiguousarray(array).data)
-        target = self.networks.weights.target
+        target = self.networks.target.name
         return [self.settings.monitor_steps, target, every.min_subjects, digest.hexdigest()]
 
     def _train_encoder(

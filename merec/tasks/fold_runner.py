@@ -12,15 +12,14 @@ import pandas as pd
 from pytorch_lightning.loggers import Logger
 
 from merec.errors import StopError
-from merec.evaluation.action_units import confusion_by_unit, mean_f1
 from merec.evaluation.fold_predictions import read_fold
-from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.predictions import tabulate
 from merec.evaluation.splits import Fold
 from merec.files import describe_disk_error, find_disk_error
 from merec.run_folder import RunFolder
 from merec.run_folder.checkpoint import write_checkpoint
 from merec.run_folder.fold_folder import FoldFolder
+from merec.targets import open_target
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import FoldProgress, OnEpoch, Progress
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
@@ -55,17 +54,15 @@ class FoldWriter:
         """
         folder, protocol = self.locate(fold), self.corpus.protocol
         table = read_fold(folder, protocol, self.seed)
-        if protocol.target == "emotion":
-            known = self.corpus.index.set_index("sample_id")["label"]
-            for line, (name, label) in enumerate(
-                zip(table["sample_id"], table["label"], strict=True), 2
-            ):
-                if name in known.index and known[name] != label:
-                    raise InputError(
-                        f"{folder.predictions}, line {line}: sample {name} has label {label}, but "
-                        f"{known[name]} in the corpus; delete that folder of the fold and give the command "
-                        "again"
-                    )
+        labels = self.corpus.index.set_index("sample_id")["label"]
+        rows = zip(table["sample_id"], table["label"], strict=True)
+        for line, (name, label) in enumerate(rows, 2):
+            if name in labels.index and labels[name] != label:
+                raise InputError(
+                    f"{folder.predictions}, line {line}: sample {name} has label {label}, but "
+                    f"{labels[name]} in the corpus; delete that folder of the fold and give the command "
+                    "again"
+                )
         return table
 
     def write(self, fold: Fold, outcome: Outcome, seconds: float) -> None:
@@ -76,10 +73,9 @@ class FoldWriter:
             rows,
             outcome.sample_id,
             outcome.probability,
-            self.corpus.protocol.classes,
+            open_target(self.corpus.protocol),
             fold.number,
             self.seed,
-            self.corpus.protocol.target,
         )
         if outcome.epochs is not None:
             folder.write_epochs(outcome.epochs)
@@ -247,13 +243,11 @@ def _point_to(failed: Trained, writer: FoldWriter) -> str:
 
 
 def _log_progress(logger: Logger, tables: list[pd.DataFrame], protocol: Protocol) -> None:
-    """UF1 and UAR of the folds finished so far, pooled: something to watch while it runs."""
-    table = pd.concat(tables)
-    if protocol.target == "action_units":
-        units = confusion_by_unit(table, protocol.classes)[1].sum((0, 1))
-        scores = {"folds/f1_so_far": float(mean_f1(units))}
-    else:
-        label, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
-        counts = confusion(label, predicted, len(protocol.classes))
-        scores = {"folds/uf1_so_far": float(uf1(counts)), "folds/uar_so_far": float(uar(counts))}
+    """Log the scores of the folds finished so far, pooled: something to watch while it runs."""
+    target = open_target(protocol)
+    counts = target.count(pd.concat(tables))[1].sum((0, 1))
+    scores = {
+        f"folds/{name}_so_far": float(target.scorers[name](counts))
+        for name in target.metrics_of_decisions
+    }
     logger.log_metrics({"folds/done": len(tables)} | scores, step=len(tables))

@@ -12,10 +12,11 @@ from jaxtyping import Int
 from torch import nn
 
 from merec.datamodules import ClipDataModule, PairPool, open_pretraining
-from merec.evaluation.action_units import set_target
+from merec.evaluation.protocol import set_target
 from merec.evaluation.splits import Fold
 from merec.run_folder.checkpoint import add_config
 from merec.run_folder.epochs import Epochs
+from merec.targets import open_target
 from merec.tasks.checkpoints import describe_inputs, hash_network, read_weights
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.contrastive_module import Contrastive
@@ -28,7 +29,6 @@ from merec.tasks.outcome import Outcome, predict_held_out
 from merec.tasks.pretraining_settings import PretrainingSettings
 from merec.tasks.progress import OnEpoch
 from merec.tasks.starting_weights import StartingWeights
-from merec.tasks.targets import open_target
 from merec.tasks.task_checks import (
     check_representation,
     check_trainer,
@@ -101,14 +101,15 @@ class FoldTrainer:
         check_representation(backbone, self.datamodule)
         check_freeze(backbone, self.freeze)
         labelled = self.label_corpus()
+        target = open_target(labelled.protocol)
         self.datamodule = self.datamodule.relabel(labelled, self.min_subjects)
         self.trainer = ignore_cluster(self.trainer)
         self.networks = NetworkTrainer(
             self.backbone,
             self.finetune,
             self.trainer,
-            StartingWeights(self.weights, self.transductive, self.target),
-            open_target(labelled.protocol),
+            StartingWeights(self.weights, self.transductive, target),
+            target,
             self.seed,
         )
         rehearse_finetuning(self.networks, self.datamodule, self.freeze)
@@ -276,7 +277,7 @@ class FoldTrainer:
     ) -> Outcome:
         """Predict the held-out samples of a trained fold."""
         checkpoint = self.pack(task, data, folder)
-        return predict_held_out(task, trainer, epochs, data, self.datamodule.classes, checkpoint)
+        return predict_held_out(task, trainer, epochs, data, self.networks.target, checkpoint)
 
 
 class _Start(NamedTuple):

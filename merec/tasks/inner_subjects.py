@@ -7,7 +7,7 @@ import numpy as np
 from merec.datamodules import ClipDataModule
 from merec.evaluation.splits import Fold, split_inner_subjects
 from merec.seeding import derive_seed
-from merec.tasks.targets import Target
+from merec.targets.target import Target
 
 
 def hold_out_inner(
@@ -30,7 +30,7 @@ def hold_out_inner(
     """
     every = data.annotated
     fold = replace(fold, train=every.drop_still(fold.train))
-    every = every.choose_trained_units(fold.train)
+    every = every.choose_trained_classes(fold.train)
     labels = every.label.numpy()
     stratum = np.zeros(len(labels), np.int64)
     stratum[fold.train] = target.stratify(labels[fold.train])

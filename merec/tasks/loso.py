@@ -11,16 +11,16 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.action_units import set_target
+from merec.evaluation.protocol import set_target
 from merec.evaluation.splits import (
     Fold,
     leave_one_subject_out,
     select_folds,
     split,
 )
-from merec.evaluation.subject_groups import check_groups
 from merec.run_folder import RunFolder
 from merec.run_folder.checkpoint import write_checkpoint
+from merec.subject_groups import check_groups
 from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
 from merec.tasks.engines.processes import in_workers
 from merec.tasks.fold_runner import Engine, FoldWriter, one_by_one, run_folds
@@ -43,7 +43,7 @@ class LeaveOneSubjectOut(FoldTrainer):
         folds: Which folds: `None` for all, or e.g. `"0-9"`.
         hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
             set (`corpus`).
-        groups: With `groups`: how many; see `merec.evaluation.subject_groups.balance_groups`.
+        groups: With `groups`: how many; see `merec.subject_groups.balance_groups`.
         train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
         train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
         engine: `loop` trains one fold after the other, `processes` several at once, each in a process with

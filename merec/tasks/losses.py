@@ -1,5 +1,7 @@
 """Losses that torch has not; each takes logits, labels and class weights, and gives their mean."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -62,4 +64,7 @@ def binary_cross_entropy(
     return binary_cross_entropy_with_logits(logits, label, pos_weight=weight)
 
 
-OF_UNITS = (binary_cross_entropy,)  # those that learn which action units there are
+def describe_loss(loss: Any) -> tuple[str, bool]:
+    """Return the name of a loss or of a partial's loss, and whether it learns several classes at once."""
+    function = getattr(loss, "func", loss)
+    return getattr(function, "__name__", str(loss)), function is binary_cross_entropy

@@ -41,9 +41,7 @@ class MacroPretraining:
         """
         unseen = {*held_out, *data.subject[data.test_rows].tolist()}
         others = hold_out_others(self.data, sorted(unseen), data.held_out)
-        if self.networks.weights.target == "action_units":
-            return others.choose_units(data.classes)
-        return others
+        return others.choose_classes(data.classes)
 
     def pretrain(
         self,

@@ -1,7 +1,7 @@
 """Build fresh networks and train them on labelled samples."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -12,11 +12,11 @@ from torch import nn
 from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
 from merec.seeding import derive_seed
+from merec.targets.target import Target
 from merec.tasks.finetune import Finetune
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs
 from merec.tasks.starting_weights import StartingWeights
-from merec.tasks.targets import Target
 from merec.tasks.trainer_factory import AS_CONFIGURED, Length, fit_module
 
 Logging = Logger | Literal[False]
@@ -62,7 +62,7 @@ class NetworkTrainer:
 
     def open_target(self, data: ClipDataModule) -> Target:
         """Return how the labels of a fold are learnt: of action units those that it trains."""
-        return type(self.target)(len(data.classes))
+        return replace(self.target, classes=data.classes)
 
     def make_task(self, backbone: nn.Module, data: ClipDataModule, freeze: str) -> Finetune:
         """Wrap a backbone into the LightningModule that trains it on `data.train_rows`."""
@@ -110,6 +110,6 @@ class NetworkTrainer:
             "merec": {
                 "saw": sorted(saw),
                 "never_saw": sorted(set(subjects) - saw),
-                "target": self.weights.target,
+                "target": self.target.name,
             },
         }

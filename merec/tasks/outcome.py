@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 
 from merec.datamodules import ClipDataModule
-from merec.evaluation.action_units import spread_units
 from merec.run_folder.epochs import Epochs
+from merec.targets.target import Target
 from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune
 
@@ -43,7 +43,7 @@ def predict_held_out(
     trainer: pl.Trainer,
     epochs: Epochs,
     data: ClipDataModule,
-    classes: Sequence[str],
+    target: Target,
     checkpoint: dict[str, Any],
 ) -> Outcome:
     """Predict the held-out samples of a trained fold.
@@ -53,17 +53,15 @@ def predict_held_out(
         trainer: Says on which device, and how precisely.
         epochs: What was recorded while it was trained.
         data: The samples of the fold, with the classes that it trained.
-        classes: The classes that are scored. Of action units a fold may train others, and not all of them.
+        target: The classes that are scored. Of action units a fold may train others, and not all of them.
         checkpoint: The network's.
     """
     batches = trainer.predict(task, dataloaders=data.predict_dataloader())
     assert batches is not None
     probability = torch.cat([of_batch for _, of_batch in batches]).double().numpy()
-    if data.corpus.protocol.target == "action_units":
-        probability = spread_units(probability, data.classes, classes)
-        if len(epochs.sample_id):
-            predicted = spread_units(epochs.predicted, data.classes, classes)
-            epochs = replace(epochs, predicted=predicted)
+    probability = target.spread(probability, data.classes)
+    if len(epochs.sample_id):
+        epochs = replace(epochs, predicted=target.spread(epochs.predicted, data.classes))
     return Outcome(
         sample_id=np.concatenate([ids for ids, _ in batches]).tolist(),
         probability=probability,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from merec.errors import quote_error
 from merec.evaluation.leakage import assert_never_saw
+from merec.targets.target import Target
 from merec.tasks.checkpoints import read_weights
 from merec.types import InputError
 
@@ -21,12 +22,12 @@ class StartingWeights:
     Attributes:
         file: The checkpoint; `None` to start at random.
         transductive: Whether it may have seen held-out subjects; every table then says so.
-        target: What the network is to learn: `emotion` or `action_units`.
+        target: What the network is to learn.
     """
 
     file: str | None
     transductive: bool
-    target: str
+    target: Target
 
     def load_into(
         self, backbone: nn.Module, classes: Sequence[str], held_out: Collection[str]
@@ -44,9 +45,8 @@ class StartingWeights:
         checkpoint = read_weights(self.file)
         self.refuse_seen(checkpoint, held_out, str(Path(self.file)))
         state, about = checkpoint["state_dict"], checkpoint["merec"]
-        has_other_head = about.get("target", "emotion") != self.target
-        has_other_head |= self.target == "action_units" and about.get("classes") != [*classes]
-        if has_other_head:
+        target = replace(self.target, classes=tuple(classes))
+        if not target.fits_head(about.get("target", "emotion"), about.get("classes")):
             state = drop_head(backbone, state, self.file)
         load_weights(backbone, state, self.file)
 

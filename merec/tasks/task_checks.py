@@ -12,6 +12,7 @@ from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import pack
 from merec.errors import quote_error
 from merec.tasks.contrastive_pretraining import ContrastivePretraining
+from merec.tasks.losses import describe_loss
 from merec.tasks.network_trainer import NetworkTrainer
 from merec.tracebacks import describe_mistake
 from merec.types import InputError
@@ -85,7 +86,7 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
         warnings.simplefilter("ignore")
         backbone = networks.backbone(in_channels=data.in_channels, num_classes=len(data.classes))
         task = networks.make_task(backbone, data, freeze)
-        networks.target.check_loss(task.loss)
+        networks.target.check_loss(*describe_loss(task.loss))
         _build_optimizer(task, "recipe")
         backbone.eval()
         with torch.no_grad():

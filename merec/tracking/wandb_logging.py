@@ -48,13 +48,13 @@ def flatten_scores(result: Result) -> dict[str, float]:
 
     Of action units, the F1 of each in place of scores by data set and class, and no calibration.
     """
-    units = result.tells_units
+    units = result.target.multilabel
     flat = _flatten_units(result) if units else _flatten_emotions(result)
     for name in ("seconds", "parameters"):
         found = [run.environment[name] for run in result.runs if name in run.environment]
         if found:
             flat[f"cost/{name}"] = float(np.mean(found))
-    readings, metric = read_optimism([result]), result.protocol.metrics[0]
+    readings, metric = read_optimism([result]), result.target.metrics[0]
     if len(readings):
         for name in ("best_epoch", "best_common_epoch", "random_guess"):
             flat[f"optimism/{name}_{metric}"] = float(readings[f"{name}_{metric}"].mean())
@@ -161,7 +161,7 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 
     Of action units, predictions and the F1 of each.
     """
-    if result.tells_units:
+    if result.target.multilabel:
         return {"action_units": result.score_units(), "predictions": result.predictions}
     names = list(result.protocol.classes)
     pooled = result.confusions()[1].sum((0, 1))
@@ -180,7 +180,7 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figure]:
     """The report's figures of one run: those for which it recorded enough."""
     optimism, pictures = read_optimism([result]), {}
-    units = result.tells_units
+    units = result.target.multilabel
     if units:
         pictures["units"] = draw_units({result.name: result.score_units()})
     else:

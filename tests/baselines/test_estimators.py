@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from merec.baselines.estimators import NestedChoice, fit_and_score, fit_and_score_units
-from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.splits import leave_one_subject_out
 from merec.features.representations.flow_map import describe, mirror
+from merec.metrics import confusion, uar, uf1
 from merec.types import InputError
 
 CHANNELS = ("u", "v", "strain")

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from merec.corpora.casme3 import read_casme3
 from merec.corpora.macro import make_macro_corpus
 from merec.errors import InputError
-from merec.evaluation.action_units import label_action_units
+from merec.evaluation.protocol import set_target
 from merec.quoting import quote_texts
 from merec.types import Camera, Corpus
 
@@ -556,7 +556,7 @@ def test_the_full_sheet_gives_the_samples_of_the_list_and_the_macro_expressions(
 def test_macro_expressions_of_the_full_sheet_pretrain_action_units_but_no_emotions(
     full_sheet: Corpus,
 ) -> None:
-    units = make_macro_corpus(label_action_units(full_sheet, 3))
+    units = make_macro_corpus(set_target(full_sheet, "action_units", 3))
     assert units.protocol.samples == 3346
     assert units.index["label"].str.contains("AU10").sum() > 100
     with pytest.raises(

@@ -16,6 +16,7 @@ from merec.evaluation.splits import leave_one_subject_out
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import configuration_hash
 from merec.run_folder.prediction_table import write_predictions
+from merec.targets.emotion import Emotion
 
 CLASSES = ("negative", "positive", "surprise")
 MEGC2019 = Path(__file__).parents[2].parent / "shared" / "data" / "megc2019_flow" / "flow.npz"
@@ -49,7 +50,7 @@ def _predict(
     true = np.where(rng.random(len(index)) < skill, label, best)
     highest, other = probability[rows, best], probability[rows, true]
     probability[rows, best], probability[rows, true] = other, highest
-    table = tabulate(index, index["sample_id"].tolist(), probability, classes, 0, seed)
+    table = tabulate(index, index["sample_id"].tolist(), probability, Emotion(classes), 0, seed)
     folds = leave_one_subject_out(index["subject"].tolist())
     number = {fold.held_out: fold.number for fold in folds}
     return table.assign(fold=table["subject"].map(number)).sort_values("fold", ignore_index=True)

@@ -13,11 +13,11 @@ from sklearn.metrics import f1_score
 
 from merec.evaluation.ablation import ablate_classes, compare_modalities
 from merec.evaluation.comparison import compare_results
-from merec.evaluation.metrics import confusion, uf1, uf1_without_each
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import draw_subjects
+from merec.metrics import confusion, uf1, uf1_without_each
 from merec.run_folder.identity import configuration_hash
 
 

@@ -8,22 +8,11 @@ import pytest
 from sklearn.metrics import f1_score, multilabel_confusion_matrix
 
 from merec.errors import InputError
-from merec.evaluation.action_units import (
-    chance_f1,
-    confusion_by_unit,
-    f1_per_unit,
-    find_trained_units,
-    label_action_units,
-    mark_units,
-    mean_f1,
-    set_target,
-    spell_units,
-    spread_units,
-)
 from merec.evaluation.completeness import assert_complete
+from merec.evaluation.guessing import chance_f1
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import tabulate
-from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.protocol import describe_protocol, set_target
 from merec.evaluation.runs import find_runs, read_run
 from merec.evaluation.statistics import (
     bootstrap,
@@ -31,6 +20,9 @@ from merec.evaluation.statistics import (
     draw_subjects,
 )
 from merec.run_folder.prediction_table import read_predictions, write_predictions
+from merec.targets.action_units import ActionUnits
+from merec.targets.unit_labels import find_trained_units, mark_units, spell_units
+from merec.targets.unit_scores import confusion_by_unit, f1_per_unit, mean_f1
 from merec.types import ActionUnit, Corpus
 
 UNITS = ("AU4", "AU7", "AU12", "AU15")
@@ -68,7 +60,7 @@ def predict(corpus: Corpus, seed: int) -> pd.DataFrame:
     truth = mark_units(index["label"], classes)
     probability = np.where(rng.random(truth.shape) < 0.5, truth, rng.random(truth.shape))
     ids = index["sample_id"].tolist()
-    table = tabulate(index, ids, probability, classes, 0, seed, "action_units")
+    table = tabulate(index, ids, probability, ActionUnits(classes), 0, seed)
     folds = {name: number for number, name in enumerate(sorted(set(index["subject"])))}
     return table.assign(fold=table["subject"].map(folds))
 
@@ -82,7 +74,7 @@ def marks_of(table: pd.DataFrame, classes) -> tuple[np.ndarray, np.ndarray]:
     [(1, ("AU4", "AU7", "AU12", "AU15")), (2, ("AU4", "AU7", "AU12")), (3, ("AU4", "AU12"))],
 )
 def test_labels_are_the_units_that_so_many_subjects_show_on_whatever_side(coded, least, kept):
-    corpus = label_action_units(coded, least)
+    corpus = set_target(coded, "action_units", least)
     assert corpus.protocol.classes == kept
     assert corpus.protocol.target == "action_units"
     for _, row in corpus.index.iterrows():
@@ -126,16 +118,20 @@ def test_a_data_set_without_coded_units_is_refused_rather_than_called_unmoved(co
     for given in (index, index.drop(columns="action_units")):
         corpus = Corpus(coded.protocol, given, None, ())
         with pytest.raises(InputError, match="of made has no coded action units; take a corpus"):
-            label_action_units(corpus, 1)
+            set_target(corpus, "action_units", 1)
 
 
 def test_samples_whose_units_are_not_known_are_left_out_rather_than_called_unmoved(coded, caplog):
     unknown = coded.index["sample_id"].isin(["a0", "c2"])
     cells = coded.index["action_units"].mask(unknown, None)
     assert cells.isna().sum() == 2
-    corpus = label_action_units(replace(coded, index=coded.index.assign(action_units=cells)), 1)
+    corpus = set_target(
+        replace(coded, index=coded.index.assign(action_units=cells)), "action_units", 1
+    )
     assert corpus.protocol.samples == len(coded.index) - 2
-    rest = label_action_units(replace(coded, index=coded.index[~unknown].reset_index(drop=True)), 1)
+    rest = set_target(
+        replace(coded, index=coded.index[~unknown].reset_index(drop=True)), "action_units", 1
+    )
     assert corpus.index.equals(rest.index)
     assert corpus.protocol == rest.protocol
     assert "2 of 13 samples of made are left out, neither trained on nor scored" in caplog.text
@@ -155,7 +151,7 @@ def test_what_is_no_list_of_the_units_is_refused(text):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_equal_scikit_learns_of_all_folds_pooled(coded, seed):
-    corpus = label_action_units(coded, 1)
+    corpus = set_target(coded, "action_units", 1)
     table = predict(corpus, seed)
     truth, said = marks_of(table, UNITS)
     _, counts = confusion_by_unit(table, UNITS)
@@ -169,7 +165,7 @@ def test_scores_equal_scikit_learns_of_all_folds_pooled(coded, seed):
 
 
 def test_a_unit_that_is_neither_there_nor_said_to_be_counts_as_nothing(coded):
-    corpus = label_action_units(coded, 1)
+    corpus = set_target(coded, "action_units", 1)
     table = predict(corpus, 0)
     table = table[~(table["label"] + table["predicted"]).str.contains("AU15")]
     _, counts = confusion_by_unit(table, UNITS)
@@ -177,7 +173,7 @@ def test_a_unit_that_is_neither_there_nor_said_to_be_counts_as_nothing(coded):
 
 
 def test_the_bootstrap_draws_whole_subjects_for_all_units_at_once(coded):
-    table = predict(label_action_units(coded, 1), 0)
+    table = predict(set_target(coded, "action_units", 1), 0)
     subjects, counts = confusion_by_unit(table, UNITS)
     drawn = bootstrap(f1_per_unit, counts, draws=20, seed=1)
     for times, found in zip(draw_subjects(len(subjects), 20, 1), drawn, strict=True):
@@ -188,16 +184,16 @@ def test_the_bootstrap_draws_whole_subjects_for_all_units_at_once(coded):
 
 
 def test_a_probability_of_one_half_is_enough_and_less_is_not(coded):
-    corpus = label_action_units(coded, 2)
+    corpus = set_target(coded, "action_units", 2)
     index = corpus.index.iloc[:2]
     probability = np.array([[0.5, 0.4999, 1.0], [0.0, 0.0, 0.0]])
     classes, ids = corpus.protocol.classes, index["sample_id"].tolist()
-    table = tabulate(index, ids, probability, classes, 0, 0, "action_units")
+    table = tabulate(index, ids, probability, ActionUnits(classes), 0, 0)
     assert table["predicted"].tolist() == ["AU4+AU12", "none"]
 
 
 def test_predictions_read_back_as_they_were_and_foreign_units_are_refused(coded, tmp_path):
-    corpus = label_action_units(coded, 2)
+    corpus = set_target(coded, "action_units", 2)
     table, file = predict(corpus, 0), tmp_path / "predictions.csv"
     write_predictions(file, table)
     found = read_predictions(file)
@@ -209,7 +205,7 @@ def test_predictions_read_back_as_they_were_and_foreign_units_are_refused(coded,
 
 
 def test_another_coding_of_the_same_samples_is_refused(coded):
-    corpus = label_action_units(coded, 2)
+    corpus = set_target(coded, "action_units", 2)
     table = predict(corpus, 0)
     table.loc[0, "label"] = "none" if table["label"][0] != "none" else "AU4"
     with pytest.raises(InputError, match=r"are not the 13 of made"):
@@ -219,7 +215,7 @@ def test_another_coding_of_the_same_samples_is_refused(coded):
 def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
     coded, tmp_path, write_run, reckon_interval
 ):
-    corpus = label_action_units(coded, 1)
+    corpus = set_target(coded, "action_units", 1)
     tables = [predict(corpus, seed) for seed in (0, 1)]
     for seed, table in enumerate(tables):
         known = corpus.protocol.to_dict()
@@ -245,7 +241,7 @@ def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
 
 
 def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
-    a, b = (predict(label_action_units(coded, 1), seed) for seed in (0, 1))
+    a, b = (predict(set_target(coded, "action_units", 1), seed) for seed in (0, 1))
     counts = [confusion_by_unit(each, UNITS)[1] for each in (a, b)]
     found = compare_paired(mean_f1, *counts, draws=50, seed=3)
     subjects = np.array(sorted(set(a["subject"])))
@@ -275,7 +271,7 @@ def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
 def test_a_row_of_units_that_no_fold_can_have_written_is_refused(
     coded, tmp_path, write_run, column, value, words
 ):
-    corpus = label_action_units(coded, 1)
+    corpus = set_target(coded, "action_units", 1)
     known = corpus.protocol.to_dict()
     folder = write_run(tmp_path / "run", predict(corpus, 0), corpus.index, UNITS, protocol=known)
     read_run(folder)
@@ -290,7 +286,7 @@ def test_a_row_of_units_that_no_fold_can_have_written_is_refused(
 
 def test_a_fold_learns_what_enough_training_subjects_show_and_that_holds_all_that_is_scored(coded):
     for least in (1, 2):
-        scored = label_action_units(coded, least).protocol.classes
+        scored = set_target(coded, "action_units", least).protocol.classes
         for subject in coded.index["subject"].unique():
             others = coded.index[coded.index["subject"] != subject]
             learnt = find_trained_units(others, least)
@@ -305,5 +301,5 @@ def test_a_fold_learns_what_enough_training_subjects_show_and_that_holds_all_tha
 
 def test_what_was_predicted_of_trained_units_comes_to_the_place_of_the_scored_ones():
     values = np.array([[0.1, 0.2, 0.3]])
-    spread = spread_units(values, ("AU1", "AU4", "AU7"), ("AU4", "AU6", "AU1"))
+    spread = ActionUnits(("AU4", "AU6", "AU1")).spread(values, ("AU1", "AU4", "AU7"))
     np.testing.assert_array_equal(spread, [[0.2, 0.0, 0.1]])

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from merec.evaluation.metrics import uf1
 from merec.evaluation.statistics import compare_paired, correct_holm
+from merec.metrics import uf1
 
 ALPHA = 0.05
 # Subjects, and samples of each class, of CASME II, SAMM and SMIC.

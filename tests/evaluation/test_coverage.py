@@ -14,7 +14,6 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from merec.evaluation.metrics import uar, uf1
 from merec.evaluation.statistics import (
     compare_paired,
     draw_subjects,
@@ -22,6 +21,7 @@ from merec.evaluation.statistics import (
     score_intervals,
     t_interval,
 )
+from merec.metrics import uar, uf1
 
 MIXTURE = (1.99, 0.82, 0.74)  # maximum likelihood of the class counts of the 68 subjects
 MEAN_SIZE = 6.5

@@ -12,7 +12,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from merec.evaluation.metrics import (
+from merec.metrics import (
     METRICS,
     accuracy,
     confusion,

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from merec.evaluation.optimism import (
-    choose_best_epoch_per_fold,
-    measure_optimism,
-    measure_optimism_of_units,
-)
+from merec.evaluation.optimism import choose_best_epoch_per_fold, measure_optimism
+from merec.targets.action_units import ActionUnits
+from merec.targets.emotion import Emotion
+
+EMOTION = Emotion(("negative", "positive", "surprise"))
+UNITS = ActionUnits(("AU1", "AU4", "AU12"))
 
 
 def score(label: np.ndarray, said: np.ndarray) -> tuple[float, float]:
@@ -44,7 +45,7 @@ def test_each_subject_takes_the_first_epoch_that_names_most_of_its_samples(train
 
 def test_the_three_readings_equal_naive_loops(training):
     predicted, label, subject = training
-    found = measure_optimism(predicted, label, subject, 3)
+    found = measure_optimism(predicted, label, subject, EMOTION)
     by_epoch = [score(label, predicted[:, epoch]) for epoch in range(predicted.shape[1])]
     chosen = choose_best_epoch_per_fold(predicted, label, subject)
     assert found.epochs == 12
@@ -57,7 +58,7 @@ def test_the_three_readings_equal_naive_loops(training):
 
 def test_with_one_epoch_there_is_nothing_to_choose(training):
     predicted, label, subject = training
-    found = measure_optimism(predicted[:, :1], label, subject, 3)
+    found = measure_optimism(predicted[:, :1], label, subject, EMOTION)
     assert found.epochs == 1
     assert found.honest == found.best_epoch == found.best_common_epoch
     assert found.honest == pytest.approx(score(label, predicted[:, 0]))
@@ -65,10 +66,10 @@ def test_with_one_epoch_there_is_nothing_to_choose(training):
 
 def test_no_reading_but_the_honest_one_depends_on_the_order_of_epochs(training):
     predicted, label, subject = training
-    found = measure_optimism(predicted, label, subject, 3)
+    found = measure_optimism(predicted, label, subject, EMOTION)
     # Every epoch has its copy at the end, so that the last one changes and the choice does not.
     again = measure_optimism(
-        np.concatenate([predicted, predicted[:, :3]], axis=1), label, subject, 3
+        np.concatenate([predicted, predicted[:, :3]], axis=1), label, subject, EMOTION
     )
     assert again.best_epoch == found.best_epoch
     assert again.best_common_epoch == found.best_common_epoch
@@ -78,8 +79,8 @@ def test_no_reading_but_the_honest_one_depends_on_the_order_of_epochs(training):
 def test_the_order_of_samples_carries_no_meaning(training):
     predicted, label, subject = training
     order = np.random.default_rng(9).permutation(len(label))
-    found = measure_optimism(predicted, label, subject, 3)
-    again = measure_optimism(predicted[order], label[order], subject[order], 3)
+    found = measure_optimism(predicted, label, subject, EMOTION)
+    again = measure_optimism(predicted[order], label[order], subject[order], EMOTION)
     for name in ("honest", "best_epoch", "best_common_epoch"):
         assert getattr(found, name) == pytest.approx(getattr(again, name))
 
@@ -87,12 +88,12 @@ def test_the_order_of_samples_carries_no_meaning(training):
 def test_random_guessing_reaches_82_percent_by_the_best_of_800_epochs(megc2019):
     label, subject = megc2019
     constant = np.zeros((len(label), 800), dtype=np.int8)
-    found = measure_optimism(constant, label, subject, 3)
+    found = measure_optimism(constant, label, subject, EMOTION)
     # results read elsewhere for the same game: .829
     assert found.random_guess[0] == pytest.approx(0.825, abs=0.015)
     # The control is of guesses alone: what was predicted has no part in it.
     assert found.honest == found.best_epoch
-    better = measure_optimism(np.repeat(label[:, None], 800, axis=1), label, subject, 3)
+    better = measure_optimism(np.repeat(label[:, None], 800, axis=1), label, subject, EMOTION)
     assert better.random_guess == found.random_guess
     assert better.honest == pytest.approx((1.0, 1.0))
 
@@ -101,7 +102,7 @@ def test_random_guessing_is_chance_with_one_epoch_and_gains_with_every_more(megc
     label, subject = megc2019
     reached = [
         measure_optimism(
-            np.zeros((len(label), epochs), dtype=np.int8), label, subject, 3
+            np.zeros((len(label), epochs), dtype=np.int8), label, subject, EMOTION
         ).random_guess[0]
         for epochs in (1, 10, 100)
     ]
@@ -114,9 +115,9 @@ def test_a_fold_that_ended_earlier_stands_by_its_last_epoch_and_has_no_more_to_c
     label, subject = np.array([0, 1, 2, 0]), np.array(["a", "a", "b", "b"])
     early = [np.array(row, dtype=np.int8) for row in ([0, 1], [0, 1])]
     late = [np.array(row, dtype=np.int8) for row in ([0, 0, 2, 1], [1, 1, 0, 1])]
-    found = measure_optimism([*early, *late], label, subject, 3)
+    found = measure_optimism([*early, *late], label, subject, EMOTION)
     by_hand = np.array([[0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 2, 1], [1, 1, 0, 1]], dtype=np.int8)
-    again = measure_optimism(by_hand, label, subject, 3)
+    again = measure_optimism(by_hand, label, subject, EMOTION)
     for name in ("honest", "best_epoch", "best_common_epoch", "epochs"):
         assert getattr(found, name) == getattr(again, name)
     # The guesses of a subject with two epochs are two, not four.
@@ -140,7 +141,7 @@ def mean_f1_of(marks: np.ndarray, said: np.ndarray) -> float:
 
 def test_readings_of_action_units_equal_naive_loops(taught):
     predicted, marks, subject = taught
-    found = measure_optimism_of_units(list(predicted), marks, subject)
+    found = measure_optimism(list(predicted), marks, subject, UNITS)
     by_epoch = [mean_f1_of(marks, predicted[:, epoch]) for epoch in range(12)]
     chosen = np.empty_like(predicted[:, 0])
     for name in set(subject):
@@ -160,13 +161,13 @@ def test_readings_of_action_units_equal_naive_loops(taught):
 def test_guesses_of_action_units_are_whole_labels_and_gain_by_choice(taught):
     predicted, marks, subject = taught
     reached = [
-        measure_optimism_of_units(list(predicted[:, :epochs]), marks, subject).random_guess[0]
+        measure_optimism(list(predicted[:, :epochs]), marks, subject, UNITS).random_guess[0]
         for epochs in (1, 12)
     ]
     assert reached[0] < reached[1] - 0.05
     # Where all samples show the same, whoever guesses whole labels is always right.
     alike = np.tile([[True, False, True]], (40, 1))
-    found = measure_optimism_of_units(list(predicted), alike, subject)
+    found = measure_optimism(list(predicted), alike, subject, UNITS)
     assert found.random_guess == pytest.approx((2 / 3,))  # AU that is never there: 0
 
 
@@ -176,7 +177,7 @@ def test_of_rare_units_the_epochs_that_say_nothing_are_not_the_best():
     subject = np.repeat(np.arange(12), 8)
     eager = np.linspace(0, 1, 40)[:, None]  # the later, the more is said
     said = rng.random((96, 40, 9)) < np.where(marks[:, None], 0.6 * eager, 0.15 * eager)
-    found = measure_optimism_of_units(list(said.astype(np.int8)), marks, subject)
+    found = measure_optimism(list(said.astype(np.int8)), marks, subject, UNITS)
     assert found.best_epoch[0] > found.honest[0] + 0.05
     # As epochs of fewest mistakes would be, which say nothing.
     mistakes = (said != marks[:, None]).sum((0, 2))

@@ -6,10 +6,11 @@ import pytest
 
 from merec.errors import InputError
 from merec.evaluation.completeness import assert_complete
-from merec.evaluation.metrics import confusion
 from merec.evaluation.predictions import export_megc2019_log, tabulate
 from merec.evaluation.protocol import describe_protocol
+from merec.metrics import confusion
 from merec.run_folder.prediction_table import COLUMNS, read_predictions, write_predictions
+from merec.targets.emotion import Emotion
 
 # What pandas takes for numbers or missing values unless told not to, and what CSV has to quote.
 AWKWARD = [
@@ -56,7 +57,7 @@ def test_predictions_are_joined_by_id_and_not_by_position(rows, probability, cla
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(rows))
         ids = rows["sample_id"].to_numpy()[order]
-        table = tabulate(rows, ids.tolist(), probability[order], classes, fold=6, seed=2)
+        table = tabulate(rows, ids.tolist(), probability[order], Emotion(classes), fold=6, seed=2)
         assert list(table) == [*COLUMNS, "p_negative", "p_positive", "p_surprise"]
         assert sorted(table["sample_id"]) == sorted(rows["sample_id"])
         known = rows.set_index("sample_id")
@@ -71,7 +72,7 @@ def test_predictions_are_joined_by_id_and_not_by_position(rows, probability, cla
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_predictions_return_from_disk_with_every_bit(rows, probability, classes, tmp_path, dtype):
     given = probability.astype(dtype)
-    table = tabulate(rows, rows["sample_id"].tolist(), given, classes, fold=6, seed=2)
+    table = tabulate(rows, rows["sample_id"].tolist(), given, Emotion(classes), fold=6, seed=2)
     write_predictions(tmp_path / "predictions.csv", table)
     found = read_predictions(tmp_path / "predictions.csv")
     pd.testing.assert_frame_equal(found, table, check_exact=True, check_dtype=False)
@@ -97,17 +98,17 @@ def test_other_samples_than_the_held_out_ones_are_an_error_that_names_one(
     }
     for said, message in wrong.values():
         with pytest.raises(ValueError, match=f"fold 6: .*{message}"):
-            tabulate(rows, said, probability, classes, fold=6, seed=0)
+            tabulate(rows, said, probability, Emotion(classes), fold=6, seed=0)
     with pytest.raises(ValueError, match=r"006_True is predicted 0 times"):
-        tabulate(rows, ids[:-1], probability[:-1], classes, fold=6, seed=0)
+        tabulate(rows, ids[:-1], probability[:-1], Emotion(classes), fold=6, seed=0)
     with pytest.raises(ValueError, match=r"006_True is predicted 1 times and held out 0 times"):
-        tabulate(rows.iloc[:-1], ids, probability, classes, fold=6, seed=0)
+        tabulate(rows.iloc[:-1], ids, probability, Emotion(classes), fold=6, seed=0)
 
 
 def test_an_index_that_holds_a_sample_twice_is_an_error(rows, probability, classes):
     twice = pd.concat([rows.iloc[:-1], rows.iloc[:1]])
     with pytest.raises(ValueError, match="unique"):
-        tabulate(twice, twice["sample_id"].tolist(), probability, classes, fold=6, seed=0)
+        tabulate(twice, twice["sample_id"].tolist(), probability, Emotion(classes), fold=6, seed=0)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -117,7 +118,7 @@ def test_probabilities_that_are_not_finite_are_an_error_that_names_fold_and_samp
 ):
     probability[row, 1] = value
     with pytest.raises(ValueError, match=r"fold 6: .*not finite; training diverged") as error:
-        tabulate(rows, rows["sample_id"].tolist(), probability, classes, fold=6, seed=0)
+        tabulate(rows, rows["sample_id"].tolist(), probability, Emotion(classes), fold=6, seed=0)
     assert f"probabilities of {rows['sample_id'][row]} are" in str(error.value)
 
 
@@ -256,7 +257,9 @@ def test_a_cell_that_is_no_such_number_is_an_error_that_names_the_file(
     rows, probability, classes, tmp_path, column, value
 ):
     path = tmp_path / "predictions.csv"
-    table = tabulate(rows, rows["sample_id"].tolist(), probability, classes, fold=6, seed=2)
+    table = tabulate(
+        rows, rows["sample_id"].tolist(), probability, Emotion(classes), fold=6, seed=2
+    )
     table = table.astype({column: object})
     table.loc[3, column] = value
     table.to_csv(path, index=False)
@@ -272,7 +275,9 @@ def test_a_line_that_lacks_its_end_is_an_error_that_names_the_column(
     rows, probability, classes, tmp_path
 ):
     path = tmp_path / "predictions.csv"
-    table = tabulate(rows, rows["sample_id"].tolist(), probability, classes, fold=6, seed=2)
+    table = tabulate(
+        rows, rows["sample_id"].tolist(), probability, Emotion(classes), fold=6, seed=2
+    )
     write_predictions(path, table)
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[4] = lines[4].rpartition(",")[0]

@@ -15,12 +15,12 @@ import yaml
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from merec.errors import InputError
-from merec.evaluation.metrics import METRICS
 from merec.evaluation.optimism import measure_optimism
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.runs import find_runs, read_run
 from merec.files import write_json
+from merec.metrics import METRICS
 from merec.run import collect_scores
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import flatten
@@ -495,7 +495,7 @@ def test_the_optimism_meter_reads_each_seed_of_all_its_folders(tmp_path, write_r
             np.stack([said[sample_id] for sample_id in table.index]),
             table["label"].to_numpy(),
             table["subject"].to_numpy(str),
-            3,
+            result.target,
         )
         # The control guesses in the order of rows, so only its mean is comparable.
         for name in ("honest", "best_epoch", "best_common_epoch", "epochs"):

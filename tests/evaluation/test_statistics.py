@@ -11,7 +11,6 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from statsmodels.stats.multitest import multipletests
 
 from merec.errors import InputError
-from merec.evaluation.metrics import METRICS, accuracy, confusion_by_subject, f1_per_class, uar, uf1
 from merec.evaluation.statistics import (
     align_seeds,
     bootstrap,
@@ -26,6 +25,7 @@ from merec.evaluation.statistics import (
     score_intervals,
     t_interval,
 )
+from merec.metrics import METRICS, accuracy, confusion_by_subject, f1_per_class, uar, uf1
 
 KNOWN = {"average": "macro", "labels": range(3), "zero_division": 0}
 REFERENCES = {

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from merec.errors import InputError
-from merec.evaluation.action_units import find_trained_units, set_target
-from merec.evaluation.protocol import assert_same_protocol, describe_protocol
+from merec.evaluation.protocol import assert_same_protocol, describe_protocol, set_target
 from merec.evaluation.splits import split
-from merec.evaluation.subject_groups import balance_groups
+from merec.subject_groups import balance_groups
+from merec.targets.unit_labels import find_trained_units
 from merec.types import ActionUnit, Corpus
 
 

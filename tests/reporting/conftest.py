@@ -17,11 +17,12 @@ from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result
 from merec.evaluation.splits import leave_one_subject_out, select_folds
-from merec.files import write_json, write_text
+from merec.files import atomic, write_json, write_text
 from merec.reporting.report import write_report
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import configuration_hash
 from merec.run_folder.prediction_table import write_predictions
+from merec.targets.emotion import Emotion
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -105,7 +106,7 @@ def write_a_run(
         scores += skill * ramp[:, None, None] * np.eye(3)[rows["label"]]
         probability = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         ids = rows["sample_id"].to_numpy(str)
-        said = tabulate(rows, ids, probability[-1], CLASSES, fold.number, seed)
+        said = tabulate(rows, ids, probability[-1], Emotion(CLASSES), fold.number, seed)
         write_predictions(RunFolder(folder).fold(fold.number).predictions, said)
         if epochs:
             noise = rng.normal(scale=0.02, size=(2, epochs))

@@ -11,10 +11,9 @@ from rich.console import Console
 from sklearn.metrics import f1_score, roc_auc_score
 
 from merec.errors import InputError
-from merec.evaluation.action_units import label_action_units, mark_units
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import tabulate
-from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.protocol import describe_protocol, set_target
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.splits import leave_one_subject_out
@@ -30,6 +29,8 @@ from merec.reporting.summary import summarize
 from merec.run import collect_scores
 from merec.run_folder import RunFolder
 from merec.run_folder.prediction_table import read_predictions, write_predictions
+from merec.targets import open_target
+from merec.targets.unit_labels import mark_units
 from merec.tracking.wandb_logging import collect_tables, draw_pictures, flatten_scores
 from merec.types import ActionUnit, Corpus
 
@@ -43,7 +44,7 @@ def corpus(index: pd.DataFrame) -> Corpus:
     units = [tuple(map(ActionUnit, shown[label])) for label in index["label"]]
     coded = index.assign(action_units=units)
     protocol = describe_protocol("coded", coded, ("a", "b", "c"))
-    return label_action_units(Corpus(protocol, coded, None, ()), 1)
+    return set_target(Corpus(protocol, coded, None, ()), "action_units", 1)
 
 
 def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str, epochs: int = 0) -> Path:
@@ -57,7 +58,7 @@ def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str, epoch
     for fold in leave_one_subject_out(index["subject"].to_numpy(str)):
         rows, given = index.iloc[fold.test], probability[fold.test]
         ids = rows["sample_id"].to_numpy(str)
-        said = tabulate(rows, ids, given, corpus.protocol.classes, fold.number, 0, "action_units")
+        said = tabulate(rows, ids, given, open_target(corpus.protocol), fold.number, 0)
         place = RunFolder(folder).fold(fold.number).path
         write_predictions(place / "predictions.csv", said)
         if epochs:

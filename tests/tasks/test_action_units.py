@@ -17,13 +17,13 @@ from torch.nn.functional import cross_entropy
 from merec.backbones import STSTNet
 from merec.baselines import Baseline
 from merec.errors import InputError
-from merec.evaluation.action_units import mark_units
 from merec.evaluation.completeness import assert_complete
 from merec.evaluation.splits import split_inner_subjects
 from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import comparable, configuration_hash
-from merec.tasks.targets import ActionUnits
+from merec.targets.action_units import ActionUnits
+from merec.targets.unit_labels import mark_units
 from merec.types import ActionUnit, Corpus
 
 UNITS = ("AU4", "AU12")
@@ -196,7 +196,7 @@ def test_where_nothing_is_told_inside_all_epochs_are_trained(
     silent = partial(torch.optim.SGD, lr=0.0)
     finetune = learn_units(optimizer=silent)
     task = make_units(make_data(coded()), folds=1, selection="inner", epochs=3, finetune=finetune)
-    task.networks.target = Silent(2)
+    task.networks.target = Silent(("AU4", "AU7"))
     folder = new_folder()
     task.run(folder, None)
     assert read_fold(folder, 1).notes["epochs"] == 3
@@ -212,7 +212,7 @@ class Silent(ActionUnits):
 
 def test_inner_parts_share_rare_units_and_say_so_where_they_cannot(coded, make_data, make_units):
     marks = np.array([[1, 0], [1, 1], [0, 0], [1, 0], [0, 1]], dtype=np.float32)
-    np.testing.assert_array_equal(ActionUnits(2).stratify(marks), [0, 1, -1, 0, 1])
+    np.testing.assert_array_equal(ActionUnits(("AU4", "AU7")).stratify(marks), [0, 1, -1, 0, 1])
     task = make_units(make_data(coded()), folds=0)
     (fold,) = task.chosen
     with pytest.raises(InputError, match="no class has more than 1; lower task.inner_parts"):
@@ -260,7 +260,7 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
         else:
             folder = train_units(data, folds="0-2", engine=way, epochs=2)
         runs.append(folder)
-    tables = [read_predictions(RunFolder(folder).fold(1).predictions) for folder in runs]
+    tables = [RunFolder(folder).fold(1).read_predictions() for folder in runs]
     scored = [[c for c in table if c.startswith("p_")] for table in tables]
     assert scored[0] == ["p_AU4", "p_AU12"]
     assert scored[1] == ["p_AU4", "p_AU9", "p_AU12"]

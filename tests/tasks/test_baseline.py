@@ -18,12 +18,12 @@ from merec.baselines import Baseline
 from merec.baselines.estimators import NestedChoice, fit_and_score
 from merec.baselines.true_action_units import TrueActionUnits
 from merec.errors import InputError
-from merec.evaluation.action_units import mark_units
 from merec.evaluation.completeness import assert_complete
-from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.representations.flow_map import describe
+from merec.metrics import confusion, uf1
 from merec.run_folder import RunFolder
+from merec.targets.unit_labels import mark_units
 from merec.types import ActionUnit, Corpus
 
 KEEP = {"rgb": ["u", "v"]}
@@ -59,7 +59,7 @@ def make(
 
 
 def read(folder: Path, number: int):
-    return read_predictions(RunFolder(folder).fold(number).predictions)
+    return RunFolder(folder).fold(number).read_predictions()
 
 
 @pytest.mark.parametrize("estimator", ["logistic", "nested"])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from merec.targets.action_units import ActionUnits
+from merec.targets.emotion import Emotion
 from merec.tasks.contrastive_monitor import ProbeData, match_pairs, score_probe
-from merec.tasks.targets import ActionUnits, Emotion
 from merec.types import Batch
 
 
@@ -57,7 +58,7 @@ def test_a_probe_finds_what_is_linear_and_nothing_in_noise():
     label = torch.from_numpy(np.digitize(features[:, 0], [-0.4, 0.4]))
     units = torch.from_numpy((features[:, :2] > 0.3).astype(np.float32))
     noise = rng.normal(size=(100, 6))
-    for truth, target in ((label, Emotion(3)), (units, ActionUnits(2))):
+    for truth, target in ((label, Emotion(("a", "b", "c"))), (units, ActionUnits(("AU4", "AU7")))):
         told = probe_of(truth, target)
         found = score_probe(features[:60], features[60:], told)
         assert found > score_probe(noise[:60], noise[60:], told) + 0.1
@@ -68,7 +69,7 @@ def test_a_unit_that_no_training_sample_shows_is_never_predicted():
     units[::2, 0] = 1
     units[80:, 1] = 1
     features = units.numpy() + np.random.default_rng(0).normal(size=(100, 2)) / 9
-    both = score_probe(features[:60], features[60:], probe_of(units, ActionUnits(2)))
-    alone = score_probe(features[:60], features[60:], probe_of(units[:, :1], ActionUnits(1)))
+    both = score_probe(features[:60], features[60:], probe_of(units, ActionUnits(("AU4", "AU7"))))
+    alone = score_probe(features[:60], features[60:], probe_of(units[:, :1], ActionUnits(("AU4",))))
     assert both == pytest.approx(alone / 2)
     assert alone > 0.9

@@ -20,16 +20,16 @@ from merec.features.prepare import FeatureStore, Loaded
 from merec.features.regions import REGIONS
 from merec.features.representations import Representation
 from merec.run_folder import RunFolder
+from merec.targets.emotion import Emotion
 from merec.tasks.explain import (
     explain,
     measure_importance,
     tabulate_adjacency,
     tabulate_importance,
 )
-from merec.tasks.targets import Emotion
 from merec.types import ActionUnit, Corpus
 
-EMOTION = Emotion(3)
+EMOTION = Emotion(("a", "b", "c"))
 REST = torch.zeros(1, 1, 1, 6)
 
 

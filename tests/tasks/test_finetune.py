@@ -15,9 +15,9 @@ from torch.nn.functional import cross_entropy
 from merec.backbones import STSTNet
 from merec.config import build, compose_node
 from merec.errors import InputError
+from merec.targets.emotion import Emotion
 from merec.tasks import Finetune
 from merec.tasks.starting_weights import load_weights
-from merec.tasks.targets import Emotion
 from merec.tasks.trainer_factory import ignore_cluster, read_keywords
 from merec.types import Batch
 
@@ -32,7 +32,7 @@ def make(num_classes=3, dropout=0.5, size=28, **changes) -> Finetune:
         "scheduler": None,
         "loss": cross_entropy,
         "class_balanced": False,
-        "target": Emotion(num_classes),
+        "target": Emotion(tuple(map(str, range(num_classes)))),
         "label": torch.arange(num_classes),
         "seed": 0,
         "held_out": "s01",

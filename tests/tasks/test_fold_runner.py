@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from merec.errors import InputError, StopError
-from merec.evaluation.metrics import confusion, uar, uf1
 from merec.evaluation.splits import Fold, leave_one_subject_out
+from merec.metrics import confusion, uar, uf1
 from merec.run_folder import RunFolder
 from merec.run_folder.epochs import Epochs
 from merec.run_folder.prediction_table import read_predictions

@@ -13,12 +13,12 @@ from sklearn.linear_model import LogisticRegression
 
 from merec.baselines import Baseline
 from merec.errors import InputError
-from merec.evaluation.action_units import find_trained_units
 from merec.evaluation.completeness import assert_complete
 from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import comparable, configuration_hash
 from merec.run_folder.prediction_table import read_predictions
+from merec.targets.unit_labels import find_trained_units
 from merec.types import Corpus
 
 IN_GROUPS = {"hold_out": "groups", "groups": 3, "epochs": 2}

@@ -19,12 +19,12 @@ from torch.nn.functional import cross_entropy, mse_loss
 from merec.backbones import STSTNet
 from merec.errors import InputError
 from merec.evaluation.completeness import assert_complete
-from merec.evaluation.metrics import confusion, uf1
 from merec.evaluation.splits import Fold
+from merec.metrics import confusion, uf1
 from merec.run_folder import RunFolder
+from merec.targets.emotion import Emotion
 from merec.tasks import Finetune, FinetuneOnce, LeaveOneSubjectOut
 from merec.tasks.loso import choose_engine
-from merec.tasks.targets import Emotion
 from merec.types import Corpus
 
 SUBJECTS = ("006", "007", "s01", "s02", "sub01", "sub02")
@@ -99,7 +99,7 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
         None,
         cross_entropy,
         False,
-        Emotion(3),
+        Emotion(("a", "b", "c")),
         data.label,
         0,
         "s02",

@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 from merec.backbones import STSTNet
 from merec.datamodules import ClipDataModule
 from merec.errors import InputError
+from merec.targets.emotion import Emotion
 from merec.tasks import Finetune
 from merec.tasks.recording import RecordEpochs
-from merec.tasks.targets import Emotion
 
 EPOCHS = 3
 ADAM = partial(torch.optim.Adam, lr=1e-2)
@@ -47,7 +47,7 @@ def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, Re
             None,
             cross_entropy,
             False,
-            Emotion(3),
+            Emotion(("a", "b", "c")),
             label,
             0,
             data.held_out,

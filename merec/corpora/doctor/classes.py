@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from merec.evaluation.absent_classes import describe_absent_classes, find_absent_classes
+from merec.targets.absent_classes import describe_absent_classes, find_absent_classes
 from merec.types import Corpus, Finding
 
 
 def judge_classes(corpus: Corpus) -> Iterator[Finding]:
     """Find classes that cannot be scored, or not be learnt in the fold of the only subject who shows them."""
     index, classes = corpus.index, corpus.protocol.classes
-    if corpus.protocol.target != "emotion" or index.empty:
+    if index.empty:
         return
     absent = find_absent_classes(index["label"].to_numpy(), classes)
     if absent:

@@ -5,12 +5,10 @@ of the protocol as denominator, so a score over C classes of which P have sample
 script released with STSTNet (christy1206/STSTNet, `main.py`) leaves such a class out of the mean instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int
-
-from merec.evaluation.splits import Fold
 
 Labels = Sequence[int] | Int[np.ndarray, " samples"]
 
@@ -33,29 +31,27 @@ def describe_absent_classes(absent: Sequence[str], classes: Sequence[str]) -> st
     )
 
 
-def describe_untrained_classes(folds: Sequence[Fold], label: Labels, classes: Sequence[str]) -> str:
+def describe_untrained_classes(
+    training: Mapping[str, Int[np.ndarray, " rows"]], label: Labels, classes: Sequence[str]
+) -> str:
     """Say which folds have no training sample of a class that others have; empty if there are none.
 
     Args:
-        folds: Folds, of whose `train` rows all train.
+        training: Training rows of each fold, by the name of what it holds out.
         label: Label of each row of the corpus.
         classes: Class names in label order.
     """
     labels = np.asarray(label)
     absent = find_absent_classes(labels, classes)
     lacking = [
-        f"{fold.held_out} ({', '.join(missing)})"
-        for fold in folds
-        if (
-            missing := [
-                c for c in find_absent_classes(labels[fold.train], classes) if c not in absent
-            ]
-        )
+        f"{held_out} ({', '.join(missing)})"
+        for held_out, rows in training.items()
+        if (missing := [c for c in find_absent_classes(labels[rows], classes) if c not in absent])
     ]
     if not lacking:
         return ""
     more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
     return (
-        f"{len(lacking)} of {len(folds)} folds have no training sample of some class and cannot predict it; "
-        f"held out: {', '.join(lacking[:3])}{more}"
+        f"{len(lacking)} of {len(training)} folds have no training sample of some class and cannot predict "
+        f"it; held out: {', '.join(lacking[:3])}{more}"
     )

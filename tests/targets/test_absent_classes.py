@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
-from merec.evaluation.absent_classes import (
+from merec.evaluation.splits import leave_one_subject_out
+from merec.metrics import confusion, uar, uf1
+from merec.targets.absent_classes import (
     describe_absent_classes,
     describe_untrained_classes,
     find_absent_classes,
 )
-from merec.evaluation.metrics import confusion, uar, uf1
-from merec.evaluation.splits import leave_one_subject_out
 
 CLASSES = ("negative", "positive", "surprise", "others")
 
@@ -48,9 +48,8 @@ def test_over_present_classes_scores_are_those_of_scikit_learn_restricted_to_the
 def test_a_class_of_one_subject_cannot_be_trained_while_that_subject_is_held_out():
     subject = ["a", "a", "b", "b", "c"]
     label = np.array([0, 1, 0, 2, 1])  # only b shows class 2
-    line = describe_untrained_classes(leave_one_subject_out(subject), label, CLASSES[:3])
+    training = {fold.held_out: fold.train for fold in leave_one_subject_out(subject)}
+    line = describe_untrained_classes(training, label, CLASSES[:3])
     assert "1 of 3 folds" in line
     assert "b (surprise)" in line
-    assert (
-        describe_untrained_classes(leave_one_subject_out(subject), [0, 1, 0, 1, 1], CLASSES) == ""
-    )
+    assert describe_untrained_classes(training, [0, 1, 0, 1, 1], CLASSES) == ""

@@ -12,13 +12,16 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.functional import cross_entropy
 
 from merec.errors import InputError
-from merec.evaluation.action_units import mark_units
 from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
-from merec.tasks.losses import binary_cross_entropy, cosine_loss, focal_loss
-from merec.tasks.targets import ActionUnits, Emotion, open_target
+from merec.targets import open_target
+from merec.targets.action_units import ActionUnits
+from merec.targets.emotion import Emotion
+from merec.targets.unit_labels import mark_units
+from merec.tasks.losses import binary_cross_entropy, cosine_loss, describe_loss, focal_loss
 
 UNITS = ("AU4", "AU7", "AU12")
+EMOTION = Emotion(("a", "b", "c"))
 
 
 def draw(samples: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,28 +35,30 @@ def draw(samples: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 def test_what_a_protocol_asks_for_is_told():
     index = pd.DataFrame({"sample_id": ["a"], "subject": ["s"], "label": [0]})
     emotions = describe_protocol("made", index, ("a", "b"))
-    assert open_target(emotions) == Emotion(2)
+    assert open_target(emotions) == Emotion(("a", "b"))
     units = describe_protocol("made", index.assign(label="none"), UNITS)
     units = type(units)(**vars(units) | {"target": "action_units"})
-    assert open_target(units) == ActionUnits(3)
+    assert open_target(units) == ActionUnits(UNITS)
 
 
 def test_samples_that_show_an_action_unit_weigh_as_much_as_those_that_do_not():
     _, label = draw()
-    for weight, marks in zip(ActionUnits(3).weigh(label).tolist(), label.T.numpy(), strict=True):
+    for weight, marks in zip(
+        ActionUnits(UNITS).weigh(label).tolist(), label.T.numpy(), strict=True
+    ):
         absent, present = compute_class_weight("balanced", classes=np.arange(2), y=marks)
         assert weight == pytest.approx(present / absent, rel=1e-6)
 
 
 def test_an_action_unit_that_all_or_none_show_leaves_the_weights_finite():
     label = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-    assert ActionUnits(2).weigh(label).tolist() == pytest.approx([3, 1 / 3])
+    assert ActionUnits(("AU4", "AU7")).weigh(label).tolist() == pytest.approx([3, 1 / 3])
 
 
 @pytest.mark.parametrize("balanced", [False, True])
 def test_the_loss_is_binary_cross_entropy_sample_by_sample(balanced):
     logits, label = draw()
-    weight = ActionUnits(3).weigh(label) if balanced else torch.ones(3)
+    weight = ActionUnits(UNITS).weigh(label) if balanced else torch.ones(3)
     total = 0.0
     for row, marks in zip(logits.tolist(), label.tolist(), strict=True):
         for logit, mark, times in zip(row, marks, weight.tolist(), strict=True):
@@ -67,13 +72,11 @@ def test_what_is_decided_while_training_is_what_is_written_down():
     logits[:4] = torch.tensor(
         [0.0, -0.0, -1e-9]
     )  # so near one half that single precision rounds to it
-    target = ActionUnits(3)
+    target = ActionUnits(UNITS)
     names = [f"clip{n}" for n in range(200)]
     rows = pd.DataFrame({"sample_id": names, "corpus": "made", "subject": "s", "clip": names})
     probability = target.to_probability(logits).double().numpy()
-    table = tabulate(
-        rows.assign(label="none"), names, probability, UNITS, 0, 0, target="action_units"
-    )
+    table = tabulate(rows.assign(label="none"), names, probability, target, 0, 0)
     decided = target.decide(logits)
     np.testing.assert_array_equal(mark_units(table["predicted"], UNITS), decided)
     assert decided[:4].all()
@@ -88,17 +91,17 @@ def test_what_is_decided_while_training_is_what_is_written_down():
 @pytest.mark.parametrize("seed", range(3))
 def test_units_are_chosen_by_their_mean_f1_and_emotions_by_uf1(seed):
     logits, label = draw(seed=seed)
-    said = ActionUnits(3).decide(logits).numpy().astype(np.int8)  # as epochs are kept
+    said = ActionUnits(UNITS).decide(logits).numpy().astype(np.int8)  # as epochs are kept
     expected = f1_score(label.numpy(), said, average="macro", zero_division=0)
-    assert ActionUnits(3).score(label.numpy(), said) == pytest.approx(expected)
+    assert ActionUnits(UNITS).score(label.numpy(), said) == pytest.approx(expected)
     truth, named = label.argmax(1).numpy(), logits.argmax(1).numpy()
     expected = f1_score(truth, named, average="macro", labels=range(3), zero_division=0)
-    assert Emotion(3).score(truth, named) == pytest.approx(expected)
+    assert EMOTION.score(truth, named) == pytest.approx(expected)
 
 
 def test_trust_is_the_probability_of_what_was_said_in_each_case():
     logits = torch.stack([draw(5, seed)[0] for seed in range(2)]).double()
-    emotion, units = Emotion(3), ActionUnits(3)
+    emotion, units = EMOTION, ActionUnits(UNITS)
     named, marked = emotion.decide(logits[0]), units.decide(logits[0])
     assert marked.any()
     assert not marked.all()
@@ -116,9 +119,9 @@ def test_trust_is_the_probability_of_what_was_said_in_each_case():
 
 @pytest.mark.parametrize("loss", [cross_entropy, cosine_loss, partial(focal_loss, gamma=2.0)])
 def test_a_loss_of_the_other_kind_is_refused_with_one_that_fits(loss):
-    Emotion(3).check_loss(loss)
-    ActionUnits(3).check_loss(partial(binary_cross_entropy))
+    EMOTION.check_loss(*describe_loss(loss))
+    ActionUnits(UNITS).check_loss(*describe_loss(partial(binary_cross_entropy)))
     with pytest.raises(InputError, match="tells any of them; set loss=binary_cross_entropy"):
-        ActionUnits(3).check_loss(loss)
+        ActionUnits(UNITS).check_loss(*describe_loss(loss))
     with pytest.raises(InputError, match="learns action units, but task.target=emotion"):
-        Emotion(3).check_loss(partial(binary_cross_entropy))
+        EMOTION.check_loss(*describe_loss(partial(binary_cross_entropy)))

@@ -1,0 +1,204 @@
+"""Emotion as the target: one of several classes, the most probable is predicted."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int, Num
+
+from merec.errors import InputError
+from merec.metrics import METRICS, confusion, confusion_by_subject, uar, uf1
+from merec.targets.absent_classes import describe_untrained_classes, find_absent_classes
+from merec.targets.target import Check, Target, Tensor
+
+TOLERANCE = 0.01  # of a sum of probabilities in half precision
+
+
+class Emotion(Target):
+    """One of several emotions."""
+
+    name = "emotion"
+    title = "emotion"
+    class_name = "class"
+    class_names = "classes"
+    multilabel = False
+    metrics = ("uf1", "uar")
+    metrics_of_decisions = ("uf1", "uar")
+    scorers = METRICS
+    # Runs older than the choice of a target lack them.
+    unused_settings = ("target", "min_subjects", "least_subjects")
+
+    @classmethod
+    def label(
+        cls,
+        index: pd.DataFrame,
+        classes: tuple[str, ...],
+        name: str,
+        min_subjects: int,
+        groups: int | None,
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """Return the samples as they are."""
+        return index, classes
+
+    def label_others(self, index: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Leave out the samples whose emotion is not named."""
+        return index[index["label"] >= 0].reset_index(drop=True)
+
+    def mark_groups(self, index: pd.DataFrame) -> Bool[np.ndarray, "samples classes"]:
+        """Mark the class of each sample."""
+        return index["label"].to_numpy()[:, None] == np.arange(len(self.classes))
+
+    def read(self, labels: Iterable[Any]) -> Int[np.ndarray, " samples"]:
+        """Return the number of each class."""
+        return np.array(labels, dtype=np.int64)
+
+    def encode(self, index: pd.DataFrame) -> Int[np.ndarray, " samples"]:
+        """Return the number of each class."""
+        return self.read(index["label"])
+
+    def list_labels(self) -> range:
+        """Return the numbers of the classes."""
+        return range(len(self.classes))
+
+    def find_absent(self, labels: Any) -> list[str]:
+        """Return the classes that no sample is of."""
+        return find_absent_classes(labels, self.classes)
+
+    def find_trained(self, index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
+        """Return all classes: a network has an output for each, trained or not."""
+        return self.classes
+
+    def describe_untrained(
+        self,
+        index: pd.DataFrame,
+        training: Mapping[str, Int[np.ndarray, " rows"]],
+        min_subjects: int,
+    ) -> str:
+        """Say which folds have no training sample of a class that others have."""
+        return describe_untrained_classes(training, self.read(index["label"]), self.classes)
+
+    def spread(
+        self, values: Num[np.ndarray, "samples ..."], trained: Sequence[str]
+    ) -> Num[np.ndarray, "samples ..."]:
+        """Return the values as they are: every fold predicts every class."""
+        return values
+
+    def fits_head(self, name: str, classes: Sequence[str] | None) -> bool:
+        """Return whether the other target is emotions, too."""
+        return name == self.name
+
+    def stratify(self, label: Int[np.ndarray, " samples"]) -> Int[np.ndarray, " samples"]:
+        """Return the class."""
+        return label
+
+    def check_loss(self, name: str, multilabel: bool) -> None:
+        """Accept losses of one class per sample."""
+        if multilabel:
+            raise InputError(
+                f"{name} learns action units, but task.target=emotion; set loss=cross_entropy, or "
+                "task.target=action_units"
+            )
+
+    def weigh(self, label: Int[Tensor, " samples"]) -> Float[Tensor, " classes"]:
+        """Return the inverse of the frequency of each class, 1 where all are alike."""
+        counts = label.bincount(minlength=len(self.classes)).float().clamp_min(1)
+        return counts.sum() / (len(self.classes) * counts)
+
+    def decide(self, logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
+        """Return the most probable class."""
+        return logits.argmax(1)
+
+    def count_hits(
+        self, logits: Float[Tensor, "batch classes"], label: Int[Tensor, " batch"]
+    ) -> Int[Tensor, ""]:
+        """Count the samples whose class is predicted."""
+        return (self.decide(logits) == label).sum()
+
+    def to_probability(
+        self, logits: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return probabilities that sum to 1."""
+        return logits.softmax(1)
+
+    def to_log_probability(
+        self, logits: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logarithms of probabilities that sum to 1."""
+        return logits.log_softmax(1)
+
+    def trust(
+        self, logits: Float[Tensor, "cases batch classes"], decided: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "cases batch"]:
+        """Return the probability of the predicted class."""
+        which = decided.expand(len(logits), -1)[..., None]
+        return logits.softmax(-1).gather(2, which)[..., 0]
+
+    def predict(
+        self, probability: Float[np.ndarray, "samples classes"]
+    ) -> Int[np.ndarray, " samples"]:
+        """Return the number of the most probable class."""
+        return probability.argmax(1)
+
+    def list_predicted(self, probability: Float[np.ndarray, " classes"]) -> list[str]:
+        """Return the name of the most probable class."""
+        return [self.classes[int(probability.argmax())]]
+
+    def to_answer(self, predicted: list[str]) -> str:
+        """Return the name of the class."""
+        return predicted[0]
+
+    def check_labels(self, column: str, labels: pd.Series) -> Check:
+        """Return the test that each label is the number of a class."""
+        most = len(self.classes) - 1
+        return Check(~labels.between(0, most), column, labels, f"a class from 0 to {most}")
+
+    def check_predicted(
+        self, probability: Float[np.ndarray, "rows classes"], predicted: np.ndarray
+    ) -> Iterator[Check]:
+        """Yield the tests that probabilities sum to 1, and that the most probable class is predicted."""
+        total = probability.sum(1)
+        wrong = np.abs(total - 1) > TOLERANCE
+        yield Check(wrong, "the sum of its probabilities", total, "1")
+        below = probability[np.arange(len(predicted)), predicted] < probability.max(1)
+        yield Check(below, "predicted", predicted, "the class of the largest probability")
+
+    def assert_labels(self, table: pd.DataFrame, column: str, protocol: str) -> None:
+        """Refuse numbers that are not of a class."""
+        outside = ~table[column].between(0, len(self.classes) - 1)
+        if outside.any():
+            row = table[outside].iloc[0]
+            raise ValueError(
+                f"{column} of sample {row['sample_id']} is {row[column]}, but {protocol} has classes 0 to "
+                f"{len(self.classes) - 1}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """A decision is one number."""
+        return ()
+
+    @property
+    def highest(self) -> int:
+        """Number of the last class."""
+        return len(self.classes) - 1
+
+    def count(
+        self, table: pd.DataFrame
+    ) -> tuple[list[str], Int[np.ndarray, "seeds subjects classes classes"]]:
+        """Count predictions by true and predicted class; see `confusion_by_subject`."""
+        return confusion_by_subject(table, len(self.classes))
+
+    def select_classes(self, values: Num[np.ndarray, "*draws classes"]) -> np.ndarray:
+        """Return all values: each row of a confusion matrix is a class."""
+        return values
+
+    def score_decisions(self, truth: np.ndarray, predicted: np.ndarray) -> tuple[float, ...]:
+        """Compute UF1 and UAR."""
+        counts = confusion(truth, predicted, len(self.classes))
+        return float(uf1(counts)), float(uar(counts))
+
+    def read_scores(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """Return UF1 and UAR."""
+        full = metrics["scores"]["Full"]
+        return {name: full[name]["value"] for name in self.metrics_of_decisions}

@@ -1,0 +1,170 @@
+"""Labels of action units: read from the coding, chosen for a corpus or a fold, and spelled as text."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+
+from merec.errors import InputError
+from merec.subject_groups import balance_groups
+
+log = logging.getLogger(__name__)
+
+NOTHING = "none"
+_JOINT = "+"
+
+
+def choose_scored_units(
+    index: pd.DataFrame, name: str, min_subjects: int, groups: int | None = None
+) -> tuple[str, ...]:
+    """Choose the action units that are scored: those that every fold can learn.
+
+    With any one subject held out, or any one group, at least `min_subjects` others show each of them. What a
+    fold trains is decided by its training subjects alone, see `find_trained_units`; labels of held-out
+    subjects decide but which predictions are scored, and who is held out together.
+
+    Args:
+        index: Samples whose `action_units` are known, see `drop_uncoded`.
+        name: Of the corpus, for messages.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        groups: Number of groups of subjects that are held out at once; `None` holds each subject out alone.
+
+    Returns:
+        Their names, by number.
+
+    Raises:
+        InputError: If no action unit is shown by so many subjects.
+    """
+    trained = _count_training_subjects(index, groups)
+    classes = tuple(f"AU{unit}" for unit in trained.index[trained >= min_subjects])
+    if not classes:
+        fewer = "" if groups is None else " or task.groups"
+        raise InputError(
+            f"no action unit of {name} is shown by {min_subjects} training subjects or more of every fold, "
+            f"the most by {trained.max()}; lower task.min_subjects{fewer}"
+        )
+    return classes
+
+
+def mark_all_units(index: pd.DataFrame) -> Bool[np.ndarray, "samples units"]:
+    """Mark which of all coded action units, scored or not, each sample shows."""
+    units = sorted(frozenset().union(*_read_numbers(index)))
+    return mark_coded(index, [f"AU{unit}" for unit in units])
+
+
+def _count_training_subjects(index: pd.DataFrame, groups: int | None) -> pd.Series:
+    """Count the training subjects who show each action unit, in the fold in which they are fewest."""
+    everyone = _count_subjects(index)
+    if groups is None:
+        return everyone - 1
+    held_out = [
+        _count_subjects(index[index["subject"].isin(members)]).reindex(everyone.index, fill_value=0)
+        for members in balance_groups(index["subject"].to_numpy(str), mark_all_units(index), groups)
+    ]
+    return everyone - pd.concat(held_out, axis=1).max(axis=1)
+
+
+def find_trained_units(index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
+    """Return the action units that a fold learns, by number: those that enough training subjects show.
+
+    Args:
+        index: The training samples of a fold, and nobody else's.
+        min_subjects: How many subjects must show an action unit.
+
+    Raises:
+        InputError: If there are none.
+    """
+    subjects = _count_subjects(index)
+    if not (subjects >= min_subjects).any():
+        raise InputError(
+            f"no action unit is shown by {min_subjects} of the training subjects; lower task.min_subjects"
+        )
+    return tuple(f"AU{unit}" for unit in subjects.index[subjects >= min_subjects])
+
+
+def _count_subjects(index: pd.DataFrame) -> pd.Series:
+    """Count the subjects who show each action unit, sorted by its number."""
+    shown = pd.DataFrame({"unit": _read_numbers(index), "subject": index["subject"]})
+    return shown.explode("unit").dropna().groupby("unit")["subject"].nunique().sort_index()
+
+
+def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Leave out the samples whose action units are not known, and say how many they are.
+
+    Args:
+        index: With `action_units`, `None` where they are not known.
+        name: Of the corpus, for messages.
+
+    Raises:
+        InputError: If a data set has no coded action units.
+    """
+    assert_coded(index, name)
+    known = index["action_units"].notna()
+    if not known.all():
+        log.warning(
+            "%d of %d samples of %s are left out, neither trained on nor scored: their action units were not "
+            "coded or cannot be read; merec doctor names the rows",
+            *(int((~known).sum()), len(index), name),
+        )
+    return index[known].reset_index(drop=True)
+
+
+def assert_coded(index: pd.DataFrame, name: str) -> None:
+    """Refuse samples of a data set without coded action units; arguments as of `drop_uncoded`.
+
+    Raises:
+        InputError: Naming the data set.
+    """
+    coded = index.get("action_units", pd.Series([None] * len(index), index.index, dtype=object))
+    for source, units in coded.groupby(index["corpus"].to_numpy()):
+        if not units.map(bool).any():
+            raise InputError(
+                f"{source} of {name} has no coded action units; take a corpus that has: casme2, casme3, samm "
+                "or synthetic"
+            )
+
+
+def spell_coded(index: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Which of some action units were coded of each sample: `AU4+AU7`, or `none`.
+
+    Args:
+        index: With coded `action_units`, known of every sample, see `drop_uncoded`.
+        classes: Names of those that are asked for.
+    """
+    return spell_units(mark_coded(index, classes), classes)
+
+
+def mark_coded(index: pd.DataFrame, classes: Sequence[str]) -> Bool[np.ndarray, "samples units"]:
+    """Mark which of some action units were coded of each sample; arguments as of `spell_coded`."""
+    asked = [int(unit.removeprefix("AU")) for unit in classes]
+    marks = [[unit in coded for unit in asked] for coded in _read_numbers(index)]
+    return np.array(marks, dtype=bool).reshape(-1, len(asked))
+
+
+def _read_numbers(index: pd.DataFrame) -> pd.Series:
+    """The numbers of the action units of each sample, all of which are known."""
+    return index["action_units"].map(lambda units: frozenset(unit.number for unit in units))
+
+
+def spell_units(marks: Bool[np.ndarray, "samples units"], classes: Sequence[str]) -> list[str]:
+    """Name the action units of each sample: `AU4+AU7`, or `none`."""
+    names = np.asarray(classes)
+    return [_JOINT.join(names[row]) or NOTHING for row in marks]
+
+
+def mark_units(spelled: Iterable[str], classes: Sequence[str]) -> Bool[np.ndarray, "samples units"]:
+    """The inverse of `spell_units`.
+
+    Raises:
+        ValueError: If something is no list of these action units.
+    """
+    marks = []
+    for text in spelled:
+        named = [] if text == NOTHING else str(text).split(_JOINT)
+        row = [name in named for name in classes]
+        if sum(row) != len(named):
+            raise ValueError(f"{text!r} is no list of {', '.join(classes)}")
+        marks.append(row)
+    return np.array(marks, dtype=bool).reshape(-1, len(classes))
