@@ -10,7 +10,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from merec.cli.train import list_keys
+from merec.cli.train_arguments import list_keys
 from merec.config import compose_node, takes
 from merec.config_check import check
 from merec.config_groups import home, list_choices

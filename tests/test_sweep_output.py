@@ -5,7 +5,7 @@ import re
 import pytest
 
 from merec.cli.jobs import Jobs
-from merec.cli.train import count_values
+from merec.cli.train_arguments import count_values
 
 
 @pytest.fixture
