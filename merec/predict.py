@@ -9,16 +9,17 @@ import pandas as pd
 
 from merec.corpora.casme3_frames import read_camera
 from merec.errors import StopError
-from merec.evaluation.calibration import apply_temperature, fit_temperature, read_probability
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.reliability import apply_temperature, fit_temperature, read_probability
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.features.footage import Footage, open_footage
 from merec.features.frames import OUTSIDE
 from merec.features.landmarks import FaceLandmarker
 from merec.features.spotting import Spotted, Stream, spot_apex
-from merec.reporting.prediction import Calibration, Prediction, Said, write_prediction
+from merec.reporting.prediction import Calibration, Prediction, Said
+from merec.reporting.prediction_files import write_prediction
 from merec.restore import Network, open_store, restore
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import flatten, shared_settings

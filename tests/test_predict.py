@@ -20,7 +20,10 @@ from PIL import Image
 from merec.__main__ import main
 from merec.config import build
 from merec.errors import InputError
-from merec.evaluation.calibration import apply_temperature, fit_temperature
+from merec.evaluation.reliability import (
+    apply_temperature,
+    fit_temperature,
+)
 from merec.features.footage import FrameFolder
 from merec.features.spotting import Curve, Spotted
 from merec.predict import _add_notes, _find_camera, predict

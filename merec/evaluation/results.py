@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from merec.evaluation.runs import Run
 from merec.evaluation.statistics import count_effective, score_intervals
 from merec.metrics import f1_per_class, recall_per_class
 from merec.run_folder.epochs import Epochs
+from merec.run_folder.identity import configuration_hash, shared_settings
 from merec.targets import open_target
 from merec.targets.target import Target
 from merec.targets.unit_scores import f1_per_unit, mean_f1
@@ -69,6 +71,21 @@ class Result:
         """The columns with which every CSV row says what it belongs to."""
         identity = (self.protocol.name, self.protocol.hash, self.name)
         return dict(zip(IDENTITY, identity, strict=True))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of its task, which all its runs share."""
+        return shared_settings(self.runs[0].config)
+
+    def hash_without(self, keys: Sequence[str]) -> str:
+        """Return a hash that results share which differ in nothing but these settings of the task."""
+        others = {key: value for key, value in self.settings.items() if key not in keys}
+        return configuration_hash(others)
+
+    @property
+    def key(self) -> str:
+        """What tells the ids of its figures from those of other results."""
+        return str(self.runs[0].environment["configuration"])
 
     @property
     def remark(self) -> str | None:

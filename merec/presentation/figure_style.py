@@ -30,7 +30,7 @@ _THEME = {
 
 
 def to_svg(figure: Figure, prefix: str = "figure") -> str:
-    """An SVG element to put into a page, the same text each time.
+    """Return an SVG element to put into a page, the same text each time.
 
     Args:
         figure: What to write.
@@ -47,7 +47,7 @@ def to_svg(figure: Figure, prefix: str = "figure") -> str:
 
 
 def follow_theme(svg: str) -> str:
-    """A picture in the colours of the page it stands in, light or dark; see `page.css`."""
+    """Return a picture in the colours of the page it stands in, light or dark; see `page.css`."""
     style = re.compile(r'(?<= style=")[^"]*')
     colour = re.compile("|".join(_THEME))
     return style.sub(lambda m: colour.sub(lambda c: _THEME[c[0]], m[0]), svg)
@@ -56,7 +56,7 @@ def follow_theme(svg: str) -> str:
 def draw_cells(
     axes: Axes, values: np.ndarray, colours: str, least: float = 0.0, most: float = 1.0
 ) -> None:
-    """Values as coloured cells, the first row on top; no pixels, so that they stay sharp."""
+    """Draw values as coloured cells, the first row on top; no pixels, so that they stay sharp."""
     height, width = values.shape
     edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
     axes.pcolormesh(
@@ -68,19 +68,19 @@ def draw_cells(
 
 
 def measure_row(names: Sequence[str], least: float) -> float:
-    """How high a row must be (inches) for the longest of wrapped names not to touch its neighbours."""
+    """Return the height of a row (inches) at which the longest of wrapped names touches no neighbour."""
     return max(least, 0.13 * max(name.count("\n") + 1 for name in names) + 0.05)
 
 
 def measure_reach(scores: pd.DataFrame, metric: str) -> Float[np.ndarray, "2 rows"]:
-    """How far the intervals of scores reach below and above them, as error bars want it."""
+    """Measure how far the intervals of scores reach below and above them, as error bars want it."""
     value, low, high = (scores[f"{metric}{end}"].to_numpy() for end in ("", "_low", "_high"))
     # Rounding may put an end on the wrong side of its value; an error bar must not turn round.
     return np.clip([value - low, high - value], 0, None)
 
 
 def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
-    """Few lines, small figures, a faint grid across the values."""
+    """Draw few lines, small figures and a faint grid across the values."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)
     axes.grid(axis=grid, color="#dddddd", linewidth=0.7)
@@ -88,10 +88,10 @@ def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
 
 
 def plain(text: str) -> str:
-    """A name without markup: matplotlib would read dollars as mathematics."""
+    """Return a name without markup: matplotlib would read dollars as mathematics."""
     return text.replace("$", r"\$")
 
 
 def wrap(text: str, width: int) -> str:
-    """A long name on several lines; nothing is cut, since names may differ at their ends only."""
+    """Return a long name on several lines; nothing is cut, since names may differ at their ends only."""
     return "\n".join(map(plain, textwrap.wrap(text, width))) or " "

@@ -66,7 +66,7 @@ def format_p(p: float, draws: int) -> str:
 
 
 def hide_folders(command: str) -> str:
-    """A command without folders of its machine: the page is there to be shared."""
+    """Return a command without folders of its machine: the page is there to be shared."""
     return re.sub(r"\b([\w.]*(?:root|weights|dir))=(?:'[^']*'|\S+)", r"\1=…", command)
 
 
@@ -80,7 +80,7 @@ _TIME = re.compile(r"(?:(\d+) h )?(\d+) (s|min)")
 
 
 def measure_cell(cell: str) -> float | None:
-    """What a cell is sorted by: `.7412 [.690, .788]` is .7412, `1 h 23 min` 4980; `None` for words."""
+    """Return what a cell is sorted by: `.7412 [.690, .788]` is .7412, `1 h 23 min` 4980; `None` for words."""
     if time := _TIME.fullmatch(cell):
         hours, rest, unit = time.groups()
         return 3600.0 * int(hours or 0) + int(rest) * (60.0 if unit == "min" else 1.0)

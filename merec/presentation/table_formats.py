@@ -48,7 +48,7 @@ def escape_latex(text: str) -> str:
 
 
 def write_markdown(table: Table) -> str:
-    """A GitHub pipe table under its title and caption."""
+    """Write a GitHub pipe table under its title and caption."""
     rules = ["---:" if table.is_numeric(column) else "---" for column in table.columns]
     lines = [table.columns, *table.cells]
     cells = ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
@@ -63,7 +63,7 @@ def write_notes(notes: Sequence[str]) -> str:
 
 
 def write_latex(table: Table, label: str) -> str:
-    r"""A LaTeX `table` with booktabs rules, to `\input`."""
+    r"""Write a LaTeX `table` with booktabs rules, to `\input`."""
     # A cell that starts with [ would be read as an argument of the \\ before it: hence {}.
     lines = ["{}" + " & ".join(map(escape_latex, line)) + r" \\" for line in table.cells]
     alignment = "".join("r" if table.is_numeric(column) else "l" for column in table.columns)
@@ -87,7 +87,7 @@ def write_latex(table: Table, label: str) -> str:
 
 
 def make_rich_table(table: Table) -> rich.table.Table:
-    """A table for the terminal; brackets in cells are text, not rich's markup."""
+    """Return a table for the terminal; brackets in cells are text, not rich's markup."""
     made = rich.table.Table(
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

@@ -14,26 +14,16 @@ from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.evaluation.statistics import DRAWS
 from merec.files import write_csv, write_text
 from merec.presentation.figure_style import to_svg
-from merec.presentation.notation import (
-    describe_interval,
-    describe_remarks,
-    describe_results,
-    format_change,
-    format_list,
-    format_number,
-    format_p,
-    name_subset,
-)
-from merec.presentation.table import Table
 from merec.presentation.table_formats import escape_markdown, print_table, write_markdown
-from merec.reporting.critical_difference import describe_groups, draw_groups, explain_groups
-from merec.reporting.pairwise_comparison import (
+from merec.studies.critical_difference import describe_groups, draw_groups, explain_groups
+from merec.studies.paired_comparison import (
     Comparison,
     explain_disagreement,
+    lay_out_comparison,
     lay_out_many,
+    quote_comparison,
     quote_pairs,
 )
 from merec.types import InputError
@@ -92,7 +82,7 @@ def compare_runs(
 
 
 def _write(comparison: Comparison, quote: str, out: Path) -> None:
-    """Raw numbers, the picture, and a page of Markdown with tables, picture and sentence."""
+    """Write raw numbers, the picture, and a page of Markdown with tables, picture and sentence."""
     about = comparison.sides[0].identity
     for name, frame in (("pairs", comparison.pairs), ("classes", comparison.classes)):
         protocol = {key: about[key] for key in ("protocol", "protocol_hash")}
@@ -108,51 +98,8 @@ def _write(comparison: Comparison, quote: str, out: Path) -> None:
     write_text(out / "comparison.md", "\n".join(page))
 
 
-def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result) -> Table:
-    """The comparison as a table for people."""
-    rows = [
-        {
-            "Samples of": name_subset(row["subset"]),
-            "n": str(row["samples"]),
-            "Metric": row["metric"].upper(),
-            "A": format_number(row["a"]),
-            "B": format_number(row["b"]),
-            "B − A": format_change(row),
-            "p": format_p(row["p"], DRAWS).removeprefix("= "),
-        }
-        for _, row in table.iterrows()
-    ]
-    caption = (
-        f"A: {a.name}. B: {b.name}. {describe_results([a, b])} [{describe_interval(paired=True)}]; "
-        f"p: paired permutation of subjects, {DRAWS:,} draws, "
-        "two-sided, not corrected for the number of rows."
-    )
-    return Table("B against A", caption, pd.DataFrame(rows))
-
-
-def quote_comparison(table: pd.DataFrame, a: Result, b: Result) -> str:
-    """One sentence with everything a reader needs."""
-    protocol = a.protocol
-    full = table[table["subset"] == "Full"]
-    scores = " and ".join(
-        f"{row['metric'].upper()} {format_number(row['b'])} against {format_number(row['a'])} "
-        f"(difference {format_change(row)}, p {format_p(row['p'], DRAWS)})"
-        for _, row in full.iterrows()
-    )
-    guilty = [result.name for result in (a, b) if result.transductive]
-    warning = f"; transductive pretraining: {' and '.join(guilty)}" if guilty else ""
-    remarks = describe_remarks([a, b])
-    warning += f"; {remarks}" if remarks else ""
-    return (
-        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, "
-        f"{protocol.split}, all folds pooled), {b.name} (seeds {format_list(b.seeds)}) beside "
-        f"{a.name} (seeds {format_list(a.seeds)}) has {scores}; 95 % paired subject-bootstrap "
-        f"intervals, paired subject-permutation tests, {DRAWS:,} draws each{warning}."
-    )
-
-
 def _read_letter(reference: str | None, sides: int) -> int | None:
-    """Which side a letter names."""
+    """Return which side a letter names."""
     if sides > len(ascii_uppercase):
         raise InputError(f"{sides} sides are more than there are letters; compare up to 26 at once")
     if reference is None:
@@ -167,7 +114,7 @@ def _read_letter(reference: str | None, sides: int) -> int | None:
 
 
 def _name_apart(sides: Sequence[Result], paths: Sequence[Path]) -> list[Result]:
-    """The sides, namesakes with their folders."""
+    """Return the sides, namesakes with their folders."""
     names = [side.name for side in sides]
     return [
         replace(side, name=f"{side.name} ({path})") if names.count(side.name) > 1 else side
@@ -176,7 +123,7 @@ def _name_apart(sides: Sequence[Result], paths: Sequence[Path]) -> list[Result]:
 
 
 def _read_side(path: Path) -> Result:
-    """The one configuration in a folder."""
+    """Read the one configuration in a folder."""
     results = pool_runs(find_runs([path]))
     if len(results) != 1:
         names = "; ".join(f"{result.name} in {result.runs[0].folder}" for result in results)

@@ -49,7 +49,7 @@ def print_findings(
 def lay_out_findings(
     severity: str, kind: str, findings: Sequence[Finding], written: Path | None
 ) -> Table:
-    """The findings of one kind as a table; a remedy that all share stands below it."""
+    """Lay out the findings of one kind as a table; a remedy that all share stands below it."""
     shown = findings if kind in WHOLE else findings[:MOST]
     remedies = {finding.remedy for finding in shown}
     rows = pd.DataFrame(
@@ -77,7 +77,7 @@ def lay_out_findings(
 
 
 def describe_examination(examination: Examination) -> str:
-    """Samples, classes, frames and the verdict, in a few lines."""
+    """Describe samples, classes, frames and the verdict in a few lines."""
     corpus, protocol = examination.corpus, examination.corpus.protocol
     counts = corpus.index["label"].value_counts()
     classes = [f"{name} {counts.get(n, 0)}" for n, name in enumerate(protocol.classes)]

@@ -4,7 +4,6 @@ import base64
 import io
 import logging
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,8 +18,10 @@ from merec.features.intensity import estimate_by_motion
 from merec.features.regions import REGIONS
 from merec.features.representations.flow_map import compute_strain
 from merec.files import atomic, write_text
-from merec.reporting.inspect_html import REGION_COLOURS, write_cloud
-from merec.reporting.sheets import SOURCE, name_sheet
+from merec.presentation.figure_style import plain
+from merec.reporting.page import fill
+from merec.reporting.point_cloud import REGION_COLOURS, write_cloud
+from merec.reporting.sample_sheets import SOURCE, name_sheet
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class Source(Protocol):
     """What has the features of samples: a `FeatureStore`."""
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
-        """Crops and motion of a sample; see `make_crops` and `make_motion`."""
+        """Return crops and motion of a sample; see `make_crops` and `make_motion`."""
 
 
 def inspect_sample(corpus: Corpus, row: int, store: Source, out: Path) -> tuple[Path, Path]:
@@ -90,36 +91,29 @@ def inspect_corpus(corpus: Corpus, store: Source, count: int, out: Path) -> Path
             f"{count} of {total} samples to look at; expected at least 1 of each: set count=9"
         )
     rows = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
-    parts = []
+    samples = []
     reasons: list[InputError] = []
     for row in rows:
-        title = describe_sample(corpus, row)
+        sample = {"title": describe_sample(corpus, row), "png": "", "reason": ""}
         try:
-            png = _to_png(draw_sheet(store.load_sample(corpus, row), title))
+            png = _to_png(draw_sheet(store.load_sample(corpus, row), sample["title"]))
+            sample["png"] = base64.b64encode(png).decode()
         except InputError as error:
             reasons.append(error)
-            parts.append(f"<p><b>{escape(title)}</b><br>not ready: {escape(str(error))}</p>")
-            continue
-        data = base64.b64encode(png).decode()
-        parts.append(f'<img alt="{escape(title)}" src="data:image/png;base64,{data}">')
+            sample["reason"] = str(error)
+        samples.append(sample)
     if len(reasons) == len(rows):
         raise InputError(f"none of {len(rows)} samples can be shown: {reasons[0]}") from reasons[0]
     for reason in reasons:
         log.warning("%s", reason)
-    heading = escape(f"{corpus.protocol.name}: {len(rows)} of {total} samples")
+    heading = f"{corpus.protocol.name}: {len(rows)} of {total} samples"
     page = out / "samples.html"
-    write_text(
-        page,
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>\n'
-        "<style>body{font-family:sans-serif;margin:1.5em}img{max-width:100%;display:block;"
-        f"margin:0 0 1.5em}}</style></head>\n<body><h1>{heading}</h1>\n" + "\n".join(parts) + "\n"
-        "</body></html>\n",
-    )
+    write_text(page, fill("sheets.html", heading=heading, samples=samples))
     return page
 
 
 def describe_sample(corpus: Corpus, row: int) -> str:
-    """A sample in a line: its id, emotion, action units and frames.
+    """Describe a sample in a line: its id, emotion, action units and frames.
 
     Raises:
         InputError: If there is no such row.
@@ -143,7 +137,7 @@ def describe_sample(corpus: Corpus, row: int) -> str:
 
 
 def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Frames, difference, regions; flow, strain, depth and its change.
+    """Draw frames, difference, regions; flow, strain, depth and its change.
 
     Args:
         arrays: Of `make_crops` and `make_motion`.
@@ -186,14 +180,14 @@ def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
     moves = estimate_by_motion(arrays, arrays)
     region = max(moves, key=lambda name: moves[name])
     figure.suptitle(
-        f"{_plain(title)}\nthe head moves {float(arrays['shift'][0]):.2f} px of the crop; skin moves most in "
+        f"{plain(title)}\nthe head moves {float(arrays['shift'][0]):.2f} px of the crop; skin moves most in "
         f"the {region}, {moves[region]:.1f} % of the distance between the eyes"
     )
     return figure
 
 
 def color_flow(flow: Float[np.ndarray, "height width 2"], most: float) -> np.ndarray:
-    """Flow as colours: the hue is the direction, still skin is white.
+    """Return flow as colours: the hue is the direction, still skin is white.
 
     Args:
         flow: u to the right, v down, px.
@@ -208,7 +202,7 @@ def color_flow(flow: Float[np.ndarray, "height width 2"], most: float) -> np.nda
 
 
 def _draw_wheel(axes: Axes) -> None:
-    """The key to the colours, in the panel's corner."""
+    """Draw the key to the colours, in the panel's corner."""
     v, u = np.mgrid[-1:1:64j, -1:1:64j]
     colors = np.dstack([color_flow(np.dstack([u, v]), 1.0), np.hypot(u, v) <= 1])
     key = axes.inset_axes((0.8, 0.01, 0.19, 0.19))
@@ -251,13 +245,8 @@ def _show_depth(axes: Axes, depth: np.ndarray, face: np.ndarray) -> None:
 
 
 def _find_most(lengths: np.ndarray, least: float = _LEAST_FLOW) -> float:
-    """What full colour stands for: nearly the largest value."""
+    """Find what full colour stands for: nearly the largest value."""
     return max(float(np.percentile(lengths, 99)) if lengths.size else 0.0, least)
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _to_png(figure: Figure, facts: Mapping[str, str] | None = None) -> bytes:

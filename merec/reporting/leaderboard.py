@@ -18,12 +18,22 @@ from merec.presentation.notation import (
 )
 from merec.presentation.table import Table
 from merec.reporting.published import Published, load_published
-from merec.reporting.summary import Summary
-from merec.reporting.tables import BELOW_HONEST, GUESSES
+from merec.studies.answer import Answer
+from merec.studies.best_epoch_on_test import BELOW_HONEST
+from merec.studies.networks_and_controls import score_all_guesses
+from merec.studies.scores import GUESSES, score_results
 
 
-def rank_results(summary: Summary) -> pd.DataFrame:
-    """Results by UF1, best first, each with what it cost and what was published of the same method.
+def answer_leaderboard(results: Sequence[Result]) -> Answer:
+    """Rank all results beside what was published; no table for a single result, or where nothing was."""
+    table = lay_out_leaderboard(results)
+    if table is None:
+        return Answer("Leaderboard")
+    return Answer("Leaderboard", [table], {"leaderboard": table})
+
+
+def rank_results(results: Sequence[Result]) -> pd.DataFrame:
+    """Rank results by UF1, each with what it cost and what was published of the same method.
 
     Returns:
         One row per result: the columns of `score_results` on Full; `uf1_CORPUS`, `uf1_low_CORPUS`, … of each
@@ -31,12 +41,14 @@ def rank_results(summary: Summary) -> pd.DataFrame:
         `source`, `leak`; `seconds` (of one seed, all folds, summed over workers), `parameters` (of the
         network, NaN for estimators) and `tried` (configurations that each fold chose among).
     """
-    protocol = summary.results[0].protocol
-    known = {row.backbone: row for row in load_published(protocol.name).rows if row.backbone}
-    by_subset = summary.scores.set_index(["result", "subset"])
+    published_rows = load_published(results[0].protocol.name).rows
+    known = {row.backbone: row for row in published_rows if row.backbone}
+    scores_of_results = score_results(results)
+    by_subset = scores_of_results.set_index(["result", "subset"])
     rows = []
-    for result in summary.results:
-        row = summary.scores.query("result == @result.name and subset == 'Full'").iloc[0].to_dict()
+    for result in results:
+        full = scores_of_results.query("result == @result.name and subset == 'Full'")
+        row = full.iloc[0].to_dict()
         for subset in result.subsets:
             scores = by_subset.loc[(result.name, subset)]
             if subset != "Full":
@@ -50,16 +62,16 @@ def rank_results(summary: Summary) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("uf1", ascending=False, ignore_index=True)
 
 
-def lay_out_leaderboard(summary: Summary) -> Table | None:
-    """The ranking as a table for people; `None` for a single result, or where nothing was published."""
-    protocol = summary.results[0].protocol
-    if len(summary.results) < 2 or not protocol.leaves_one_subject_out:
+def lay_out_leaderboard(results: Sequence[Result]) -> Table | None:
+    """Lay out the ranking; `None` for a single result, or where nothing was published."""
+    protocol = results[0].protocol
+    if len(results) < 2 or not protocol.leaves_one_subject_out:
         return None
     if not load_published(protocol.name).rows:
         return None
-    subsets = [name for name in summary.results[0].subsets if name != "Full"]
+    subsets = [name for name in results[0].subsets if name != "Full"]
     rows = []
-    for _, row in rank_results(summary).iterrows():
+    for _, row in rank_results(results).iterrows():
         cells = {
             "Method": row["result"],
             "UF1": format_interval(row["uf1"], row["uf1_low"], row["uf1_high"]),
@@ -75,7 +87,7 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
             "Tried": _count(row["tried"]),
         }
         rows.append(cells)
-    for guess, table in summary.guesses.groupby("guess", sort=False):
+    for guess, table in score_all_guesses(results[0]).groupby("guess", sort=False):
         scores = table.set_index("subset").to_dict("index")
         cells = dict.fromkeys(rows[0], NOTHING) | {"Method": str(guess)}
         cells |= {title: format_number(scores["Full"][title.lower()]) for title in ("UF1", "UAR")}
@@ -84,7 +96,7 @@ def lay_out_leaderboard(summary: Summary) -> Table | None:
             cells[name_subset(subset)] = pair
         rows.append(cells)
     caption = (
-        f"{describe_results(summary.results)} Mean over seeds of all folds pooled [{describe_interval()}]; "
+        f"{describe_results(results)} Mean over seeds of all folds pooled [{describe_interval()}]; "
         "data sets, UF1/UAR, are subsets of the same predictions. Claimed: what "
         "would have been claimed if each held-out subject had chosen its epoch; never used. "
         f"{BELOW_HONEST} {GUESSES} Published: "
@@ -115,7 +127,7 @@ def _cite(published: Published | None) -> dict[str, object]:
 
 
 def _cost(result: Result) -> dict[str, float]:
-    """Mean seconds of a seed, and the largest of the rest: of runs, and of folds within them."""
+    """Return mean seconds of a seed, and the largest of the rest: of runs, and of folds within them."""
     known = [run.environment for run in result.runs]
     seconds = _find(known, "seconds")
     found = {"seconds": sum(seconds) / len(result.seeds) if seconds else np.nan}

@@ -1,14 +1,18 @@
-"""What the terminal was told while a report was made, so that the page says it too."""
+"""What the terminal was warned of while a report was made, so that the page says it too."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class Notes(list[str]):
+    """Warnings, each once."""
+
+
 class _Collector(logging.Handler):
     """A handler that keeps each warning once."""
 
-    def __init__(self, notes: list[str]):
+    def __init__(self, notes: Notes):
         super().__init__(logging.WARNING)
         self.notes = notes
 
@@ -20,9 +24,9 @@ class _Collector(logging.Handler):
 
 
 @contextmanager
-def collect_warnings() -> Iterator[list[str]]:
-    """Yield a list that holds all warnings which merec logs in the block; they are logged as ever."""
-    notes: list[str] = []
+def collect_warnings() -> Iterator[Notes]:
+    """Yield notes of all warnings that merec logs in the block; they are logged as ever."""
+    notes = Notes()
     collector = _Collector(notes)
     logger = logging.getLogger("merec")
     logger.addHandler(collector)

@@ -8,7 +8,7 @@ _MOST = 20  # failures on the screen
 
 
 def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> str:
-    """What `FeatureStore.prepare` made of a corpus, in lines: the first failures, then a sum.
+    """Describe what `FeatureStore.prepare` made of a corpus: the first failures, then a sum.
 
     Args:
         table: Its rows.
@@ -37,7 +37,7 @@ def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> 
 
 
 def describe_pairs(table: pd.DataFrame, root: Path, written: Path | None) -> str:
-    """What `FeatureStore.make_pool` found, in lines: how many pairs, and how strong they are.
+    """Describe what `FeatureStore.make_pool` found: how many pairs, and how strong they are.
 
     Args:
         table: Columns `subject` and `intensity`.

@@ -1,11 +1,18 @@
 """What others published on a protocol, with where it was read and whether its code leaks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import pandas as pd
 import yaml
+
+from merec.evaluation.results import Result
+from merec.presentation.notation import NOTHING, describe_results, format_pair, name_subset
+from merec.presentation.table import Table
+from merec.studies.answer import Answer
+from merec.studies.scores import score_results
 
 SOURCES = {
     "C": "read in the authors' repository or in the official challenge paper",
@@ -97,3 +104,61 @@ def load_published(protocol: str) -> PublishedTable:
 def _read_row(row: dict[str, Any]) -> Published:
     variants = tuple(Variant(**variant) for variant in row.get("variants", []))
     return Published(**(row | {"variants": variants}))
+
+
+class Citations(NamedTuple):
+    """The table of published rows, the names of ours, and what its marks mean."""
+
+    table: Table
+    ours: Collection[str]
+    marks: Mapping[str, str]
+
+
+def answer_published(results: Sequence[Result]) -> Answer:
+    """Set published numbers beside ours; nothing where there are none on the protocol and its split."""
+    title, table = "Published numbers", lay_out_published(results)
+    if table is None:
+        return Answer(title)
+    ours = {result.name for result in results}
+    return Answer(title, [Citations(table, ours, SOURCES)], {"published": table})
+
+
+def lay_out_published(results: Sequence[Result]) -> Table | None:
+    """Lay out published rows and ours below them; `None` where nothing is published on protocol and split.
+
+    Published numbers are printed word for word, with as many digits as were given.
+    """
+    protocol, scores = results[0].protocol, score_results(results)
+    published = load_published(protocol.name)
+    # They all leave one subject out.
+    if not published.rows or not protocol.leaves_one_subject_out:
+        return None
+    subsets = list(results[0].subsets)
+    rows = []
+    for row in (version for method in published.rows for version in method.list_versions()):
+        rows.append(
+            {"Method": row.method, "Modality": row.modality or NOTHING}
+            | {name_subset(subset): row.scores.get(subset, NOTHING) for subset in subsets}
+            | {"Source": f"{row.source}, LEAK" if row.leak else row.source}
+        )
+    for result in results:
+        own = scores[scores["result"] == result.name]
+        own_scores = own.set_index("subset").to_dict("index")
+        cells = {"Method": result.name, "Modality": NOTHING}
+        for subset in subsets:
+            cells[name_subset(subset)] = format_pair(
+                own_scores[subset]["uf1"], own_scores[subset]["uar"]
+            )
+        source = "ours, TRANSDUCTIVE" if result.transductive else "ours"
+        rows.append(cells | {"Source": source})
+    table = pd.DataFrame(rows)
+    if (table["Modality"] == NOTHING).all():
+        table = table.drop(columns="Modality")
+    notes = [f"{row.method}: {row.note}." for row in published.rows if row.note]
+    caption = (
+        f"{describe_results(results)} UF1/UAR. C: authors' repository or official "
+        "challenge paper. T: a third party's table. LEAK: the code chooses the best "
+        "epoch on the held-out subject. "
+        f"{' '.join([*notes, published.note])}"
+    )
+    return Table("Published numbers", caption.strip(), table)

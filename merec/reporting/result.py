@@ -4,12 +4,9 @@ from rich.console import Console
 
 from merec.evaluation.results import Result
 from merec.presentation.table_formats import print_table
-from merec.reporting.action_units import lay_out_units
-from merec.reporting.summary import read_optimism, summarize
-from merec.reporting.tables import (
-    lay_out_optimism,
-    lay_out_scores_briefly,
-)
+from merec.studies.action_unit_scores import lay_out_units
+from merec.studies.best_epoch_on_test import lay_out_optimism, read_optimism
+from merec.studies.scores import lay_out_scores_briefly
 
 
 def print_result(result: Result, console: Console | None = None) -> None:
@@ -18,11 +15,7 @@ def print_result(result: Result, console: Console | None = None) -> None:
     Of action units, the F1 of each.
     """
     console = console or Console()
-    if result.target.multilabel:
-        scores, optimism = lay_out_units([result]), read_optimism([result])
-    else:
-        summary = summarize([result])
-        scores, optimism = lay_out_scores_briefly(summary), summary.optimism
-    print_table(console, scores)
-    if not optimism.empty:
-        print_table(console, lay_out_optimism([result], optimism))
+    lay_out = lay_out_units if result.target.multilabel else lay_out_scores_briefly
+    print_table(console, lay_out([result]))
+    if not read_optimism([result]).empty:
+        print_table(console, lay_out_optimism([result]))

@@ -1,9 +1,11 @@
 """What each held-out sample was taken for, subject by subject, with its sheet to look at."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -12,14 +14,35 @@ from merec.presentation.notation import (
     describe_results,
     format_list,
     format_number,
-    make_slugs,
     name_subset,
 )
 from merec.presentation.table import Table
-from merec.reporting.elements import write_table
-from merec.reporting.sheets import SHEETS, tell_command
+from merec.reporting.sample_sheets import SHEETS, find_sheets, tell_command
+from merec.studies.answer import Answer
+from merec.studies.subjects import name_anchors
 
-_ABOUT = "about-samples"
+
+class SubjectSamples(NamedTuple):
+    """The samples of a subject.
+
+    Attributes:
+        anchor: Its id on the page.
+        table: A row per sample.
+        links: Where samples lead to, by row and column.
+        command: What makes the sheets that are missing; empty if none is or none can be made.
+    """
+
+    anchor: str
+    table: Table
+    links: Mapping[tuple[int, str], str]
+    command: str
+
+
+class Samples(NamedTuple):
+    """How to read the samples, and those of each subject."""
+
+    about: str
+    subjects: Sequence[SubjectSamples]
 
 
 @dataclass(frozen=True)
@@ -35,22 +58,21 @@ class Sheets:
     links: Mapping[str, str] = field(default_factory=dict)
 
 
-def name_anchors(results: Sequence[Result]) -> dict[tuple[str, str], str]:
-    """The id of each subject's samples on a page, by data set and subject."""
-    by_subject = results[0].predictions.groupby(["corpus", "subject"])
-    keys = [(str(corpus), str(subject)) for corpus, subject in by_subject.groups]
-    slugs = make_slugs([f"samples of {corpus} {subject}" for corpus, subject in keys])
-    return dict(zip(keys, slugs, strict=True))
+def answer_samples(results: Sequence[Result], out: Path, sheets: Path) -> Answer:
+    """Show what each sample was taken for, linked from a page in `out` with its sheet in `sheets`."""
+    links = {
+        sample_id: quote(Path(os.path.relpath(sheet, out)).as_posix())
+        for sample_id, sheet in find_sheets(results[0].predictions, sheets).items()
+    }
+    return Answer("Samples", [list_samples(results, Sheets(sheets, links))])
 
 
-def write_samples(results: Sequence[Result], sheets: Sheets) -> str:
-    """Every subject's samples folded away, each linked with its sheet, or the command that makes it."""
+def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
+    """List every subject's samples, each linked with its sheet, and the command that makes missing ones."""
     samples = results[0].predictions.drop_duplicates("sample_id").sort_values("sample_id")
     said = {result.name: _say_predictions(result) for result in results}
-    classes = results[0].protocol.classes
-    about = f"{describe_results(results)} {_describe(results[0], sheets)}"
-    parts = [f'<p class="caption" id="{_ABOUT}">{escape(about)}</p>', '<div class="folded">']
-    anchors = name_anchors(results)
+    classes, anchors = results[0].protocol.classes, name_anchors(results)
+    subjects = []
     for (corpus, subject), rows in samples.groupby(["corpus", "subject"]):
         ids = [str(sample_id) for sample_id in rows["sample_id"]]
         cells = pd.DataFrame(
@@ -65,20 +87,16 @@ def write_samples(results: Sequence[Result], sheets: Sheets) -> str:
             for number, sample_id in enumerate(ids)
             if sample_id in sheets.links
         }
-        title = f"{name_subset(str(corpus))}, subject {subject}"
-        table = write_table(Table(title, "", cells), links=links, about=_ABOUT)
         absent = [sample_id for sample_id in ids if sample_id not in sheets.links]
         command = tell_command(results[0], absent, sheets.folder) if absent else None
-        todo = f"<p>Not looked at yet:</p><pre>{escape(command)}</pre>" if command else ""
-        parts.append(
-            f"<details><summary>{escape(title)} (n = {len(ids)})</summary>"
-            f'<div id="{anchors[str(corpus), str(subject)]}">{table}{todo}</div></details>'
-        )
-    return "\n".join([*parts, "</div>"])
+        table = Table(f"{name_subset(str(corpus))}, subject {subject}", "", cells)
+        anchor = anchors[str(corpus), str(subject)]
+        subjects.append(SubjectSamples(anchor, table, links, command or ""))
+    return Samples(f"{describe_results(results)} {_describe(results[0], sheets)}", subjects)
 
 
 def _describe(result: Result, sheets: Sheets) -> str:
-    """How to read the tables, and what the links are."""
+    """Say how to read the tables, and what the links are."""
     text = (
         "The class each held-out sample was taken for, with its probability; of several seeds, how many "
         "said so. ✓ right, ✗ wrong, ~ right under some seeds."
@@ -91,7 +109,7 @@ def _describe(result: Result, sheets: Sheets) -> str:
 
 
 def _say_predictions(result: Result) -> dict[str, str]:
-    """What a result took each sample for, in a few words."""
+    """Say what a result took each sample for, in a few words."""
     classes, said = result.protocol.classes, {}
     for sample_id, rows in result.predictions.groupby("sample_id", sort=False):
         right = (rows["label"] == rows["predicted"]).tolist()

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from merec.evaluation.pretraining import LATEST_STEPS
+from merec.evaluation.contrastive_accuracy import LATEST_STEPS
 from merec.targets.target import Target
 from merec.types import Batch
 

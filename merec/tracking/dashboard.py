@@ -10,13 +10,15 @@ import pandas as pd
 from rich.console import Console
 
 from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result, assert_emotions
 from merec.evaluation.runs import find_runs
 from merec.files import write_json
 from merec.presentation.notation import describe_results, format_list
 from merec.presentation.table import Table
 from merec.presentation.table_formats import print_table, write_markdown
-from merec.reporting.summary import Summary, summarize
-from merec.reporting.tables import lay_out_classes, lay_out_optimism, lay_out_scores_briefly
+from merec.studies.best_epoch_on_test import lay_out_optimism, read_optimism
+from merec.studies.class_scores import lay_out_classes
+from merec.studies.scores import lay_out_scores_briefly
 from merec.tracking.dashboard_upload import find_account, recall, save
 from merec.tracking.sweep import Sweep, find_sweep, find_varied
 from merec.types import InputError
@@ -47,19 +49,20 @@ def write_dashboard(
     os.environ.setdefault("WANDB_SILENT", "true")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     sweep = find_sweep(find_runs(paths))
-    summary = summarize(pool_runs(sweep.runs))
+    results = pool_runs(sweep.runs)
+    assert_emotions(results)
     account = find_account(sweep, online)
     from merec.tracking.panels import make_sections
 
     sections = make_sections(sweep.keys, find_varied(sweep.runs))
     entity = sweep.entity or account or ""
-    workspace = make_workspace(sweep, summary, sections, entity)
-    report = make_report(sweep, summary, sections, entity)
+    workspace = make_workspace(sweep, results, sections, entity)
+    report = make_report(sweep, results, sections, entity)
     recall(out, workspace, report)
     _write(out, workspace, report)
 
     console = console or Console()
-    print_table(console, lay_out_sections(sweep, summary, sections))
+    print_table(console, lay_out_sections(sweep, results, sections))
     for name in ("workspace.json", "report.json"):
         console.print(out / name, soft_wrap=True, highlight=False)
     if account:
@@ -72,7 +75,7 @@ def write_dashboard(
 
 
 def make_workspace(
-    sweep: Sweep, summary: Summary, sections: "Sequence[Section]", entity: str
+    sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]", entity: str
 ) -> "Workspace":
     """A saved view of the project: the sections over the runs of the groups, the best run first."""
     import wandb_workspaces.workspaces as ws
@@ -93,7 +96,7 @@ def make_workspace(
         ],
         settings=ws.WorkspaceSettings(max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=_filter(sweep, summary),
+            filters=_filter(sweep, results),
             order=[ws.Ordering(ws.Summary("uf1"), ascending=False)],
             pinned_columns=[f"summary:{name}" for name in columns if name in sweep.keys.scores],
         ),
@@ -101,18 +104,18 @@ def make_workspace(
 
 
 def make_report(
-    sweep: Sweep, summary: Summary, sections: "Sequence[Section]", entity: str
+    sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]", entity: str
 ) -> "Report":
     """A page: the tables of `merec report` as they are now, and below each the living panels."""
     import wandb_workspaces.reports.v2 as wr
 
     tables = {
-        "UF1 by choice": lay_out_scores_briefly(summary),
-        "Confusion matrices": lay_out_classes(summary),
+        "UF1 by choice": lay_out_scores_briefly(results),
+        "Confusion matrices": lay_out_classes(results),
     }
-    if not summary.optimism.empty:
-        tables["Optimism"] = lay_out_optimism(summary.results, summary.optimism)
-    blocks: list[Any] = [wr.P(describe_results(summary.results)), wr.TableOfContents()]
+    if not read_optimism(results).empty:
+        tables["Optimism"] = lay_out_optimism(results)
+    blocks: list[Any] = [wr.P(describe_results(results)), wr.TableOfContents()]
     for section in sections:
         blocks += [wr.H1(section.title), wr.P(section.note)]
         if section.title in tables:
@@ -120,7 +123,7 @@ def make_report(
         runset = wr.Runset(
             project=sweep.project,
             name=format_list(sweep.groups),
-            filters=_filter(sweep, summary),
+            filters=_filter(sweep, results),
             order=[wr.OrderBy(wr.SummaryMetric("uf1"))],
         )
         runset._id = "".join(c for c in section.title.lower() if c.isalnum())[:11]
@@ -130,7 +133,7 @@ def make_report(
         project=sweep.project,
         entity=entity,
         title=_name(sweep),
-        description=describe_results(summary.results),
+        description=describe_results(results),
         blocks=blocks,
         width="fluid",
     )
@@ -142,14 +145,14 @@ def _name(sweep: Sweep) -> str:
     return "".join(c if c.isalnum() or c in " ,._-" else "-" for c in name)[:100]
 
 
-def _filter(sweep: Sweep, summary: Summary) -> str:
+def _filter(sweep: Sweep, results: Sequence[Result]) -> str:
     """Runs of the groups that follow the protocol: those of another would not compare."""
 
     def spell(values: Sequence[str]) -> str:
         # W&B replaces signs of comparison even within quotes.
         return repr(list(values)).translate({ord(sign): rf"\x{ord(sign):02x}" for sign in "=<>"})
 
-    protocol = summary.results[0].protocol
+    protocol = results[0].protocol
     terms = {
         "Metric('Group')": sweep.groups,
         "SummaryMetric('protocol_hash')": [protocol.hash],
@@ -158,7 +161,9 @@ def _filter(sweep: Sweep, summary: Summary) -> str:
     return " and ".join(f"{name} in {spell(values)}" for name, values in terms.items() if values)
 
 
-def lay_out_sections(sweep: Sweep, summary: Summary, sections: "Sequence[Section]") -> Table:
+def lay_out_sections(
+    sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]"
+) -> Table:
     """What the dashboard holds, a row per panel."""
     rows = [
         {
@@ -172,7 +177,7 @@ def lay_out_sections(sweep: Sweep, summary: Summary, sections: "Sequence[Section
     groups = format_list(sweep.groups) or "none"
     caption = (
         f"{len(sweep.runs)} runs; W&B project {sweep.project}, group {groups}. "
-        f"{describe_results(summary.results)}"
+        f"{describe_results(results)}"
     )
     return Table("Dashboard", caption, pd.DataFrame(rows))
 

@@ -18,25 +18,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, WandbLogger
 
-from merec.evaluation.calibration import score_calibration
-from merec.evaluation.explanation import read_explanation
-from merec.evaluation.pretraining import read_monitor
+from merec.evaluation.contrastive_accuracy import read_monitor
 from merec.evaluation.results import Result
-from merec.evaluation.threshold import count_pairs, read_pairs
-from merec.reporting.curves import read_curves
-from merec.reporting.figures import (
-    draw_bars,
-    draw_learning_curves,
-    draw_optimism,
-    draw_units,
-    plot_confusion,
-)
-from merec.reporting.regions import draw_adjacency, draw_importance
-from merec.reporting.summary import read_optimism, score_results, score_subjects
-from merec.reporting.threshold import draw_intensities
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import flatten
 from merec.run_folder.logged_keys import Keys, Tracked
+from merec.studies.action_unit_scores import draw_units
+from merec.studies.best_epoch_on_test import draw_optimism, read_optimism
+from merec.studies.calibration import score_calibration
+from merec.studies.confusion_matrices import plot_confusion
+from merec.studies.data_sets import draw_bars
+from merec.studies.intensity_threshold import count_pairs, draw_intensities, read_pairs
+from merec.studies.learning_curves import draw_learning_curves, read_curves
+from merec.studies.region_importance import draw_adjacency, draw_importance, read_explanation
+from merec.studies.scores import score_results
+from merec.studies.subjects import score_subjects
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +180,7 @@ def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figu
     if units:
         pictures["units"] = draw_units({result.name: result.score_units()})
     else:
-        pictures["scores"] = draw_bars(score_results([result], optimism))
+        pictures["scores"] = draw_bars(score_results([result]))
         pictures["confusion"] = plot_confusion(result)
     if curves is not None:
         pictures["learning_curves"] = draw_learning_curves(curves, result.name)

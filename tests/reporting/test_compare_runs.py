@@ -19,13 +19,13 @@ from merec.evaluation.statistics import compare_paired
 from merec.metrics import uf1
 from merec.presentation.table_formats import print_table
 from merec.reporting.compare import compare_runs
-from merec.reporting.critical_difference import (
+from merec.studies.critical_difference import (
     describe_groups,
     draw_groups,
     explain_groups,
     find_groups,
 )
-from merec.reporting.pairwise_comparison import (
+from merec.studies.paired_comparison import (
     Comparison,
     explain_disagreement,
     lay_out_class_pairs,

@@ -17,8 +17,8 @@ from merec.reporting.inspect import (
     inspect_corpus,
     inspect_sample,
 )
-from merec.reporting.inspect_html import REGION_COLOURS, make_cloud, write_cloud
-from merec.reporting.sheets import find_sheets
+from merec.reporting.point_cloud import REGION_COLOURS, make_cloud, write_cloud
+from merec.reporting.sample_sheets import find_sheets
 from merec.types import ActionUnit, Camera, Corpus, Protocol
 
 SIZE = 32

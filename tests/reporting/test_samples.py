@@ -14,9 +14,16 @@ from rich.console import Console
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
+from merec.reporting.page import fill
 from merec.reporting.report import write_report
-from merec.reporting.samples import Sheets, name_anchors, write_samples
-from merec.reporting.sheets import SHEETS, find_sheets, name_sheet, tell_command
+from merec.reporting.sample_sheets import SHEETS, find_sheets, name_sheet, tell_command
+from merec.reporting.samples import (
+    Sheets,
+    list_samples,
+)
+from merec.studies.subjects import (
+    name_anchors,
+)
 
 HOSTILE = '"><script>document.title=1</script>&'
 
@@ -44,7 +51,7 @@ def of_corpus(result: Result, target: str, command: str) -> Result:
 
 
 def test_each_sample_is_marked_by_whether_it_was_named_rightly(results: list[Result]) -> None:
-    page = write_samples(results, Sheets())
+    page = fill("samples.html", part=list_samples(results, Sheets()))
     net, svm = (result.predictions for result in results)
     right = svm["label"] == svm["predicted"]
     both = (net["label"] == net["predicted"]).groupby(net["sample_id"]).mean()
@@ -99,7 +106,7 @@ def test_flow_maps_have_no_command(results: list[Result]) -> None:
 def test_samples_without_a_sheet_are_in_their_subjects_command(results: list[Result]) -> None:
     shown = [of_corpus(results[0], "merec.corpora.read_casme3", "merec train"), results[1]]
     first, *others = (f"casme2/s00/c{number}" for number in range(5))
-    page = write_samples(shown, Sheets(SHEETS, {first: "x.png"}))
+    page = fill("samples.html", part=list_samples(shown, Sheets(SHEETS, {first: "x.png"})))
     assert f"<pre>merec inspect {' '.join(others)} corpus=casme3</pre>" in page
     assert f'<a href="x.png">{first}</a>' in page
 
@@ -113,4 +120,4 @@ def test_hostile_names_are_text(make_index, write_run, tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<script>document" not in page
     assert '"&gt;<' not in page.replace('"&gt;</', "")
-    assert page.count("&quot;&gt;&lt;script&gt;document.title=1&lt;/script&gt;&amp;") > 15 * 2
+    assert page.count("&#34;&gt;&lt;script&gt;document.title=1&lt;/script&gt;&amp;") > 15 * 2

@@ -1,0 +1,42 @@
+"""How well pretrained encoders tell pairs apart, as the folds of a run recorded it."""
+
+from math import nan
+
+import pandas as pd
+
+from merec.evaluation.results import Result
+
+LATEST_STEPS = 20  # steps over which the accuracy on training pairs is averaged
+
+
+# Columns of a fold's table of its contrastive pretraining, as `merec.tasks.contrastive_monitor` writes it.
+MONITORED = {
+    "step": "number",
+    "accuracy": "number",
+    "chance": "number",
+    "held_out_accuracy": "optional",
+    "held_out_chance": "optional",
+    "held_out_pairs": "number",
+    "probe": "optional",
+}
+
+
+def read_monitor(result: Result) -> dict[str, float]:
+    """Read how well the encoders of a result told pairs apart once they were pretrained, mean over folds.
+
+    Returns:
+        `told_apart` of the training pairs and `held_out_told_apart` of those of held-out subjects, each with
+        the `chance` level of guessing; NaN where nothing was contrasted or measured.
+    """
+    tables = [run.read_table("pretraining", MONITORED) for run in result.runs]
+    table = pd.concat(tables) if tables else pd.DataFrame()
+    names = {
+        "told_apart": "accuracy",
+        "told_apart_chance": "chance",
+        "held_out_told_apart": "held_out_accuracy",
+        "held_out_chance": "held_out_chance",
+    }
+    if table.empty:
+        return dict.fromkeys(names, nan)
+    last = table.sort_values("step").groupby(["seed", "fold"]).tail(1)
+    return {name: float(last[column].mean()) for name, column in names.items()}

@@ -1,0 +1,92 @@
+"""Pages from the templates in `html/`: a part of a section is written by the template of its class."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from merec.presentation.figure_style import follow_theme, to_svg
+from merec.presentation.notation import NOTHING, make_slugs, measure_cell
+from merec.presentation.table import Table
+from merec.studies.answer import Answer, Picture
+
+
+class Column(NamedTuple):
+    """A column of a table; `values` are what its cells are sorted by, if all of them start with a number."""
+
+    title: str
+    is_numeric: bool
+    values: dict[str, float]
+
+
+def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) -> str:
+    """Write a page that needs no network: style, pictures and script are inside, and nothing else may run.
+
+    Args:
+        title: What it is about.
+        remark: What must be known first; empty if nothing must.
+        lead: A sentence below it.
+        answers: Its sections; those without parts are left out, those of one title are joined.
+    """
+    sections: dict[str, list[object]] = {}
+    for answer in answers:
+        if any(answer.parts):  # there may be notes, but none in them
+            sections.setdefault(answer.title, []).extend(answer.parts)
+    style, script = (
+        files("merec.reporting").joinpath("html", f"page.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    )
+    return fill(
+        "page.html",
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(style),
+        script=Markup(script),
+        title=title,
+        remark=remark,
+        lead=lead,
+        sections=sections,
+    )
+
+
+def fill(template: str, **values: Any) -> str:
+    """Fill a template of `html/`; every text is escaped."""
+    environment = Environment(
+        loader=PackageLoader("merec.reporting", "html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "anchor": lambda heading: heading.lower().replace(" ", "-"),
+        "columns": list_columns,
+        "slug": lambda text: make_slugs([text])[0],
+        "svg": write_svg,
+        "template": lambda part: f"{type(part).__name__.lower()}.html",
+    }
+    return environment.get_template(template).render(values)
+
+
+def write_svg(picture: Picture) -> Markup:
+    """Write a picture in the page's colours, named by its words."""
+    prefix = "".join(c if c.isalnum() else "-" for c in picture.name)
+    svg = follow_theme(to_svg(picture.figure, prefix))
+    start = Markup('<svg role="img" aria-label="{}" ').format(picture.alt)
+    return start + Markup(svg.removeprefix("<svg "))
+
+
+def list_columns(table: Table) -> list[Column]:
+    """List the columns of a table, as the template of tables wants them."""
+    return [Column(name, table.is_numeric(name), _measure(table, name)) for name in table.columns]
+
+
+def _measure(table: Table, column: str) -> dict[str, float]:
+    """Return what each cell of a column is sorted by; nothing unless all of them start with a number."""
+    cells = {cell for cell in table.rows[column] if cell and not cell.startswith(NOTHING)}
+    values = {cell: value for cell in cells if (value := measure_cell(cell)) is not None}
+    return values if len(values) == len(cells) else {}

@@ -1,0 +1,67 @@
+"""Where the sheet of a sample lies, and the command that makes it."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from merec.evaluation.results import Result
+from merec.presentation.notation import hide_folders
+
+SHEETS = Path("runs/inspect")  # where `merec inspect` writes if it is not told
+SOURCE = "Source"  # a PNG's text that says which data set the sample is of
+_FLOW_MAPS = "megc2019_flow"  # has no frames to look at
+
+
+def name_sheet(sample_id: str) -> str:
+    """Return a file name for a sample, without its ending."""
+    return re.sub(r"[^\w.-]+", "_", sample_id)
+
+
+def find_sheets(samples: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Return the sheets that lie in a folder, by sample; those of namesakes in other data sets are left out.
+
+    Args:
+        samples: Columns `sample_id` and `corpus`.
+        folder: Where `merec inspect` wrote.
+    """
+    found = {}
+    rows = samples[["sample_id", "corpus"]].drop_duplicates()
+    for sample_id, corpus in rows.itertuples(index=False):
+        sheet = folder / f"{name_sheet(sample_id)}.png"
+        if sheet.is_file() and _read_source(sheet) == corpus:
+            found[sample_id] = sheet
+    return found
+
+
+def _read_source(sheet: Path) -> str | None:
+    """Read which data set a sheet says it is of; `None` if it cannot be read."""
+    try:
+        with Image.open(sheet) as image:
+            return image.info.get(SOURCE)
+    except (OSError, UnidentifiedImageError):
+        return None
+
+
+def tell_command(result: Result, samples: Sequence[str], folder: Path) -> str | None:
+    """Return the command that makes sheets of samples; `None` where no frames or no corpus are known.
+
+    Args:
+        result: Says by its first run which corpus and features.
+        samples: Sample ids.
+        folder: Where `merec inspect` shall write.
+    """
+    run = result.runs[0]
+    target = str(run.config.get("corpus", {}).get("_target_", ""))
+    choice = target.partition(".read_")[2]
+    if not choice or choice == _FLOW_MAPS:
+        return None
+    given = shlex.split(str(run.environment.get("command") or ""))
+    groups = ("corpus.", "features=", "features.", "experiments=", "--config-dir=")
+    kept = [word for word in given if word.startswith(groups) and "," not in word]
+    out = [] if folder == SHEETS else [f"out={folder}"]
+    words = ["merec", "inspect", *samples, f"corpus={choice}", *kept, *out]
+    return hide_folders(shlex.join(words))

@@ -1,0 +1,48 @@
+"""How good a depth camera must be: the score against the noise of depth."""
+
+import math
+from collections.abc import Sequence
+
+from merec.evaluation.results import Result
+from merec.run_folder.resolved_config import find_node
+from merec.studies.answer import Answer
+from merec.studies.setting_study import Setting, answer_setting
+from merec.synthetic.sensor import REFERENCE, choose_sensor
+
+_NOISE = (
+    *("datamodule.corpus.render.depth_noise", "datamodule.corpus.render.camera"),
+    "datamodule.features.depth_noise",
+)
+
+
+def read_depth_noise(result: Result) -> float | None:
+    """Return the depth noise of a rendered corpus, and what was added as it was read, mm at 550 mm.
+
+    `None` where the camera's noise is not known: of other corpora, and of one that was rendered into a folder
+    of the user's, maybe otherwise than the config says.
+    """
+    data = result.settings.get("datamodule") or {}
+    render = (data.get("corpus") or {}).get("render") or {}
+    elsewhere = any(find_node(run.config, "task.datamodule.corpus.root") for run in result.runs)
+    if elsewhere or not {"camera", "depth_noise", "depth_step", "width"} <= set(render):
+        return None
+    given = (render[name] for name in ("camera", "depth_noise", "depth_step", "width"))
+    own = float(choose_sensor(*given).spread(REFERENCE))
+    added = (data.get("features") or {}).get("depth_noise") or 0
+    return round(math.hypot(own, added), 3)
+
+
+DEPTH_NOISE = Setting(
+    "depth_noise",
+    "How good must a depth camera be",
+    "depth noise (mm at 550 mm)",
+    " mm",
+    _NOISE,
+    read_depth_noise,
+    of_depth=True,
+)
+
+
+def answer(results: Sequence[Result]) -> Answer:
+    """Show the score against depth noise; see `answer_setting`."""
+    return answer_setting(results, DEPTH_NOISE)

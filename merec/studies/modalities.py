@@ -1,0 +1,132 @@
+"""What depth brings to a network that is otherwise equal."""
+
+import logging
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from merec.evaluation.comparison import compare_with_base
+from merec.evaluation.results import IDENTITY, Result
+from merec.evaluation.statistics import DRAWS
+from merec.presentation.notation import (
+    NOTHING,
+    describe_interval,
+    describe_results,
+    format_change,
+    format_interval,
+    format_p,
+)
+from merec.presentation.table import Table
+from merec.run_folder.identity import configuration_hash
+from merec.studies.answer import Answer
+from merec.types import InputError
+
+log = logging.getLogger(__name__)
+
+
+MODALITIES = ("rgb", "depth", "fused")
+
+
+_DECIDED = ("modality", "channels")  # settings of the datamodule that follow from the modality
+
+
+_COLUMNS = [
+    *(*IDENTITY, "family", "modality", "base", "subset", "metric", "b", "b_low", "b_high"),
+    *("a", "difference", "low", "high", "p", "samples", "subjects"),
+]
+
+
+_TITLES = {"rgb": "RGB", "depth": "Depth", "fused": "Fused"}
+
+
+def answer(results: Sequence[Result]) -> Answer:
+    """Compare results that differ in their modality only; no table where there are none."""
+    rows = compare_modalities(results)
+    table = lay_out_modalities(results, rows)
+    if table is None:
+        return Answer("Modalities", frames={"modalities": rows})
+    return Answer("Modalities", [table], {"modalities": table}, {"modalities": rows})
+
+
+def compare_modalities(results: Sequence[Result]) -> pd.DataFrame:
+    """Set results that differ in their modality only beside that of colour, or the first there is.
+
+    Returns:
+        One row per result, subset and metric: the `family` of equal settings, its `modality`, the `base` (a
+        result), and what `compare_with_base` says of it; none where a family has one modality only.
+    """
+    tables = []
+    for family, members in _find_families(results).items():
+        base = next(iter(members.values()))
+        for modality, result in members.items():
+            try:
+                found = compare_with_base(base, result)
+            except InputError as error:  # the other rows are no worse for it
+                log.warning("%s is not set beside %s: %s", result.name, base.name, error)
+                continue
+            about = {**result.identity, "family": family, "modality": modality, "base": base.name}
+            tables.append(found.assign(**about)[_COLUMNS])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_COLUMNS)
+
+
+def _find_families(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
+    """Find results of equal settings but for the modality, colour first; two modalities or more."""
+    families: dict[str, dict[str, Result]] = {}
+    for result in results:
+        settings = result.settings
+        data = settings.get("datamodule") or {}
+        modality = data.get("modality")
+        if modality not in MODALITIES:
+            continue
+        others = {key: value for key, value in data.items() if key not in _DECIDED}
+        members = families.setdefault(configuration_hash({**settings, "datamodule": others}), {})
+        if modality in members:
+            log.warning(
+                "%s is not in the table of modalities: it differs from %s in %s only",
+                result.name,
+                members[modality].name,
+                _name_difference(result, members[modality]),
+            )
+            continue
+        members[modality] = result
+    return {
+        family: {name: members[name] for name in MODALITIES if name in members}
+        for family, members in families.items()
+        if len(members) > 1
+    }
+
+
+def _name_difference(a: Result, b: Result) -> str:
+    """Name what differs between results of one family and modality: channels, data or code."""
+    if a.settings != b.settings:
+        return "channels"
+    _, data_a, _ = a.runs[0].configuration
+    _, data_b, _ = b.runs[0].configuration
+    return "data" if data_a != data_b else "code"
+
+
+def lay_out_modalities(results: Sequence[Result], rows: pd.DataFrame) -> Table | None:
+    """Lay out a row per backbone and a column per modality; `None` without rows of `compare_modalities`."""
+    full = rows[rows["subset"] == "Full"]
+    if full.empty:
+        return None
+    lines = []
+    for (_, metric), own in full.groupby(["family", "metric"], sort=False):
+        scores, change, p = dict.fromkeys(MODALITIES, NOTHING), NOTHING, NOTHING
+        for _, row in own.iterrows():
+            scores[row["modality"]] = format_interval(row["b"], row["b_low"], row["b_high"])
+            if row["modality"] == "fused" and own["modality"].iloc[0] == "rgb":
+                change, p = format_change(row), format_p(row["p"], DRAWS).removeprefix("= ")
+        first = own.iloc[0]
+        name = re.sub(rf"[-_ ]{first['modality']}\b", "", first["result"], count=1)
+        cells = {"Method": name, "Metric": str(metric).upper()}
+        cells |= {_TITLES[modality]: score for modality, score in scores.items()}
+        lines.append(cells | {"Fused − RGB": change, "p": p})
+    shown = [result for result in results if result.name in set(full["result"])]
+    caption = (
+        f"{describe_results(shown)} Equal but for the modality and its channels. [{describe_interval()}; "
+        f"paired for a difference]; p: paired permutation of subjects, {DRAWS:,} "
+        "draws, two-sided, not corrected for the number of rows."
+    )
+    return Table("Modalities", caption, pd.DataFrame(lines))

@@ -1,0 +1,267 @@
+"""Two sides, or many pair by pair: tables of their differences, and a sentence to quote."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+import pandas as pd
+
+from merec.evaluation.results import Result, Score
+from merec.evaluation.statistics import DRAWS
+from merec.presentation.notation import (
+    describe_interval,
+    describe_remarks,
+    describe_results,
+    format_change,
+    format_interval,
+    format_list,
+    format_number,
+    format_p,
+    name_subset,
+)
+from merec.presentation.table import Table
+
+ALPHA = 0.05  # told apart: a corrected p no greater
+_WIDE = 4  # columns of differences that fit a terminal
+_INTERVAL = f"[{describe_interval(paired=True)}]"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sides and what was found of their pairs.
+
+    Attributes:
+        sides: Two or more results of unlike names.
+        reference: The name of the side that the others are set against; `None` for all pairs.
+        pairs: See `compare_sides`.
+        classes: See `compare_classes`.
+    """
+
+    sides: list[Result]
+    reference: str | None
+    pairs: pd.DataFrame
+    classes: pd.DataFrame
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """A letter for each side, by its name."""
+        names = [side.name for side in self.sides]
+        return dict(zip(names, ascii_uppercase, strict=False))
+
+    @property
+    def full(self) -> pd.DataFrame:
+        """The pairs on all samples by the metric that decides what is told apart."""
+        return self.pairs[(self.pairs["subset"] == "Full") & (self.pairs["metric"] == self.metric)]
+
+    @property
+    def metric(self) -> str:
+        """UF1, or of action units their mean F1: what decides."""
+        return self.sides[0].target.metrics[0]
+
+    def score(self, side: Result) -> Score:
+        """Compute a side's score on all samples by the metric that decides."""
+        return side.score()[self.metric]
+
+
+def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result) -> Table:
+    """Lay out the comparison as a table for people."""
+    rows = [
+        {
+            "Samples of": name_subset(row["subset"]),
+            "n": str(row["samples"]),
+            "Metric": row["metric"].upper(),
+            "A": format_number(row["a"]),
+            "B": format_number(row["b"]),
+            "B − A": format_change(row),
+            "p": format_p(row["p"], DRAWS).removeprefix("= "),
+        }
+        for _, row in table.iterrows()
+    ]
+    caption = (
+        f"A: {a.name}. B: {b.name}. {describe_results([a, b])} [{describe_interval(paired=True)}]; "
+        f"p: paired permutation of subjects, {DRAWS:,} draws, "
+        "two-sided, not corrected for the number of rows."
+    )
+    return Table("B against A", caption, pd.DataFrame(rows))
+
+
+def quote_comparison(table: pd.DataFrame, a: Result, b: Result) -> str:
+    """Write one sentence with everything a reader needs."""
+    protocol = a.protocol
+    full = table[table["subset"] == "Full"]
+    scores = " and ".join(
+        f"{row['metric'].upper()} {format_number(row['b'])} against {format_number(row['a'])} "
+        f"(difference {format_change(row)}, p {format_p(row['p'], DRAWS)})"
+        for _, row in full.iterrows()
+    )
+    guilty = [result.name for result in (a, b) if result.transductive]
+    warning = f"; transductive pretraining: {' and '.join(guilty)}" if guilty else ""
+    remarks = describe_remarks([a, b])
+    warning += f"; {remarks}" if remarks else ""
+    return (
+        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, "
+        f"{protocol.split}, all folds pooled), {b.name} (seeds {format_list(b.seeds)}) beside "
+        f"{a.name} (seeds {format_list(a.seeds)}) has {scores}; 95 % paired subject-bootstrap "
+        f"intervals, paired subject-permutation tests, {DRAWS:,} draws each{warning}."
+    )
+
+
+def lay_out_many(comparison: Comparison) -> list[Table]:
+    """Lay out all tables: sides, pairs, data sets, classes."""
+    return [
+        lay_out_sides(comparison),
+        lay_out_pairs(comparison),
+        *lay_out_subsets(comparison),
+        *lay_out_class_pairs(comparison),
+    ]
+
+
+def lay_out_sides(comparison: Comparison) -> Table:
+    """Lay out every side with its letter and its scores."""
+    sides, letters = comparison.sides, comparison.letters
+    rows = []
+    for side in sides:
+        scores = side.score()
+        cells = {"Side": letters[side.name], "Method": side.name, "Seeds": format_list(side.seeds)}
+        for metric in side.target.metrics:
+            score = scores[metric]
+            cells[metric.upper()] = format_interval(score.value, score.low, score.high)
+        rows.append(cells)
+    caption = (
+        f"{describe_results(sides)} Mean over seeds of all folds pooled [{describe_interval()}]."
+    )
+    return Table("Sides", caption, pd.DataFrame(rows))
+
+
+def lay_out_pairs(comparison: Comparison) -> Table:
+    """Lay out differences of every pair on all samples, with p as it is and corrected."""
+    sides, letters, pairs = comparison.sides, comparison.letters, comparison.pairs
+    full = pairs[pairs["subset"] == "Full"]
+    rows = []
+    for (a, b), own in full.groupby(["result_a", "result_b"], sort=False):
+        cells = {"Pair": f"{letters[b]} − {letters[a]}"}
+        for _, row in own.iterrows():
+            metric = row["metric"].upper()
+            cells[f"{metric} difference"] = format_change(row)
+            cells[f"p {metric}"] = format_p(row["p"], DRAWS).removeprefix("= ")
+            cells[f"Holm {metric}"] = format_holm(row).removeprefix("= ")
+        rows.append(cells)
+    caption = (
+        f"{describe_results(sides)} {_INTERVAL}; p: paired permutation of subjects, {DRAWS:,} draws, "
+        f"two-sided; Holm: the same, corrected over {len(rows)} pairs, of each metric by itself."
+    )
+    return Table("Pairs", caption, pd.DataFrame(rows))
+
+
+def lay_out_subsets(comparison: Comparison) -> Iterator[Table]:
+    """Lay out differences by data set in the metric that decides; nothing where there is but one."""
+    pairs, metric = comparison.pairs, comparison.metric
+    rows = pairs[(pairs["subset"] != "Full") & (pairs["metric"] == metric)]
+    columns = {
+        str(subset): f"{name_subset(str(subset))} (n = {own['samples'].iloc[0]})"
+        for subset, own in rows.groupby("subset", sort=False)
+    }
+    caption = (
+        f"{describe_results(comparison.sides)} {metric.upper()} of subsets of the same predictions "
+        f"{_INTERVAL}."
+    )
+    yield from _spread(rows, "subset", columns, comparison.letters, "Pairs by data set", caption)
+
+
+def lay_out_class_pairs(comparison: Comparison) -> Iterator[Table]:
+    """Lay out differences in the F1 of each class or action unit, on all samples."""
+    kind = comparison.sides[0].target.class_name
+    rows = comparison.classes[comparison.classes["subset"] == "Full"]
+    columns = {
+        str(name): f"{name} (n = {own['samples'].iloc[0]})"
+        for name, own in rows.groupby("class", sort=False)
+    }
+    caption = f"{describe_results(comparison.sides)} F1 of each {kind} {_INTERVAL}."
+    yield from _spread(rows, "class", columns, comparison.letters, f"Pairs by {kind}", caption)
+
+
+def _spread(
+    rows: pd.DataFrame,
+    by: str,
+    columns: Mapping[str, str],
+    letters: Mapping[str, str],
+    title: str,
+    caption: str,
+) -> Iterator[Table]:
+    """Return a row for each pair, a column for each of what `by` holds; a few columns at a time."""
+    names = list(columns)
+    for first in range(0, len(names), _WIDE):
+        shown = names[first : first + _WIDE]
+        table = []
+        for (a, b), own in rows.groupby(["result_a", "result_b"], sort=False):
+            changes = {str(row[by]): format_change(row) for _, row in own.iterrows()}
+            cells = {columns[name]: changes[name] for name in shown}
+            table.append({"Pair": f"{letters[str(b)]} − {letters[str(a)]}"} | cells)
+        part = f", {shown[0]} to {shown[-1]}" if len(names) > _WIDE else ""
+        yield Table(f"{title}{part}", caption, pd.DataFrame(table))
+
+
+def format_holm(row: pd.Series) -> str:
+    """Write a corrected p: a bound where p itself is one."""
+    smallest = row["p"] <= 1 / (1 + DRAWS)
+    return f"{'≤' if smallest else '='} {format_number(row['p_holm'])}"
+
+
+def explain_disagreement(comparison: Comparison) -> str:
+    """Say of which pairs interval and p disagree, and which of the two decides; "" if there are none."""
+    letters, unlike = comparison.letters, []
+    for _, row in comparison.pairs[comparison.pairs["subset"] == "Full"].iterrows():
+        excludes = row["low"] > 0 or row["high"] < 0
+        if not math.isnan(row["low"]) and excludes != (row["p_holm"] <= ALPHA):
+            pair = f"{letters[row['result_b']]} − {letters[row['result_a']]}"
+            unlike.append(f"{row['metric'].upper()} of {pair}")
+    if not unlike:
+        return ""
+    return (
+        f"Interval and p disagree in {', '.join(unlike)}: the Holm-corrected p decides, at alpha "
+        f"{format_number(ALPHA, 2)}; the interval is approximate."
+    )
+
+
+def quote_pairs(comparison: Comparison) -> str:
+    """Write one sentence: the best side, or the reference, and how each other compares with it."""
+    sides, reference = comparison.sides, comparison.reference
+    protocol, full, metric = sides[0].protocol, comparison.full, comparison.metric.upper()
+    value = {side.name: comparison.score(side).value for side in sides}
+    first = reference or max(value, key=lambda name: value[name])
+    seeds = {side.name: format_list(side.seeds) for side in sides}
+    apart: list[str] = []
+    alike: list[str] = []
+    for _, row in full.iterrows():
+        if first not in (row["result_a"], row["result_b"]):
+            continue
+        other = row["result_b"] if row["result_a"] == first else row["result_a"]
+        # A reference is taken from the others, and the others are taken from the best.
+        change = row if (row["result_b"] == first) != bool(reference) else _turn_round(row)
+        words = f"{format_change(change)}, p {format_holm(row)}"
+        told = apart if row["p_holm"] <= ALPHA else alike
+        told.append(
+            f"{other} (seeds {seeds[other]}; {metric} {format_number(value[other])}, {words})"
+        )
+    parts = [f"told apart from it: {'; '.join(apart)}"] if apart else []
+    parts += [f"not told apart from it: {'; '.join(alike)}"] if alike else []
+    guilty = [side.name for side in sides if side.transductive]
+    notes = [f"transductive pretraining: {' and '.join(guilty)}"] if guilty else []
+    notes += [remarks] if (remarks := describe_remarks(sides)) else []
+    return (
+        f"On {protocol.name} ({protocol.samples} samples, {protocol.subjects} subjects, "
+        f"{protocol.split}, all folds pooled), of {len(sides)} configurations {first} (seeds {seeds[first]}) "
+        f"{'is the reference' if reference else f'has the highest {metric}'}, "
+        f"{format_number(value[first])}; "
+        f"{'; '.join(parts)}; {'the other less it' if reference else 'it less the other'} with 95 % "
+        f"paired subject-bootstrap intervals, paired subject-permutation tests, {DRAWS:,} draws each, "
+        f"Holm-corrected over {len(full)} pairs, alpha {format_number(ALPHA, 2)}"
+        f"{''.join(f'; {note}' for note in notes)}."
+    )
+
+
+def _turn_round(row: pd.Series) -> pd.Series:
+    """Return the difference A - B instead of B - A."""
+    turned = {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+    return pd.Series({**row, **turned})
