@@ -235,7 +235,6 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "features.pool.intensity": ("motion", "blendshapes"),
     "datamodule.modality": ("rgb", "depth", "fused"),
     "datamodule.views": (None, "rgb", "depth", "flow"),
-    "datamodule.representation": ("points", "views", "flow_map", "clip"),
     "datamodule.scaling": ("raw", "unit", "standard"),
     "logger.mode": ("online", "offline", "disabled", "shared"),
     "task.compiled": (False, True),

@@ -1,24 +1,30 @@
-"""Check that a backbone or a corpus keeps merec's contract, in the tests of merec and of plug-ins."""
+"""Check that a backbone, corpus or representation keeps merec's contract, in tests of merec and plug-ins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from merec.config import build, compose_node
 from merec.evaluation.protocol import describe_protocol
+from merec.features.augmentation import Augmentation
+from merec.features.drawn_sample import draw_parts
+from merec.features.representations import (
+    MODALITIES,
+    Channels,
+    Inputs,
+    Representation,
+    list_names,
+    open_representation,
+)
 from merec.targets import open_target
-from merec.types import Corpus, Frames
+from merec.types import Corpus, Frames, InputError
 
 _COLUMNS = ("sample_id", "corpus", "subject", "clip", "label")
 _OF_FRAMES = ("onset", "apex", "offset", "fps", "emotion", "action_units", "color", "depth", "row")
-_SHAPES = {  # of a sample, by what a backbone reads; of each view where there are two
-    "flow_map": (3, 28, 28),
-    "points": (8, 64, 6),
-    "clip": (3, 8, 32, 32),
-    "views": (3, 64, 64),
-}
+_NAMES = ", ".join(list_names())
 _SAMPLES = 5
 _CLOSE = 1e-4  # largest difference of two answers to one sample, relative to the largest logit
 
@@ -41,15 +47,15 @@ def check_backbone(
     """
     kind = getattr(make, "func", make)
     name, reads = getattr(kind, "__name__", str(kind)), getattr(kind, "reads", None)
-    assert reads in _SHAPES, f"{name}.reads is {reads!r}; expected one of {', '.join(_SHAPES)}"
+    representation = _open_read(name, reads)
     fresh = getattr(kind, "fresh", ())
     assert not isinstance(fresh, str), (
         f"{name}.fresh is {fresh!r}; expected a tuple of names, as ({fresh!r},)"
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        given = _draw_inputs(reads) if inputs is None else inputs
-        network = make(in_channels=_count_channels(given, reads), num_classes=num_classes)
+        given = _draw_inputs(representation) if inputs is None else inputs
+        network = make(in_channels=_count_channels(given, representation), num_classes=num_classes)
         assert isinstance(network, nn.Module), f"{name} is no torch.nn.Module, but {type(network)}"
         for size in (2, _SAMPLES):
             _check_gradients(network.train(), _take(given, 0, size), num_classes, name)
@@ -94,15 +100,100 @@ def check_corpus(corpus: Corpus) -> None:
         _check_flow_maps(corpus)
 
 
-def _draw_inputs(reads: str) -> Any:
-    shape = (_SAMPLES, *_SHAPES[reads])
-    return (torch.rand(shape), torch.rand(shape)) if reads == "views" else torch.rand(shape)
+def check_representation(representation: Representation) -> None:
+    """Check that a representation keeps its promises in every modality, on samples that are drawn.
+
+    Args:
+        representation: An instance of its class.
+
+    Raises:
+        AssertionError: If its name does not lead to it, its arrays are not those it names or have other
+            channels, are not finite or change when they are made again; or if training samples that are
+            mirrored twice are others, or what happens to one depends on the others of its batch.
+    """
+    name = representation.name
+    assert type(open_representation(name)) is type(representation), f"{name} is the name of another"
+    settings = build(compose_node("features", [])).settings
+    for modality in MODALITIES:
+        views = representation.choose_views(modality, None)
+        channels = representation.channels(modality, views)
+        where = f"{name} in modality {modality}"
+        assert len(channels) == len(representation.arrays), (
+            f"{where} has channels of {len(channels)} inputs; expected {len(representation.arrays)}"
+        )
+        samples = [draw_parts(seed, settings, modality, views or ()) for seed in range(_SAMPLES)]
+        made = [representation.make(parts) for parts in samples]
+        arrays = []
+        for own in representation.arrays.values():
+            assert own in made[0], f"{where} makes {', '.join(made[0])}; expected {own}"
+            again = representation.make(samples[0])[own]
+            assert np.array_equal(made[0][own], again), f"{where}: {own} is another if made again"
+            array = np.stack([each[own] for each in made])
+            arrays.append(array.astype(np.float32) if array.dtype == np.float16 else array)
+        inputs = representation.show(arrays, channels, None)
+        for tensor, names in zip(inputs, channels, strict=True):
+            count = tensor.shape[representation.channel_axis]
+            assert count == len(names), f"{where} has {count} channels; expected {', '.join(names)}"
+            assert len(tensor) == _SAMPLES, f"{where} has {len(tensor)} of {_SAMPLES} samples"
+            assert tensor.isfinite().all(), f"{where} is not finite"
+        _check_augmentation(representation, inputs, channels, where)
 
 
-def _count_channels(inputs: Any, reads: str) -> Any:
+def _check_augmentation(
+    representation: Representation, inputs: Inputs, channels: Channels, where: str
+) -> None:
+    """Check that two mirrors are none, and that no sample depends on the others."""
+
+    def augment(given: Inputs, settings: Augmentation, seeds: Iterable[int]) -> Inputs:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        shown = representation.augment(given, channels, settings, generators)
+        return representation.drop(shown, settings, generators)
+
+    off = {"crop": 1, "jitter": 0, "grey": 0, "dropout": 0, "scale": 1, "shift": 0}
+    possible = {
+        "crop": {"crop": 0.5},
+        "light": {"jitter": 0.4, "grey": 0.2},
+        "geometry": {"dropout": 0.5, "scale": 1.25, "shift": 0.1},
+    }
+    on = {
+        key: each for kind in representation.augmentations for key, each in possible[kind].items()
+    }
+    mirror = Augmentation(flip=1, apart=False, **off)
+    everything = Augmentation(flip=0.5, apart=True, **(off | on))
+    rows = range(_SAMPLES)
+    once = augment(inputs, mirror, rows)
+    for before, after in zip(inputs, augment(once, mirror, rows), strict=True):
+        assert torch.equal(before, after), f"{where}: mirrored twice is not as it was"
+    together = augment(inputs, everything, rows)
+    for row in rows:
+        alone = augment(tuple(tensor[[row]] for tensor in inputs), everything, [row])
+        for one, among in zip(alone, together, strict=True):
+            assert torch.equal(one[0], among[row]), (
+                f"{where}: a sample alone is another than among others; draw from its own generator"
+            )
+
+
+def _open_read(name: str, reads: Any) -> Representation:
+    """Open what a backbone of some name reads."""
+    assert isinstance(reads, str), f"{name}.reads is {reads!r}; expected one of {_NAMES}"
+    try:
+        return open_representation(reads)
+    except InputError as error:
+        raise AssertionError(
+            f"{name}.reads is {reads!r}; expected one of {_NAMES}, or the path of a class"
+        ) from error
+
+
+def _draw_inputs(representation: Representation) -> Any:
+    shape = (_SAMPLES, *representation.example_shape("rgb"))
+    drawn = tuple(torch.rand(shape) for _ in representation.arrays)
+    return drawn if len(drawn) > 1 else drawn[0]
+
+
+def _count_channels(inputs: Any, representation: Representation) -> Any:
     if isinstance(inputs, tuple):
-        return tuple(view.shape[1] for view in inputs)
-    return inputs.shape[-1 if reads == "points" else 1]
+        return tuple(view.shape[representation.channel_axis] for view in inputs)
+    return inputs.shape[representation.channel_axis]
 
 
 def _take(inputs: Any, start: int, end: int) -> Any:

@@ -21,10 +21,8 @@ class Needed:
     values: tuple[Any, ...] = ()
 
     def is_met(self, nodes: Mapping[str, Any]) -> bool:
-        """Return whether a config has it, or may have it once the backbone's class is imported."""
+        """Return whether a config has it."""
         value = _select(nodes, self.key)
-        if isinstance(value, str) and value.startswith("${reads:"):
-            return True
         return value in self.values if self.values else _asks(value)
 
     def __str__(self) -> str:
@@ -35,10 +33,10 @@ _CONTRASTIVE = Needed("task.pretrain", ("contrastive",))
 _PRETRAINED = Needed("task.pretrain")
 _WEIGHTS = Needed("task.weights")
 _UNLABELLED = Needed("task.pool.source", ("unlabelled", "both"))
-_VIEWS = Needed("datamodule.representation", ("views",))
 _BANK = Needed("task.contrast.mode", ("softmax", "nce"))
 # By key, `*` for any: all of these groups are needed, of each group one.
-_NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
+Needs = Mapping[str, tuple[tuple[Needed, ...], ...]]
+_NEEDED: Needs = {
     "task.transductive": ((_CONTRASTIVE, _WEIGHTS),),
     "task.pretrain_groups": ((_CONTRASTIVE,),),
     "task.pretrain_epochs": ((_PRETRAINED,),),
@@ -53,9 +51,6 @@ _NEEDED: Mapping[str, tuple[tuple[Needed, ...], ...]] = {
     "recipe.pretrain.epochs": ((_PRETRAINED,),),
     "recipe.pretrain.steps": ((_CONTRASTIVE,),),
     "recipe.pretrain.*": ((_CONTRASTIVE,),),
-    "features.points.*": ((Needed("datamodule.representation", ("points",)),),),
-    "features.difference": ((_VIEWS,),),
-    "features.view_region": ((_VIEWS,),),
     "features.depth_noise": ((Needed("datamodule.modality", ("depth", "fused")),),),
     "task.inner_parts": ((Needed("task.selection", ("inner",)),),),
     "task.groups": ((Needed("task.hold_out", ("groups",)),),),
@@ -66,7 +61,9 @@ _WITHOUT_FRAMES = ("read_megc2019_flow",)  # corpora of which no features are ma
 _MISSING = object()
 
 
-def find_ineffective(nodes: Mapping[str, Any], given: Iterable[str]) -> list[str]:
+def find_ineffective(
+    nodes: Mapping[str, Any], given: Iterable[str], needed: Needs = _NEEDED
+) -> list[str]:
     """Return one line for each key that was given, asks for something and has no effect.
 
     How folds share a machine (`task.workers`) is not looked at, as it changes no result; nor is what a
@@ -75,16 +72,17 @@ def find_ineffective(nodes: Mapping[str, Any], given: Iterable[str]) -> list[str
     Args:
         nodes: The config.
         given: Dotted keys of the command line.
+        needed: What keys need, `*` for any ending: of each group one.
     """
     return [
         f"{key}={_show(value)} {reason}; set that, or leave it out"
         for key in dict.fromkeys(given)
         if _asks(value := _select(nodes, key))
-        for reason in _explain(nodes, key)
+        for reason in _explain(nodes, key, needed)
     ]
 
 
-def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
+def _explain(nodes: Mapping[str, Any], key: str, needed: Needs) -> Iterator[str]:
     task = nodes["task"]
     if key in ("fold", "folds") and key not in task:
         other = "folds" if key == "fold" else "fold"
@@ -105,10 +103,10 @@ def _explain(nodes: Mapping[str, Any], key: str) -> Iterator[str]:
     if key.startswith("task.estimators.") and (name := key.split(".")[2]) != task.get("estimator"):
         yield f"has no effect without task.estimator={name}"
         return
-    pattern = next((one for one in _NEEDED if fnmatchcase(key, one)), None)
+    pattern = next((one for one in needed if fnmatchcase(key, one)), None)
     lacking = [
         group
-        for group in (_NEEDED[pattern] if pattern else ())
+        for group in (needed[pattern] if pattern else ())
         if not any(one.is_met(nodes) for one in group)
     ]
     if lacking:

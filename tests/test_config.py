@@ -291,8 +291,6 @@ def test_a_renamed_key_names_its_successor(merec, sign):
         ("task.pretrain_groups=3", "is of no use without task.pretrain=contrastive"),
         ("task.transductive=true task.pretrain=macro", "without task.pretrain=contrastive or task"),
         ("task.pretrain_steps=9", "is of no use without task.pretrain=contrastive"),
-        ("features.points.k=9", "is of no use without datamodule.representation=points"),
-        ("features.view_region=face", "is of no use without datamodule.representation=views"),
         (
             "features.depth_noise=0.5",
             "without datamodule.modality=depth or datamodule.modality=fused",

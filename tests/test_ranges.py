@@ -112,7 +112,7 @@ def test_the_words_of_a_key_are_those_that_the_code_knows():
     from merec.datamodules.modality_channels import SCALINGS
     from merec.datamodules.pretraining import KINDS
     from merec.features.intensity import ESTIMATORS
-    from merec.features.representations import MODALITIES, list_names
+    from merec.features.representations import MODALITIES
     from merec.features.representations.views import VIEW_CHANNELS
     from merec.features.settings import DIFFERENCES, METHODS, REGIONS
 
@@ -121,7 +121,6 @@ def test_the_words_of_a_key_are_those_that_the_code_knows():
     assert set(WORDS["task.contrast.mode"]) == set(MODES)
     assert set(WORDS["task.contrast.z"]) == set(ESTIMATES)
     assert set(WORDS["datamodule.scaling"]) == set(SCALINGS)
-    assert set(WORDS["datamodule.representation"]) == set(list_names())
     assert set(WORDS["datamodule.views"]) == {None, *VIEW_CHANNELS}
     assert set(WORDS["datamodule.modality"]) == set(MODALITIES)
     assert set(WORDS["features.motion.flow"]) == set(METHODS)

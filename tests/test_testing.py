@@ -13,8 +13,14 @@ from torch import nn
 from merec.config import build, compose_node
 from merec.config_groups import list_choices
 from merec.evaluation.protocol import describe_protocol
-from merec.testing import check_backbone, check_corpus
+from merec.features.representations import list_representations
+from merec.testing import check_backbone, check_corpus, check_representation
 from merec.types import Corpus, Frames
+
+
+@pytest.mark.parametrize("representation", list_representations(), ids=lambda each: each.name)
+def test_every_representation_of_merec_keeps_the_contract(representation):
+    check_representation(representation)
 
 
 class Net(nn.Module):

@@ -69,11 +69,15 @@ def train_job(cfg: DictConfig) -> None:
         # Each job of a multirun is made of overrides for all of them.
         several = job.mode == RunMode.MULTIRUN
         with importing():
-            check(cfg, [] if several else list_keys(job.overrides.task))
+            given = [] if several else list_keys(job.overrides.task)
+            check(cfg, given)
             refuse_unfollowed(cfg.corpus, job.overrides.task)
             # torch takes seconds to import; a misspelt key should not wait for it.
             from merec.reporting.result import print_result
+            from merec.representation_check import check_heeded
             from merec.run import run
+
+            check_heeded(cfg, given)
 
         if (
             current_process().name != "MainProcess"
