@@ -28,14 +28,17 @@ from benchmarks.rendering import describe_rendering
 from benchmarks.roofline import describe_roofline
 from benchmarks.timing import in_turn
 from merec.backbones import STSTNet
+from merec.config_parts import assemble
 from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.protocol import describe_protocol
+from merec.evaluation.splits import leave_one_subject_out
 from merec.evaluation.statistics import bootstrap, draw_subjects
 from merec.metrics import uf1
 from merec.tasks import Contrastive, Finetune
 from merec.tasks.contrastive_loss import ContrastSettings
-from merec.tasks.loso import LeaveOneSubjectOut
+from merec.tasks.fold_trainer import FoldTrainer
 from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
+from merec.tasks.training_settings import TrainingSettings
 from merec.types import Corpus
 
 
@@ -82,7 +85,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
     data = ClipDataModule(make_corpus(), "rgb", "flow_map", ["strain", "v", "u"], "raw", 256, 0, 0)
     adam = partial(torch.optim.Adam, lr=5e-5)
     backbone = partial(STSTNet, streams=(3, 5, 8), dropout=0.5, size=28, padding=1, compiled=True)
-    trainer = partial(
+    lightning = partial(
         pl.Trainer,
         max_epochs=10,
         accelerator="cpu",
@@ -94,38 +97,30 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
     finetune = partial(
         Finetune, optimizer=adam, scheduler=None, loss=cross_entropy, class_balanced=False
     )
-    loso = LeaveOneSubjectOut(
-        datamodule=data,
-        backbone=backbone,
-        finetune=finetune,
-        trainer=trainer,
-        seed=0,
-        freeze="none",
-        weights=None,
-        transductive=False,
-        pretrain=None,
-        pretrain_epochs=None,
-        pretrain_groups=None,
-        least_intensity=0,
-        pool=PairPool(batch_size=None, augment=None),
-        contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
-        contrastive=Contrastive,
-        target="emotion",
-        min_subjects=2,
-        legacy={},
-        folds="0",
-        hold_out="subject",
-        groups=None,
-        train_on=None,
-        train_subjects=None,
-        engine="loop",
-        workers=None,
-        chunk=None,
-        compiled=False,
-        selection="last",
-        inner_parts=5,
-    )
-    fold = loso.chosen[0]
+    settings = {
+        "datamodule": data,
+        "backbone": backbone,
+        "finetune": finetune,
+        "trainer": lightning,
+        "seed": 0,
+        "freeze": "none",
+        "weights": None,
+        "transductive": False,
+        "pretrain": None,
+        "pretrain_epochs": None,
+        "pretrain_steps": None,
+        "monitor_steps": None,
+        "pretrain_groups": None,
+        "least_intensity": 0,
+        "pool": PairPool(source="unlabelled", batch_size=None, augment=None),
+        "contrast": ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
+        "contrastive": Contrastive,
+        "target": "emotion",
+        "min_subjects": 2,
+        "legacy": {},
+    }
+    trainer = FoldTrainer(assemble(TrainingSettings, settings))
+    fold = leave_one_subject_out(data.subject)[0]
     view = data.hold_out(fold.train, fold.test, fold.held_out)
 
     def bare() -> None:
@@ -137,7 +132,9 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
                 cross_entropy(network(batch.inputs), batch.label).backward()
                 optimizer.step()
 
-    return in_turn(repeats, bare=bare, lightning=lambda: loso.fit(view, lambda epoch, epochs: None))
+    return in_turn(
+        repeats, bare=bare, lightning=lambda: trainer.fit(view, lambda epoch, epochs: None)
+    )
 
 
 def measure_bootstrap(repeats: int) -> dict[str, float]:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from merec.config_check import find_misfits, refuse
 from merec.config_groups import check_choices, home
+from merec.config_parts import assemble
 from merec.config_schema import register
 from merec.errors import InputError
 from merec.override_errors import (
@@ -113,3 +114,13 @@ def build(node: DictConfig, **extra: Any) -> Any:
                 raise cause from None
             cause = cause.__cause__
         raise
+
+
+def build_task(node: DictConfig) -> Any:
+    """Build the task that a config node describes, and its parts (see `merec.config_parts`)."""
+    values = {key: node[key] for key in node if key != "_target_"}
+    settings = {
+        str(key): build(value) if OmegaConf.is_config(value) else value
+        for key, value in values.items()
+    }
+    return assemble(get_object(node["_target_"]), settings)

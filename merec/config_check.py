@@ -1,6 +1,5 @@
 """Compare a config with the code before anything heavy is built."""
 
-import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -11,6 +10,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from merec.config_groups import list_choices
+from merec.config_parts import list_all_parts, list_parameters
 from merec.config_schema import NEEDED, Recipe, RunConfig
 from merec.errors import InputError, quote_error
 from merec.override_errors import (
@@ -119,8 +119,9 @@ def find_misfits(nodes: Any, root: str = "") -> list[str]:
         if wrong := describe_wrong_kind(target, node, path):
             problems.append(wrong)
             continue
-        problems += find_misread_texts(target, node, path)
-        accepted = inspect.signature(target).parameters
+        for part in (target, *list_all_parts(target)):
+            problems += find_misread_texts(part, node, path)
+        accepted = list_parameters(target)
         if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
             continue
         extra = [key for key in node if not key.startswith("_") and key not in accepted]

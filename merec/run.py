@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from merec.config import build
+from merec.config import build, build_task
 from merec.errors import quote_error
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
@@ -31,6 +31,7 @@ from merec.targets.absent_classes import (
     describe_absent_classes,
 )
 from merec.tasks.process_setup import keep_freed_memory, quiet_lightning
+from merec.tasks.task import Task
 from merec.tracebacks import format_traceback, tracebacks
 from merec.tracking.wandb_logging import (
     find_network_fault,
@@ -67,14 +68,12 @@ def run(cfg: DictConfig, folder: RunFolder, command: Sequence[str]) -> Result | 
         raise InputError(f"the config cannot be kept: {error}; give another value") from error
     # Everything that can be refused is refused before the first file is written.
     assert_resumable(folder, config)
-    task = build(cfg.task)
-    if not getattr(task, "leads", True):  # the first of the processes that train it writes for all
+    task: Task = build_task(cfg.task)
+    if not task.is_main_process:
         task.run(folder.path, None)
         return None
-    pretraining = getattr(task, "pretraining", None)
-    data = [task.datamodule, *([pretraining] if pretraining else [])]
-    protocol = getattr(task, "protocol", task.datamodule.corpus.protocol)
-    environment = describe_environment(config, data, command, protocol)
+    data = [task.datamodule, *([task.pretraining] if task.pretraining else [])]
+    environment = describe_environment(config, data, command, task.protocol)
     assert_same_code(folder, environment, cfg.resume)
     assert_same_data(folder, environment)
     _warn_of_absent_classes(task)
@@ -96,7 +95,7 @@ def run(cfg: DictConfig, folder: RunFolder, command: Sequence[str]) -> Result | 
         ) from error
 
 
-def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Any) -> Result | None:
+def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Task) -> Result | None:
     """Train what is missing, pool it, score it and log it."""
     logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
@@ -112,9 +111,9 @@ def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Any
             finish_tracking(logger, succeeded=sys.exc_info()[0] is None)
 
 
-def _warn_of_absent_classes(task: Any) -> None:
+def _warn_of_absent_classes(task: Task) -> None:
     """Say before training which classes cannot be found, in all folds or in some."""
-    data, corpus = task.datamodule, getattr(task, "corpus", task.datamodule.corpus)
+    data, corpus = task.datamodule, task.corpus
     protocol, label = corpus.protocol, corpus.index["label"].to_numpy()
     target = open_target(protocol)
     absent = describe_absent_classes(target.find_absent(label), protocol.classes)
@@ -122,7 +121,7 @@ def _warn_of_absent_classes(task: Any) -> None:
         log.warning(
             "%s: %s; choose corpus.classes without it to score the others", protocol.name, absent
         )
-    training = {fold.held_out: data.drop_still(fold.train) for fold in getattr(task, "chosen", [])}
+    training = {fold.held_out: data.drop_still(fold.train) for fold in task.chosen}
     untrained = target.describe_untrained(corpus.index, training, task.min_subjects)
     if untrained:
         log.warning("%s: %s", protocol.name, untrained)

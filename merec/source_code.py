@@ -23,6 +23,7 @@ INDIFFERENT = (
     "merec.config",
     "merec.config_check",
     "merec.config_groups",
+    "merec.config_parts",
     "merec.config_schema",
     "merec.unused_overrides",
     "merec.errors",

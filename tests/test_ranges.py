@@ -15,7 +15,7 @@ from merec.config_schema import register
 from merec.override_errors import walk
 from merec.ranges import WORDS, find_out_of_range, find_range, walk_values
 from merec.tasks.contrastive_loss import ESTIMATES, MODES
-from merec.tasks.loso import ENGINES
+from merec.tasks.engines.engine_choice import ENGINES
 
 ABSURD = [math.nan, math.inf, -1, 0, 1.5, 10**12, "abc", [], True]
 GROUPS = ("corpus", "backbone", "task", "loss", "trainer", "datamodule")

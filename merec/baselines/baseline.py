@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pytorch_lightning.loggers import Logger
@@ -12,9 +13,9 @@ from sklearn.base import BaseEstimator
 from merec.baselines.estimators import Describe, fit_and_score, fit_and_score_units
 from merec.baselines.true_action_units import TrueActionUnits
 from merec.datamodules import ClipDataModule
+from merec.evaluation.fold_choice import FoldChoice
 from merec.evaluation.protocol import set_target
-from merec.evaluation.splits import Fold, select_folds, split
-from merec.subject_groups import check_groups
+from merec.evaluation.splits import Fold
 from merec.targets import find_target, open_target
 from merec.tasks.fold_runner import FoldWriter, one_by_one, run_folds
 from merec.tasks.outcome import Outcome
@@ -36,12 +37,7 @@ class Baseline:
         describe: From maps, channel names and those to `keep` to one row of features per map; by estimator,
             or for all `others`.
         seed: Written beside the predictions; the estimators draw no random numbers.
-        folds: Which folds: `None` for all, or e.g. `"0-9"`.
-        hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
-            set (`corpus`).
-        groups: With `groups`: how many; see `merec.subject_groups.balance_groups`.
-        train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
-        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
+        fold_choice: What each fold holds out and trains on.
         target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
         min_subjects: How many training subjects must show an action unit for a fold to learn it.
     """
@@ -52,16 +48,13 @@ class Baseline:
     keep: Mapping[str, Sequence[str]]
     describe: Mapping[str, Callable[..., np.ndarray]]
     seed: int
-    folds: str | int | None
-    hold_out: str
-    groups: int | None
-    train_on: Sequence[str] | None
-    train_subjects: int | None
+    fold_choice: FoldChoice
     target: str
     min_subjects: int
+    pretraining: ClassVar[None] = None
+    is_main_process: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_groups(self.hold_out, self.groups)
         representation = self.datamodule.representation
         if not representation.stretched:
             raise InputError(
@@ -77,13 +70,10 @@ class Baseline:
             corpus, target = self.datamodule.corpus, find_target(self.target)
             estimator.check(corpus.index, target, corpus.protocol.name)
         self.corpus = set_target(
-            self.datamodule.corpus, self.target, self.min_subjects, self.groups
+            self.datamodule.corpus, self.target, self.min_subjects, self.fold_choice.groups
         )
         self.datamodule = self.datamodule.keep_samples(self.corpus)
-        folds, self.protocol = split(
-            self.corpus, self.hold_out, self.train_on, self.groups, self.train_subjects
-        )
-        self.chosen = select_folds(folds, self.folds)
+        self.chosen, self.protocol = self.fold_choice.split(self.corpus)
         # Once, before anything is written: each fold would say the same.
         self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
 

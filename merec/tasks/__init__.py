@@ -2,7 +2,8 @@
 
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.finetune import Finetune
-from merec.tasks.loso import FinetuneOnce, LeaveOneSubjectOut
+from merec.tasks.finetune_once import FinetuneOnce
+from merec.tasks.loso import LeaveOneSubjectOut
 from merec.tasks.pretrain import Pretrain
 
 __all__ = ["Contrastive", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut", "Pretrain"]

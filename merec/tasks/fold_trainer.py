@@ -1,9 +1,8 @@
 """Train one fold: start, pretrain, finetune, predict."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,22 +10,19 @@ import torch
 from jaxtyping import Int
 from torch import nn
 
-from merec.datamodules import ClipDataModule, PairPool, open_pretraining
+from merec.datamodules import ClipDataModule, open_pretraining
 from merec.evaluation.protocol import set_target
 from merec.evaluation.splits import Fold
 from merec.run_folder.checkpoint import add_config
 from merec.run_folder.epochs import Epochs
 from merec.targets import open_target
 from merec.tasks.checkpoints import describe_inputs, hash_network, read_weights
-from merec.tasks.contrastive_loss import ContrastSettings
-from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.contrastive_pretraining import ContrastivePretraining, group_subjects
 from merec.tasks.engines.together import RecordFolds, Together
 from merec.tasks.finetune import Finetune, check_freeze
 from merec.tasks.macro_pretraining import MacroPretraining
 from merec.tasks.network_trainer import Logging, NetworkTrainer
 from merec.tasks.outcome import Outcome, predict_held_out
-from merec.tasks.pretraining_settings import PretrainingSettings
 from merec.tasks.progress import OnEpoch
 from merec.tasks.starting_weights import StartingWeights
 from merec.tasks.task_checks import (
@@ -36,122 +32,68 @@ from merec.tasks.task_checks import (
     rehearse_finetuning,
 )
 from merec.tasks.trainer_factory import Length, fit_module, ignore_cluster
-from merec.types import Corpus
+from merec.tasks.training_settings import TrainingSettings
 
 
-@dataclass
 class FoldTrainer:
-    """Trains one fold, from a fresh network to predictions: `loso` for every subject, `finetune` once.
+    """Trains folds, each from a fresh network to predictions.
+
+    Args:
+        settings: How a fold is trained.
+        groups: Number of groups of subjects that are held out; `None` if each fold holds out something else.
+        takes_devices: Whether several devices may train one network.
 
     Attributes:
-        datamodule: The samples.
-        backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`. `reads` of its class is the
-            representation it takes, if it says so.
-        finetune: Factory of the LightningModule around it.
-        trainer: Factory of a fresh Lightning trainer.
-        seed: Seed of initial weights, batches and dropout.
-        freeze: `encoder` finetunes the head alone, `none` everything.
-        weights: Checkpoint to start from, or `None` to start at random.
-        transductive: Allow `weights` that saw the held-out subject, and pretrain one encoder by contrast for
-            all folds, on everyone; every table then says so.
-        pretrain: What the network is first trained on inside each fold: `macro`, `contrastive`; `None` for
-            nothing.
-        pretrain_epochs: For how long; `None` for `pretrain_steps`, or the trainer's number of epochs.
-        pretrain_steps: For how many steps of the optimiser views are contrasted, in place of epochs; their
-            schedule then counts steps, too.
-        pretrain_groups: Into how many groups of subjects the folds are put that share an encoder, which saw
-            none of them; `None` for one encoder per fold.
-        monitor_steps: Steps from one measurement to the next while views are contrasted: accuracy on pairs
-            of held-out subjects, and a linear probe among training subjects, which choose nothing; `None`
-            measures the accuracy at the end.
-        least_intensity: Pairs that show less are not contrasted (τ of Li et al. 2025, whose value is not
-            published); in units of the pool's estimator.
-        pool: How `contrastive` draws pairs.
-        contrast: How views are contrasted.
-        target: What is told: the `emotion`, or which `action_units` there are.
-        min_subjects: How many training subjects must show an action unit for a fold to learn it.
-        legacy: Defects of released code that the other settings refer to.
-        contrastive: Factory of the LightningModule that does it.
+        datamodule: The samples, with the labels of the target.
+        networks: Builds and trains networks.
+        pretrainer: Pretrains them; `None` if there is no pretraining.
+        is_main_process: Whether this process writes the files of the run; of several that train one network
+            the first does.
+        device: Where networks are trained.
+
+    Raises:
+        InputError: If something of the settings would make every fold fail.
     """
 
-    datamodule: ClipDataModule
-    backbone: Callable[..., nn.Module]
-    finetune: Callable[..., Finetune]
-    trainer: Callable[..., pl.Trainer]
-    seed: int
-    freeze: str
-    weights: str | None
-    transductive: bool
-    pretrain: str | None
-    pretrain_epochs: int | None
-    pretrain_steps: int | None
-    pretrain_groups: int | None
-    monitor_steps: int | None
-    least_intensity: float | int
-    pool: PairPool
-    contrast: ContrastSettings
-    target: str
-    min_subjects: int
-    legacy: Mapping[str, bool]
-    contrastive: Callable[..., Contrastive]
-    together: ClassVar[bool] = False  # whether several devices may train one network
-
-    def __post_init__(self) -> None:
-        backbone = getattr(self.backbone, "func", self.backbone)
-        check_representation(backbone, self.datamodule)
-        check_freeze(backbone, self.freeze)
-        labelled = self.label_corpus()
+    def __init__(
+        self, settings: TrainingSettings, groups: int | None = None, takes_devices: bool = False
+    ):
+        self.settings = settings
+        backbone = getattr(settings.backbone, "func", settings.backbone)
+        check_representation(backbone, settings.datamodule)
+        check_freeze(backbone, settings.freeze)
+        given = settings.datamodule.corpus, settings.target, settings.min_subjects, groups
+        labelled = set_target(*given)
         target = open_target(labelled.protocol)
-        self.datamodule = self.datamodule.relabel(labelled, self.min_subjects)
-        self.trainer = ignore_cluster(self.trainer)
+        self.datamodule = settings.datamodule.relabel(labelled, settings.min_subjects)
         self.networks = NetworkTrainer(
-            self.backbone,
-            self.finetune,
-            self.trainer,
-            StartingWeights(self.weights, self.transductive, target),
+            settings.backbone,
+            settings.finetune,
+            ignore_cluster(settings.trainer),
+            StartingWeights(settings.weights, settings.transductive, target),
             target,
-            self.seed,
+            settings.seed,
         )
-        rehearse_finetuning(self.networks, self.datamodule, self.freeze)
-        trainer = check_trainer(self.networks.trainer, self.together)
-        self.leads = trainer.is_global_zero  # of several processes one writes
+        rehearse_finetuning(self.networks, self.datamodule, settings.freeze)
+        trainer = check_trainer(self.networks.trainer, takes_devices)
+        self.is_main_process = trainer.is_global_zero
         self.device = trainer.strategy.root_device
-        if self.weights:
-            read_weights(self.weights)
+        if settings.weights:
+            read_weights(settings.weights)
         self.pretrainer = self._open_pretraining()  # last, for it may take minutes
 
     def _open_pretraining(self) -> MacroPretraining | ContrastivePretraining | None:
-        settings = PretrainingSettings(
-            self.pretrain,
-            self.pretrain_epochs,
-            self.pretrain_steps,
-            self.pretrain_groups,
-            self.monitor_steps,
-            self.least_intensity,
-            self.pool,
-            self.contrast,
-            self.contrastive,
-        )
+        settings = self.settings.pretraining
         settings.check()
         everyone = self.datamodule.subject.tolist()
-        sharing = group_subjects(everyone, self.pretrain_groups)
-        if self.pretrain is None:
+        sharing = group_subjects(everyone, settings.pretrain_groups)
+        if settings.pretrain is None:
             return None
-        data = open_pretraining(self.pretrain, self.datamodule, self.pool)
-        if self.pretrain == "macro":
+        data = open_pretraining(settings.pretrain, self.datamodule, settings.pool)
+        if settings.pretrain == "macro":
             return MacroPretraining(data, self.networks, settings.length, set(everyone))
-        return ContrastivePretraining(
-            data, self.datamodule, self.networks, settings, sharing, self.leads
-        )
-
-    @property
-    def pretraining(self) -> ClipDataModule | None:
-        """All that networks are pretrained on, if anything; each fold leaves out what it must not see."""
-        return None if self.pretrainer is None else self.pretrainer.data
-
-    def label_corpus(self) -> Corpus:
-        """Return the corpus with the labels of the target."""
-        return set_target(self.datamodule.corpus, self.target, self.min_subjects)
+        given = data, self.datamodule, self.networks, settings, sharing
+        return ContrastivePretraining(*given, self.is_main_process)
 
     def list_subjects(self, rows: Int[np.ndarray, " rows"]) -> list[str]:
         """Return the subjects of some samples."""
@@ -172,10 +114,11 @@ class FoldTrainer:
                 self.pretrainer.check(subjects)
         if isinstance(self.pretrainer, ContrastivePretraining):
             rehearse_contrast(self.pretrainer)
-        if self.weights and folds:
-            checkpoint = read_weights(self.weights)
+        file = self.settings.weights
+        if file and folds:
+            checkpoint = read_weights(file)
             for subjects in held_out:
-                self.networks.weights.refuse_seen(checkpoint, subjects, str(Path(self.weights)))
+                self.networks.weights.refuse_seen(checkpoint, subjects, str(Path(file)))
             with torch.random.fork_rng(devices=[]):
                 self.networks.start(self.datamodule, held_out[0], self.datamodule.classes)
 
@@ -199,7 +142,7 @@ class FoldTrainer:
         """
         start = self._begin(data, data.test_rows if unseen is None else unseen, on_epoch)
         task, trainer, epochs = self.networks.train(
-            start.backbone, data, self.freeze, on_epoch, logger, Length(max_epochs)
+            start.backbone, data, self.settings.freeze, on_epoch, logger, Length(max_epochs)
         )
         task.pretraining = start.pretraining
         return task, trainer, epochs
@@ -222,7 +165,7 @@ class FoldTrainer:
         tasks = []
         for view in views:
             start = self._begin(view, view.test_rows, on_epoch)
-            tasks.append(self.networks.make_task(start.backbone, view, self.freeze))
+            tasks.append(self.networks.make_task(start.backbone, view, self.settings.freeze))
             tasks[-1].pretraining = start.pretraining
         together, record = join(tasks, views), RecordFolds(views, on_epoch)
         trainer = fit_module(self.networks.trainer, together, None, [record])
@@ -234,7 +177,7 @@ class FoldTrainer:
     def make_fresh(self, data: ClipDataModule) -> Finetune:
         """Build what a fold trains, before it has learnt anything."""
         backbone = self.networks.start(data, [], data.classes)
-        return self.networks.make_task(backbone, data, self.freeze)
+        return self.networks.make_task(backbone, data, self.settings.freeze)
 
     def _begin(
         self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], on_epoch: OnEpoch

@@ -7,7 +7,7 @@ from pytorch_lightning.loggers import Logger
 
 from merec.run_folder import RunFolder
 from merec.run_folder.checkpoint import add_config, write_checkpoint
-from merec.tasks.loso import FinetuneOnce
+from merec.tasks.finetune_once import FinetuneOnce
 from merec.tasks.progress import FoldProgress
 from merec.types import InputError
 
@@ -16,10 +16,10 @@ from merec.types import InputError
 class Pretrain(FinetuneOnce):
     """Pretrain one network as `FinetuneOnce` does before it finetunes, and keep it for `task.weights`."""
 
-    together = True
+    takes_devices = True
 
     def __post_init__(self) -> None:
-        if self.pretrain is None:
+        if self.training.pretraining.pretrain is None:
             raise InputError(
                 "task=pretrain needs something to pretrain on; set task.pretrain=macro or contrastive"
             )
@@ -31,14 +31,15 @@ class Pretrain(FinetuneOnce):
         if file.exists():
             return
         data = self.hold_out()
-        assert self.pretrainer is not None
-        if self.leads:
-            self.write_pairs(folder)
+        trainer = self.fold_trainer
+        assert trainer.pretrainer is not None
+        if self.is_main_process:
+            trainer.write_pairs(folder)
         with FoldProgress("pretrain", 1, 0) as progress:
             report, held_out = (
                 progress.start_fold(data.held_out),
-                self.list_subjects(data.test_rows),
+                trainer.list_subjects(data.test_rows),
             )
-            checkpoint = self.pretrainer.make_checkpoint(data, held_out, report, logger or False)
-        if self.leads:
+            checkpoint = trainer.pretrainer.make_checkpoint(data, held_out, report, logger or False)
+        if self.is_main_process:
             write_checkpoint(file, add_config(checkpoint, folder))

@@ -1,8 +1,9 @@
 """What a network is pretrained on inside each fold, for how long, and how: the keys of a config."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from merec.config_parts import Part
 from merec.datamodules import PairPool
 from merec.tasks.contrastive_loss import ContrastSettings
 from merec.tasks.contrastive_module import Contrastive
@@ -11,7 +12,7 @@ from merec.types import InputError
 
 
 @dataclass(frozen=True)
-class PretrainingSettings:
+class PretrainingSettings(Part):
     """Hyperparameters of pretraining.
 
     Attributes:
@@ -30,6 +31,7 @@ class PretrainingSettings:
         pool: How contrastive pretraining draws pairs.
         contrast: How views are contrasted.
         contrastive: Factory of the LightningModule that contrasts them.
+        legacy: Defects of released code, which `contrast` refers to by interpolation.
     """
 
     pretrain: str | None
@@ -41,6 +43,7 @@ class PretrainingSettings:
     pool: PairPool
     contrast: ContrastSettings
     contrastive: Callable[..., Contrastive]
+    legacy: Mapping[str, bool]
 
     def check(self) -> None:
         """Refuse lengths that are no lengths, or two at once.

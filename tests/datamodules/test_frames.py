@@ -15,8 +15,10 @@ from torch.nn.functional import cross_entropy
 
 from merec.baselines import Baseline
 from merec.config_groups import home
+from merec.config_parts import assemble
 from merec.datamodules import Augmentation, ClipDataModule, PairPool
 from merec.errors import InputError
+from merec.evaluation.fold_choice import FoldChoice
 from merec.evaluation.protocol import assert_same_protocol, describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
@@ -28,8 +30,10 @@ from merec.features.representations import (
 )
 from merec.features.representations.clip import MASKS
 from merec.provenance import describe_environment
-from merec.tasks import Contrastive, Finetune, LeaveOneSubjectOut
+from merec.tasks import Contrastive, Finetune
 from merec.tasks.contrastive_loss import ContrastSettings
+from merec.tasks.fold_trainer import FoldTrainer
+from merec.tasks.training_settings import TrainingSettings
 from merec.types import Batch, Camera, Corpus
 
 SHOWN = {
@@ -555,18 +559,18 @@ class TwoViews(torch.nn.Module):
         return self.name(torch.cat([first.mean((2, 3)), second.mean((2, 3))], dim=1))
 
 
-def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
-    return LeaveOneSubjectOut(
-        datamodule=data,
-        backbone=partial(TwoViews),
-        finetune=partial(
+def make_trainer(data: ClipDataModule) -> FoldTrainer:
+    settings = {
+        "datamodule": data,
+        "backbone": partial(TwoViews),
+        "finetune": partial(
             Finetune,
             optimizer=partial(torch.optim.SGD, lr=0.1),
             scheduler=None,
             loss=cross_entropy,
             class_balanced=False,
         ),
-        trainer=partial(
+        "trainer": partial(
             pl.Trainer,
             max_epochs=1,
             accelerator="cpu",
@@ -574,39 +578,29 @@ def make_loso(data: ClipDataModule) -> LeaveOneSubjectOut:
             enable_progress_bar=False,
             enable_model_summary=False,
         ),
-        seed=0,
-        freeze="none",
-        weights=None,
-        transductive=False,
-        pretrain=None,
-        pretrain_epochs=None,
-        pretrain_steps=None,
-        pretrain_groups=None,
-        monitor_steps=None,
-        least_intensity=0,
-        pool=PairPool(source="unlabelled", batch_size=None, augment=None),
-        contrast=ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
-        contrastive=Contrastive,
-        target="emotion",
-        min_subjects=2,
-        legacy={},
-        folds=0,
-        hold_out="subject",
-        groups=None,
-        train_on=None,
-        train_subjects=None,
-        engine="loop",
-        workers=None,
-        chunk=None,
-        compiled=False,
-        selection="last",
-        inner_parts=2,
-    )
+        "seed": 0,
+        "freeze": "none",
+        "weights": None,
+        "transductive": False,
+        "pretrain": None,
+        "pretrain_epochs": None,
+        "pretrain_steps": None,
+        "pretrain_groups": None,
+        "monitor_steps": None,
+        "least_intensity": 0,
+        "pool": PairPool(source="unlabelled", batch_size=None, augment=None),
+        "contrast": ContrastSettings("in_batch", "ema", 1, 0.1, 0.5, False),
+        "contrastive": Contrastive,
+        "target": "emotion",
+        "min_subjects": 2,
+        "legacy": {},
+    }
+    return FoldTrainer(assemble(TrainingSettings, settings))
 
 
 def test_two_views_are_trained_watched_and_predicted(corpus):
     data = hold_out(corpus, "views", "fused", augment=Augmentation(**OFF | ON["views"]))
-    task, trainer, epochs = make_loso(data).fit(data, lambda *_: None)
+    task, trainer, epochs = make_trainer(data).fit(data, lambda *_: None)
     assert epochs.predicted.shape == (6, 1)
     said = trainer.predict(task, dataloaders=data.predict_dataloader())
     assert np.concatenate([ids for ids, _ in said]).tolist() == epochs.sample_id.tolist()
@@ -614,11 +608,11 @@ def test_two_views_are_trained_watched_and_predicted(corpus):
 
 def test_a_backbone_that_reads_something_else_is_refused(corpus):
     with pytest.raises(InputError, match="TwoViews reads views, but .*representation=points"):
-        make_loso(make(corpus, "points", "rgb"))
+        make_trainer(make(corpus, "points", "rgb"))
 
 
 def test_baselines_read_flow_maps_only(corpus):
-    how = (0, None, "subject", None, None, None, "emotion", 3)
+    how = (0, FoldChoice(None, "subject", None, None, None), "emotion", 3)
     with pytest.raises(InputError, match="task=baseline reads flow_map, not views"):
         Baseline(make(corpus, "views", "rgb"), "any", {}, {}, {}, *how)
 

@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import Logger
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import STSTNet
+from merec.config_parts import assemble
 from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import Fold, leave_one_subject_out
@@ -183,7 +184,7 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
         }
         own |= {"selection": "last", "inner_parts": 3}
         own |= {key: changes.pop(key) for key in list(changes) if key in own}
-        return kind(**_settings(data or make_data(), changes), **own)
+        return assemble(kind, _settings(data or make_data(), changes) | own)
 
     return make
 
@@ -193,7 +194,7 @@ def make_once(make_data: Callable[..., ClipDataModule]) -> Callable[..., Finetun
     """Train one network; `kind` is a subclass to build instead."""
 
     def make(data=None, fold=None, kind=FinetuneOnce, **changes: Any) -> FinetuneOnce:
-        return kind(**_settings(data or make_data(), changes), fold=fold)
+        return assemble(kind, _settings(data or make_data(), changes) | {"fold": fold})
 
     return make
 

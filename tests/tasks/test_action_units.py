@@ -18,6 +18,7 @@ from merec.backbones import STSTNet
 from merec.baselines import Baseline
 from merec.errors import InputError
 from merec.evaluation.completeness import assert_complete
+from merec.evaluation.fold_choice import FoldChoice
 from merec.evaluation.splits import split_inner_subjects
 from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
@@ -183,7 +184,9 @@ def test_weights_of_emotions_start_all_but_the_head(
         train_units(folds=0, weights=weights, backbone=partial(Headless, **kind))
     task = make_units(make_data(coded()), folds=0, weights=weights)
     (fold,) = task.chosen
-    started = task.make_fresh(task.datamodule.hold_out(fold.train, fold.test, fold.held_out))
+    started = task.fold_trainer.make_fresh(
+        task.datamodule.hold_out(fold.train, fold.test, fold.held_out)
+    )
     state = torch.load(weights, weights_only=True)["state_dict"]
     for name, value in started.state_dict().items():
         kept = value.shape == state[name].shape and torch.equal(value, state[name])
@@ -196,7 +199,7 @@ def test_where_nothing_is_told_inside_all_epochs_are_trained(
     silent = partial(torch.optim.SGD, lr=0.0)
     finetune = learn_units(optimizer=silent)
     task = make_units(make_data(coded()), folds=1, selection="inner", epochs=3, finetune=finetune)
-    task.networks.target = Silent(("AU4", "AU7"))
+    task.fold_trainer.networks.target = Silent(("AU4", "AU7"))
     folder = new_folder()
     task.run(folder, None)
     assert read_fold(folder, 1).notes["epochs"] == 3
@@ -251,7 +254,7 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
         if way == "estimator":
             folder, estimator = new_folder(), LogisticRegression(max_iter=50)
             words = {"others": partial(describe, cells=7)}
-            how = (0, 1, "subject", None, None, None, "action_units", 2)
+            how = (0, FoldChoice(1, "subject", None, None, None), "action_units", 2)
             Baseline(data, "e", {"e": estimator}, {"rgb": ["u", "v"]}, words, *how).run(
                 folder, None
             )

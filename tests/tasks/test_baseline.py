@@ -19,6 +19,7 @@ from merec.baselines.estimators import NestedChoice, fit_and_score
 from merec.baselines.true_action_units import TrueActionUnits
 from merec.errors import InputError
 from merec.evaluation.completeness import assert_complete
+from merec.evaluation.fold_choice import FoldChoice
 from merec.evaluation.splits import leave_one_subject_out, split
 from merec.features.representations.flow_map import describe
 from merec.metrics import confusion, uf1
@@ -54,7 +55,8 @@ def make(
     groups=None,
     train_subjects=None,
 ) -> Baseline:
-    how = (0, folds, hold_out, groups, train_on, train_subjects, target, min_subjects)
+    choice = FoldChoice(folds, hold_out, groups, train_on, train_subjects)
+    how = (0, choice, target, min_subjects)
     return Baseline(data, estimator, ESTIMATORS, KEEP, {"others": DESCRIBE}, *how)
 
 

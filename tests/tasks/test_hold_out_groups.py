@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from merec.baselines import Baseline
 from merec.errors import InputError
 from merec.evaluation.completeness import assert_complete
+from merec.evaluation.fold_choice import FoldChoice
 from merec.features.representations.flow_map import describe
 from merec.run_folder import RunFolder
 from merec.run_folder.identity import comparable, configuration_hash
@@ -32,7 +33,7 @@ def hold_out_groups(make_loso, learn_units, make_data, coded, new_folder) -> Cal
         folder, data = new_folder(), make_data(corpus or coded())
         if way == "estimator":
             words = {"others": partial(describe, cells=7)}
-            how = (0, None, "groups", 3, None, None, "action_units", 2)
+            how = (0, FoldChoice(None, "groups", 3, None, None), "action_units", 2)
             estimator = {"e": LogisticRegression(max_iter=50)}
             task = Baseline(data, "e", estimator, {"rgb": ["u", "v"]}, words, *how)
         else:

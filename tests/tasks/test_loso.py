@@ -23,8 +23,8 @@ from merec.evaluation.splits import Fold
 from merec.metrics import confusion, uf1
 from merec.run_folder import RunFolder
 from merec.targets.emotion import Emotion
-from merec.tasks import Finetune, FinetuneOnce, LeaveOneSubjectOut
-from merec.tasks.loso import choose_engine
+from merec.tasks import Finetune, FinetuneOnce
+from merec.tasks.engines.engine_choice import choose_engine
 from merec.types import Corpus
 
 SUBJECTS = ("006", "007", "s01", "s02", "sub01", "sub02")
@@ -204,28 +204,28 @@ def test_held_out_maps_change_no_weight(
 # Choosing the number of epochs on inner subjects
 
 
-class Spied(LeaveOneSubjectOut):
-    """Leave one subject out, keeping what each network was trained on and recorded."""
+@pytest.fixture(scope="module")
+def chosen(make_loso, new_folder) -> tuple[list[Any], Path]:
+    """Two folds whose number of epochs was chosen inside: what each network was trained on and recorded."""
+    loso, folder = make_loso(selection="inner", folds="1-2", epochs=8), new_folder()
+    trainer, fitted = loso.fold_trainer, []
+    fit = trainer.fit
 
-    def fit(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        given = super().fit(data, *args, **kwargs)
-        self.__dict__.setdefault("fitted", []).append((data, given[2]))
+    def spy(data: Any, *args: Any, **kwargs: Any) -> Any:
+        given = fit(data, *args, **kwargs)
+        fitted.append((data, given[2]))
         return given
 
-
-@pytest.fixture(scope="module")
-def chosen(make_loso, new_folder) -> tuple[Spied, Path]:
-    """Two folds whose number of epochs was chosen inside."""
-    loso, folder = make_loso(kind=Spied, selection="inner", folds="1-2", epochs=8), new_folder()
+    trainer.fit = spy
     loso.run(folder, None)
-    return loso, folder
+    return fitted, folder
 
 
 def test_inner_subjects_are_training_subjects_set_aside(chosen, fold_of):
-    loso, _ = chosen
-    assert len(loso.fitted) == 4  # for each of two folds: once to choose, once for good
+    fitted, _ = chosen
+    assert len(fitted) == 4  # for each of two folds: once to choose, once for good
     for number, subject in enumerate(("007", "s01")):
-        fold, (inner, _), (whole, _) = fold_of(subject), *loso.fitted[2 * number : 2 * number + 2]
+        fold, (inner, _), (whole, _) = fold_of(subject), *fitted[2 * number : 2 * number + 2]
         together = np.concatenate([inner.train_rows, inner.test_rows])
         assert sorted(together) == sorted(fold.train)
         names = [set(inner.subject[rows]) for rows in (inner.train_rows, inner.test_rows)]
@@ -236,10 +236,10 @@ def test_inner_subjects_are_training_subjects_set_aside(chosen, fold_of):
 
 
 def test_the_first_epoch_of_best_pooled_inner_f1_is_chosen(chosen, made, read_fold):
-    loso, folder = chosen
+    fitted, folder = chosen
     labels = made.index.set_index("sample_id")["label"]
     for number in (1, 2):
-        _, epochs = loso.fitted[2 * (number - 1)]
+        _, epochs = fitted[2 * (number - 1)]
         truth = labels.loc[epochs.sample_id]
         scores = [
             f1_score(truth, said, labels=range(3), average="macro", zero_division=0)
@@ -588,19 +588,20 @@ def test_a_checkpoint_of_everyone_is_refused_for_every_fold(make_once, make_loso
         make_loso(folds="0-1", weights=str(folder / "checkpoint.ckpt"))
 
 
-class SpiedOnce(FinetuneOnce):
-    """Train one network, keeping what it was trained on."""
-
-    def fit(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        self.given = data
-        return super().fit(data, *args, **kwargs)
-
-
 @pytest.mark.parametrize("fold", [None, 2])
-def test_standard_scaling_is_that_of_the_samples_trained_on(make_once, make_data, new_folder, fold):
-    task = make_once(data=make_data(scaling="standard"), fold=fold, kind=SpiedOnce, epochs=1)
+def test_standard_scaling_is_that_of_the_samples_trained_on(
+    make_once, make_data, new_folder, fold, monkeypatch
+):
+    task = make_once(data=make_data(scaling="standard"), fold=fold, epochs=1)
+    given, fit = [], task.fold_trainer.fit
+
+    def spy(data: Any, *rest: Any, **options: Any) -> Any:
+        given.append(data)
+        return fit(data, *rest, **options)
+
+    monkeypatch.setattr(task.fold_trainer, "fit", spy)
     task.run(new_folder(), None)
-    seen = task.given.inputs[task.given.train_rows]
+    seen = given[0].inputs[given[0].train_rows]
     assert len(seen) == (30 if fold is None else 25)
     assert seen.mean((0, 2, 3)).abs().max() < 1e-4
     assert (seen.std((0, 2, 3)) - 1).abs().max() < 1e-3

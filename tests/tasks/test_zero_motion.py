@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from merec.baselines import Baseline
 from merec.baselines.estimators import NestedChoice
+from merec.evaluation.fold_choice import FoldChoice
 from merec.features.representations.flow_map import describe
 from merec.run_folder.prediction_table import read_predictions
 from merec.types import Corpus
@@ -54,7 +55,7 @@ def runs(make_loso, make_data, new_folder) -> dict[str, Run]:
     def estimate(corpus: Corpus, drop: bool, estimator: object) -> pd.DataFrame:
         data, folder = make_data(corpus=corpus, drop_zero_motion=drop), new_folder()
         words = {"others": partial(describe, cells=7)}
-        how = (0, "0-1", "subject", None, None, None, "emotion", 2)
+        how = (0, FoldChoice("0-1", "subject", None, None, None), "emotion", 2)
         Baseline(data, "e", {"e": estimator}, {"rgb": ["u", "v"]}, words, *how).run(folder, None)
         return read(folder)
 

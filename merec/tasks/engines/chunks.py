@@ -79,7 +79,7 @@ def side_by_side(trainer: FoldTrainer) -> Engine:
         InputError: If folds would see each other.
     """
     check_trainer(trainer)
-    steps = trainer.trainer(logger=False).accumulate_grad_batches
+    steps = trainer.networks.trainer(logger=False).accumulate_grad_batches
     if steps != 1:
         raise InputError(f"trainer.accumulate_grad_batches={steps} cannot be side by side")
     return partial(_side_by_side, trainer)
@@ -99,7 +99,9 @@ def check_trainer(trainer: FoldTrainer) -> None:
         InputError: With the setting that is to blame.
     """
     fresh = trainer.make_fresh(trainer.datamodule)
-    check_together(fresh.optimizer(list(fresh.parameters())), trainer.trainer(logger=False))
+    check_together(
+        fresh.optimizer(list(fresh.parameters())), trainer.networks.trainer(logger=False)
+    )
 
 
 def _hold(trainer: FoldTrainer, folds: Sequence[Fold]) -> list[Held]:
@@ -245,7 +247,7 @@ def choose_size(trainer: FoldTrainer) -> int:
 
 def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
     """How many folds like one may be trained at once in `SHARE` of the memory that is free."""
-    runner, task = trainer.trainer(logger=False), trainer.make_fresh(view)
+    runner, task = trainer.networks.trainer(logger=False), trainer.make_fresh(view)
     try:
         each = measure_fold(task, view, runner)
     except Exception as error:  # alone it will say the same, with its name

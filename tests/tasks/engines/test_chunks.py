@@ -68,8 +68,8 @@ def stack(loso, new_folder) -> Callable[..., Path]:
 
     def run(chunk: int | None) -> Path:
         folder = new_folder()
-        writer = FoldWriter(loso.datamodule.corpus, loso.seed, folder)
-        engine = in_stacks(loso, chunk, compiled=False)
+        writer = FoldWriter(loso.datamodule.corpus, loso.training.seed, folder)
+        engine = in_stacks(loso.fold_trainer, chunk, compiled=False)
         run_folds(loso.chosen, writer, "test", engine, None)
         return folder
 
@@ -78,7 +78,7 @@ def stack(loso, new_folder) -> Callable[..., Path]:
 
 def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> list[str]:
     """Who is trained together, from now on; one letter per fold."""
-    stacks, fit, together = [], loso.fit, loso.fit_together
+    stacks, fit, together = [], loso.fold_trainer.fit, loso.fold_trainer.fit_together
 
     def note(data: ClipDataModule, *others: Any, **options: Any) -> Any:
         stacks.append(data.held_out)
@@ -88,8 +88,8 @@ def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> li
         stacks.append("".join(view.held_out for view in views))
         return together(views, *others)
 
-    monkeypatch.setattr(loso, "fit", note)
-    monkeypatch.setattr(loso, "fit_together", note_all)
+    monkeypatch.setattr(loso.fold_trainer, "fit", note)
+    monkeypatch.setattr(loso.fold_trainer, "fit_together", note_all)
     return stacks
 
 
@@ -107,10 +107,10 @@ def test_chunks_have_as_many_steps_and_neighbours_train_on_as_many(loso, most, c
 
 def test_a_larger_batch_takes_more_memory(loso):
     view = hold_out(loso)[0].view
-    runner = loso.trainer(logger=False)
-    small = measure_fold(loso.make_fresh(view), view, runner)
+    runner = loso.fold_trainer.networks.trainer(logger=False)
+    small = measure_fold(loso.fold_trainer.make_fresh(view), view, runner)
     view.batch_size = 16
-    large = measure_fold(loso.make_fresh(view), view, runner)
+    large = measure_fold(loso.fold_trainer.make_fresh(view), view, runner)
     # The responses of the convolution alone: 16 filters on 28×28 px in 4 or 16 samples.
     assert small > 4 * 16 * 28**2 * 4
     assert 3 * small < large < 5 * small
@@ -118,10 +118,12 @@ def test_a_larger_batch_takes_more_memory(loso):
 
 def test_half_of_what_is_free_is_filled(loso, monkeypatch):
     view = hold_out(loso)[0].view
-    each = measure_fold(loso.make_fresh(view), view, loso.trainer(logger=False))
+    each = measure_fold(
+        loso.fold_trainer.make_fresh(view), view, loso.fold_trainer.networks.trainer(logger=False)
+    )
     for free, folds in ((7 * each, 3), (each // 2, 1)):
         monkeypatch.setattr("merec.tasks.engines.chunks.measure_free", lambda _, free=free: free)
-        assert count_fitting(loso, view) == folds
+        assert count_fitting(loso.fold_trainer, view) == folds
 
 
 def test_some_memory_is_free():
@@ -153,8 +155,8 @@ def test_without_a_number_memory_decides(loso, stack, monkeypatch):
 def test_side_by_side_writes_what_the_loop_writes_but_for_nothing(loso, new_folder, read_fold):
     alone, together, some = new_folder(), new_folder(), loso.chosen[:5]
     loso.run(alone, None)
-    writer = FoldWriter(loso.datamodule.corpus, loso.seed, together)
-    run_folds(some, writer, "test", side_by_side(loso), None)
+    writer = FoldWriter(loso.datamodule.corpus, loso.training.seed, together)
+    run_folds(some, writer, "test", side_by_side(loso.fold_trainer), None)
     for fold in some:
         one, other = read_fold(alone, fold.number), read_fold(together, fold.number)
         np.testing.assert_allclose(other.probability, one.probability, atol=1e-6)
@@ -170,41 +172,41 @@ def test_side_by_side_writes_what_the_loop_writes_but_for_nothing(loso, new_fold
     [(8, 2, [1, 3, 2]), (2, 2, [1, 2, 2, 1]), (1, 2, [1] * 6), (3, 1, [1, 3, 2])],
 )
 def test_chunks_are_dealt_so_that_workers_have_equally_many(loso, size, workers, sizes):
-    dealt = deal(loso, size, workers, loso.chosen)
+    dealt = deal(loso.fold_trainer, size, workers, loso.chosen)
     assert [len(some) for some in dealt] == sizes
     assert sorted(fold.number for some in dealt for fold in some) == list(range(len(SAMPLES)))
 
 
 def test_short_steps_are_taken_side_by_side(loso, monkeypatch):
-    assert choose_size(loso) == SIDE_BY_SIDE
+    assert choose_size(loso.fold_trainer) == SIDE_BY_SIDE
     monkeypatch.setattr("merec.tasks.engines.chunks.SHORT", 0)
-    assert choose_size(loso) == 1
+    assert choose_size(loso.fold_trainer) == 1
 
 
 def test_gradients_that_add_up_over_batches_are_refused_side_by_side(loso):
-    loso.trainer.keywords["accumulate_grad_batches"] = 2
+    loso.fold_trainer.networks.trainer.keywords["accumulate_grad_batches"] = 2
     with pytest.raises(InputError, match="accumulate_grad_batches=2"):
-        side_by_side(loso)
+        side_by_side(loso.fold_trainer)
 
 
 # What fails
 
 each_engine = pytest.mark.parametrize(
     "open_engine",
-    [lambda loso: in_stacks(loso, 5, False), side_by_side],
+    [lambda trainer: in_stacks(trainer, 5, False), side_by_side],
     ids=["stacked", "side by side"],
 )
 
 
 def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, caplog):
-    fit = loso.fit_together
+    fit = loso.fold_trainer.fit_together
 
     def fill(views: Sequence[ClipDataModule], *others: Any) -> Any:
         if len(views) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
         return fit(views, *others)
 
-    monkeypatch.setattr(loso, "fit_together", fill)
+    monkeypatch.setattr(loso.fold_trainer, "fit_together", fill)
     stacks = name_stacks(monkeypatch, loso)
     with caplog.at_level(logging.WARNING):
         folder = stack(5)
@@ -215,25 +217,25 @@ def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, c
 
 @each_engine
 def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch, open_engine):
-    begin = loso._begin
+    begin = loso.fold_trainer._begin
 
     def refuse(data: ClipDataModule, *others: Any) -> Any:
         if data.held_out == "c":
             raise InputError("c is refused")
         return begin(data, *others)
 
-    monkeypatch.setattr(loso, "_begin", refuse)
+    monkeypatch.setattr(loso.fold_trainer, "_begin", refuse)
     folder = new_folder()
-    writer = FoldWriter(loso.datamodule.corpus, loso.seed, folder)
+    writer = FoldWriter(loso.datamodule.corpus, loso.training.seed, folder)
     with pytest.raises(InputError, match="1 of 5 folds failed.*c is refused"):
-        run_folds(loso.chosen[:5], writer, "test", open_engine(loso), None)
+        run_folds(loso.chosen[:5], writer, "test", open_engine(loso.fold_trainer), None)
     done = sorted(read_predictions(file)["subject"][0] for file in folder.glob("folds/*/*.csv"))
     assert done == ["a", "b", "d", "e"]
 
 
 @each_engine
 def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_engine):
-    fit = loso.fit_together
+    fit = loso.fold_trainer.fit_together
 
     def spoil(views: Sequence[ClipDataModule], *others: Any) -> Any:
         for view in views:
@@ -241,18 +243,18 @@ def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_en
                 view.views = (torch.full_like(view.views[0], torch.nan),)
         return fit(views, *others)
 
-    monkeypatch.setattr(loso, "fit_together", spoil)
-    loso.backbone.keywords["compiled"] = (
+    monkeypatch.setattr(loso.fold_trainer, "fit_together", spoil)
+    loso.fold_trainer.networks.backbone.keywords["compiled"] = (
         False  # a maximum of its kernel passes over what is no number
     )
     folder = new_folder()
-    writer = FoldWriter(loso.datamodule.corpus, loso.seed, folder)
+    writer = FoldWriter(loso.datamodule.corpus, loso.training.seed, folder)
     with pytest.raises(InputError, match="1 of 5 folds failed.*loss is nan in epoch 1"):
-        run_folds(loso.chosen[:5], writer, "test", open_engine(loso), None)
+        run_folds(loso.chosen[:5], writer, "test", open_engine(loso.fold_trainer), None)
     assert len(list(folder.glob("folds/*/predictions.csv"))) == 4
 
 
 def test_what_cannot_be_stacked_is_refused_before_anything_is_trained(loso):
-    loso.trainer.keywords["gradient_clip_val"] = 0.5
+    loso.fold_trainer.networks.trainer.keywords["gradient_clip_val"] = 0.5
     with pytest.raises(InputError, match="task.engine=loop"):
-        in_stacks(loso, None, compiled=False)
+        in_stacks(loso.fold_trainer, None, compiled=False)

@@ -82,7 +82,7 @@ def test_a_killed_process_is_named_and_the_same_command_finishes_the_rest(
 
 def test_a_killed_process_takes_with_it_what_it_was_given(make_loso, new_folder, monkeypatch):
     folder, loso = new_folder(), make_loso(engine="processes", workers=1, chunk=2)
-    lost = deal(loso, 2, 1, loso.chosen)[1]
+    lost = deal(loso.fold_trainer, 2, 1, loso.chosen)[1]
     monkeypatch.setattr(merec.tasks.fold_runner, "FoldProgress", Kill)
     monkeypatch.setattr(Kill, "subject", name_folds(lost))
     with pytest.raises(InputError, match="2 of 6 folds failed.*killed by SIGKILL"):

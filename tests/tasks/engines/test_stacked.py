@@ -25,10 +25,11 @@ from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
 from merec.features.representations import Representation
-from merec.tasks import Finetune, LeaveOneSubjectOut
+from merec.tasks import Finetune
 from merec.tasks.engines.side_by_side import SideBySide
 from merec.tasks.engines.stacked import StackedFinetune
 from merec.tasks.engines.together import ELEMENTWISE, Together, check_together
+from merec.tasks.fold_trainer import FoldTrainer
 from merec.tasks.losses import focal_loss
 from merec.types import Corpus
 
@@ -126,8 +127,8 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def make(corpus, make_data, make_loso, quiet_trainer) -> Callable[..., LeaveOneSubjectOut]:
-    """Leave one subject out with a backbone; options of its data, finetuning and trainer."""
+def make(corpus, make_data, make_loso, quiet_trainer) -> Callable[..., FoldTrainer]:
+    """The trainer of folds of a backbone; options of its data, finetuning and trainer."""
 
     def build(
         backbone: str = "ststnet",
@@ -135,7 +136,7 @@ def make(corpus, make_data, make_loso, quiet_trainer) -> Callable[..., LeaveOneS
         finetune: dict[str, Any] | None = None,
         trainer: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> LeaveOneSubjectOut:
+    ) -> FoldTrainer:
         shown = READS.get(backbone, "views")
         settings: dict[str, Any] = {"channels": None, "representation": shown} | (data or {})
         if shown != "flow_map":
@@ -149,13 +150,14 @@ def make(corpus, make_data, make_loso, quiet_trainer) -> Callable[..., LeaveOneS
             "class_balanced": False,
         }
         running = {"precision": "64-true", "max_epochs": EPOCHS} | (trainer or {})
-        return make_loso(
+        task = make_loso(
             data=make_data(corpus=own, **settings),
             backbone=BACKBONES[backbone],
             finetune=partial(Finetune, **learning | (finetune or {})),
             trainer=partial(quiet_trainer, **running),
             **changes,
         )
+        return task.fold_trainer
 
     return build
 
@@ -181,10 +183,12 @@ def ignore(epoch: int, epochs: int) -> None:
     """Of no interest."""
 
 
-def hold_out(loso: LeaveOneSubjectOut, *subjects: str) -> list[ClipDataModule]:
-    folds = {fold.held_out: fold for fold in leave_one_subject_out(loso.datamodule.subject)}
+def hold_out(fold_trainer: FoldTrainer, *subjects: str) -> list[ClipDataModule]:
+    folds = {fold.held_out: fold for fold in leave_one_subject_out(fold_trainer.datamodule.subject)}
     chosen = [folds[subject] for subject in subjects]
-    return [loso.datamodule.hold_out(fold.train, fold.test, fold.held_out) for fold in chosen]
+    return [
+        fold_trainer.datamodule.hold_out(fold.train, fold.test, fold.held_out) for fold in chosen
+    ]
 
 
 def predict(task: Finetune, trainer: pl.Trainer, view: ClipDataModule) -> torch.Tensor:
@@ -194,14 +198,14 @@ def predict(task: Finetune, trainer: pl.Trainer, view: ClipDataModule) -> torch.
 
 
 def assert_same(
-    loso: LeaveOneSubjectOut, join: Callable[..., Together], atol: float = 1e-6
+    fold_trainer: FoldTrainer, join: Callable[..., Together], atol: float = 1e-6
 ) -> None:
     """Alone and together, three folds have the same weights, predictions and epochs."""
-    views = hold_out(loso, "a", "c", "b")
-    together = loso.fit_together(views, ignore, join)
+    views = hold_out(fold_trainer, "a", "c", "b")
+    together = fold_trainer.fit_together(views, ignore, join)
     assert len(together) == 3
     for view, (task, trainer, epochs) in zip(views, together, strict=True):
-        other, other_trainer, other_epochs = loso.fit(view, ignore)
+        other, other_trainer, other_epochs = fold_trainer.fit(view, ignore)
         state, other_state = task.state_dict(), other.state_dict()
         assert state.keys() == other_state.keys()
         for name, value in state.items():
@@ -238,11 +242,13 @@ def test_two_views_through_norms_and_dropout(make, join):
 def test_single_precision_agrees_but_for_rounding(make, backbone, join):
     # Not Adam, which turns a gradient that is nought but for rounding into a whole step.
     optimizer = partial(torch.optim.SGD, lr=1e-2)
-    loso = make(backbone, finetune={"optimizer": optimizer}, trainer={"precision": "32-true"})
-    views = hold_out(loso, "a", "b", "c")
-    together = loso.fit_together(views, ignore, join)
+    fold_trainer = make(
+        backbone, finetune={"optimizer": optimizer}, trainer={"precision": "32-true"}
+    )
+    views = hold_out(fold_trainer, "a", "b", "c")
+    together = fold_trainer.fit_together(views, ignore, join)
     for view, gave in zip(views, together, strict=True):
-        said, other = predict(*gave[:2], view), predict(*loso.fit(view, ignore)[:2], view)
+        said, other = predict(*gave[:2], view), predict(*fold_trainer.fit(view, ignore)[:2], view)
         torch.testing.assert_close(said, other, atol=0.05, rtol=0)
 
 
@@ -278,11 +284,11 @@ def test_balanced_draws_are_those_of_the_fold(make, join):
 
 @each_way
 def test_a_frozen_encoder_keeps_weights_and_statistics(make, join):
-    loso = make("tiny", freeze="encoder")
-    assert_same(loso, join)
-    (view, *_) = views = hold_out(loso, "a", "b")
-    (task, *_), *_ = loso.fit_together(views, ignore, join)
-    fresh = loso.make_fresh(view)
+    fold_trainer = make("tiny", freeze="encoder")
+    assert_same(fold_trainer, join)
+    (view, *_) = views = hold_out(fold_trainer, "a", "b")
+    (task, *_), *_ = fold_trainer.fit_together(views, ignore, join)
+    fresh = fold_trainer.make_fresh(view)
     for name, value in task.backbone.body.state_dict().items():
         assert torch.equal(value, fresh.backbone.body.state_dict()[name].to(value.dtype))
     assert not torch.equal(task.backbone.head.weight, fresh.backbone.head.weight.double())
@@ -300,9 +306,9 @@ def test_the_trainer_says_in_which_precision(make, precision, monkeypatch, join)
             return super().forward(views)
 
     monkeypatch.setitem(BACKBONES, "seen", Seen)
-    loso = make("seen", trainer={"precision": precision})
+    fold_trainer = make("seen", trainer={"precision": precision})
     seen.clear()  # of the trial before the first fold
-    loso.fit_together(hold_out(loso, "a", "b"), ignore, join)
+    fold_trainer.fit_together(hold_out(fold_trainer, "a", "b"), ignore, join)
     assert seen == {torch.bfloat16 if precision == "bf16-mixed" else torch.float64}
 
 
@@ -325,16 +331,16 @@ def test_own_layers_train_in_mixed_precision(make, backbone, join):
 
 @each_way
 def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
-    loso = make("tiny")
-    views = hold_out(loso, "a", "b", "c")
-    spoilt = loso.datamodule.views[0].clone()
+    fold_trainer = make("tiny")
+    views = hold_out(fold_trainer, "a", "b", "c")
+    spoilt = fold_trainer.datamodule.views[0].clone()
     spoilt[:] = torch.nan
     views[1].views = (spoilt, views[1].views[1])
-    together = loso.fit_together(views, ignore, join)
+    together = fold_trainer.fit_together(views, ignore, join)
     finite = [bool(np.isfinite(epochs.train_loss).all()) for _, _, epochs in together]
     assert finite == [True, False, True]
     task, trainer, _ = together[2]
-    other, other_trainer, _ = loso.fit(views[2], ignore)
+    other, other_trainer, _ = fold_trainer.fit(views[2], ignore)
     torch.testing.assert_close(
         predict(task, trainer, views[2]), predict(other, other_trainer, views[2]), atol=1e-6, rtol=0
     )
@@ -343,8 +349,10 @@ def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
 @each_way
 def test_epochs_are_told_once_for_all(make, join):
     told = []
-    loso = make("tiny")
-    loso.fit_together(hold_out(loso, "a", "b"), lambda *said: told.append(said), join)
+    fold_trainer = make("tiny")
+    fold_trainer.fit_together(
+        hold_out(fold_trainer, "a", "b"), lambda *said: told.append(said), join
+    )
     assert told == [(epoch, EPOCHS) for epoch in range(1, EPOCHS + 1)]
 
 
@@ -358,9 +366,9 @@ def test_an_optimiser_that_mixes_folds_is_refused(quiet_trainer):
 
 
 def test_clipping_is_refused(make):
-    loso = make("tiny", trainer={"gradient_clip_val": 1.0})
+    fold_trainer = make("tiny", trainer={"gradient_clip_val": 1.0})
     with pytest.raises(InputError, match=r"gradient_clip_val=1\.0.*task.engine=loop"):
-        loso.fit_together(hold_out(loso, "a", "b"), ignore, STACKED)
+        fold_trainer.fit_together(hold_out(fold_trainer, "a", "b"), ignore, STACKED)
 
 
 # torch.compile

@@ -1,0 +1,45 @@
+"""What every task that trains networks is given: samples, a network, and how it starts and learns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+from torch import nn
+
+from merec.config_parts import Part
+from merec.datamodules import ClipDataModule
+from merec.tasks.finetune import Finetune
+from merec.tasks.pretraining_settings import PretrainingSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Part):
+    """Hyperparameters of the training of one fold.
+
+    Attributes:
+        datamodule: The samples.
+        backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`. `reads` of its class is the
+            representation that it takes, if it says so.
+        finetune: Factory of the LightningModule around it.
+        trainer: Factory of a fresh Lightning trainer.
+        seed: Seed of initial weights, batches and dropout.
+        freeze: `encoder` finetunes the head alone, `none` everything.
+        weights: Checkpoint to start from, or `None` to start at random.
+        transductive: Allow `weights` that saw the held-out subject, and pretrain one encoder by contrast for
+            all folds, on everyone; every table then says so.
+        target: What is learnt: the `emotion`, or which `action_units` are present.
+        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        pretraining: What the network is pretrained on inside each fold.
+    """
+
+    datamodule: ClipDataModule
+    backbone: Callable[..., nn.Module]
+    finetune: Callable[..., Finetune]
+    trainer: Callable[..., pl.Trainer]
+    seed: int
+    freeze: str
+    weights: str | None
+    transductive: bool
+    target: str
+    min_subjects: int
+    pretraining: PretrainingSettings
