@@ -19,6 +19,7 @@ from merec.evaluation.runs import find_runs
 from merec.features.representations import open_representation
 from merec.provenance import _read_commit, hash_run_sources
 from merec.run_folder.identity import comparable, configuration_hash
+from merec.source_code import modules, parsed_module
 
 NET = '''
 import torch
@@ -53,8 +54,9 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
         for name in ("my_net", "my_scale"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
-        for known in vars(source_code).values():  # as in a process that starts anew
-            getattr(known, "cache_clear", lambda: None)()
+        for module in (source_code, modules, parsed_module):  # as in a process that starts anew
+            for known in vars(module).values():
+                getattr(known, "cache_clear", lambda: None)()
 
     write()
     return write

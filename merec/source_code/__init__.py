@@ -1,0 +1,211 @@
+"""Hash the code that decides a result: functions and classes with everything of ours that they use.
+
+Nothing is imported to do so; files are parsed. Comments, docstrings and layout do not count.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from merec.errors import InputError
+from merec.source_code.modules import (
+    find_module,
+    find_spec,
+    is_outside,
+    is_own_root,
+    list_loaded,
+    read_once,
+    read_versions,
+    remember_loaded,
+)
+from merec.source_code.parsed_module import Module, list_files, list_used, parse, spell
+
+# What moves, stores or reports data but decides none of it.
+INDIFFERENT = (
+    "merec.assets",
+    "merec.config",
+    "merec.config_check",
+    "merec.config_groups",
+    "merec.config_parts",
+    "merec.config_schema",
+    "merec.unused_overrides",
+    "merec.errors",
+    "merec.features.store",
+    "merec.files",
+    "merec.imports",
+    "merec.target_types",
+    "merec.tracebacks",
+    "merec.plugins",
+    "merec.ranges",
+    "merec.reporting",
+    "merec.run_folder",
+    "merec.forkserver",
+    "merec.source_code",
+    "merec.stored_config",
+    "merec.tasks.progress",
+    "merec.temporary_folder",
+    "merec.testing",
+    "merec.tracking",
+)
+# Of what is trained on, the arrays themselves are hashed; how they are made is hashed stage by stage.
+COUNTED_BY_CONTENT = ("merec.corpora", "merec.features.prepare", "merec.synthetic")
+
+
+class Sources(NamedTuple):
+    """The code behind some functions and classes.
+
+    Attributes:
+        files: A hash of the used part of each source file, by its path from where it is imported.
+        libraries: Versions of the installed packages that this code imports.
+    """
+
+    files: dict[str, str]
+    libraries: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        """One hash of all files; 16 hex digits."""
+        return combine(self.files)
+
+
+def combine(files: Mapping[str, str]) -> str:
+    """Return one hash of the hashes of files; 16 hex digits."""
+    text = "\n".join(f"{name} {files[name]}" for name in sorted(files))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def name_changed(before: Mapping[str, str], now: Mapping[str, str], most: int = 3) -> str:
+    """Name the files in which two versions of the code differ, the first few; "" if there are none."""
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def is_own(text: str) -> bool:
+    """Tell whether a text names, dotted, something in a module of neither merec nor a library."""
+    top, dot, _ = text.partition(".")
+    if not dot or not all(part.isidentifier() for part in text.split(".")) or top == "merec":
+        return False
+    return find_spec(top) is not None and is_outside(top) is None
+
+
+def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources:
+    """Hash the source of some functions, classes or modules and of what they use of merec or a plug-in.
+
+    In merec a name that a function uses is followed to where it is defined, through imports, so a change
+    elsewhere in the same file does not count. Somebody else's modules are free to do what cannot be followed
+    by name (patches, star imports, registries), so theirs count whole: those that are imported, and those of
+    the same folders that are loaded. Files beside a module, or in a folder there, that it names (a kernel,
+    a table) count with it. Of installed libraries only the versions are returned.
+
+    Args:
+        roots: Dotted names as in `_target_`, e.g. `merec.backbones.STSTNet`.
+        without: Modules or packages, beside `INDIFFERENT`, that are not followed.
+
+    Raises:
+        InputError: If the source of a root cannot be found.
+    """
+    remember_loaded()
+    return _hash_sources(tuple(sorted(set(roots))), (*INDIFFERENT, *without))
+
+
+@cache
+def _hash_sources(roots: tuple[str, ...], without: tuple[str, ...]) -> Sources:
+    own = {root.partition(".")[0] for root in roots if is_own_root(root.partition(".")[0])}
+    walk = _Walk(own | {"merec"}, without)
+    theirs = {root.partition(".")[0] for root in roots} & walk.own - {"merec"}
+    for root in (*roots, *list_loaded(theirs)):
+        if not walk.follow(root) and root.partition(".")[0] not in walk.external:
+            raise InputError(
+                f"the source of {root} cannot be found, so its results could not be told from those of "
+                "other code; put it into a .py file that Python can import"
+            )
+    return Sources(walk.hash_files(), read_versions(walk.external))
+
+
+class _Walk:
+    """Follows names from definition to definition."""
+
+    def __init__(self, own: set[str], without: tuple[str, ...]):
+        self.own, self.without = own, without
+        self.external: set[str] = set()
+        self.used: dict[Module, dict[ast.stmt, None]] = {}
+        self._followed: set[str] = set()
+        self._waiting: list[str] = []
+
+    def follow(self, dotted: str) -> bool:
+        """Add what a dotted name stands for, and what that uses; whether it is ours."""
+        self._waiting.append(dotted)
+        known = self._locate(dotted) is not None
+        while self._waiting:
+            name = self._waiting.pop()
+            if name not in self._followed:
+                self._followed.add(name)
+                self._add(name)
+        return known
+
+    def _locate(self, dotted: str) -> tuple[Module, list[str]] | None:
+        """The module that a dotted name leads into, and the rest of it; `None` if it is not ours."""
+        parts = dotted.split(".")
+        top = parts[0]
+        if top not in self.own:
+            if is_outside(top) is None:
+                self.own.add(top)
+            else:
+                if is_outside(top):
+                    self.external.add(top)
+                return None
+        for end in range(len(parts), 0, -1):
+            name = ".".join(parts[:end])
+            path = find_module(name)
+            if path is not None:
+                return parse(name, path), parts[end:]
+        return None
+
+    def _add(self, dotted: str) -> None:
+        """Count what a dotted name stands for, and note what that uses."""
+        found = self._locate(dotted)
+        if found is None:
+            return
+        module, rest = found
+        if any(module.name == each or module.name.startswith(f"{each}.") for each in self.without):
+            return
+        theirs = module.name.partition(".")[0] != "merec"
+        if theirs:
+            statements = module.tree.body
+            self._waiting += module.named
+        elif rest and rest[0] in module.defined:
+            statements = module.defined[rest[0]]
+        elif rest and rest[0] in module.imported:
+            self._waiting.append(".".join([module.imported[rest[0]], *rest[1:]]))
+            return
+        else:  # all of it: the module itself is used, or a name that it makes in its own way
+            statements = module.tree.body
+        if module not in self.used:
+            self.used[module] = {}
+            tops = {each.partition(".")[0] for each in module.imported.values()}
+            self.external |= {top for top in tops if top not in self.own and is_outside(top)}
+            self._waiting += module.run  # `import x` may change what is used here
+        used = self.used[module]
+        for statement in (*statements, *module.loose):
+            if statement not in used:
+                used[statement] = None
+                self._waiting += list_used(statement, module)
+
+    def hash_files(self) -> dict[str, str]:
+        """A hash per file, 16 hex digits."""
+        hashes = {}
+        for module, statements in self.used.items():
+            digest = hashlib.sha256()
+            for text in sorted(spell(statement) for statement in statements):
+                digest.update(text.encode() + b"\n")
+            for file in sorted({file for each in statements for file in list_files(each, module)}):
+                digest.update(file.name.encode() + read_once(file))
+            parts = module.name.split(".")
+            name = (
+                parts[-1] + ".py" if module.path.stem == parts[-1] else f"{parts[-1]}/__init__.py"
+            )
+            hashes["/".join([*parts[:-1], name])] = digest.hexdigest()[:16]
+        return hashes

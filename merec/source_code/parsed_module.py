@@ -1,0 +1,142 @@
+"""One source file, parsed: what it defines, imports and uses; comments and docstrings do not count."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache, cached_property
+from pathlib import Path
+
+from merec.source_code.modules import read_once
+
+
+class Module:
+    """One source file, parsed."""
+
+    def __init__(self, name: str, path: Path):
+        self.name, self.path = name, path
+        self.tree = ast.parse(read_once(path))
+        self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        self.defined: dict[str, list[ast.stmt]] = {}
+        self.loose: list[ast.stmt] = []  # what runs on import and defines nothing
+        self.run: list[str] = []  # modules that are imported as a whole
+        for statement in self.tree.body:
+            names = list(_list_defined(statement))
+            for each in names:
+                self.defined.setdefault(each, []).append(statement)
+            is_import = isinstance(statement, (ast.Import, ast.ImportFrom))
+            if isinstance(statement, ast.Import):
+                self.run += [alias.name for alias in statement.names]
+            if not names and not is_import and not _is_docstring(statement):
+                self.loose.append(statement)
+
+    @property
+    def named(self) -> list[str]:
+        """All that this module imports, and the packages that it lies in."""
+        parts = self.name.split(".")
+        packages = [".".join(parts[:end]) for end in range(1, len(parts))]
+        return [*packages, *(name.removesuffix(".*") for _, name in self._list_imports())]
+
+    @cached_property
+    def imported(self) -> dict[str, str]:
+        """What each imported name stands for, dotted; those imported inside functions too."""
+        return dict(self._list_imports())
+
+    def _list_imports(self) -> Iterator[tuple[str, str]]:
+        """List each imported name and what it stands for, two under one name both."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    whole = alias.name if alias.asname else alias.name.partition(".")[0]
+                    yield alias.asname or whole, whole
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parts = self.package.split(".")
+                    parents = parts[: len(parts) - node.level + 1]
+                    base = ".".join([*parents, *([base] if base else [])])
+                for alias in node.names:
+                    yield alias.asname or alias.name, f"{base}.{alias.name}"
+
+
+@cache
+def parse(name: str, path: Path) -> Module:
+    """Parse a source file, once."""
+    return Module(name, path)
+
+
+def _list_defined(statement: ast.stmt) -> Iterator[str]:
+    """List the names that a statement of a module defines."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield statement.name
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
+    elif isinstance(statement, (ast.If, ast.Try, ast.With)):  # fallbacks, TYPE_CHECKING
+        for inner in ast.iter_child_nodes(statement):
+            if isinstance(inner, ast.stmt):
+                yield from _list_defined(inner)
+            elif isinstance(inner, ast.ExceptHandler):
+                for each in inner.body:
+                    yield from _list_defined(each)
+
+
+def list_used(node: ast.AST, module: Module) -> Iterator[str]:
+    """List what a piece of code refers to outside itself, as dotted names."""
+    attributes: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        attributes.insert(0, inner.attr)
+        inner = inner.value
+    if not isinstance(inner, ast.Name):
+        for child in ast.iter_child_nodes(node):
+            yield from list_used(child, module)
+    elif (
+        inner.id in module.imported
+    ):  # of a module's attribute that one alone, not all of the module
+        yield ".".join([module.imported[inner.id], *attributes])
+    elif inner.id in module.defined:
+        yield f"{module.name}.{inner.id}"
+
+
+def list_files(statement: ast.stmt, module: Module) -> Iterator[Path]:
+    """List files beside a module that a statement names, whole or by their ending."""
+    for node in ast.walk(statement):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        text = node.value
+        if not 2 < len(text) < 100 or not set(text).isdisjoint("\0\n*?[]") or text[0] in "/~":
+            continue
+        try:
+            if text[0] == "." and "/" not in text:
+                found = [module.path.with_suffix(text)]
+            else:
+                found = [module.path.parent / text, *module.path.parent.glob(f"*/{text}")]
+        except (ValueError, OSError, NotImplementedError):  # no name that a file can have
+            continue
+        yield from (file for file in found if file.suffix != ".py" and file.is_file())
+
+
+@cache  # also since it changes the tree
+def spell(statement: ast.stmt) -> str:
+    """Return the source of a statement without comments, docstrings and layout."""
+    return ast.unparse(_WithoutDocstrings().visit(statement))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Takes docstrings out of a tree; a body is never left empty."""
+
+    def _strip(self, node: ast.AST) -> ast.AST:
+        body: list[ast.stmt] = node.body  # type: ignore[attr-defined]
+        if body and _is_docstring(body[0]):
+            node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+        return self.generic_visit(node)
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _strip  # noqa: N815
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
