@@ -22,8 +22,7 @@ from merec.run_folder.reading import UnexpectedError, expect, reading
 from merec.run_folder.resolved_config import parse_config
 from merec.source_code import name_changed
 from merec.stored_config import OWN, build_stored, resolve_stored
-from merec.targets import TARGETS
-from merec.targets.target import Target
+from merec.targets import TARGETS, Target
 from merec.tasks.checkpoints import hash_network
 from merec.tasks.starting_weights import load_weights
 from merec.types import Corpus, InputError

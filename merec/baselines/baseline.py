@@ -38,7 +38,7 @@ class Baseline:
             or for all `others`.
         seed: Written beside the predictions; the estimators draw no random numbers.
         fold_choice: What each fold holds out and trains on.
-        target: What is told: the `emotion`, or which `action_units` there are, each by its own estimator.
+        target: Name of what is predicted: `emotion`, or `action_units`, each by its own estimator.
         min_subjects: How many training subjects must show an action unit for a fold to learn it.
     """
 
@@ -67,8 +67,8 @@ class Baseline:
             )
         estimator = self.estimators[self.estimator]
         if isinstance(estimator, TrueActionUnits):
-            corpus, target = self.datamodule.corpus, find_target(self.target)
-            estimator.check(corpus.index, target, corpus.protocol.name)
+            corpus, kind = self.datamodule.corpus, find_target(self.target)
+            estimator.check(corpus.index, kind.multilabel, corpus.protocol.name)
         self.corpus = set_target(
             self.datamodule.corpus, self.target, self.min_subjects, self.fold_choice.groups
         )

@@ -6,7 +6,6 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, clone
 from threadpoolctl import threadpool_limits
 
-from merec.targets.target import Target
 from merec.targets.unit_labels import assert_coded, mark_coded
 from merec.types import InputError
 
@@ -21,18 +20,18 @@ class TrueActionUnits(BaseEstimator):
     def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator
 
-    def check(self, index: pd.DataFrame, target: type[Target], name: str) -> None:
+    def check(self, index: pd.DataFrame, multilabel: bool, name: str) -> None:
         """Refuse a target or a corpus that it makes no sense for.
 
         Args:
             index: Samples of the corpus.
-            target: What is predicted.
+            multilabel: Whether action units are the target.
             name: Of the corpus, for messages.
 
         Raises:
             InputError: If the target is the action units themselves, or none are coded.
         """
-        if target.multilabel:
+        if multilabel:
             raise InputError(
                 "task.estimator=true_action_units predicts the emotion from the coded action units; with "
                 "task.target=action_units they would predict themselves; set task.target=emotion"

@@ -8,9 +8,8 @@ from merec.evaluation.completeness import shorten
 from merec.run_folder.fold_folder import FoldFolder
 from merec.run_folder.reading import FOLD_AGAIN, UnexpectedError, reading
 from merec.subject_groups import name_group
-from merec.targets import open_target
+from merec.targets import Target, open_target
 from merec.targets.emotion import TOLERANCE
-from merec.targets.target import Target
 from merec.types import Protocol
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from merec.targets.target import Target
+from merec.targets import Target
 
 ByEpoch = Int[np.ndarray, "samples epochs *units"]
 Reading = tuple[float, ...]

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 
 from merec.files import write_text
 from merec.run_folder.prediction_table import COLUMNS
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.types import InputError
 
 

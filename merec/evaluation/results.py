@@ -12,10 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from merec.evaluation.completeness import shorten
 from merec.evaluation.guessing import chance_f1, guess_units
-from merec.evaluation.optimism import (
-    Optimism,
-    measure_optimism,
-)
+from merec.evaluation.optimism import Optimism, measure_optimism
 from merec.evaluation.result_names import join_remarks
 from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Run
@@ -23,8 +20,7 @@ from merec.evaluation.statistics import count_effective, score_intervals
 from merec.metrics import f1_per_class, recall_per_class
 from merec.run_folder.epochs import Epochs
 from merec.run_folder.identity import configuration_hash, shared_settings
-from merec.targets import open_target
-from merec.targets.target import Target
+from merec.targets import Target, open_target
 from merec.targets.unit_scores import f1_per_unit, mean_f1
 from merec.types import InputError, Protocol
 

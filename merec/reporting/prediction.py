@@ -13,8 +13,8 @@ from merec.features.footage import Footage
 from merec.features.intensity import estimate_by_motion
 from merec.features.spotting import Curve, Spotted
 from merec.presentation.notation import format_list
+from merec.targets import Target
 from merec.targets.action_units import THRESHOLD
-from merec.targets.target import Target
 
 NOTHING_TOLD = "no action unit"
 

@@ -28,7 +28,7 @@ from merec.run_folder.reading import (
     reading,
 )
 from merec.run_folder.resolved_config import parse_config
-from merec.targets.target import Target
+from merec.targets import Target
 
 ENVIRONMENT = "environment.json"  # by which a run folder is found below another folder
 _PAIRS = {"sample_id": "text", "subject": "text", "intensity": "number", "kept": "truth"}

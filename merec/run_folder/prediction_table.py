@@ -1,7 +1,6 @@
 """Tables of predictions: one row per held-out sample and seed, as text that is read exactly."""
 
 import io
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ import pandas as pd
 from merec.errors import InputError
 from merec.files import atomic
 from merec.run_folder.reading import FOLD_AGAIN, UnexpectedError, reading
+from merec.targets.unit_labels import are_action_units
 
 COLUMNS = ["sample_id", "corpus", "subject", "clip", "fold", "seed", "label", "predicted"]
 _NUMBERS = ["fold", "seed", "label", "predicted"]
-_UNIT = re.compile(r"p_AU\d+")
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
@@ -40,8 +39,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
         missing = [column for column in COLUMNS if column not in table]
         said = list(table.filter(regex="^p_"))
-        # Labels of action units are their names.
-        numbers = _NUMBERS[:2] if said and all(map(_UNIT.fullmatch, said)) else _NUMBERS
+        names = [column.removeprefix("p_") for column in said]
+        numbers = _NUMBERS[:2] if are_action_units(names) else _NUMBERS  # their labels are names
         types = dict.fromkeys(said, "float64") | dict.fromkeys(numbers, "int64")
         for column in [name for name in types if name in table]:
             table[column] = _read_numbers(table[column], types[column])

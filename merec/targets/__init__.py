@@ -1,15 +1,21 @@
-"""What is predicted of a sample: its emotion, or which action units it shows."""
+"""What is predicted of a sample: its emotion, or which action units it shows.
+
+A target says how labels are read, learnt, decided, scored and named. Both have the same attributes and
+methods, see `Emotion`.
+"""
 
 from merec.errors import InputError
 from merec.targets.action_units import ActionUnits
 from merec.targets.emotion import Emotion
-from merec.targets.target import Target
 from merec.types import Protocol
 
-TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in (Emotion, ActionUnits)}
+Target = Emotion | ActionUnits
+TARGETS: dict[str, type[Emotion] | type[ActionUnits]] = {
+    kind.name: kind for kind in (Emotion, ActionUnits)
+}
 
 
-def find_target(name: str) -> type[Target]:
+def find_target(name: str) -> type[Emotion] | type[ActionUnits]:
     """Return the class of the target that `task.target` names.
 
     Raises:

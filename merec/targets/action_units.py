@@ -1,14 +1,15 @@
 """Action units as the target: any of several; those of a probability of one half or more are predicted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Num, Shaped
 
 from merec.errors import InputError
-from merec.targets.target import Check, Target, Tensor
+from merec.targets.check import Check
 from merec.targets.unit_labels import (
     NOTHING,
     choose_scored_units,
@@ -22,21 +23,29 @@ from merec.targets.unit_labels import (
 )
 from merec.targets.unit_scores import confusion_by_unit, confusion_of_marks, mean_f1
 
+if TYPE_CHECKING:  # torch takes seconds to import, and a report needs none
+    from torch import Tensor
+else:
+    Tensor = Any
+
 THRESHOLD = 0.5  # of a probability; fixed, since the held-out subject chooses nothing
 
 
-class ActionUnits(Target):
-    """Any of several action units, each of them present or absent."""
+@dataclass(frozen=True)
+class ActionUnits:
+    """Any of several action units, each of them present or absent; attributes as of `Emotion`."""
 
-    name = "action_units"
-    title = "action units"
-    class_name = "action unit"
-    class_names = "action units"
-    multilabel = True
-    metrics = ("f1", "auc")
-    metrics_of_decisions = ("f1",)
-    scorers = {"f1": mean_f1}  # noqa: RUF012
-    unused_settings = ()
+    classes: tuple[str, ...]
+
+    name: ClassVar = "action_units"
+    title: ClassVar = "action units"
+    class_name: ClassVar = "action unit"
+    class_names: ClassVar = "action units"
+    multilabel: ClassVar = True
+    metrics: ClassVar[tuple[str, ...]] = ("f1", "auc")
+    metrics_of_decisions: ClassVar[tuple[str, ...]] = ("f1",)
+    scorers: ClassVar = {"f1": mean_f1}
+    unused_settings: ClassVar = ()
 
     @classmethod
     def label(
@@ -135,7 +144,11 @@ class ActionUnits(Target):
         return np.where(marks.any(1), rarity.argmin(1), -1)
 
     def check_loss(self, name: str, multilabel: bool) -> None:
-        """Accept losses that learn each action unit by itself."""
+        """Refuse a loss that learns one of several classes.
+
+        Raises:
+            InputError: With a loss that fits.
+        """
         if not multilabel:
             raise InputError(
                 f"{name} learns one of several classes, but task.target=action_units tells any of them; set "
@@ -233,6 +246,10 @@ class ActionUnits(Target):
         """Compute the mean F1 of the action units."""
         counts = confusion_of_marks(truth.astype(bool), predicted.astype(bool))
         return (float(mean_f1(counts)),)
+
+    def score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
+        """Compute the score to choose by, of all samples pooled."""
+        return self.score_decisions(truth, predicted)[0]
 
     def read_scores(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """Return the mean F1 of the action units."""

@@ -1,7 +1,8 @@
 """Emotion as the target: one of several classes, the most probable is predicted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,24 +11,45 @@ from jaxtyping import Bool, Float, Int, Num
 from merec.errors import InputError
 from merec.metrics import METRICS, confusion, confusion_by_subject, uar, uf1
 from merec.targets.absent_classes import describe_untrained_classes, find_absent_classes
-from merec.targets.target import Check, Target, Tensor
+from merec.targets.check import Check
+
+if TYPE_CHECKING:  # torch takes seconds to import, and a report needs none
+    from torch import Tensor
+else:
+    Tensor = Any
 
 TOLERANCE = 0.01  # of a sum of probabilities in half precision
 
 
-class Emotion(Target):
-    """One of several emotions."""
+@dataclass(frozen=True)
+class Emotion:
+    """One of several emotions.
 
-    name = "emotion"
-    title = "emotion"
-    class_name = "class"
-    class_names = "classes"
-    multilabel = False
-    metrics = ("uf1", "uar")
-    metrics_of_decisions = ("uf1", "uar")
-    scorers = METRICS
+    Attributes:
+        classes: Names of emotions (or action units), in the order of logits and probabilities.
+        name: As in `task.target`, in protocols and in checkpoints.
+        title: In words.
+        class_name: One of `classes`, in words.
+        class_names: Several of `classes`, in words.
+        multilabel: Whether a sample may be of several classes at once, or of none.
+        metrics: Names of the scores that sum a result up, the first of which decides.
+        metrics_of_decisions: Those of `metrics` that follow from decisions alone, as recorded each epoch.
+        scorers: Scores of confusion matrices as `count` makes them, by name.
+        unused_settings: Keys of a task that change nothing for this target.
+    """
+
+    classes: tuple[str, ...]
+
+    name: ClassVar = "emotion"
+    title: ClassVar = "emotion"
+    class_name: ClassVar = "class"
+    class_names: ClassVar = "classes"
+    multilabel: ClassVar = False
+    metrics: ClassVar[tuple[str, ...]] = ("uf1", "uar")
+    metrics_of_decisions: ClassVar[tuple[str, ...]] = ("uf1", "uar")
+    scorers: ClassVar = METRICS
     # Runs older than the choice of a target lack them.
-    unused_settings = ("target", "min_subjects", "least_subjects")
+    unused_settings: ClassVar = ("target", "min_subjects", "least_subjects")
 
     @classmethod
     def label(
@@ -38,27 +60,35 @@ class Emotion(Target):
         min_subjects: int,
         groups: int | None,
     ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-        """Return the samples as they are."""
+        """Return samples with their labels, and the classes: here as they are.
+
+        Args:
+            index: Samples of a corpus, labelled with emotions.
+            classes: Names of the emotions.
+            name: Of the corpus, for messages.
+            min_subjects: How many training subjects must show an action unit for a fold to learn it.
+            groups: Number of groups of subjects that are held out at once; `None` for one by one.
+        """
         return index, classes
 
     def label_others(self, index: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Leave out the samples whose emotion is not named."""
+        """Label samples of another corpus with these classes; leave out those whose emotion is not named."""
         return index[index["label"] >= 0].reset_index(drop=True)
 
     def mark_groups(self, index: pd.DataFrame) -> Bool[np.ndarray, "samples classes"]:
-        """Mark the class of each sample."""
+        """Mark what groups of subjects should hold in like numbers: the class of each sample."""
         return index["label"].to_numpy()[:, None] == np.arange(len(self.classes))
 
     def read(self, labels: Iterable[Any]) -> Int[np.ndarray, " samples"]:
-        """Return the number of each class."""
+        """Read the labels of a table."""
         return np.array(labels, dtype=np.int64)
 
     def encode(self, index: pd.DataFrame) -> Int[np.ndarray, " samples"]:
-        """Return the number of each class."""
+        """Return the labels of samples as losses take them."""
         return self.read(index["label"])
 
     def list_labels(self) -> range:
-        """Return the numbers of the classes."""
+        """Return all labels that a sample can have; empty where they are too many to list."""
         return range(len(self.classes))
 
     def find_absent(self, labels: Any) -> list[str]:
@@ -66,7 +96,7 @@ class Emotion(Target):
         return find_absent_classes(labels, self.classes)
 
     def find_trained(self, index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
-        """Return all classes: a network has an output for each, trained or not."""
+        """Return the classes that a fold learns from its training samples: all, trained or not."""
         return self.classes
 
     def describe_untrained(
@@ -75,25 +105,35 @@ class Emotion(Target):
         training: Mapping[str, Int[np.ndarray, " rows"]],
         min_subjects: int,
     ) -> str:
-        """Say which folds have no training sample of a class that others have."""
+        """Say which folds have no training sample of a class that others have; empty if there are none.
+
+        Args:
+            index: Samples of the corpus.
+            training: Training rows of each fold, by the name of what it holds out.
+            min_subjects: How many training subjects must show an action unit.
+        """
         return describe_untrained_classes(training, self.read(index["label"]), self.classes)
 
     def spread(
         self, values: Num[np.ndarray, "samples ..."], trained: Sequence[str]
     ) -> Num[np.ndarray, "samples ..."]:
-        """Return the values as they are: every fold predicts every class."""
+        """Put what a fold predicts of its trained classes in the place of `classes`: here all are trained."""
         return values
 
     def fits_head(self, name: str, classes: Sequence[str] | None) -> bool:
-        """Return whether the other target is emotions, too."""
+        """Return whether the head of a network that was trained on a target of this name can be kept."""
         return name == self.name
 
     def stratify(self, label: Int[np.ndarray, " samples"]) -> Int[np.ndarray, " samples"]:
-        """Return the class."""
+        """Return the stratum of each sample, of which parts of samples should hold like shares: the class."""
         return label
 
     def check_loss(self, name: str, multilabel: bool) -> None:
-        """Accept losses of one class per sample."""
+        """Refuse a loss that learns several classes at once.
+
+        Raises:
+            InputError: With a loss that fits.
+        """
         if multilabel:
             raise InputError(
                 f"{name} learns action units, but task.target=emotion; set loss=cross_entropy, or "
@@ -101,7 +141,7 @@ class Emotion(Target):
             )
 
     def weigh(self, label: Int[Tensor, " samples"]) -> Float[Tensor, " classes"]:
-        """Return the inverse of the frequency of each class, 1 where all are alike."""
+        """Return the `weight` of a loss: the inverse frequency of each class, 1 where all are alike."""
         counts = label.bincount(minlength=len(self.classes)).float().clamp_min(1)
         return counts.sum() / (len(self.classes) * counts)
 
@@ -130,14 +170,14 @@ class Emotion(Target):
     def trust(
         self, logits: Float[Tensor, "cases batch classes"], decided: Int[Tensor, " batch"]
     ) -> Float[Tensor, "cases batch"]:
-        """Return the probability of the predicted class."""
+        """Return how probable each decision is by the logits of several cases."""
         which = decided.expand(len(logits), -1)[..., None]
         return logits.softmax(-1).gather(2, which)[..., 0]
 
     def predict(
         self, probability: Float[np.ndarray, "samples classes"]
     ) -> Int[np.ndarray, " samples"]:
-        """Return the number of the most probable class."""
+        """Return the column `predicted` of a table: the number of the most probable class."""
         return probability.argmax(1)
 
     def list_predicted(self, probability: Float[np.ndarray, " classes"]) -> list[str]:
@@ -145,7 +185,7 @@ class Emotion(Target):
         return [self.classes[int(probability.argmax())]]
 
     def to_answer(self, predicted: list[str]) -> str:
-        """Return the name of the class."""
+        """Return the name of the class, as a file of one prediction holds it."""
         return predicted[0]
 
     def check_labels(self, column: str, labels: pd.Series) -> Check:
@@ -164,7 +204,11 @@ class Emotion(Target):
         yield Check(below, "predicted", predicted, "the class of the largest probability")
 
     def assert_labels(self, table: pd.DataFrame, column: str, protocol: str) -> None:
-        """Refuse numbers that are not of a class."""
+        """Refuse labels that the protocol of this name does not have.
+
+        Raises:
+            ValueError: Naming the first.
+        """
         outside = ~table[column].between(0, len(self.classes) - 1)
         if outside.any():
             row = table[outside].iloc[0]
@@ -175,12 +219,12 @@ class Emotion(Target):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """A decision is one number."""
+        """Shape of the decision about one sample."""
         return ()
 
     @property
     def highest(self) -> int:
-        """Number of the last class."""
+        """Highest number in a decision; the lowest is 0."""
         return len(self.classes) - 1
 
     def count(
@@ -190,15 +234,19 @@ class Emotion(Target):
         return confusion_by_subject(table, len(self.classes))
 
     def select_classes(self, values: Num[np.ndarray, "*draws classes"]) -> np.ndarray:
-        """Return all values: each row of a confusion matrix is a class."""
+        """Select the scores of `classes` from those of each row of confusion matrices: all."""
         return values
 
     def score_decisions(self, truth: np.ndarray, predicted: np.ndarray) -> tuple[float, ...]:
-        """Compute UF1 and UAR."""
+        """Compute `metrics_of_decisions`, 0 to 1, of all samples pooled."""
         counts = confusion(truth, predicted, len(self.classes))
         return float(uf1(counts)), float(uar(counts))
 
+    def score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
+        """Compute the score to choose by, of all samples pooled."""
+        return self.score_decisions(truth, predicted)[0]
+
     def read_scores(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """Return UF1 and UAR."""
+        """Return UF1 and UAR of all samples from what a run writes as its scores."""
         full = metrics["scores"]["Full"]
         return {name: full[name]["value"] for name in self.metrics_of_decisions}

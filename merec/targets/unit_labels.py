@@ -1,6 +1,7 @@
 """Labels of action units: read from the coding, chosen for a corpus or a fold, and spelled as text."""
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -14,6 +15,11 @@ log = logging.getLogger(__name__)
 
 NOTHING = "none"
 _JOINT = "+"
+
+
+def are_action_units(names: Sequence[str]) -> bool:
+    """Return whether classes are action units, by their names."""
+    return bool(names) and all(re.fullmatch(r"AU\d+", name) for name in names)
 
 
 def choose_scored_units(

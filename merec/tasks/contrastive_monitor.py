@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from merec.evaluation.contrastive_accuracy import LATEST_STEPS
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.types import Batch
 
 log = logging.getLogger(__name__)

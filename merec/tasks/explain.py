@@ -15,7 +15,7 @@ from merec.datamodules.batches import rescale
 from merec.evaluation.facs import find_moved_regions
 from merec.features.regions import REGIONS
 from merec.features.representations.points import FEATURES
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.types import ActionUnit, Batch, InputError
 
 MOTION = slice(FEATURES.index("u"), None)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from merec.datamodules.ranks import gather, name_rank
 from merec.seeding import derive_seed
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.types import Batch, InputError
 
 Optimizer = Callable[..., torch.optim.Optimizer]

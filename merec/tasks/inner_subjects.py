@@ -7,7 +7,7 @@ import numpy as np
 from merec.datamodules import ClipDataModule
 from merec.evaluation.splits import Fold, split_inner_subjects
 from merec.seeding import derive_seed
-from merec.targets.target import Target
+from merec.targets import Target
 
 
 def hold_out_inner(

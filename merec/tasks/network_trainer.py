@@ -12,7 +12,7 @@ from torch import nn
 from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
 from merec.seeding import derive_seed
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.tasks.finetune import Finetune
 from merec.tasks.progress import OnEpoch
 from merec.tasks.recording import RecordEpochs

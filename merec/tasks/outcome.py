@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune
 

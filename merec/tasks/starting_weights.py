@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from merec.errors import quote_error
 from merec.evaluation.leakage import assert_never_saw
-from merec.targets.target import Target
+from merec.targets import Target
 from merec.tasks.checkpoints import read_weights
 from merec.types import InputError
 

@@ -1,4 +1,4 @@
-"""Emotions are told one of several, action units each by itself."""
+"""Emotions are predicted one of several, action units each by itself."""
 
 import math
 from functools import partial
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from merec.errors import InputError
 from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol
-from merec.targets import open_target
+from merec.targets import TARGETS, Target, open_target
 from merec.targets.action_units import ActionUnits
 from merec.targets.emotion import Emotion
 from merec.targets.unit_labels import mark_units
@@ -125,3 +125,61 @@ def test_a_loss_of_the_other_kind_is_refused_with_one_that_fits(loss):
         ActionUnits(UNITS).check_loss(*describe_loss(loss))
     with pytest.raises(InputError, match="learns action units, but task.target=emotion"):
         EMOTION.check_loss(*describe_loss(partial(binary_cross_entropy)))
+
+
+TARGETS_OF_THREE = (EMOTION, ActionUnits(UNITS))
+
+
+def draw_table(target: Target, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    """Labels, predictions and their probabilities of thirty samples of five subjects."""
+    rng = np.random.default_rng(seed)
+    label, probability = (rng.dirichlet(np.ones(3), size=30) for _ in range(2))
+    table = pd.DataFrame(
+        {"subject": np.repeat([f"s{number}" for number in range(5)], 6), "seed": 0}
+    )
+    return table.assign(
+        label=target.predict(label), predicted=target.predict(probability)
+    ), probability
+
+
+@pytest.mark.parametrize("target", TARGETS_OF_THREE)
+def test_what_is_predicted_passes_its_own_checks_and_nothing_else_does(target):
+    table, probability = draw_table(target)
+    predicted = table["predicted"].to_numpy()
+    checks = [target.check_labels("label", table["label"])]
+    checks += target.check_predicted(probability, predicted)
+    assert not any(np.any(check.wrong) for check in checks)
+    target.assert_labels(table, "predicted", "made")
+    checks = list(target.check_predicted(probability[::-1].copy(), predicted))
+    assert any(np.any(check.wrong) for check in checks)
+
+
+@pytest.mark.parametrize("target", TARGETS_OF_THREE)
+def test_scores_of_decisions_are_those_of_pooled_counts(target):
+    table, _ = draw_table(target)
+    subjects, counts = target.count(table)
+    assert subjects == sorted(set(table["subject"]))
+    truth, predicted = target.read(table["label"]), target.read(table["predicted"])
+    assert predicted.shape[1:] == target.shape
+    assert predicted.max() <= target.highest
+    expected = [
+        float(target.scorers[name](counts[0].sum(0))) for name in target.metrics_of_decisions
+    ]
+    assert target.score_decisions(truth, predicted) == pytest.approx(expected)
+    assert {*target.metrics_of_decisions} <= {*target.metrics}
+
+
+@pytest.mark.parametrize("target", TARGETS_OF_THREE)
+def test_a_fold_that_trains_all_classes_predicts_them_as_they_are(target):
+    _, probability = draw_table(target)
+    np.testing.assert_array_equal(target.spread(probability, target.classes), probability)
+    assert target.fits_head(target.name, target.classes)
+    others = TARGETS.keys() - {target.name}
+    assert not any(target.fits_head(name, target.classes) for name in others)
+
+
+@pytest.mark.parametrize("target", TARGETS_OF_THREE)
+def test_logarithms_of_probabilities_are_those_of_the_probabilities(target):
+    logits = draw()[0].double()
+    found = target.to_log_probability(logits)
+    torch.testing.assert_close(found.exp(), target.to_probability(logits))

@@ -1,0 +1,23 @@
+"""A test of every row of a table of predictions."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Shaped
+
+
+class Check(NamedTuple):
+    """A test of every row.
+
+    Attributes:
+        wrong: Rows that fail it.
+        name: Of the value, for messages.
+        value: Of each row.
+        expected: What every row should have, in words.
+    """
+
+    wrong: Bool[np.ndarray, " rows"] | pd.Series
+    name: str
+    value: Shaped[np.ndarray, " rows"] | pd.Series
+    expected: str
