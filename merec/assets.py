@@ -20,7 +20,8 @@ from typing import NamedTuple
 from platformdirs import user_cache_path
 
 from merec.errors import InputError
-from merec.files import atomic, check_path
+from merec.files import atomic
+from merec.path_names import check_path
 from merec.temporary_folder import own_folder
 
 log = logging.getLogger(__name__)

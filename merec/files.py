@@ -13,13 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from merec.errors import DiskError, InputError
 from merec.temporary_folder import HOST, is_running
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -27,40 +24,6 @@ _IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 _WRITING = (*_FULL, *_CLOSED, *_IN_THE_WAY, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP)
 _PART = re.compile(r"\..*\.(\d+)(?:-([0-9a-f]{6}))?\.part(\.[^.]*)?")
 _OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
-
-
-def check_path(key: str, value: str) -> None:
-    """Refuse what stands where a path is expected and is none.
-
-    Args:
-        key: What it is given for, as `corpus.root=`; "" for a folder given by itself.
-        value: The text.
-
-    Raises:
-        InputError: If it is an address, holds a variable that the shell has not filled in, or has a space at
-            an end without which it is there.
-    """
-    # Not by pathlib, which raises for names that are too long and for users that there are not.
-    there = os.path.lexists(os.path.expanduser(value))  # noqa: PTH111
-    bare = value.strip()
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", value):
-        raise InputError(f"{key}{value} is an address; give a file or folder of this machine")
-    if (found := re.search(r"(?:^|/)(\$[A-Za-z_]\w*)", value)) and not there:
-        raise InputError(f"{key}{value}: {found[1]} was not filled in; is it in single quotes?")
-    if bare not in ("", value) and not there and os.path.exists(os.path.expanduser(bare)):  # noqa: PTH110, PTH111
-        raise InputError(
-            f"{key}'{value}' does not exist, but '{bare}' does; take away the space at its end"
-        )
-
-
-def is_file(path: Path) -> bool:
-    """Return whether there is such a file; False too for a name that no file can have."""
-    return os.path.isfile(path)  # noqa: PTH113 - pathlib raises for names that are too long
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether there is such a folder; False too for a name that no folder can have."""
-    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises for names that are too long
 
 
 @contextmanager
@@ -246,66 +209,3 @@ def refuse_stranger(file: Path) -> None:
         start = content.read(512)
     if what := describe_stranger(start):
         raise InputError(f"{file} {what}")
-
-
-LONGEST_NAME = (
-    100  # bytes; a file system takes 255, in which subject, clip and frame must fit together
-)
-
-
-def describe_bad_name(name: str) -> str:
-    """Say why a text cannot be the name of one file or folder, so that it must not become part of a path.
-
-    Names out of a sheet, an archive or a config become parts of paths; `../x` or `/x` would leave the folder.
-
-    Returns:
-        What is wrong with it, to follow the name in a sentence; "" if nothing is.
-    """
-    if not name.strip():
-        return "is empty"
-    if name.strip(". ") == "":
-        return "stands for a folder"
-    if "/" in name or "\\" in name or re.match("[A-Za-z]:", name):
-        return "is a path"
-    if not name.isprintable():
-        return "holds characters that cannot be printed"
-    if name[0] in "=+-@":
-        return "begins as a formula does"
-    if "{" in name or "}" in name:
-        return "holds curly brackets"
-    if len(name.encode()) > LONGEST_NAME:
-        return f"is longer than {LONGEST_NAME} bytes"
-    return ""
-
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?", re.ASCII)
-
-
-def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a .csv for people, wholly or not at all; no cell of it is a formula for a spreadsheet.
-
-    Files that merec reads again are written as they are, since a mended cell would be another name.
-    """
-    with atomic(path) as part:
-        escape_formulas(table).to_csv(part, index=False)
-
-
-def escape_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Put an apostrophe before texts that a spreadsheet would run: after `=`, `+`, `-`, `@`, tab or return.
-
-    Numbers and a mark alone, such as `-`, stay as they are; so do names of columns that are none.
-    """
-    escaped = table.rename(columns=_escape)
-    for place, (_, column) in enumerate(table.items()):
-        if column.dtype.kind not in "biufcmM":
-            escaped.isetitem(place, column.map(_escape))
-    return escaped
-
-
-def _escape(cell: Any) -> Any:
-    if not isinstance(cell, str):
-        return cell
-    text = cell.replace("\r", "\n")  # a return alone is not quoted, and would end the row
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return text
-    return text if len(cell) == 1 or _NUMBER.fullmatch(cell) else f"'{text}"

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from merec.files import check_path
+from merec.path_names import check_path
 
 # Keys whose value is free text; tests/test_quoting.py compares them with the signatures of all constructors.
 PATH_KEYS = (

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from merec import files
-from merec.files import atomic, describe_bad_name, write_csv, write_json, write_text
+from merec.csv_export import write_csv
+from merec.files import atomic, write_json, write_text
+from merec.path_names import describe_bad_name
 
 
 def names(folder: Path) -> list[str]:

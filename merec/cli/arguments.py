@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from merec.errors import InputError
-from merec.files import check_path
+from merec.path_names import check_path
 from merec.ranges import Range
 
 

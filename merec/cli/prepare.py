@@ -31,9 +31,9 @@ def prepare(arguments: list[str]) -> int:
     jobs = read_jobs("prepare", options["jobs"])
     out = locate_table("prepare", options["out"], f"{name}-unlabelled" if unlabelled else name)
     corpus, features = build_corpus_and_features(overrides)
+    from merec.csv_export import write_csv
     from merec.features.prepare import choose_modality, list_shown
     from merec.features.representations import open_representation
-    from merec.files import write_csv
     from merec.reporting.prepared import describe_failures, describe_pairs
 
     if unlabelled:

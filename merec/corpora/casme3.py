@@ -35,7 +35,7 @@ from merec.corpora.reading.rows import (
 )
 from merec.corpora.reading.sheets import read_table, refuse_bad_cells
 from merec.corpora.reading.subjects import CASME3, name_subjects
-from merec.files import is_file
+from merec.path_names import is_file
 from merec.types import Corpus, Finding, Frames, InputError
 
 PATTERNS = ("annotation*", "part_a*", "part_c*", "exception*")  # in lower case

@@ -20,7 +20,8 @@ from merec.corpora.reading.sheets import read_table, refuse_bad_cells
 from merec.corpora.reading.subjects import NAMINGS, is_nobody, refuse_namesakes, spell_subject
 from merec.errors import quote_error
 from merec.evaluation.protocol import assert_counts, describe_protocol
-from merec.files import describe_bad_name, refuse_stranger
+from merec.files import refuse_stranger
+from merec.path_names import describe_bad_name
 from merec.types import Corpus, InputError
 
 CHANNELS = ("u", "v", "strain")

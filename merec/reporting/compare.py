@@ -9,12 +9,13 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from merec.csv_export import write_csv
 from merec.evaluation.comparison import compare_classes, compare_sides
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.protocol import assert_same_protocol
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.files import write_csv, write_text
+from merec.files import write_text
 from merec.presentation.figure_style import to_svg
 from merec.presentation.table_formats import escape_markdown, print_table, write_markdown
 from merec.studies.critical_difference import describe_groups, draw_groups, explain_groups

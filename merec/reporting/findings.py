@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from merec.corpora.doctor import Examination
-from merec.files import write_csv
+from merec.csv_export import write_csv
 from merec.presentation.notation import format_list
 from merec.presentation.table import Table
 from merec.presentation.table_formats import print_table

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from merec.csv_export import write_csv
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import export_megc2019_log
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.files import write_csv, write_text
+from merec.files import write_text
 from merec.presentation.notation import describe_remarks, describe_results, make_slugs
 from merec.presentation.table import Table
 from merec.presentation.table_formats import print_table, write_latex, write_markdown, write_notes

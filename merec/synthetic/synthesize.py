@@ -13,8 +13,9 @@ import numpy as np
 
 from merec.assets import cache_folder, find_asset
 from merec.corpora.reading.depth_unit import write_unit
+from merec.csv_export import write_csv
 from merec.errors import InputError
-from merec.files import atomic, sweep_parts, write_csv, write_json, write_text
+from merec.files import atomic, sweep_parts, write_json, write_text
 from merec.synthetic.annotation import write_annotation
 from merec.synthetic.film import Clip, Nuisance
 from merec.synthetic.head_model import HeadModel, load_head_model

@@ -9,7 +9,7 @@ import pandas as pd
 
 from merec.corpora.casme3 import MICRO_FILE, read_casme3
 from merec.corpora.reading.remarks import is_remark
-from merec.files import is_file
+from merec.path_names import is_file
 from merec.seeding import derive_seed
 from merec.synthetic.frequencies import CLASSES
 from merec.synthetic.plan import (

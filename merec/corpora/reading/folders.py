@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from merec.corpora.reading.subjects import Naming
-from merec.files import is_folder
+from merec.path_names import is_folder
 from merec.types import Frames, InputError
 
 

@@ -15,7 +15,7 @@ from merec.corpora.reading.cells import is_frame_number
 from merec.corpora.reading.errata import MIDDLE, UNKNOWN
 from merec.corpora.reading.sheets import BadCell
 from merec.corpora.reading.subjects import is_nobody
-from merec.files import describe_bad_name
+from merec.path_names import describe_bad_name
 from merec.types import Finding, Frames, InputError
 
 ClassMap = Mapping[str, Sequence[str]]
