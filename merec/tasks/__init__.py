@@ -3,7 +3,7 @@
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.finetune import Finetune
 from merec.tasks.finetune_once import FinetuneOnce
-from merec.tasks.loso import LeaveOneSubjectOut
-from merec.tasks.pretrain import Pretrain
+from merec.tasks.leave_one_subject_out import LeaveOneSubjectOut
+from merec.tasks.pretrain_once import Pretrain
 
 __all__ = ["Contrastive", "Finetune", "FinetuneOnce", "LeaveOneSubjectOut", "Pretrain"]

@@ -17,11 +17,11 @@ from merec.run_folder import RunFolder
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.contrastive_monitor import MonitorContrast, ProbeData
 from merec.tasks.encoder_cache import Key, find_encoder
+from merec.tasks.epoch_recorder import RecordEpochs
 from merec.tasks.inner_subjects import hold_out_inner
 from merec.tasks.network_trainer import Logging, NetworkTrainer
 from merec.tasks.pretraining_settings import PretrainingSettings
 from merec.tasks.progress import OnEpoch
-from merec.tasks.recording import RecordEpochs
 from merec.tasks.starting_weights import load_weights
 from merec.tasks.trainer_factory import fit_module, read_keywords
 from merec.types import InputError

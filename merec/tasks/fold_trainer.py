@@ -18,7 +18,7 @@ from merec.run_folder.epochs import Epochs
 from merec.targets import open_target
 from merec.tasks.checkpoints import describe_inputs, hash_network, read_weights
 from merec.tasks.contrastive_pretraining import ContrastivePretraining, group_subjects
-from merec.tasks.engines.together import RecordFolds, Together
+from merec.tasks.engines.joint_training import JointTraining, RecordFolds
 from merec.tasks.finetune import Finetune, check_freeze
 from merec.tasks.macro_pretraining import MacroPretraining
 from merec.tasks.network_trainer import Logging, NetworkTrainer
@@ -147,11 +147,11 @@ class FoldTrainer:
         task.pretraining = start.pretraining
         return task, trainer, epochs
 
-    def fit_together(
+    def fit_jointly(
         self,
         views: Sequence[ClipDataModule],
         on_epoch: OnEpoch,
-        join: Callable[[Sequence[Finetune], Sequence[ClipDataModule]], Together],
+        join: Callable[[Sequence[Finetune], Sequence[ClipDataModule]], JointTraining],
     ) -> list[tuple[Finetune, pl.Trainer, Epochs]]:
         """Return for each of several folds what `fit` does, trained in step with each other.
 
@@ -160,7 +160,7 @@ class FoldTrainer:
         Args:
             views: The samples of each fold, all of as many steps per epoch.
             on_epoch: Told of each epoch of all folds.
-            join: Joins the folds: `StackedFinetune` or `SideBySide`.
+            join: Joins the folds: `StackedFinetune` or `InterleavedFolds`.
         """
         tasks = []
         for view in views:

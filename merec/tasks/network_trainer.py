@@ -13,9 +13,9 @@ from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
 from merec.seeding import derive_seed
 from merec.targets import Target
+from merec.tasks.epoch_recorder import RecordEpochs
 from merec.tasks.finetune import Finetune
 from merec.tasks.progress import OnEpoch
-from merec.tasks.recording import RecordEpochs
 from merec.tasks.starting_weights import StartingWeights
 from merec.tasks.trainer_factory import AS_CONFIGURED, Length, fit_module
 

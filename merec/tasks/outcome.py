@@ -13,8 +13,8 @@ from jaxtyping import Float
 from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
 from merec.targets import Target
-from merec.tasks.explain import explain
 from merec.tasks.finetune import Finetune
+from merec.tasks.occlusion import tabulate_occlusion
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _tabulate(task: Finetune, trainer: pl.Trainer, data: ClipDataModule) -> dict
     """Tables that a fold writes beside its predictions."""
     tables = {}
     if data.representation.has_regions:
-        tables = explain(task.backbone, task.target, trainer, data)
+        tables = tabulate_occlusion(task.backbone, task.target, trainer, data)
     if task.pretraining:
         tables["pretraining"] = pd.DataFrame(task.pretraining)
     return tables

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from merec.tasks import Contrastive
 from merec.tasks.contrastive_loss import ContrastSettings
-from merec.tasks.recording import RecordEpochs
+from merec.tasks.epoch_recorder import RecordEpochs
 from merec.types import Batch
 
 PEOPLE, SIGNAL, PIXELS, EMBEDDING = 64, 8, 20, 16

@@ -28,7 +28,7 @@ from merec.features.representations import Representation
 from merec.seeding import derive_seed
 from merec.tasks import Contrastive, Finetune, Pretrain
 from merec.tasks.contrastive_loss import ContrastSettings
-from merec.tasks.recording import RecordEpochs
+from merec.tasks.epoch_recorder import RecordEpochs
 from merec.types import Camera, Corpus
 
 PEOPLE = ("spNO.1", "spNO.2", "spNO.3")

@@ -19,15 +19,15 @@ from torch.autograd.graph import saved_tensors_hooks
 from merec.datamodules import ClipDataModule
 from merec.evaluation.splits import Fold
 from merec.run_folder.epochs import Epochs
-from merec.tasks.engines.side_by_side import SideBySide
+from merec.tasks.engines.interleaved import InterleavedFolds
+from merec.tasks.engines.joint_training import JointTraining, check_joint_training, is_out_of_memory
 from merec.tasks.engines.stacked import StackedFinetune
-from merec.tasks.engines.together import Together, check_together, is_out_of_memory
+from merec.tasks.epoch_recorder import check_loss
 from merec.tasks.finetune import Finetune
 from merec.tasks.fold_runner import Engine, FoldWriter, Trained, name_folds, try_fold
 from merec.tasks.fold_trainer import FoldTrainer
 from merec.tasks.outcome import Outcome
 from merec.tasks.progress import OnEpoch, Progress
-from merec.tasks.recording import check_loss
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import InputError
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 SHARE = 0.5  # of the memory that is free, for folds
 COPIES = 4  # of a weight: itself, its gradient, two numbers of its optimiser
-SIDE_BY_SIDE = 8  # folds of which each step is
+INTERLEAVED_FOLDS = 8  # folds of which each step is
 SHORT = 0.2  # seconds; Lightning spends 5 ms an epoch
 MARGIN = 2  # what a step takes, for what it keeps for the gradient
 
@@ -72,7 +72,7 @@ def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine
     return engine
 
 
-def side_by_side(trainer: FoldTrainer) -> Engine:
+def interleave_folds(trainer: FoldTrainer) -> Engine:
     """The engine that trains all folds that it is given side by side; all of as many steps per epoch.
 
     Raises:
@@ -82,14 +82,14 @@ def side_by_side(trainer: FoldTrainer) -> Engine:
     steps = trainer.networks.trainer(logger=False).accumulate_grad_batches
     if steps != 1:
         raise InputError(f"trainer.accumulate_grad_batches={steps} cannot be side by side")
-    return partial(_side_by_side, trainer)
+    return partial(_interleave_folds, trainer)
 
 
-def _side_by_side(
+def _interleave_folds(
     trainer: FoldTrainer, folds: Sequence[Fold], writer: FoldWriter, progress: Progress
 ) -> Generator[Trained, None, None]:
     held = _hold(trainer, folds)
-    yield from _train_chunks([held], _Trainer(trainer, SideBySide, writer, progress))
+    yield from _train_chunks([held], _Trainer(trainer, InterleavedFolds, writer, progress))
 
 
 def check_trainer(trainer: FoldTrainer) -> None:
@@ -99,7 +99,7 @@ def check_trainer(trainer: FoldTrainer) -> None:
         InputError: With the setting that is to blame.
     """
     fresh = trainer.make_fresh(trainer.datamodule)
-    check_together(
+    check_joint_training(
         fresh.optimizer(list(fresh.parameters())), trainer.networks.trainer(logger=False)
     )
 
@@ -121,7 +121,7 @@ def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Train
             yield crew.train_alone(some[0])
             continue
         try:
-            yield from crew.train_together(some)
+            yield from crew.train_jointly(some)
         except _Stopped as stopped:
             parts = 2 if is_out_of_memory(stopped.reason) else len(some)
             log.warning("%s; trying them in %d parts", stopped, parts)
@@ -145,17 +145,17 @@ class _Trainer:
     """Trains and writes folds."""
 
     trainer: FoldTrainer
-    join: Callable[..., Together]
+    join: Callable[..., JointTraining]
     writer: FoldWriter
     progress: Progress
 
-    def train_together(self, some: Sequence[Held]) -> Iterator[Trained]:
+    def train_jointly(self, some: Sequence[Held]) -> Iterator[Trained]:
         """Train a chunk, then predict and write each of its folds."""
         title = name_folds([held.fold for held in some])
         started, report = time.perf_counter(), self.progress.start_fold(title)
         try:
             views = [held.view for held in some]
-            together = self.trainer.fit_together(views, report, self.join)
+            together = self.trainer.fit_jointly(views, report, self.join)
         except Exception as error:
             trace = "" if is_out_of_memory(error) else format_traceback(error)
             if trace:
@@ -242,7 +242,7 @@ def choose_size(trainer: FoldTrainer) -> int:
         seconds = time.perf_counter() - started
     except Exception:  # the folds will say the same, each with its name
         return 1
-    return SIDE_BY_SIDE if seconds < SHORT else 1
+    return INTERLEAVED_FOLDS if seconds < SHORT else 1
 
 
 def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from merec.config_parts import Part
 from merec.evaluation.splits import Fold
-from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, side_by_side
+from merec.tasks.engines.chunks import choose_size, cut_each, deal, in_stacks, interleave_folds
 from merec.tasks.engines.processes import in_workers
 from merec.tasks.fold_runner import Engine, one_by_one
 from merec.tasks.fold_trainer import FoldTrainer
@@ -32,7 +32,7 @@ class EngineChoice(Part):
             for device and backbone.
         workers: Processes at a time; `None` for as many as there are cores.
         chunk: Folds that are stacked, `None` for as many as fit into memory; or that a process is given at a
-            time, `None` for one, or `SIDE_BY_SIDE` of a network whose steps are short.
+            time, `None` for one, or `INTERLEAVED_FOLDS` of a network whose steps are short.
         compiled: Whether steps of stacked folds go through `torch.compile`.
     """
 
@@ -108,7 +108,7 @@ class EngineChoice(Part):
         size = choose_size(trainer) if self.chunk is None else self.chunk
         if size > 1 and selection == "last":
             try:
-                together = side_by_side(trainer)
+                together = interleave_folds(trainer)
                 return in_workers(together, partial(deal, trainer, size, workers), workers)
             except InputError as error:
                 log.info("each fold is trained alone: %s", error)

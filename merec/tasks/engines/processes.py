@@ -24,7 +24,7 @@ import torch
 from merec.errors import DiskError
 from merec.evaluation.splits import Fold
 from merec.forkserver import open_context
-from merec.tasks.engines.sharing import receive, share
+from merec.tasks.engines.shared_memory import receive, share
 from merec.tasks.fold_runner import Engine, FoldWriter, Trained, name_folds
 from merec.tasks.process_setup import (
     keep_freed_memory,

@@ -1,4 +1,4 @@
-"""Folds trained at once: their parameters are stacked, and a step is one step of each (torch.func)."""
+"""Train folds as one network with stacked parameters: one step is a step of each fold (torch.func)."""
 
 import copy
 import logging
@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from merec.backbones.kernels.dropout import draw_from
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import pack
-from merec.tasks.engines.together import Together, is_out_of_memory
+from merec.tasks.engines.joint_training import JointTraining, is_out_of_memory
 from merec.tasks.finetune import Finetune
 from merec.tracebacks import describe_mistake, format_traceback, tracebacks
 from merec.types import Batch
@@ -28,26 +28,26 @@ Inputs = Tensor | tuple[Tensor, Tensor]
 
 
 class Stack(NamedTuple):
-    """Batches of one size, of folds that follow each other.
+    """Batches of equal size of neighbouring folds.
 
     Attributes:
-        inputs: As those of a `Batch`, with an axis of folds before the others.
-        label: Folds × samples, of action units × those.
+        inputs: Inputs as in a `Batch`, with a leading axis of folds.
+        label: Labels with a leading axis of folds.
     """
 
     inputs: Inputs
     label: Int[Tensor, "folds batch"] | Float[Tensor, "folds batch units"]
 
 
-class StackedFinetune(Together):
-    """Folds as one network: a step is one step of each, on stacked weights.
+class StackedFinetune(JointTraining):
+    """Folds as one network with stacked weights: one step is a step of each fold.
 
-    Neighbours whose batches have one size take a step as one (a norm must not see padding): all with full
-    batches, and some with the last ones of an epoch.
+    Neighbouring folds whose batches have equal size take a step at once, as a norm must not see padding: all
+    of them while batches are full, some of them in the last batch of an epoch.
 
     Args:
-        tasks: Of the folds, fresh; what they learn they hold after `give_back`.
-        views: Their samples; all of as many steps per epoch.
+        tasks: The untrained module of each fold; holds what was learnt after `give_back`.
+        views: The samples of each fold; all have the same number of steps per epoch.
         compiled: Whether the step is compiled by `torch.compile`, where it can be.
     """
 
@@ -64,7 +64,7 @@ class StackedFinetune(Together):
         self.compiled = torch.compile(self.learn) if compiled else None
 
     def on_fit_start(self) -> None:
-        """Move the watched samples, too."""
+        """Move the recorded samples to the device, too."""
         super().on_fit_start()
         watched = [[batch.inputs for batch in view.predict_dataloader()] for view in self.views]
         each = [_join(batches, torch.cat, self.device) for batches in watched]
@@ -73,7 +73,7 @@ class StackedFinetune(Together):
     def transfer_batch_to_device(
         self, batch: list[Batch], device: torch.device, dataloader_idx: int
     ) -> list[Stack]:
-        """Stack batches of the same size; it is faster to move a stack."""
+        """Stack batches of equal size, then move them: moving a stack is faster."""
         alike = [list(some) for _, some in groupby(batch, lambda one: len(one.label))]
         return [
             Stack(
@@ -84,7 +84,7 @@ class StackedFinetune(Together):
         ]
 
     def training_step(self, batch: list[Stack], _: int) -> dict[str, Any]:
-        """The sum of the folds' losses, and what `RecordFolds` writes down of each."""
+        """Return the sum of the losses of all folds, and what `RecordFolds` records of each."""
         sizes = [len(stack.label) for stack in batch]
         said, start = [], 0
         for stack, state in zip(batch, self._split(sizes), strict=True):
@@ -96,7 +96,7 @@ class StackedFinetune(Together):
         return {"loss": loss.sum(), "losses": loss.detach(), "hits": hits, "sizes": each}
 
     def _split(self, sizes: list[int]) -> list[dict[str, Tensor]]:
-        """The state of each of these numbers of folds; what is written into it is written into the stack."""
+        """Split the stacked state into views of so many folds each; writing to a view writes to the stack."""
         if len(sizes) == 1:
             return [dict(zip(self.names, self.leaves, strict=True))]
         parts = zip(*(leaf.split(sizes) for leaf in self.leaves), strict=True)
@@ -106,7 +106,9 @@ class StackedFinetune(Together):
         if self.compiled is not None:
             try:
                 return self.compiled(state, tuple(stack))
-            except Exception as error:  # no compiler, or what it does not know: there are many ways
+            except (
+                Exception
+            ) as error:  # no compiler, or an unsupported operation: there are many errors
                 if is_out_of_memory(error):
                     raise
                 reason = describe_mistake(error)[:300]
@@ -117,7 +119,7 @@ class StackedFinetune(Together):
 
     @torch.no_grad()
     def predict_watched(self) -> Int[np.ndarray, "folds samples *units"]:
-        """What is said of each watched sample, a batch at a time; folds that have fewer are padded."""
+        """Predict the recorded samples batch by batch; folds that have fewer are padded."""
         (state,) = self._split([len(self.folds)])
         precision, said = self.trainer.precision_plugin, []
         views = self.watched if isinstance(self.watched, tuple) else (self.watched,)
@@ -129,12 +131,12 @@ class StackedFinetune(Together):
         return torch.cat(said, 1).numpy().astype(np.int8)
 
     def list_parameters(self) -> Sequence[nn.Parameter]:
-        """Those of all folds, stacked."""
+        """Return the stacked parameters of all folds."""
         return list(self.leaves)
 
     @torch.no_grad()
     def give_back(self) -> None:
-        """Take the stacks apart."""
+        """Copy the weights of each fold out of the stack into its module."""
         for number, fold in enumerate(self.folds):
             own = dict(fold.named_parameters()) | dict(fold.named_buffers())
             for name, leaf in zip(self.names, self.leaves, strict=True):
@@ -143,21 +145,21 @@ class StackedFinetune(Together):
 
 
 class _Fold(nn.Module):
-    """What a fold does with a batch, as a module, for `functional_call` calls one."""
+    """The training step and the prediction of a fold as a module, as `functional_call` takes one."""
 
     def __init__(self, task: Finetune):
         super().__init__()
         self.task = task
 
     def forward(self, inputs: Any, label: Tensor | None = None) -> Any:
-        """A step while training, what is said while not."""
+        """Take a training step if there are labels, predict if there are none."""
         if label is None:
             return self.task.target.decide(self.task.backbone(inputs))
         return self.task.training_step(Batch(inputs, label, np.empty(0)), 0)
 
 
 def _stack_calls(fold: _Fold, training: bool) -> Callable[..., Any]:
-    """What a fold does, as a function of stacked states and batches."""
+    """Return the function of stacked states and batches that a fold computes."""
     skeleton = copy.deepcopy(fold).to("meta").train(training)
     for module in skeleton.task.frozen:
         module.eval()
@@ -167,6 +169,6 @@ def _stack_calls(fold: _Fold, training: bool) -> Callable[..., Any]:
 def _join(
     inputs: Sequence[Inputs], join: Callable[[list[Tensor]], Tensor], device: torch.device
 ) -> Inputs:
-    """Each view joined with the same of the others, and moved."""
+    """Join each input tensor with the same one of the other batches, and move it to the device."""
     views = zip(*(each if isinstance(each, tuple) else (each,) for each in inputs), strict=True)
     return pack(tuple(join(list(view)).to(device) for view in views))

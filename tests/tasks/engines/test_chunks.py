@@ -17,16 +17,16 @@ from merec.evaluation.splits import leave_one_subject_out
 from merec.run_folder.prediction_table import read_predictions
 from merec.tasks import LeaveOneSubjectOut
 from merec.tasks.engines.chunks import (
-    SIDE_BY_SIDE,
+    INTERLEAVED_FOLDS,
     Held,
     choose_size,
     count_fitting,
     cut_chunks,
     deal,
     in_stacks,
+    interleave_folds,
     measure_fold,
     measure_free,
-    side_by_side,
 )
 from merec.tasks.fold_runner import FoldWriter, run_folds
 from merec.types import Corpus
@@ -78,7 +78,7 @@ def stack(loso, new_folder) -> Callable[..., Path]:
 
 def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> list[str]:
     """Who is trained together, from now on; one letter per fold."""
-    stacks, fit, together = [], loso.fold_trainer.fit, loso.fold_trainer.fit_together
+    stacks, fit, together = [], loso.fold_trainer.fit, loso.fold_trainer.fit_jointly
 
     def note(data: ClipDataModule, *others: Any, **options: Any) -> Any:
         stacks.append(data.held_out)
@@ -89,7 +89,7 @@ def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> li
         return together(views, *others)
 
     monkeypatch.setattr(loso.fold_trainer, "fit", note)
-    monkeypatch.setattr(loso.fold_trainer, "fit_together", note_all)
+    monkeypatch.setattr(loso.fold_trainer, "fit_jointly", note_all)
     return stacks
 
 
@@ -152,11 +152,11 @@ def test_without_a_number_memory_decides(loso, stack, monkeypatch):
     assert stacks == ["f", "ecb", "ad"]
 
 
-def test_side_by_side_writes_what_the_loop_writes_but_for_nothing(loso, new_folder, read_fold):
+def test_interleaved_folds_write_what_the_loop_writes_but_for_nothing(loso, new_folder, read_fold):
     alone, together, some = new_folder(), new_folder(), loso.chosen[:5]
     loso.run(alone, None)
     writer = FoldWriter(loso.datamodule.corpus, loso.training.seed, together)
-    run_folds(some, writer, "test", side_by_side(loso.fold_trainer), None)
+    run_folds(some, writer, "test", interleave_folds(loso.fold_trainer), None)
     for fold in some:
         one, other = read_fold(alone, fold.number), read_fold(together, fold.number)
         np.testing.assert_allclose(other.probability, one.probability, atol=1e-6)
@@ -177,36 +177,36 @@ def test_chunks_are_dealt_so_that_workers_have_equally_many(loso, size, workers,
     assert sorted(fold.number for some in dealt for fold in some) == list(range(len(SAMPLES)))
 
 
-def test_short_steps_are_taken_side_by_side(loso, monkeypatch):
-    assert choose_size(loso.fold_trainer) == SIDE_BY_SIDE
+def test_folds_of_short_steps_are_interleaved(loso, monkeypatch):
+    assert choose_size(loso.fold_trainer) == INTERLEAVED_FOLDS
     monkeypatch.setattr("merec.tasks.engines.chunks.SHORT", 0)
     assert choose_size(loso.fold_trainer) == 1
 
 
-def test_gradients_that_add_up_over_batches_are_refused_side_by_side(loso):
+def test_gradients_that_add_up_over_batches_are_refused_for_interleaved_folds(loso):
     loso.fold_trainer.networks.trainer.keywords["accumulate_grad_batches"] = 2
     with pytest.raises(InputError, match="accumulate_grad_batches=2"):
-        side_by_side(loso.fold_trainer)
+        interleave_folds(loso.fold_trainer)
 
 
 # What fails
 
 each_engine = pytest.mark.parametrize(
     "open_engine",
-    [lambda trainer: in_stacks(trainer, 5, False), side_by_side],
-    ids=["stacked", "side by side"],
+    [lambda trainer: in_stacks(trainer, 5, False), interleave_folds],
+    ids=["stacked", "interleaved"],
 )
 
 
 def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, caplog):
-    fit = loso.fold_trainer.fit_together
+    fit = loso.fold_trainer.fit_jointly
 
     def fill(views: Sequence[ClipDataModule], *others: Any) -> Any:
         if len(views) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
         return fit(views, *others)
 
-    monkeypatch.setattr(loso.fold_trainer, "fit_together", fill)
+    monkeypatch.setattr(loso.fold_trainer, "fit_jointly", fill)
     stacks = name_stacks(monkeypatch, loso)
     with caplog.at_level(logging.WARNING):
         folder = stack(5)
@@ -235,7 +235,7 @@ def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch
 
 @each_engine
 def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_engine):
-    fit = loso.fold_trainer.fit_together
+    fit = loso.fold_trainer.fit_jointly
 
     def spoil(views: Sequence[ClipDataModule], *others: Any) -> Any:
         for view in views:
@@ -243,7 +243,7 @@ def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_en
                 view.views = (torch.full_like(view.views[0], torch.nan),)
         return fit(views, *others)
 
-    monkeypatch.setattr(loso.fold_trainer, "fit_together", spoil)
+    monkeypatch.setattr(loso.fold_trainer, "fit_jointly", spoil)
     loso.fold_trainer.networks.backbone.keywords["compiled"] = (
         False  # a maximum of its kernel passes over what is no number
     )

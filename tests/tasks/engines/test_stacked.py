@@ -26,9 +26,9 @@ from merec.evaluation.splits import leave_one_subject_out
 from merec.features.prepare import FeatureStore, Loaded
 from merec.features.representations import Representation
 from merec.tasks import Finetune
-from merec.tasks.engines.side_by_side import SideBySide
+from merec.tasks.engines.interleaved import InterleavedFolds
+from merec.tasks.engines.joint_training import ELEMENTWISE, JointTraining, check_joint_training
 from merec.tasks.engines.stacked import StackedFinetune
-from merec.tasks.engines.together import ELEMENTWISE, Together, check_together
 from merec.tasks.fold_trainer import FoldTrainer
 from merec.tasks.losses import focal_loss
 from merec.types import Corpus
@@ -176,7 +176,9 @@ each_backbone = pytest.mark.parametrize(
 
 STACKED = partial(StackedFinetune, compiled=False)
 COMPILED = partial(StackedFinetune, compiled=True)
-each_way = pytest.mark.parametrize("join", [STACKED, SideBySide], ids=["stacked", "side by side"])
+each_way = pytest.mark.parametrize(
+    "join", [STACKED, InterleavedFolds], ids=["stacked", "interleaved"]
+)
 
 
 def ignore(epoch: int, epochs: int) -> None:
@@ -198,11 +200,11 @@ def predict(task: Finetune, trainer: pl.Trainer, view: ClipDataModule) -> torch.
 
 
 def assert_same(
-    fold_trainer: FoldTrainer, join: Callable[..., Together], atol: float = 1e-6
+    fold_trainer: FoldTrainer, join: Callable[..., JointTraining], atol: float = 1e-6
 ) -> None:
     """Alone and together, three folds have the same weights, predictions and epochs."""
     views = hold_out(fold_trainer, "a", "c", "b")
-    together = fold_trainer.fit_together(views, ignore, join)
+    together = fold_trainer.fit_jointly(views, ignore, join)
     assert len(together) == 3
     for view, (task, trainer, epochs) in zip(views, together, strict=True):
         other, other_trainer, other_epochs = fold_trainer.fit(view, ignore)
@@ -246,7 +248,7 @@ def test_single_precision_agrees_but_for_rounding(make, backbone, join):
         backbone, finetune={"optimizer": optimizer}, trainer={"precision": "32-true"}
     )
     views = hold_out(fold_trainer, "a", "b", "c")
-    together = fold_trainer.fit_together(views, ignore, join)
+    together = fold_trainer.fit_jointly(views, ignore, join)
     for view, gave in zip(views, together, strict=True):
         said, other = predict(*gave[:2], view), predict(*fold_trainer.fit(view, ignore)[:2], view)
         torch.testing.assert_close(said, other, atol=0.05, rtol=0)
@@ -287,7 +289,7 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(make, join):
     fold_trainer = make("tiny", freeze="encoder")
     assert_same(fold_trainer, join)
     (view, *_) = views = hold_out(fold_trainer, "a", "b")
-    (task, *_), *_ = fold_trainer.fit_together(views, ignore, join)
+    (task, *_), *_ = fold_trainer.fit_jointly(views, ignore, join)
     fresh = fold_trainer.make_fresh(view)
     for name, value in task.backbone.body.state_dict().items():
         assert torch.equal(value, fresh.backbone.body.state_dict()[name].to(value.dtype))
@@ -308,7 +310,7 @@ def test_the_trainer_says_in_which_precision(make, precision, monkeypatch, join)
     monkeypatch.setitem(BACKBONES, "seen", Seen)
     fold_trainer = make("seen", trainer={"precision": precision})
     seen.clear()  # of the trial before the first fold
-    fold_trainer.fit_together(hold_out(fold_trainer, "a", "b"), ignore, join)
+    fold_trainer.fit_jointly(hold_out(fold_trainer, "a", "b"), ignore, join)
     assert seen == {torch.bfloat16 if precision == "bf16-mixed" else torch.float64}
 
 
@@ -322,7 +324,7 @@ def test_own_layers_train_in_mixed_precision(make, backbone, join):
         for precision in ("bf16-mixed", "32-true")
     )
     (view, *_) = views = hold_out(mixed, "a", "b")
-    found = [predict(*mixed.fit_together(views, ignore, join)[0][:2], view)]
+    found = [predict(*mixed.fit_jointly(views, ignore, join)[0][:2], view)]
     found.append(predict(*mixed.fit(view, ignore)[:2], view))
     expected = predict(*single.fit(view, ignore)[:2], view)
     for said in found:
@@ -336,7 +338,7 @@ def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
     spoilt = fold_trainer.datamodule.views[0].clone()
     spoilt[:] = torch.nan
     views[1].views = (spoilt, views[1].views[1])
-    together = fold_trainer.fit_together(views, ignore, join)
+    together = fold_trainer.fit_jointly(views, ignore, join)
     finite = [bool(np.isfinite(epochs.train_loss).all()) for _, _, epochs in together]
     assert finite == [True, False, True]
     task, trainer, _ = together[2]
@@ -350,7 +352,7 @@ def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
 def test_epochs_are_told_once_for_all(make, join):
     told = []
     fold_trainer = make("tiny")
-    fold_trainer.fit_together(
+    fold_trainer.fit_jointly(
         hold_out(fold_trainer, "a", "b"), lambda *said: told.append(said), join
     )
     assert told == [(epoch, EPOCHS) for epoch in range(1, EPOCHS + 1)]
@@ -362,13 +364,13 @@ def test_epochs_are_told_once_for_all(make, join):
 def test_an_optimiser_that_mixes_folds_is_refused(quiet_trainer):
     optimizer = torch.optim.LBFGS([nn.Parameter(torch.zeros(2))])
     with pytest.raises(InputError, match="LBFGS cannot train folds together.*task.engine=loop"):
-        check_together(optimizer, quiet_trainer(logger=False))
+        check_joint_training(optimizer, quiet_trainer(logger=False))
 
 
 def test_clipping_is_refused(make):
     fold_trainer = make("tiny", trainer={"gradient_clip_val": 1.0})
     with pytest.raises(InputError, match=r"gradient_clip_val=1\.0.*task.engine=loop"):
-        fold_trainer.fit_together(hold_out(fold_trainer, "a", "b"), ignore, STACKED)
+        fold_trainer.fit_jointly(hold_out(fold_trainer, "a", "b"), ignore, STACKED)
 
 
 # torch.compile

@@ -14,7 +14,7 @@ from merec.datamodules import ClipDataModule
 from merec.errors import InputError
 from merec.targets.emotion import Emotion
 from merec.tasks import Finetune
-from merec.tasks.recording import RecordEpochs
+from merec.tasks.epoch_recorder import RecordEpochs
 
 EPOCHS = 3
 ADAM = partial(torch.optim.Adam, lr=1e-2)

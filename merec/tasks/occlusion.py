@@ -21,7 +21,7 @@ from merec.types import ActionUnit, Batch, InputError
 MOTION = slice(FEATURES.index("u"), None)
 
 
-def explain(
+def tabulate_occlusion(
     backbone: nn.Module, target: Target, trainer: pl.Trainer, data: ClipDataModule
 ) -> dict[str, pd.DataFrame]:
     """Tables of a fold's held-out samples and of its graph.

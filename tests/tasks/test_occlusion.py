@@ -21,11 +21,11 @@ from merec.features.regions import REGIONS
 from merec.features.representations import Representation
 from merec.run_folder import RunFolder
 from merec.targets.emotion import Emotion
-from merec.tasks.explain import (
-    explain,
+from merec.tasks.occlusion import (
     measure_importance,
     tabulate_adjacency,
     tabulate_importance,
+    tabulate_occlusion,
 )
 from merec.types import ActionUnit, Corpus
 
@@ -248,7 +248,9 @@ def test_a_network_without_a_graph_of_regions_has_importance_only(
     for adjacency in (None, torch.ones(2, 1, 1)):  # none, or all points as one region
         del network.adjacency
         network.adjacency = adjacency
-        assert list(explain(network, EMOTION, quiet_trainer(logger=False), data)) == ["regions"]
+        assert list(tabulate_occlusion(network, EMOTION, quiet_trainer(logger=False), data)) == [
+            "regions"
+        ]
 
 
 def test_rest_is_rest_in_any_scale(make_points, fold_of, quiet_trainer) -> None:
@@ -256,7 +258,7 @@ def test_rest_is_rest_in_any_scale(make_points, fold_of, quiet_trainer) -> None:
     data.views = (data.views[0] + 1,)  # its mean is no zero
     data.views[0][:, 2, :, 3:] = 0
     fold = fold_of("s01")
-    table = explain(
+    table = tabulate_occlusion(
         Looker(6, 3),
         EMOTION,
         quiet_trainer(logger=False),

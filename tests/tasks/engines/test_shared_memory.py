@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from merec.tasks.engines.sharing import LEAST, receive, share
+from merec.tasks.engines.shared_memory import LEAST, receive, share
 
 SIDE = 128  # of maps larger than `LEAST` bytes
 

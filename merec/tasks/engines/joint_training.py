@@ -1,4 +1,4 @@
-"""Folds that train in step with each other, in one loop of Lightning's: what the ways to do so share."""
+"""Train several folds in one Lightning loop: what stacked and interleaved folds have in common."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,23 +11,24 @@ from torch import Tensor, nn
 
 from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
+from merec.tasks.epoch_recorder import RecordEpochs
 from merec.tasks.finetune import Finetune, pair_up
-from merec.tasks.recording import RecordEpochs
 from merec.types import InputError
 
-# Those that treat a number of a stack as they would treat it alone.
+# Optimisers that treat each number of a stack as they would treat it alone.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam")
 
 
-class Together(pl.LightningModule):
-    """Folds that are finetuned together, each as `Finetune` would alone.
+class JointTraining(pl.LightningModule):
+    """Base of modules that finetune several folds jointly, each as `Finetune` would alone.
 
-    Each draws its own batches and dropout masks. One optimiser takes the step of all, so it must be an
-    elementwise one. A step gives `losses` and `hits` of each fold, and the `sizes` of their batches.
+    Each fold draws its own batches and dropout masks. One optimiser takes the step of all folds, so it must
+    be elementwise. A training step returns the `losses` and `hits` of the folds and the `sizes` of their
+    batches.
 
     Args:
-        tasks: Of the folds, fresh.
-        views: Their samples; all of as many steps per epoch.
+        tasks: The untrained module of each fold.
+        views: The samples of each fold; all have the same number of steps per epoch.
     """
 
     def __init__(self, tasks: Sequence[Finetune], views: Sequence[ClipDataModule]):
@@ -37,49 +38,49 @@ class Together(pl.LightningModule):
 
     @abstractmethod
     def predict_watched(self) -> Sequence[np.ndarray] | np.ndarray:
-        """What is said of each watched sample of each fold; there may be more behind, to be left out."""
+        """Predict the recorded samples of each fold; rows beyond their number are padding."""
 
     @abstractmethod
     def list_parameters(self) -> Sequence[nn.Parameter]:
-        """What is optimised."""
+        """Return the parameters to optimise."""
 
     def give_back(self) -> None:
-        """Have the tasks hold what they learnt."""
+        """Write what was learnt into the modules of the folds."""
 
     def on_fit_start(self) -> None:
-        """Have dropout drawn where the data are."""
+        """Open a generator of dropout masks per fold, on the device of the data."""
         self.generators = [torch.Generator(self.device) for _ in self.tasks]
 
     def train_dataloader(self) -> list[Any]:
-        """The batches of each fold."""
+        """Return the data loader of each fold."""
         loaders = [view.train_dataloader() for view in self.views]
         assert len({len(loader) for loader in loaders}) == 1
         if self.device.type == "cpu":
-            # A loader takes a number per epoch from the default generator, from which dropout alone is drawn.
+            # A loader takes a number per epoch from a generator; the default one is for dropout alone.
             for loader, generator in zip(loaders, self.generators, strict=True):
                 loader.generator = generator
         return loaders
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout as each fold does alone."""
+        """Seed the dropout of each fold as when it is trained alone."""
         for task, generator in zip(self.tasks, self.generators, strict=True):
             generator.manual_seed(task.seed_dropout(self.current_epoch))
 
     def configure_optimizers(self) -> Any:
-        """One optimiser of all folds, with its schedule if there is one."""
+        """Return one optimiser of all folds, with its schedule if there is one."""
         made = pair_up(self.optimizer, self.scheduler, self.list_parameters())
-        check_together(made["optimizer"] if isinstance(made, dict) else made, self.trainer)
+        check_joint_training(made["optimizer"] if isinstance(made, dict) else made, self.trainer)
         return made
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether less would have fitted; torch has no class of its own for the memory of a processor."""
+    """Return whether memory ran out; torch has no class of its own for the memory of a processor."""
     kinds = (torch.OutOfMemoryError, MemoryError)
     return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
 
 
-def check_together(optimizer: torch.optim.Optimizer, trainer: pl.Trainer) -> None:
-    """Refuse what would let folds that train together see each other.
+def check_joint_training(optimizer: torch.optim.Optimizer, trainer: pl.Trainer) -> None:
+    """Refuse settings that would let jointly trained folds influence each other.
 
     Raises:
         InputError: If the optimiser does not treat each number for itself, or gradients are clipped.
@@ -98,12 +99,12 @@ def check_together(optimizer: torch.optim.Optimizer, trainer: pl.Trainer) -> Non
 
 
 class RecordFolds(pl.Callback):
-    """Record of each fold what `RecordEpochs` does.
+    """Record each of several folds as `RecordEpochs` records one.
 
-    Unlike there a loss may be anything: one fold that diverges does not stop the others.
+    A loss that is not finite raises no error: a fold that diverges does not stop the others.
 
     Args:
-        views: The folds' samples.
+        views: The samples of each fold.
         on_epoch: Called with (epoch from 1, epochs) after each.
     """
 
@@ -112,7 +113,7 @@ class RecordFolds(pl.Callback):
         self.on_epoch = on_epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start anew."""
+        """Reset the sums of the epoch."""
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
         self.sizes: list[list[int]] = []
@@ -125,27 +126,27 @@ class RecordFolds(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep what a step gave, where it is: to read it is to wait for it."""
+        """Keep the tensors of a step on their device: reading them would wait for it."""
         self.losses.append(outputs["losses"])
         self.hits.append(outputs["hits"])
         self.sizes.append(outputs["sizes"])
 
     def on_train_epoch_end(  # type: ignore[override]
-        self, trainer: pl.Trainer, pl_module: Together
+        self, trainer: pl.Trainer, pl_module: JointTraining
     ) -> None:
-        """Write the epoch of each fold down."""
+        """Record the epoch of each fold."""
         sizes = np.array(self.sizes)
         loss = torch.stack(self.losses).cpu().double().numpy()
         hits = torch.stack(self.hits).cpu().numpy().sum(0)
-        said = pl_module.predict_watched()
+        predicted = pl_module.predict_watched()
         for fold, record in enumerate(self.records):
             samples = sizes[:, fold].sum()
             record.loss.append(float((loss[:, fold] * sizes[:, fold]).sum() / samples))
             record.accuracy.append(float(hits[fold] / samples))
             watched = sum(len(batch.label) for batch in record.watched)
-            record.predicted.append(said[fold][:watched])
+            record.predicted.append(predicted[fold][:watched])
         self.on_epoch(trainer.current_epoch + 1, trainer.max_epochs or 0)
 
     def to_epochs(self) -> list[Epochs]:
-        """What was written down, fold by fold."""
+        """Return the record of each fold."""
         return [record.to_epochs() for record in self.records]

@@ -1,7 +1,7 @@
-"""An object handed to other processes, its large arrays once in memory for all of them.
+"""Hand an object to other processes, with its large arrays in memory once for all of them.
 
-Arrays are written to files that every process maps. What is read is shared, what is written to stays with
-the process that wrote.
+Arrays are written to files that every process maps into memory. Pages that are only read are shared; a page
+that a process writes to becomes its own.
 """
 
 import io
@@ -17,12 +17,12 @@ LEAST = 1 << 16  # bytes; smaller arrays are not worth a file
 
 
 class _Writer(pickle.Pickler):
-    """Pickles all but large tensors and arrays, of which it writes the memory to files, each piece once."""
+    """Pickler that writes the memory of large tensors and arrays to files, each block once."""
 
     def __init__(self, file: io.BufferedWriter, folder: Path):
         super().__init__(file)
         self.folder = folder
-        # With the memory, lest other arrays come to lie where it was.
+        # The memory is kept, so that no other array is allocated at its address.
         self.pieces: dict[tuple[int, int], tuple[Path, np.ndarray]] = {}
         self.moved: list[tuple[Tensor, tuple[Any, ...]]] = []
 
@@ -70,12 +70,12 @@ def _open_tensor(
 
 
 def share(value: Any, folder: Path) -> Path:
-    """Write an object and its arrays to an empty folder of one's own.
+    """Write an object and its arrays to an empty folder.
 
-    Its large tensors lie there from then on, for this process as for others; it keeps no copy of its own.
+    From then on this process maps the large tensors, too, and keeps no copy of its own.
 
     Returns:
-        What `receive` reads.
+        The file that `receive` reads.
     """
     file = folder / "shared.pickle"
     with file.open("wb") as out:
@@ -87,5 +87,5 @@ def share(value: Any, folder: Path) -> Path:
 
 
 def receive(file: Path) -> Any:
-    """What another process of this user shared with this one."""
+    """Read what another process of this user shared."""
     return pickle.loads(file.read_bytes())
