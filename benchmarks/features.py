@@ -17,31 +17,50 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.rendering import default_settings
 from merec.config import build, compose_node
-from merec.features import FeatureStore, faces, pair, sample
+from merec.features import FeatureStore, faces, onset_apex_features, sample
 from merec.features.alignment import Alignment
+from merec.features.representations import flow_map, open_representation, points, views
 from merec.features.store import Store
 from merec.synthetic.synthesize import synthesize
 from merec.types import Corpus
 
 SIZES = ((640, 480), (1280, 720))
 SUBJECTS = 3  # of 8 samples each
-REPRESENTATIONS = [("points", "fused"), ("points", "rgb"), ("flow_map", "rgb"), ("views", "fused")]
+REPRESENTATIONS = [
+    (open_representation(name), modality)
+    for name, modality in (
+        ("points", "fused"),
+        ("points", "rgb"),
+        ("flow_map", "rgb"),
+        ("views", "fused"),
+    )
+]
 # The functions of each step, and where they are called from; none of them calls another.
 STEPS: dict[str, list[tuple[Any, str]]] = {
-    "read and hash": [(pair, "read_bytes"), (sample, "hash_content"), (faces, "hash_content")],
-    "decode colour, twice": [(pair, "decode_color")],
-    "decode depth, twice": [(pair, "decode_depth")],
+    "read and hash": [(sample, "read_bytes"), (sample, "hash_content"), (faces, "hash_content")],
+    "decode colour, twice": [(onset_apex_features, "decode_color")],
+    "decode depth, twice": [(onset_apex_features, "decode_depth")],
     "landmarks, twice": [(faces, "find_face")],
-    "crop": [(pair, "align_face"), (Alignment, "crop_color"), (Alignment, "crop_depth")],
-    "flow": [(pair, "measure_flow")],
-    "regions": [(pair, "draw_regions")],
-    "head motion": [(pair, "estimate_head_motion"), (pair, "remove_head_depth")],
-    "depth change": [(pair, "measure_depth_change")],
-    "structure from depth": [(pair, "back_project"), (pair, "find_outliers")],
-    "structure from landmarks": [(pair, "shape_from_landmarks")],
-    "points": [(pair, "scale_motion"), (pair, "choose_points"), (pair, "normalise")],
-    "flow map": [(sample, "make_flow_map")],
-    "views": [(sample, "make_views")],
+    "crop": [
+        (onset_apex_features, "align_face"),
+        (Alignment, "crop_color"),
+        (Alignment, "crop_depth"),
+    ],
+    "flow": [(onset_apex_features, "measure_flow")],
+    "regions": [(onset_apex_features, "draw_regions")],
+    "head motion": [
+        (onset_apex_features, "estimate_head_motion"),
+        (onset_apex_features, "remove_head_depth"),
+    ],
+        (onset_apex_features, "estimate_head_motion"),
+        (onset_apex_features, "remove_head_depth"),
+    ],
+    "depth change": [(onset_apex_features, "measure_depth_change")],
+    "structure from depth": [(points, "back_project"), (points, "find_outliers")],
+    "structure from landmarks": [(points, "shape_from_landmarks")],
+    "points": [(points, "scale_motion"), (points, "choose_points"), (points, "normalise")],
+    "flow map": [(flow_map, "make_flow_map")],
+    "views": [(views, "make_views")],
     "write": [(Store, "save")],
 }
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from merec.cli.train import list_keys
+from merec.cli.train_arguments import list_keys
 from merec.errors import InputError
 from merec.representation_check import check_heeded
 
