@@ -107,12 +107,13 @@ def check_representation(representation: Representation) -> None:
         representation: An instance of its class.
 
     Raises:
-        AssertionError: If its name does not lead to it, its arrays are not those it names or have other
+        AssertionError: If its name does not lead to it, it names no maker, its arrays are not those it names or have other
             channels, are not finite or change when they are made again; or if training samples that are
             mirrored twice are others, or what happens to one depends on the others of its batch.
     """
     name = representation.name
     assert type(open_representation(name)) is type(representation), f"{name} is the name of another"
+    assert representation.makers, f"{name}.makers is empty; name what decides its arrays"
     settings = build(compose_node("features", [])).settings
     for modality in MODALITIES:
         views = representation.choose_views(modality, None)
