@@ -107,9 +107,9 @@ def check_representation(representation: Representation) -> None:
         representation: An instance of its class.
 
     Raises:
-        AssertionError: If its name does not lead to it, it names no maker, its arrays are not those it names or have other
-            channels, are not finite or change when they are made again; or if training samples that are
-            mirrored twice are others, or what happens to one depends on the others of its batch.
+        AssertionError: If its name does not lead to it, it names no maker, its arrays are not those it names
+            or have other channels, are not finite or change when they are made again; or if training samples
+            that are mirrored twice are others, or what happens to one depends on the others of its batch.
     """
     name = representation.name
     assert type(open_representation(name)) is type(representation), f"{name} is the name of another"
