@@ -28,7 +28,7 @@ from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
 
 
 def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
-    """The config of one group, e.g. of a corpus, for verbs that need no other; it is checked.
+    """Compose and check the config of one group, e.g. of a corpus, for verbs that need no other.
 
     Args:
         group: Name of the group and of its key in the config.
@@ -99,12 +99,12 @@ def refuse_made(given: Sequence[str]) -> None:
 
 
 def takes(node: DictConfig, name: str) -> bool:
-    """Whether what a config node describes has an argument of that name."""
+    """Return whether what a config node describes has an argument of that name."""
     return name in inspect.signature(get_object(node["_target_"])).parameters
 
 
 def build(node: DictConfig, **extra: Any) -> Any:
-    """What a config node describes; an InputError of its constructor comes out as itself."""
+    """Build what a config node describes; an InputError of its constructor comes out as itself."""
     try:
         return instantiate(node, _convert_="all", **extra)
     except InstantiationException as error:

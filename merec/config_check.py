@@ -104,7 +104,7 @@ def _find_lost_choices(nodes: dict[str, Any]) -> list[str]:
 
 
 def find_misfits(nodes: Any, root: str = "") -> list[str]:
-    """One line for each value left open below `nodes` and each `_target_` that does not take its keys."""
+    """Return one line per value left open below `nodes` and per `_target_` that does not take its keys."""
     problems = [
         f"{path} has no value; set {path}=…" for path, node in walk(nodes, root) if node == "???"
     ]

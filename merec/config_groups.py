@@ -38,7 +38,7 @@ class PluginSearchPath(SearchPathPlugin):
 
 
 def home() -> Path:
-    """The folder that holds `conf/` and `experiments/`: the checkout, or the installed package."""
+    """Return the folder that holds `conf/` and `experiments/`: the checkout, or the installed package."""
     package = Path(__file__).parent
     for folder in (package.parent, package):
         if (folder / "conf/config.yaml").is_file():

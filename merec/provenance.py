@@ -87,7 +87,7 @@ def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) 
 
 
 def _list_texts(node: Any) -> Iterator[str]:
-    """Each text in a task's node but for its corpus, its features and the weights, whose content counts."""
+    """List each text in a task's node but for corpus, features and weights, whose content counts."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, list):
@@ -100,7 +100,7 @@ def _list_texts(node: Any) -> Iterator[str]:
 
 
 def _list_targets(node: Any) -> Iterator[str]:
-    """Each `_target_` that a task's node would build; of several estimators that of the chosen one."""
+    """List each `_target_` that a task's node would build; of several estimators that of the chosen one."""
     if isinstance(node, list):
         for each in node:
             yield from _list_targets(each)
@@ -118,7 +118,7 @@ def _list_targets(node: Any) -> Iterator[str]:
 
 
 def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
-    """A hash of what the ids of a protocol do not show: features, and weights that are started from."""
+    """Hash what the ids of a protocol do not show: features, and weights that are started from."""
     digest = hashlib.sha256()
     for samples in data:
         digest.update(",".join(samples.corpus.channels).encode())

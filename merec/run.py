@@ -156,7 +156,7 @@ def _pool(folder: RunFolder) -> Result | None:
 
 
 def collect_scores(result: Result) -> dict[str, Any]:
-    """UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter.
+    """Collect UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter.
 
     Of action units, the F1 of each, and the meter. An end that is NaN, since there is no interval, is `None`.
     """
@@ -186,12 +186,12 @@ def collect_scores(result: Result) -> dict[str, Any]:
 
 
 def _or_none(value: Any) -> Any:
-    """NaN as `None`: JSON has no NaN."""
+    """Return NaN as `None`: JSON has no NaN."""
     return None if value != value else value
 
 
 def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
-    """Whether there is a logger; what a whole run told one, that one is not told again."""
+    """Return whether a logger is to be told; it is not told again of a run that is whole."""
     if not cfg.logger:
         return False
     told = folder.read_tracked()
@@ -199,7 +199,7 @@ def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
 
 
 def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: RunFolder) -> Logger:
-    """The logger of the config; a resumed W&B run goes on under its id."""
+    """Build the logger of the config; a resumed W&B run goes on under its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
         return build(cfg.logger)
     # Before wandb's first word; merec says itself where the run lies.

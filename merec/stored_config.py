@@ -85,7 +85,7 @@ OWN = "use files of your own or of people you trust"
 
 
 def _is_trusted(target: Any, packages: Sequence[str]) -> bool:
-    """Whether a target is a class that is defined in one of these packages."""
+    """Return whether a target is a class that is defined in one of these packages."""
     if not isinstance(target, str):
         return False
     module, _, name = target.rpartition(".")

@@ -40,7 +40,7 @@ def is_running(pid: int, since: float) -> bool:
 
 
 def _read_start(pid: int) -> float | None:
-    """When a process was started, in seconds since 1970; `None` where the system does not say."""
+    """Read when a process was started, in seconds since 1970; `None` where the system does not say."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         boot = re.search(

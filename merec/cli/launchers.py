@@ -40,7 +40,7 @@ def wait_for_lost_jobs(jobs: Jobs) -> Iterator[None]:
 
 
 def explain_launcher(error: RuntimeError) -> str | None:
-    """One line for what a launcher raises that is not there or cannot start jobs; `None` for other errors."""
+    """Explain in one line why a launcher is missing or cannot start jobs; `None` for other errors."""
     text = " ".join(str(error).split())
     if "Unknown plugin class" in text:
         return f"this launcher is not installed ({text}); pip install 'merec[cluster]'"

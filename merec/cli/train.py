@@ -57,7 +57,7 @@ class _Refused(BaseException):
 
 
 def train_job(cfg: DictConfig) -> None:
-    """One job: check the config, run it, print its scores."""
+    """Check the config of a job, run it and print its scores."""
     job = HydraConfig.get()
     folder = RunFolder(Path(job.runtime.output_dir))
     follows = False
@@ -106,7 +106,7 @@ def train_job(cfg: DictConfig) -> None:
 
 
 def _start_job(cfg: DictConfig, jobs: Jobs, arguments: Sequence[str]) -> None:
-    """A job; one of several says which and leaves a note of what became of it."""
+    """Run a job; one of several says which and leaves a note of what became of it."""
     hydra_ = HydraConfig.get()
     if hydra_.mode != RunMode.MULTIRUN:
         train_job(cfg)
@@ -120,7 +120,7 @@ def _start_job(cfg: DictConfig, jobs: Jobs, arguments: Sequence[str]) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Take back the folders that Hydra made for a run that was refused."""
+    """Delete the empty folders that Hydra made for a run that was refused."""
     with contextlib.suppress(OSError):  # not empty: something was there or was trained
         folder.rmdir()
         for parent in folder.parents:

@@ -48,7 +48,7 @@ class Run:
 
     @property
     def configuration(self) -> tuple[str | None, ...]:
-        """What runs share that differ in nothing but seed and fold range: hashes of config, data and code."""
+        """Hashes of config, data and code, which runs share that differ in seed and fold range alone."""
         known = self.environment
         return known["configuration"], known.get("content"), "+".join(self.codes) or None
 

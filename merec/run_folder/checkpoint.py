@@ -96,6 +96,6 @@ def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
 
 
 def add_config(checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A checkpoint with the resolved config of a run folder."""
+    """Return a checkpoint with the resolved config of a run folder."""
     config = RunFolder(folder).config.read_text(encoding="utf-8")
     return checkpoint | {"merec": {"config": config} | checkpoint["merec"]}

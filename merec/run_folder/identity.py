@@ -38,7 +38,7 @@ _VARIED = ("seed", "fold", "datamodule.seed")  # what runs that are pooled diffe
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that decides what a fold predicts.
+    """Return the part of a resolved config that decides what a fold predicts.
 
     That is the task's node, which by interpolation holds all that the task uses, and nothing else: not the
     backbone of a baseline, nor the run's name or logger.
@@ -53,12 +53,12 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What runs share that are pooled: `comparable` without seed and held-out subject."""
+    """Return the settings that pooled runs share: `comparable` without seed and held-out subject."""
     return _drop(comparable(config), _VARIED)
 
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
-    """A hash that runs share if they differ in nothing but seed and fold range; 16 hex digits."""
+    """Hash the settings that runs share if they differ in seed and fold range alone; 16 hex digits."""
     text = json.dumps(shared_settings(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -100,7 +100,7 @@ def _drop(node: Any, places: tuple[str, ...], path: str = "") -> Any:
 
 
 def flatten(config: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as dotted keys."""
+    """Return a nested config as dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         path = f"{prefix}{key}"

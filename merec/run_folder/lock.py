@@ -109,7 +109,7 @@ def _lives(who: dict[str, Any]) -> bool:
 
 
 def _read_holder(file: Path) -> dict[str, Any]:
-    """Who holds a lock; empty if the file does not say."""
+    """Read who holds a lock; empty if the file does not say."""
     try:
         who = json.loads(file.read_text(encoding="utf-8"))
         return {

@@ -29,7 +29,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Tracked:
-    """Who was told, where it lies, and what it holds.
+    """Record of what a run told its logger.
 
     Attributes:
         logger: Class of the logger.
@@ -68,7 +68,7 @@ def parse_tracked(text: str) -> Tracked:
 
 
 def join_keys(records: Iterable[Keys]) -> Keys:
-    """Every name that any run logged, in the order of the first that did."""
+    """Join the names that any run logged, in the order of the first that did."""
     joined: dict[str, dict[str, None]] = {name: {} for name in asdict(Keys())}
     for record in records:
         for name, keys in asdict(record).items():

@@ -68,7 +68,7 @@ class Sources(NamedTuple):
 
     @property
     def hash(self) -> str:
-        """One hash of all files; 16 hex digits."""
+        """Hash of all files; 16 hex digits."""
         return combine(self.files)
 
 
@@ -149,7 +149,7 @@ class _Walk:
         return known
 
     def _locate(self, dotted: str) -> tuple[Module, list[str]] | None:
-        """The module that a dotted name leads into, and the rest of it; `None` if it is not ours."""
+        """Find the module that a dotted name leads into, and the rest of it; `None` if it is not ours."""
         parts = dotted.split(".")
         top = parts[0]
         if top not in self.own:
@@ -197,7 +197,7 @@ class _Walk:
                 self._waiting += list_used(statement, module)
 
     def hash_files(self) -> dict[str, str]:
-        """A hash per file, 16 hex digits."""
+        """Return a hash per file, 16 hex digits."""
         hashes = {}
         for module, statements in self.used.items():
             digest = hashlib.sha256()
