@@ -1,4 +1,4 @@
-"""What a backbone is asked to learn."""
+"""Tasks: train networks, fold by fold, or pretrain one."""
 
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.finetune import Finetune

@@ -1,4 +1,4 @@
-"""Learn to see without labels: the LightningModule that pretrains a backbone of two views."""
+"""LightningModule of contrastive pretraining: encoders of two views, without labels."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from merec.types import Batch
 
 
 class Contrastive(pl.LightningModule):
-    """The encoders of a backbone learn which two views are of one sample.
+    """Contrastive training of the encoders of a backbone: two views of one sample are similar.
 
     Args:
         backbone: A module whose `encode` gives embeddings of two views, of unit norm and length `embedding`;
             what is in `fresh` learns nothing.
-        optimizer: Takes the parameters.
-        scheduler: Takes the optimiser; `None` for a constant rate.
+        optimizer: Factory of the optimiser; takes the parameters.
+        scheduler: Factory of the schedule; takes the optimiser. `None` for a constant learning rate.
         settings: How views are contrasted.
         sample_id: The samples that may be drawn.
         seed: Seed of the run.
@@ -56,11 +56,11 @@ class Contrastive(pl.LightningModule):
         )
 
     def on_train_epoch_start(self) -> None:
-        """Seed what is drawn by (seed, held-out subject, epoch), so that resumed runs give the same."""
+        """Seed all random draws by (seed, held-out subject, epoch), so that resumed runs are equal."""
         torch.manual_seed(derive_seed(self.seed, self.held_out, self.current_epoch, "contrast"))
 
     def training_step(self, batch: Batch, number: int) -> dict[str, Tensor]:
-        """The loss of the whole batch, and how many were told from others; `RecordEpochs` adds both up."""
+        """Return the loss of the whole batch and its number of matched pairs."""
         first, second = (gather(view) for view in self._encode(batch, number))
         own = torch.tensor([self.place[name] for name in batch.sample_id], device=first.device)
         at = gather(own)
@@ -69,7 +69,7 @@ class Contrastive(pl.LightningModule):
         return {"loss": loss, "hits": hits}
 
     def _encode(self, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
-        """Embeddings of both views; of several processes each drops others, but draws the same negatives."""
+        """Embed both views; several processes draw different dropout masks, but the same negatives."""
         if not name_rank():
             return self.backbone.encode(batch.inputs)
         about = self.seed, self.held_out, self.current_epoch, number
@@ -78,7 +78,7 @@ class Contrastive(pl.LightningModule):
             return self.backbone.encode(batch.inputs)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser of the encoders, with its schedule if there is one."""
+        """Return the optimiser of the encoders, with its schedule if there is one."""
         learning = [
             parameter
             for name, parameter in self.backbone.named_parameters()

@@ -1,7 +1,7 @@
-"""Accuracy of an encoder on held-out pairs, and of a linear probe on its features, while it is contrasted.
+"""Measure an encoder during contrastive pretraining: accuracy on held-out pairs, and a linear probe.
 
-All of it is written down and used for nothing: no random number is drawn from a generator of training, and
-no statistic of the network changes.
+The measurements choose nothing: they draw no random number from a generator of training and change no
+statistic of the network.
 """
 
 import logging
@@ -78,7 +78,7 @@ class MonitorContrast(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Count the pairs of a batch that were told apart, and measure if it is time."""
+        """Count the matched pairs of a batch, and measure if it is time."""
         self.latest.append((float(outputs["hits"]), len(batch.label) * trainer.world_size))
         if self.every and trainer.global_step % self.every == 0:
             self._measure(trainer, pl_module)

@@ -1,4 +1,4 @@
-"""Lightning's processes that train one network together, each on a device of its own (`trainer=ddp`)."""
+"""Processes of Lightning that train one network jointly, each on its own device (`trainer=ddp`)."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ _MOMENT = 3.0  # seconds that a process takes to end after it lost its connectio
 
 
 class SyncNorms(TorchSyncBatchNorm):
-    """Batch norms over the whole batch where the devices are GPUs; torch has none for processors."""
+    """Batch norms over the whole batch on GPUs; torch has none for processors."""
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Replace the norms of a LightningModule until its training ends."""
@@ -23,10 +23,10 @@ class SyncNorms(TorchSyncBatchNorm):
 
 
 class EndTogether(pl.Callback):
-    """End the processes that Lightning started once this one ends early: they would wait for minutes."""
+    """End the other processes once this one ends early; they would wait for minutes."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave on SIGTERM at once; Lightning has all processes agree first, in which they can hang."""
+        """Leave on SIGTERM at once; Lightning would synchronise all processes first, which can hang."""
 
         def leave(*_: object) -> None:
             _end(_take_others(trainer))
@@ -38,14 +38,16 @@ class EndTogether(pl.Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """End the others, before anything waits for them.
+        """End the other processes, before anything waits for them.
 
         Raises:
-            InputError: If it was another one that failed, after that one said why.
+            InputError: If another process failed first; it has reported why.
         """
         refused = isinstance(exception, InputError)
         if refused and not trainer.is_global_zero:
-            time.sleep(_MOMENT)  # the first mostly finds the same, says so and ends this one
+            time.sleep(
+                _MOMENT
+            )  # the main process mostly fails likewise, reports it and ends this one
         others = _take_others(trainer)
         broken = isinstance(exception, Exception) and not refused
         lost = broken and any(_has_failed(other) for other in others)
@@ -58,7 +60,7 @@ class EndTogether(pl.Callback):
 
 
 def _take_others(trainer: pl.Trainer) -> list[subprocess.Popen]:
-    """The processes that Lightning started, which it no longer watches: it would end this one, too."""
+    """Take over the processes that Lightning started; it would end this one, too."""
     watched: list[subprocess.Popen] = getattr(trainer.strategy.launcher, "procs", [])
     others = [*watched]
     watched.clear()

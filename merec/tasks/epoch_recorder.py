@@ -1,4 +1,4 @@
-"""What a fold does epoch by epoch, written down and used for nothing."""
+"""Record loss, accuracy and predictions after each epoch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,14 +13,13 @@ from merec.types import Batch, InputError
 
 
 class RecordEpochs(pl.Callback):
-    """Record loss, accuracy and what is said of the watched samples after each epoch.
+    """Record loss, accuracy and predictions of some samples after each epoch.
 
-    The watched samples are the held-out ones (for the optimism meter) or inner subjects (to choose the
-    number of epochs by). Watching draws no random numbers and updates no statistic: a run that is watched
-    and one that is not give the same weights.
+    The samples are the held-out ones (for the optimism meter) or those of inner subjects (to choose the
+    number of epochs). Recording draws no random numbers and updates no statistic, so it changes no weight.
 
     Args:
-        watched: Batches of samples to predict after each epoch.
+        watched: Batches of samples to predict after each epoch; none to predict nothing.
         on_epoch: Called with (epoch from 1, epochs) after each.
     """
 
@@ -31,7 +30,7 @@ class RecordEpochs(pl.Callback):
         self.predicted: list[np.ndarray] = []
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the sums anew."""
+        """Reset the sums of the epoch."""
         self.sum_loss, self.hits, self.samples = 0.0, 0.0, 0
 
     def on_train_batch_end(  # type: ignore[override]
@@ -42,14 +41,14 @@ class RecordEpochs(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Add a batch up."""
+        """Add a batch to the sums."""
         size = len(batch.label) * trainer.world_size  # loss and hits are of the whole batch
         self.sum_loss += float(outputs["loss"]) * size
         self.hits += float(outputs["hits"])
         self.samples += size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the epoch down.
+        """Record the epoch.
 
         Raises:
             InputError: If the loss is not finite: going on would only waste time.
@@ -66,7 +65,7 @@ class RecordEpochs(pl.Callback):
         self.on_epoch(trainer.current_epoch + 1, count_epochs(trainer))
 
     def to_epochs(self) -> Epochs:
-        """What was written down."""
+        """Return the record."""
         ids = [batch.sample_id for batch in self.watched]
         return Epochs(
             sample_id=np.concatenate(ids).astype(str) if ids else np.empty(0, dtype=str),
@@ -100,15 +99,15 @@ def check_loss(loss: float, epoch: int) -> None:
 
 @torch.no_grad()
 def predict_classes(trainer: pl.Trainer, task: Any, batches: Sequence[Batch]) -> np.ndarray:
-    """What `trainer.predict` would say now, in the precision of the trainer."""
+    """Predict the classes of some batches, in the precision of the trainer."""
     task.eval()
     precision = trainer.precision_plugin
     with precision.forward_context():
-        said = [
+        predicted = [
             task.target.decide(
                 task.backbone(precision.convert_input(batch.to(task.device).inputs))
             ).cpu()
             for batch in batches
         ]
     task.train()
-    return torch.cat(said).numpy().astype(np.int8)
+    return torch.cat(predicted).numpy().astype(np.int8)

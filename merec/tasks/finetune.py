@@ -1,4 +1,4 @@
-"""Name the emotion, or the action units: the LightningModule that every fold trains."""
+"""LightningModule of supervised training: emotions or action units from labelled samples."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,17 +19,18 @@ Scheduler = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
 class Finetune(pl.LightningModule):
-    """A backbone learns the emotion, or which action units there are.
+    """Supervised training of a backbone.
 
     Args:
-        backbone: From inputs to logits.
-        optimizer: Takes the parameters.
-        scheduler: Takes the optimiser, stepped once per epoch; `None` for a constant rate.
-        loss: Takes logits, labels and `weight`, one per class; gives the mean over the batch.
+        backbone: Maps inputs to logits.
+        optimizer: Factory of the optimiser; takes the parameters.
+        scheduler: Factory of the schedule, stepped once per epoch; takes the optimiser. `None` for a constant
+            learning rate.
+        loss: Takes logits, labels and `weight`, one per class; returns the mean over the batch.
         class_balanced: Power of the class weights, the inverse frequencies among the training samples:
             0 (false) for equal weights, 1 (true) for the inverse frequencies, .5 for their roots.
-        target: What is told.
-        label: Of the training samples, as `ClipDataModule.label`.
+        target: How labels are learnt.
+        label: Labels of the training samples, as `ClipDataModule.label`.
         seed: Seed of the run.
         held_out: Name of the held-out subject; with seed and epoch it seeds dropout.
         freeze: `encoder` trains only what the backbone calls `fresh`, its head (a linear probe); `none` all.
@@ -61,13 +62,13 @@ class Finetune(pl.LightningModule):
             module.requires_grad_(False)
         self.backbone, self.optimizer, self.scheduler = backbone, optimizer, scheduler
         self.loss, self.target, self.seed, self.held_out = loss, target, seed, held_out
-        self.pretraining: list[dict[str, float]] = []  # what was measured while it was pretrained
+        self.pretraining: list[dict[str, float]] = []  # measurements during pretraining
         weight = target.weigh(label) ** float(class_balanced)
         self.class_weight: Tensor
         self.register_buffer("class_weight", weight, persistent=False)
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout by (seed, held-out subject, epoch), so that resumed runs give the same."""
+        """Seed dropout by (seed, held-out subject, epoch), so that resumed runs are equal."""
         on_cpu = self.device.type == "cpu"
         # torch.manual_seed looks for devices of every kind, which takes 2 ms.
         seed = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
@@ -76,21 +77,21 @@ class Finetune(pl.LightningModule):
             module.eval()
 
     def seed_dropout(self, epoch: int) -> int:
-        """What the generator of an epoch's dropout is seeded with."""
+        """Return the seed of the dropout of an epoch."""
         return derive_seed(self.seed, self.held_out, epoch, *name_rank(), "dropout")
 
     def training_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
-        """The loss of the whole batch, and how many were told rightly; `RecordEpochs` adds both up."""
+        """Return the loss of the whole batch and its number of correct predictions."""
         logits, label = gather(self.backbone(batch.inputs)), gather(batch.label)
         loss = self.loss(logits, label, weight=self.class_weight)
         return {"loss": loss, "hits": self.target.count_hits(logits.detach(), label)}
 
     def predict_step(self, batch: Batch, _: int) -> tuple[Any, Float[Tensor, "batch classes"]]:
-        """Sample ids and the probability of each class."""
+        """Return sample ids and the probability of each class."""
         return batch.sample_id, self.target.to_probability(self.backbone(batch.inputs))
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, with its schedule if there is one."""
+        """Return the optimiser, with its schedule if there is one."""
         return pair_up(self.optimizer, self.scheduler, self.parameters())
 
 
@@ -100,7 +101,7 @@ def pair_up(
     parameters: Iterable[nn.Parameter],
     interval: str = "epoch",
 ) -> Any:
-    """What Lightning takes: an optimiser of those parameters that are trained, and its schedule if any."""
+    """Return the optimiser of the trained parameters, and its schedule if any, as Lightning takes them."""
     made = optimizer([value for value in parameters if value.requires_grad])
     if scheduler is None:
         return made
@@ -111,10 +112,10 @@ def pair_up(
 
 
 def check_freeze(backbone: Any, freeze: str) -> None:
-    """Refuse to freeze what there is not.
+    """Refuse a part to freeze that the backbone does not have.
 
     Raises:
-        InputError: With what can be chosen.
+        InputError: With the values that can be chosen.
     """
     fresh = getattr(backbone, "fresh", ())
     if freeze != "none" and (freeze != "encoder" or not fresh):

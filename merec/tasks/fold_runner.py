@@ -1,4 +1,4 @@
-"""Folds into a run folder: finished ones are skipped, failed ones do not stop the rest."""
+"""Run folds and write them to a run folder: finished ones are skipped, failed ones do not stop the rest."""
 
 import logging
 import time
@@ -113,13 +113,13 @@ Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Generator[Trained, Non
 
 
 def name_folds(folds: Sequence[Fold]) -> str:
-    """Folds that are trained together, in few words."""
+    """Return a short name of folds that are trained jointly."""
     first, *others = (fold.held_out for fold in folds)
     return f"{first} and {len(others)} others" if others else first
 
 
 def one_by_one(train: Callable[[Fold, OnEpoch], Outcome]) -> Engine:
-    """The engine that trains one fold after the other, in this process."""
+    """Return the engine that trains one fold after the other, in this process."""
     return partial(_one_by_one, train)
 
 

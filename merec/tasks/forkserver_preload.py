@@ -1,4 +1,4 @@
-"""What the processes of workers begin with; see `merec.forkserver`."""
+"""Modules that worker processes have imported when they start; see `merec.forkserver`."""
 
 from merec.imports import importing
 

@@ -1,4 +1,4 @@
-"""Leave one subject, group or data set out: a fresh network for each, which chooses nothing."""
+"""Leave one subject, group or data set out: a fresh network for each; the held-out samples choose nothing."""
 
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a network of points looked at: how much each region matters to it, and the graph it learned."""
+"""Importance of each face region to a network of points, by occlusion, and the graph that it learnt."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,13 +24,13 @@ MOTION = slice(FEATURES.index("u"), None)
 def tabulate_occlusion(
     backbone: nn.Module, target: Target, trainer: pl.Trainer, data: ClipDataModule
 ) -> dict[str, pd.DataFrame]:
-    """Tables of a fold's held-out samples and of its graph.
+    """Tabulate the importance of regions for the held-out samples of a fold, and its graph.
 
     Args:
-        backbone: Reads points; trained.
-        target: What it tells.
-        trainer: Its device and precision are used.
-        data: The fold.
+        backbone: A trained network that reads points.
+        target: How its logits are read.
+        trainer: Gives device and precision.
+        data: The samples of the fold.
 
     Returns:
         `regions`: see `tabulate_importance`; and, if the backbone has a graph of regions, `adjacency`: see
@@ -60,11 +60,11 @@ def tabulate_occlusion(
 
 
 class Occlusion(pl.LightningModule):
-    """Measures importance wherever and however precisely a trainer predicts.
+    """Module that measures importance on the device and in the precision of a trainer.
 
     Args:
-        backbone: Reads points.
-        target: What it tells.
+        backbone: A network that reads points.
+        target: How its logits are read.
         rest: A point of a region that does not move; only its motion is used.
     """
 
@@ -75,7 +75,7 @@ class Occlusion(pl.LightningModule):
         self.register_buffer("rest", rest)
 
     def predict_step(self, batch: Batch, _: int) -> tuple[Any, Float[Tensor, "batch regions"]]:
-        """Sample ids and the importance of each region."""
+        """Return sample ids and the importance of each region."""
         assert isinstance(batch.inputs, Tensor)
         return batch.sample_id, measure_importance(
             self.backbone, self.target, batch.inputs, self.rest
@@ -118,7 +118,7 @@ def tabulate_importance(
     importance: Float[np.ndarray, "samples regions"],
     action_units: Iterable[tuple[ActionUnit, ...] | None] | None,
 ) -> pd.DataFrame:
-    """One row per sample and region.
+    """Tabulate importance, one row per sample and region.
 
     Args:
         sample_id: Samples.
@@ -138,10 +138,11 @@ def tabulate_importance(
 
 
 def tabulate_adjacency(adjacency: Float[Tensor, "layers 8 8"]) -> pd.DataFrame:
-    """One row per layer and pair of regions.
+    """Tabulate the graph, one row per layer and pair of regions.
 
     Args:
-        adjacency: How much each region (row) takes from each (column), per layer of the graph.
+        adjacency: Learned adjacency of each graph convolution; row i weighs the regions that region i
+            aggregates.
 
     Returns:
         `layer` (from 0), `from_region`, `to_region`, `weight`.

@@ -73,7 +73,7 @@ def predict_held_out(
 
 
 def _tabulate(task: Finetune, trainer: pl.Trainer, data: ClipDataModule) -> dict[str, pd.DataFrame]:
-    """Tables that a fold writes beside its predictions."""
+    """Return the tables that a fold writes beside its predictions."""
     tables = {}
     if data.representation.has_regions:
         tables = tabulate_occlusion(task.backbone, task.target, trainer, data)

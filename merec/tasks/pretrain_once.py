@@ -1,4 +1,4 @@
-"""Train what other runs start from."""
+"""Pretrain one network, for other runs to start from."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The process that trains: what it says, and how it keeps its memory."""
+"""Set up a process that trains: its messages and its memory."""
 
 import ctypes
 import logging
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 def quiet_lightning() -> None:
-    """One trainer per fold would greet sixty-eight times."""
+    """Silence the greetings of Lightning, which would come once per fold."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*log_every_n_steps.*", ".*LeafSpec.*"):
@@ -17,13 +17,13 @@ def quiet_lightning() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give what was kept so back to the machine, for it is not needed soon."""
+    """Return freed memory to the system, when it is not needed soon."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks of some MB instead of returning and faulting them in again.
+    """Let glibc keep freed blocks of some MB instead of returning them to the system.
 
     Small networks allocate the same few MB in every step; this made STSTNet 1.2 to 1.4 times as fast.
     """

@@ -1,4 +1,4 @@
-"""How far a sweep is: bars over folds and epochs on a terminal, ten lines in a log file."""
+"""Show progress: bars of folds and epochs on a terminal, ten lines in a log file."""
 
 import logging
 from collections.abc import Callable
@@ -20,25 +20,25 @@ from rich.progress import Progress as Bars
 
 log = logging.getLogger(__name__)
 
-OnEpoch = Callable[[int, int], None]  # told (epoch from 1, epochs)
+OnEpoch = Callable[[int, int], None]  # called with (epoch from 1, number of epochs)
 
 
 @runtime_checkable
 class Progress(Protocol):
-    """Is told what is being trained: a fold by the subject that it holds out, or several by other words."""
+    """Receiver of what is being trained: a fold by its held-out subject, or several by a common name."""
 
     def start_fold(self, subject: str) -> OnEpoch:
-        """Begin; what is given is to be told of its epochs."""
+        """Begin, and return the function to call after each epoch."""
 
     def stop_fold(self, subject: str) -> None:
-        """End, whatever came of it."""
+        """End, whether it succeeded or failed."""
 
 
 class FoldProgress:
-    """Counts folds, and epochs within each that is being trained.
+    """Counter of folds, and of epochs within each fold that is being trained.
 
     Args:
-        title: What is run.
+        title: Name of what is run.
         folds: Number of folds to run.
         done: How many of them were already finished before.
     """
@@ -78,7 +78,7 @@ class FoldProgress:
         self.bars.stop()
 
     def start_fold(self, subject: str) -> OnEpoch:
-        """Begin the fold that holds `subject` out; what is given is to be told of its epochs."""
+        """Begin the fold that holds `subject` out, and return the function to call after each epoch."""
         bar = self.bars.add_task(f"  {subject}", total=None)
         self.epoch_bars[subject] = bar
         return partial(self._finish_epoch, bar)
@@ -87,12 +87,12 @@ class FoldProgress:
         self.bars.update(bar, completed=epoch, total=epochs)
 
     def stop_fold(self, subject: str) -> None:
-        """Take the bar of a fold away, if it has one of its own, whatever came of it."""
+        """Remove the bar of a fold, if it has one, whether it succeeded or failed."""
         if subject in self.epoch_bars:
             self.bars.remove_task(self.epoch_bars.pop(subject))
 
     def finish_fold(self, subject: str, seconds: float) -> None:
-        """Say that a fold is done."""
+        """Count a finished fold."""
         before, self.done = self.done, self.done + 1
         self.bars.update(self.fold_bar, completed=self.done)
         if self.quiet and (self.done * 10) // self.folds > (before * 10) // self.folds:

@@ -1,4 +1,4 @@
-"""Factories of Lightning trainers: what a config says of them, for how long they train, on which machine."""
+"""Build Lightning trainers from the factory of a config, and train modules with them."""
 
 import copy
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Chunks of folds: the engines that train some together, and how many at a time."""
+"""Engines that train several folds jointly, and how many of them at a time."""
 
 import gc
 import logging
@@ -33,11 +33,11 @@ from merec.types import InputError
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.5  # of the memory that is free, for folds
-COPIES = 4  # of a weight: itself, its gradient, two numbers of its optimiser
-INTERLEAVED_FOLDS = 8  # folds of which each step is
-SHORT = 0.2  # seconds; Lightning spends 5 ms an epoch
-MARGIN = 2  # what a step takes, for what it keeps for the gradient
+SHARE = 0.5  # of the free memory is for folds
+COPIES = 4  # of a weight in memory: itself, its gradient, two numbers of the optimiser
+INTERLEAVED_FOLDS = 8  # folds that a process interleaves if their steps are short
+SHORT = 0.2  # seconds of a short step; Lightning spends 5 ms an epoch
+MARGIN = 2  # memory of a step in units of what it keeps for the gradient
 
 
 class Held(NamedTuple):
@@ -48,15 +48,15 @@ class Held(NamedTuple):
 
 
 def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine:
-    """The engine that trains several folds as one network.
+    """Return the engine that trains several folds as one network.
 
     Args:
-        trainer: How each is trained.
+        trainer: Trains the folds.
         chunk: Folds at a time; `None` for as many as fit into memory.
         compiled: Whether steps go through `torch.compile`.
 
     Raises:
-        InputError: If folds that are stacked would see each other.
+        InputError: If stacked folds would influence each other.
     """
     check_trainer(trainer)
     join = partial(StackedFinetune, compiled=compiled)
@@ -73,10 +73,10 @@ def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine
 
 
 def interleave_folds(trainer: FoldTrainer) -> Engine:
-    """The engine that trains all folds that it is given side by side; all of as many steps per epoch.
+    """Return the engine that interleaves all folds that it is given; all have as many steps per epoch.
 
     Raises:
-        InputError: If folds would see each other.
+        InputError: If the folds would influence each other.
     """
     check_trainer(trainer)
     steps = trainer.networks.trainer(logger=False).accumulate_grad_batches
@@ -93,10 +93,10 @@ def _interleave_folds(
 
 
 def check_trainer(trainer: FoldTrainer) -> None:
-    """Refuse to train folds together that would then see each other.
+    """Refuse settings that would let jointly trained folds influence each other.
 
     Raises:
-        InputError: With the setting that is to blame.
+        InputError: Naming the setting.
     """
     fresh = trainer.make_fresh(trainer.datamodule)
     check_joint_training(
@@ -110,10 +110,10 @@ def _hold(trainer: FoldTrainer, folds: Sequence[Fold]) -> list[Held]:
 
 
 def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Trained]:
-    """Train each chunk of folds together.
+    """Train each chunk of folds jointly.
 
-    One for which memory runs out is halved; if anything else stops it, its folds are trained one after the
-    other, so that only those fail that must.
+    A chunk that runs out of memory is halved. If another error stops it, its folds are trained one by one, so
+    that only those fail that must.
     """
     while waiting:
         some, *waiting = waiting
@@ -126,7 +126,7 @@ def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Train
             parts = 2 if is_out_of_memory(stopped.reason) else len(some)
             log.warning("%s; trying them in %d parts", stopped, parts)
             waiting = [*_split(some, parts), *waiting]
-        gc.collect()  # a task and its trainer know each other
+        gc.collect()  # a module and its trainer refer to each other
         torch.cuda.empty_cache()
 
 
@@ -150,7 +150,7 @@ class _Trainer:
     progress: Progress
 
     def train_jointly(self, some: Sequence[Held]) -> Iterator[Trained]:
-        """Train a chunk, then predict and write each of its folds."""
+        """Train a chunk of folds jointly, then predict and write each of them."""
         title = name_folds([held.fold for held in some])
         started, report = time.perf_counter(), self.progress.start_fold(title)
         try:
@@ -179,7 +179,7 @@ class _Trainer:
         return try_fold(held.fold, self.writer, conclude, report, spent)
 
     def train_alone(self, held: Held) -> Trained:
-        """Train a fold by itself, and write it."""
+        """Train one fold alone, and write it."""
 
         def train(_: Fold, on_epoch: OnEpoch) -> Outcome:
             return self.trainer.train_fold(held.view, self.writer.folder, on_epoch)
@@ -189,13 +189,13 @@ class _Trainer:
 
 
 def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
-    """Folds that can be stacked: of the same classes and as many steps per epoch.
+    """Cut folds into chunks of the same classes and the same number of steps per epoch.
 
-    Neighbours have last batches of like size.
+    Neighbours in a chunk have last batches of similar size.
 
     Args:
         held: All folds.
-        most: Of a chunk.
+        most: Highest number of folds of a chunk.
     """
     steps = {id(each): (each.view.classes, len(each.view.train_dataloader())) for each in held}
     order = sorted(held, key=lambda each: (steps[id(each)], len(each.view.train_rows)))
@@ -209,18 +209,18 @@ def _split(some: list[Held], parts: int) -> list[list[Held]]:
 
 
 def cut_each(folds: Sequence[Fold]) -> list[list[Fold]]:
-    """Folds one at a time."""
+    """Cut folds into chunks of one."""
     return [[fold] for fold in folds]
 
 
 def deal(trainer: FoldTrainer, size: int, workers: int, folds: Sequence[Fold]) -> list[list[Fold]]:
-    """Folds in chunks of nearly one size, such that all workers have work until the end.
+    """Cut folds into chunks of nearly equal size, so that all workers are busy until the end.
 
     Args:
-        trainer: How they are trained.
-        size: The most of a chunk.
-        workers: Among whom they are dealt.
-        folds: Those to be trained.
+        trainer: Trains the folds.
+        size: Highest number of folds of a chunk.
+        workers: Number of worker processes.
+        folds: The folds that are to be trained.
     """
     rounds = -(-len(folds) // (size * workers))
     most = -(-len(folds) // (rounds * workers))
@@ -229,10 +229,10 @@ def deal(trainer: FoldTrainer, size: int, workers: int, folds: Sequence[Fold]) -
 
 
 def choose_size(trainer: FoldTrainer) -> int:
-    """How many folds a process should train side by side; by how long a step of one takes.
+    """Return how many folds a worker process should interleave, by the duration of one training step.
 
-    What Lightning does per step and epoch is done once for all of them then, which matters for short steps.
-    More of longer ones would only be lost together if the process died.
+    Lightning's work per step and epoch is then done once for all of them, which matters if steps are short.
+    If they are long, a process that dies would only lose more folds.
     """
     data = trainer.datamodule
     try:
@@ -240,17 +240,17 @@ def choose_size(trainer: FoldTrainer) -> int:
         started = time.perf_counter()
         task.training_step(batch, 0)["loss"].backward()
         seconds = time.perf_counter() - started
-    except Exception:  # the folds will say the same, each with its name
+    except Exception:  # each fold will raise it again, with its name
         return 1
     return INTERLEAVED_FOLDS if seconds < SHORT else 1
 
 
 def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
-    """How many folds like one may be trained at once in `SHARE` of the memory that is free."""
+    """Return how many folds fit into `SHARE` of the free memory, judged by one of them."""
     runner, task = trainer.networks.trainer(logger=False), trainer.make_fresh(view)
     try:
         each = measure_fold(task, view, runner)
-    except Exception as error:  # alone it will say the same, with its name
+    except Exception as error:  # the fold alone will raise it again, with its name
         reason = describe_mistake(error)
         log.warning("the memory of a fold cannot be measured (%s); one at a time", reason)
         return 1
@@ -260,12 +260,12 @@ def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
 
 
 def measure_fold(task: Finetune, view: ClipDataModule, trainer: pl.Trainer) -> int:
-    """Bytes that training a fold takes, about; by what one step keeps for the gradient.
+    """Estimate the memory in bytes that training a fold takes, from what one step keeps for the gradient.
 
     Args:
-        task: Fresh; it takes the step.
-        view: Samples of the fold.
-        trainer: Says where the step is taken, and in which precision.
+        task: The untrained module of the fold; it takes the step.
+        view: The samples of the fold.
+        trainer: Gives the device and the precision.
     """
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
     task = precision.convert_module(task.to(device))  # type: ignore[assignment]
@@ -278,15 +278,15 @@ def measure_fold(task: Finetune, view: ClipDataModule, trainer: pl.Trainer) -> i
         return value
 
     with precision.forward_context(), saved_tensors_hooks(keep, lambda value: value):
-        found = task.training_step(batch, 0)  # its graph holds what was kept until the end
+        step = task.training_step(batch, 0)  # its graph keeps the saved tensors alive
     weights = sum(value.nbytes for value in task.parameters())
     inputs = batch.inputs if isinstance(batch.inputs, tuple) else (batch.inputs,)
-    del found
+    del step
     return COPIES * weights + MARGIN * sum(kept.values()) + sum(view.nbytes for view in inputs)
 
 
 def measure_free(device: torch.device) -> int:
-    """Bytes of memory that are free there."""
+    """Return the free memory of a device in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:

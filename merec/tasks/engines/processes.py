@@ -1,7 +1,7 @@
-"""Several folds at once, in processes with one thread each.
+"""Train several folds at once, in worker processes with one thread each.
 
-Small networks keep one core busy, not two: a core per fold beats all cores for one. A process that dies
-(memory ran out, it was killed) takes no folds with it but its own, which are known by name.
+Small networks keep one core busy, not two: a core per fold is faster than all cores for one fold. A process
+that dies (memory ran out, it was killed) loses its own folds only, which are reported by name.
 """
 
 import logging
@@ -39,19 +39,19 @@ Cut = Callable[[Sequence[Fold]], Sequence[Sequence[Fold]]]
 
 
 class Epoch(NamedTuple):
-    """What a worker says after each epoch."""
+    """Message of a worker after each epoch."""
 
     epoch: int
     epochs: int
 
 
 def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
-    """The engine that has several processes train folds by another engine.
+    """Return the engine that runs another engine in several worker processes.
 
     Args:
-        engine: What a process does with the folds that it is given; pickled, its large arrays are shared.
-        cut: Which folds are given at a time; what a process that dies takes with it.
-        workers: Processes at a time.
+        engine: Runs the folds that a worker is given; it is pickled, and its large arrays are shared.
+        cut: Cuts folds into chunks, each given to one worker; a worker that dies loses its chunk.
+        workers: Number of worker processes.
     """
 
     def work(
@@ -76,7 +76,7 @@ def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
 
 @contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
-    """Let a scheduler's SIGTERM end this process as Lightning does, workers and shared files first."""
+    """End workers and remove shared files before a scheduler's SIGTERM ends this process."""
 
     def leave(*_: object) -> None:
         raise SystemExit
@@ -93,15 +93,15 @@ def _ending_on_sigterm() -> Iterator[None]:
 
 @dataclass
 class _Worker:
-    """A process and what it works on.
+    """A worker process and its folds.
 
     Attributes:
-        process: Itself.
-        connection: To it; what is sent are folds.
-        folds: Those that it was given and has not trained yet.
-        title: Of all that it was given.
-        on_epoch: To be told of their epochs.
-        started: When they were given.
+        process: The process.
+        connection: Sends folds to it and receives its messages.
+        folds: Folds that it was given and has not trained yet.
+        title: Name of all folds that it was given.
+        on_epoch: Called after each epoch.
+        started: When the folds were given.
     """
 
     process: BaseProcess
@@ -113,11 +113,11 @@ class _Worker:
 
 
 class _Crew:
-    """Processes that work on folds.
+    """All worker processes.
 
     Args:
-        file: What `share` wrote.
-        workers: Processes at a time.
+        file: The file that `share` wrote.
+        workers: Number of worker processes.
     """
 
     def __init__(self, file: Path, workers: int):
@@ -127,7 +127,7 @@ class _Crew:
         self.context = open_context()
 
     def work(self, chunks: Sequence[Sequence[Fold]], progress: Progress) -> Iterator[Trained]:
-        """Each fold as it ends."""
+        """Train all chunks, and yield each fold as it ends."""
         waiting = deque(chunks)
         try:
             while waiting or self.busy:
@@ -178,22 +178,22 @@ class _Crew:
             connection.send(folds)
 
     def _listen(self, worker: _Worker) -> list[Trained]:
-        """Take in one thing that a worker says: that a fold or some ended, or what happened on the way."""
+        """Receive one message of a worker and return the folds that ended."""
         try:
-            said = worker.connection.recv()
+            message = worker.connection.recv()
         except (EOFError, OSError):
             left, worker.folds = worker.folds, []
             spent, reason = time.perf_counter() - worker.started, self._explain_death(worker)
             return [Trained(fold, spent, reason) for fold in left]
-        if isinstance(said, Trained):
-            worker.folds = [fold for fold in worker.folds if fold.number != said.fold.number]
+        if isinstance(message, Trained):
+            worker.folds = [fold for fold in worker.folds if fold.number != message.fold.number]
             if not worker.folds:
                 self.idle.append(worker)
-            return [said]
-        if isinstance(said, Epoch):
-            worker.on_epoch(*said)
+            return [message]
+        if isinstance(message, Epoch):
+            worker.on_epoch(*message)
         else:
-            logging.getLogger(said.name).handle(said)
+            logging.getLogger(message.name).handle(message)
         return []
 
     def _explain_death(self, worker: _Worker) -> str:
@@ -210,8 +210,10 @@ class _Crew:
 
 
 def _run_worker(file: Path, connection: Connection, level: int) -> None:
-    """What a process does; once the one that started it dies, it finds nobody to tell and ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to all, and that one says what happens
+    """Run the engine on the folds that arrive, until the main process dies or closes the connection."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all processes; the main one reports it
     logging.root.handlers = [_Teller(connection)]  # type: ignore[arg-type]
     logging.root.setLevel(level)
     quiet_lightning()
@@ -226,12 +228,12 @@ def _run_worker(file: Path, connection: Connection, level: int) -> None:
 
 @dataclass(frozen=True)
 class _Reports:
-    """The progress of a process, told to the one that draws it."""
+    """Progress of a worker, sent to the main process."""
 
     connection: Connection
 
     def start_fold(self, subject: str) -> OnEpoch:
-        """Tell of its epochs."""
+        """Return what sends the epochs of a fold."""
         return self._tell
 
     def _tell(self, epoch: int, epochs: int) -> None:
@@ -241,11 +243,11 @@ class _Reports:
             sys.exit(1)
 
     def stop_fold(self, subject: str) -> None:
-        """Nothing: it is known by what is sent next."""
+        """Do nothing: the next message says that the fold ended."""
 
 
 class _Teller(QueueHandler):
-    """Sends log records to the process that has a terminal."""
+    """Handler that sends log records to the main process."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with suppress(ConnectionError):
