@@ -1,5 +1,6 @@
 """Configurations on the same subjects: by how much they differ, and how sure one may be of it."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -18,6 +19,8 @@ from merec.evaluation.statistics import (
 )
 from merec.metrics import f1_per_class
 from merec.types import InputError
+
+log = logging.getLogger(__name__)
 
 
 def compare_results(a: Result, b: Result) -> pd.DataFrame:
@@ -60,13 +63,25 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compare_with_base(base: Result, result: Result) -> pd.DataFrame:
-    """What `compare_results` says of a result set beside another, and the interval of its own score.
+def compare_if_paired(base: Result, result: Result) -> pd.DataFrame | None:
+    """Compare a result with a base by `compare_results`; `None`, and a warning, if they cannot be paired."""
+    try:
+        return compare_results(base, result)
+    except InputError as error:  # what else is said of the result is no worse for it
+        log.warning("%s is not set beside %s: %s", result.name, base.name, error)
+        return None
+
+
+def compare_with_base(base: Result, result: Result) -> pd.DataFrame | None:
+    """Compare a result with a base by `compare_results`, and add the interval of its own score.
 
     Returns:
-        The columns of `compare_results` (`a` is the base, `b` the result), with `b_low` and `b_high`.
+        The columns of `compare_results` (`a` is the base, `b` the result), with `b_low` and `b_high`; `None`,
+        and a warning, if they cannot be paired.
     """
-    found = compare_results(base, result)
+    found = compare_if_paired(base, result)
+    if found is None:
+        return None
     scores = {subset: result.score(subset) for subset in result.subsets}
     own = [scores[s][m] for s, m in zip(found["subset"], found["metric"], strict=True)]
     return found.assign(b_low=[score.low for score in own], b_high=[score.high for score in own])

@@ -7,8 +7,6 @@ import pandas as pd
 from merec.evaluation.results import Result
 
 LATEST_STEPS = 20  # steps over which the accuracy on training pairs is averaged
-
-
 # Columns of a fold's table of its contrastive pretraining, as `merec.tasks.contrastive_monitor` writes it.
 MONITORED = {
     "step": "number",

@@ -14,8 +14,6 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
 BINS = 10
-
-
 TEMPERATURES = (0.1, 10.0)  # beyond these a temperature is taken for not determined
 
 

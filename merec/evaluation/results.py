@@ -40,6 +40,10 @@ class Score:
     low: float
     high: float
 
+    def to_columns(self, name: str) -> dict[str, float]:
+        """Return the score and the ends of its interval by the columns `name`, `name_low`, `name_high`."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 @dataclass(frozen=True)
 class Result:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from merec.corpora.doctor import Examination
 from merec.csv_export import write_csv
-from merec.presentation.notation import format_list
+from merec.presentation.numbers_and_captions import format_list
 from merec.presentation.table import Table
 from merec.presentation.table_formats import print_table
 from merec.types import Finding

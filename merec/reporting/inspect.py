@@ -25,7 +25,6 @@ from merec.reporting.sample_sheets import SOURCE, name_sheet
 from merec.types import Corpus, InputError
 
 log = logging.getLogger(__name__)
-
 # What full colour stands for at the least, so that noise stays pale.
 _LEAST_FLOW, _LEAST_DEPTH = 0.25, 2.0  # px; mm, of which sensors give whole ones
 _NOTHING = "#bbbbbb"  # where nothing is measured

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -27,8 +27,6 @@ from merec.studies.scores import GUESSES, score_results
 def answer_leaderboard(results: Sequence[Result]) -> Answer:
     """Rank all results beside what was published; no table for a single result, or where nothing was."""
     table = lay_out_leaderboard(results)
-    if table is None:
-        return Answer("Leaderboard")
     return Answer("Leaderboard", [table], {"leaderboard": table})
 
 

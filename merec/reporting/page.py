@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from merec.presentation.figure_style import follow_theme, to_svg
-from merec.presentation.notation import NOTHING, make_slugs, measure_cell
+from merec.presentation.numbers_and_captions import NOTHING, make_slugs, measure_cell
 from merec.presentation.table import Table
 from merec.studies.answer import Answer, Picture
 
@@ -30,12 +30,10 @@ def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) ->
         title: What it is about.
         remark: What must be known first; empty if nothing must.
         lead: A sentence below it.
-        answers: Its sections; those without parts are left out, those of one title are joined.
+        answers: Its sections; those without parts are left out.
     """
-    sections: dict[str, list[object]] = {}
-    for answer in answers:
-        if any(answer.parts):  # there may be notes, but none in them
-            sections.setdefault(answer.title, []).extend(answer.parts)
+    shown = {answer.title: list(filter(None, answer.parts)) for answer in answers}
+    sections = {heading: parts for heading, parts in shown.items() if parts}
     style, script = (
         files("merec.reporting").joinpath("html", f"page.{kind}").read_text(encoding="utf-8")
         for kind in ("css", "js")

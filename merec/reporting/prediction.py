@@ -12,7 +12,7 @@ from merec.evaluation.reliability import TEMPERATURES
 from merec.features.footage import Footage
 from merec.features.intensity import estimate_by_motion
 from merec.features.spotting import Curve, Spotted
-from merec.presentation.notation import format_list
+from merec.presentation.numbers_and_captions import format_list
 from merec.targets import Target
 from merec.targets.action_units import THRESHOLD
 

@@ -6,7 +6,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.presentation.notation import NOTHING, describe_results, format_list, hide_folders
+from merec.presentation.numbers_and_captions import (
+    NOTHING,
+    describe_results,
+    format_list,
+    hide_folders,
+)
 from merec.presentation.table import Table
 from merec.run_folder.environment import list_sessions
 from merec.studies.answer import Answer

@@ -9,7 +9,12 @@ import pandas as pd
 import yaml
 
 from merec.evaluation.results import Result
-from merec.presentation.notation import NOTHING, describe_results, format_pair, name_subset
+from merec.presentation.numbers_and_captions import (
+    NOTHING,
+    describe_results,
+    format_pair,
+    name_subset,
+)
 from merec.presentation.table import Table
 from merec.studies.answer import Answer
 from merec.studies.scores import score_results

@@ -12,7 +12,7 @@ from merec.evaluation.predictions import export_megc2019_log
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.files import write_text
-from merec.presentation.notation import describe_remarks, describe_results, make_slugs
+from merec.presentation.numbers_and_captions import describe_remarks, describe_results, make_slugs
 from merec.presentation.table import Table
 from merec.presentation.table_formats import print_table, write_latex, write_markdown, write_notes
 from merec.reporting.contents import answer_action_units, answer_emotions
@@ -66,7 +66,7 @@ def write_report(
     tables: dict[str, Table] = {}
     for answer in answers:
         frames |= answer.frames
-        tables |= answer.tables
+        tables |= {label: table for label, table in answer.tables.items() if table}
     brief = dict(tables)  # a page and a terminal are narrow
     if not results[0].target.multilabel:
         tables = dict(sorted(tables.items(), key=lambda item: _place(item[0])))

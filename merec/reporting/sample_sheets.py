@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from merec.evaluation.results import Result
-from merec.presentation.notation import hide_folders
+from merec.presentation.numbers_and_captions import hide_folders
 
 SHEETS = Path("runs/inspect")  # where `merec inspect` writes if it is not told
 SOURCE = "Source"  # a PNG's text that says which data set the sample is of

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_results,
     format_list,
     format_number,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.results import Result
 from merec.evaluation.roc_auc import STABLE
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_reach, tidy, wrap
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_results,
     format_interval,

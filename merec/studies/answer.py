@@ -47,10 +47,10 @@ class Folded(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study found; without `parts` it has no section.
+    """What a study found; where it says nothing, parts and tables are missing or `None`.
 
     Attributes:
-        title: Title of its section; answers of the same title share one.
+        title: Title of its section.
         parts: What the section shows, in order: the classes above, tables, and those of `merec.reporting`.
         tables: Tables of `table.md`, `table.tex` and the terminal, by their label.
         frames: Raw numbers by the name of their CSV file; without rows where there is nothing to say, so
@@ -59,5 +59,5 @@ class Answer:
 
     title: str
     parts: Sequence[object] = ()
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    tables: Mapping[str, Table | None] = field(default_factory=dict)
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -8,25 +8,19 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.results import IDENTITY, Result
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
-from merec.presentation.notation import describe_results, format_list, format_number
+from merec.presentation.numbers_and_captions import describe_results, format_list, format_number
 from merec.presentation.table import Table
 from merec.studies.answer import Answer, Paragraph, Picture
 
 READINGS = ("honest", "best_common_epoch", "best_epoch", "random_guess")
-
-
 BELOW_HONEST = (
     "That epoch is chosen fold by fold, by most samples right and the earliest of equals, not by the pooled "
     "UF1: the claim can lie below the honest number."
 )
-
-
 _UNITS_BELOW_HONEST = (
     "That epoch is chosen fold by fold, by the F1 of its samples and units together and the earliest of "
     "equals, not by the pooled mean F1: the claim can lie below the honest number."
 )
-
-
 _MARKERS = (
     ("honest", "honest: last epoch", "o", COLOURS[0]),
     ("best_common_epoch", "best common epoch", "D", COLOURS[2]),

@@ -26,7 +26,7 @@ from merec.evaluation.statistics import (
     t_interval,
 )
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, tidy, wrap
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_results,
     format_interval,
@@ -36,8 +36,6 @@ from merec.presentation.table import Table
 from merec.studies.answer import Answer, Picture
 
 DRAWS = 2_000  # of a second number beside the scores; its interval is read to two digits
-
-
 # Classifiers without probabilities, of which scores are the softmax of their decision values.
 _DECIDING = (
     "SVC",
@@ -47,8 +45,6 @@ _DECIDING = (
     "MirrorRidge",
     "HalfFaceCommittee",
 )
-
-
 CAPTION = (
     "Accuracy of predictions by their confidence, seeds pooled: on the dashed line probabilities mean "
     "what they say, below it they are too sure. Bars: share of the samples; figures: how many."

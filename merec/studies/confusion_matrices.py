@@ -18,7 +18,7 @@ from merec.presentation.figure_style import (
     plain,
     wrap,
 )
-from merec.presentation.notation import format_list, name_subset
+from merec.presentation.numbers_and_captions import format_list, name_subset
 from merec.studies.answer import Answer, Picture
 
 

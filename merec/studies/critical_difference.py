@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     format_interval,
     format_list,

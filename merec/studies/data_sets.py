@@ -18,7 +18,7 @@ from merec.presentation.figure_style import (
     tidy,
     wrap,
 )
-from merec.presentation.notation import format_number, name_subset
+from merec.presentation.numbers_and_captions import format_number, name_subset
 from merec.studies.answer import Answer, Picture
 from merec.studies.scores import score_results
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.results import IDENTITY, Result
 from merec.presentation.figure_style import COLOURS, MEDIUM, SMALL, measure_reach, tidy
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_results,
     format_interval,
@@ -17,11 +17,7 @@ from merec.presentation.table import Table
 from merec.studies.answer import Answer, Picture
 
 _UNITS = {"motion": "hundredths of the distance between the eyes", "blendshapes": "0 to 1"}
-
-
 _BINS = 40
-
-
 _COLUMNS = [
     *(*IDENTITY, "study", "estimator", "least_intensity", "pairs", "kept", "dropped"),
     *("uf1", "uf1_low", "uf1_high", "uar", "uar_low", "uar_high"),
@@ -55,38 +51,27 @@ def read_thresholds(results: Sequence[Result]) -> pd.DataFrame:
     """Read the threshold of every result that was pretrained on pairs, what it kept and what it scored.
 
     Returns:
-        One row per result: `study` (equal where results differ in their threshold only), `estimator` (see
-        `read_estimator`), `least_intensity`, `pairs`, `kept`, `dropped`, and UF1 and UAR on Full with the
-        ends of their intervals.
+        One row per result: `study` (equal where results differ in their threshold only), the `estimator` of
+        intensity (`motion`, `blendshapes`), `least_intensity` of a pair that is kept, in its units, `pairs`,
+        `kept`, `dropped`, and UF1 and UAR on Full with the ends of their intervals.
     """
     rows = []
     for result in results:
         pairs = read_pairs(result)
         if pairs is None:
             continue
-        scores = result.score()
+        scores, settings = result.score(), result.settings
         row: dict[str, object] = {
             **result.identity,
             "study": result.hash_without(["least_intensity"]),
-            "estimator": read_estimator(result),
-            "least_intensity": read_threshold(result),
+            "estimator": str(settings["datamodule"]["features"]["pool"]["intensity"]),
+            "least_intensity": float(settings["least_intensity"]),
             **count_pairs(pairs),
         }
         for metric in ("uf1", "uar"):
-            score = scores[metric]
-            row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
+            row |= scores[metric].to_columns(metric)
         rows.append(row)
     return pd.DataFrame(rows, columns=None if rows else _COLUMNS)
-
-
-def read_threshold(result: Result) -> float:
-    """Read the least intensity of a pair that is kept, in units of the estimator."""
-    return float(result.settings["least_intensity"])
-
-
-def read_estimator(result: Result) -> str:
-    """Return what measured the intensity: `motion` or `blendshapes`."""
-    return str(result.settings["datamodule"]["features"]["pool"]["intensity"])
 
 
 def lay_out_thresholds(results: Sequence[Result], table: pd.DataFrame) -> Table:

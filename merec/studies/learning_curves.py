@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
 from merec.presentation.figure_style import COLOURS, LARGE, MEDIUM, SMALL, tidy, wrap
-from merec.presentation.notation import format_list, format_number
+from merec.presentation.numbers_and_captions import format_list, format_number
 from merec.studies.answer import Answer, Picture
 
 BAND = (10, 50, 90)  # percentiles over folds: the median and the band around it

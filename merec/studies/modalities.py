@@ -9,7 +9,7 @@ import pandas as pd
 from merec.evaluation.comparison import compare_with_base
 from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.statistics import DRAWS
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -20,23 +20,14 @@ from merec.presentation.notation import (
 from merec.presentation.table import Table
 from merec.run_folder.identity import configuration_hash
 from merec.studies.answer import Answer
-from merec.types import InputError
 
 log = logging.getLogger(__name__)
-
-
 MODALITIES = ("rgb", "depth", "fused")
-
-
 _DECIDED = ("modality", "channels")  # settings of the datamodule that follow from the modality
-
-
 _COLUMNS = [
     *(*IDENTITY, "family", "modality", "base", "subset", "metric", "b", "b_low", "b_high"),
     *("a", "difference", "low", "high", "p", "samples", "subjects"),
 ]
-
-
 _TITLES = {"rgb": "RGB", "depth": "Depth", "fused": "Fused"}
 
 
@@ -44,8 +35,6 @@ def answer(results: Sequence[Result]) -> Answer:
     """Compare results that differ in their modality only; no table where there are none."""
     rows = compare_modalities(results)
     table = lay_out_modalities(results, rows)
-    if table is None:
-        return Answer("Modalities", frames={"modalities": rows})
     return Answer("Modalities", [table], {"modalities": table}, {"modalities": rows})
 
 
@@ -60,13 +49,10 @@ def compare_modalities(results: Sequence[Result]) -> pd.DataFrame:
     for family, members in _find_families(results).items():
         base = next(iter(members.values()))
         for modality, result in members.items():
-            try:
-                found = compare_with_base(base, result)
-            except InputError as error:  # the other rows are no worse for it
-                log.warning("%s is not set beside %s: %s", result.name, base.name, error)
-                continue
+            found = compare_with_base(base, result)
             about = {**result.identity, "family": family, "modality": modality, "base": base.name}
-            tables.append(found.assign(**about)[_COLUMNS])
+            if found is not None:
+                tables.append(found.assign(**about)[_COLUMNS])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_COLUMNS)
 
 

@@ -10,7 +10,7 @@ from merec.evaluation.guessing import MAJORITY, UNIFORM, score_guesses
 from merec.evaluation.results import Result
 from merec.evaluation.statistics import DRAWS
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     format_interval,
     format_number,
 )
@@ -18,20 +18,10 @@ from merec.studies.answer import Answer, Picture
 from merec.studies.pretraining_gain import probes_random_encoder
 
 _CEILING = "true_action_units"
-
-
 MODALITIES = {"rgb": "Colour", "depth": "Depth", "fused": "Colour and depth"}
-
-
 ALWAYS = "always present"
-
-
 _WIDTH, _ROW = 4.6, 0.42  # inch; narrow, so that its text can be read on a phone
-
-
 _LINE = 0.32  # of a row, for each further line of a name
-
-
 _BOX = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
 
 

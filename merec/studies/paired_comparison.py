@@ -9,7 +9,7 @@ import pandas as pd
 
 from merec.evaluation.results import Result, Score
 from merec.evaluation.statistics import DRAWS
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_remarks,
     describe_results,

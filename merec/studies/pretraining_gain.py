@@ -1,6 +1,5 @@
 """What pretraining brings: the same network from scratch, on random features, probed and finetuned."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ from merec.evaluation.comparison import compare_with_base
 from merec.evaluation.contrastive_accuracy import LATEST_STEPS, read_monitor
 from merec.evaluation.results import IDENTITY, Result
 from merec.evaluation.statistics import DRAWS
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -22,10 +21,6 @@ from merec.presentation.notation import (
 from merec.presentation.table import Table
 from merec.studies.answer import Answer, Quotes
 from merec.studies.paired_comparison import quote_comparison
-from merec.types import InputError
-
-log = logging.getLogger(__name__)
-
 
 # Settings of the task that follow from "pretrained on what?" and "encoder frozen?".
 _DECIDED = (
@@ -33,8 +28,6 @@ _DECIDED = (
     *("transductive", "weights", "freeze", "least_intensity"),
     *("pool", "contrast", "contrastive", "legacy"),
 )
-
-
 _COLUMNS = [
     *(*IDENTITY, "start", "pretrained", "transductive", "seeds", "control", "subset", "metric"),
     *("b", "b_low", "b_high", "a", "difference", "low", "high", "p", "samples", "subjects"),
@@ -97,10 +90,8 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
     for family in _find_families(results):
         for result in family:
             control = _find_control(result, family)
-            try:
-                found = compare_with_base(control, result)
-            except InputError as error:  # the other rows are no worse for it
-                log.warning("%s is not set beside %s: %s", result.name, control.name, error)
+            found = compare_with_base(control, result)
+            if found is None:
                 continue
             found = found.assign(
                 **result.identity,

@@ -21,7 +21,7 @@ from merec.presentation.figure_style import (
     plain,
     wrap,
 )
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_results,
     format_interval,
@@ -45,8 +45,6 @@ TABLES = {
         "weight": "number",
     },
 }
-
-
 _CELL = 0.72  # inch
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from merec.evaluation.results import Result
 from merec.metrics import METRICS
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -23,14 +23,10 @@ from merec.studies.best_epoch_on_test import BELOW_HONEST, read_optimism
 from merec.studies.networks_and_controls import describe_controls, score_all_guesses
 
 INDENT = "\N{NO-BREAK SPACE}" * 2
-
-
 _HOW_SCORED = (
     f"Mean over seeds of all folds pooled [{describe_interval()}]; "
     "data sets are subsets of the same predictions."
 )
-
-
 GUESSES = (
     "Majority class: always the largest class of the protocol. Chance: random guesses, all classes alike or "
     "as frequent as they are, mean of draws."
@@ -71,11 +67,7 @@ def score_results(results: Sequence[Result]) -> pd.DataFrame:
                 "transductive": result.transductive,
             }
             for metric, score in result.score(subset).items():
-                row |= {
-                    metric: score.value,
-                    f"{metric}_low": score.low,
-                    f"{metric}_high": score.high,
-                }
+                row |= score.to_columns(metric)
             for metric, values in result.score_seeds(subset).items():
                 spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
                 row |= {

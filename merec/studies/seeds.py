@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.results import IDENTITY, Result
-from merec.presentation.notation import NOTHING, describe_results, format_list, format_number
+from merec.presentation.numbers_and_captions import (
+    NOTHING,
+    describe_results,
+    format_list,
+    format_number,
+)
 from merec.presentation.table import Table
 from merec.studies.answer import Answer
 
@@ -15,8 +20,6 @@ def answer(results: Sequence[Result]) -> Answer:
     """Lay out the scores of each seed; no table if all results have one seed."""
     table = lay_out_seeds(results)
     frames = {"seeds": list_seeds(results)} if results[0].target.multilabel else {}
-    if table is None:
-        return Answer("Seeds", frames=frames)
     return Answer("Seeds", [table], {"seeds": table}, frames)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from merec.evaluation.comparison import compare_results
+from merec.evaluation.comparison import compare_if_paired
 from merec.evaluation.results import IDENTITY, Result
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_reach, plain, tidy
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_results,
     format_change,
@@ -21,20 +21,13 @@ from merec.presentation.table import Table
 from merec.run_folder.identity import configuration_hash, flatten
 from merec.studies.answer import Answer, Picture
 from merec.studies.networks_and_controls import MODALITIES, read_guesses
-from merec.types import InputError
 
 log = logging.getLogger(__name__)
-
-
 _BY_MODALITY = ("datamodule.modality", "datamodule.channels")
-
-
 _COLUMNS = [
     *(*IDENTITY, "study", "method", "modality", "setting", "score", "score_low", "score_high"),
     *("difference", "low", "high"),
 ]
-
-
 _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do not hide each other
 
 
@@ -135,9 +128,7 @@ def _describe(
         "method": name.removesuffix(f"-{modality}"),
         "modality": modality,
         "setting": value,
-        "score": score.value,
-        "score_low": score.low,
-        "score_high": score.high,
+        **score.to_columns("score"),
     }
     colour = members.get((study, "rgb", value))
     if colour is None and setting.of_depth:
@@ -145,12 +136,10 @@ def _describe(
         colour = next(found, None)
     if modality != "fused" or colour is None:
         return row
-    try:
-        change = compare_results(colour, result).iloc[0]  # the deciding score on all samples
-    except InputError as error:  # the score itself is no worse for it
-        log.warning("%s is not set beside %s: %s", result.name, colour.name, error)
+    change = compare_if_paired(colour, result)
+    if change is None:
         return row
-    return row | {name: change[name] for name in ("difference", "low", "high")}
+    return row | change.iloc[0][["difference", "low", "high"]].to_dict()  # the deciding score
 
 
 def lay_out_study(

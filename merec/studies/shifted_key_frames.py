@@ -1,15 +1,14 @@
 """What key frames that were spotted badly do to the score: results that differ in their shift only."""
 
-import logging
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from merec.evaluation.comparison import compare_results
+from merec.evaluation.comparison import compare_if_paired
 from merec.evaluation.results import IDENTITY, Result
 from merec.presentation.figure_style import COLOURS, MEDIUM, SMALL, measure_reach, tidy
-from merec.presentation.notation import (
+from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,
     describe_results,
@@ -21,17 +20,9 @@ from merec.presentation.table import Table
 from merec.run_folder import SHIFTS
 from merec.run_folder.identity import configuration_hash
 from merec.studies.answer import Answer, Picture
-from merec.types import InputError
-
-log = logging.getLogger(__name__)
-
 
 _ASIDE = 0.12  # frames by which lines of one figure stand apart, so that intervals do not hide each other
-
-
 _CHANGE = ("difference", "low", "high")
-
-
 _COLUMNS = [
     *(*IDENTITY, "study", "onset", "apex", "onset_reached", "apex_reached", "clamped", "samples"),
     *("uf1", "uf1_low", "uf1_high", "uar", "uar_low", "uar_high"),
@@ -108,16 +99,11 @@ def _describe(study: str, result: Result, annotated: Result | None) -> dict[str,
         "samples": result.predictions["sample_id"].nunique(),
     }
     for metric in ("uf1", "uar"):
-        score = scores[metric]
-        row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
+        row |= scores[metric].to_columns(metric)
     if annotated is None or annotated is result:
         return row
-    try:
-        found = compare_results(annotated, result).iloc[0]  # UF1 on Full comes first
-    except InputError as error:  # the score itself is no worse for it
-        log.warning("%s is not set beside %s: %s", result.name, annotated.name, error)
-        return row
-    return row | {key: found[key] for key in _CHANGE}
+    found = compare_if_paired(annotated, result)
+    return row if found is None else row | found.iloc[0][[*_CHANGE]].to_dict()  # UF1 on Full
 
 
 def _is_shifted(result: Result) -> bool:

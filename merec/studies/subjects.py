@@ -18,7 +18,12 @@ from merec.presentation.figure_style import (
     plain,
     wrap,
 )
-from merec.presentation.notation import describe_results, format_number, make_slugs, name_subset
+from merec.presentation.numbers_and_captions import (
+    describe_results,
+    format_number,
+    make_slugs,
+    name_subset,
+)
 from merec.presentation.table import Table
 from merec.studies.answer import Answer, Folded, Picture
 

@@ -13,12 +13,9 @@ from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result, assert_emotions
 from merec.evaluation.runs import find_runs
 from merec.files import write_json
-from merec.presentation.notation import describe_results, format_list
+from merec.presentation.numbers_and_captions import describe_results, format_list
 from merec.presentation.table import Table
 from merec.presentation.table_formats import print_table, write_markdown
-from merec.studies.best_epoch_on_test import lay_out_optimism, read_optimism
-from merec.studies.class_scores import lay_out_classes
-from merec.studies.scores import lay_out_scores_briefly
 from merec.tracking.dashboard_upload import find_account, recall, save
 from merec.tracking.sweep import Sweep, find_sweep, find_varied
 from merec.types import InputError
@@ -108,6 +105,11 @@ def make_report(
 ) -> "Report":
     """A page: the tables of `merec report` as they are now, and below each the living panels."""
     import wandb_workspaces.reports.v2 as wr
+
+    # With matplotlib, which writes to the user's home as it is imported.
+    from merec.studies.best_epoch_on_test import lay_out_optimism, read_optimism
+    from merec.studies.class_scores import lay_out_classes
+    from merec.studies.scores import lay_out_scores_briefly
 
     tables = {
         "UF1 by choice": lay_out_scores_briefly(results),

@@ -77,8 +77,7 @@ def _flatten_emotions(result: Result) -> dict[str, float]:
     for subset in result.subsets:
         prefix = "" if subset == "Full" else f"{subset}/"
         for name, score in result.score(subset).items():
-            flat[f"{prefix}{name}"] = score.value
-            flat[f"{prefix}{name}_low"], flat[f"{prefix}{name}_high"] = score.low, score.high
+            flat |= score.to_columns(f"{prefix}{name}")
     for name, scores in result.score_classes().items():
         flat |= {f"class/{name}_{metric}": scores[metric] for metric in ("f1", "recall")}
     calibration = score_calibration([result]).to_dict("records")[0]

@@ -19,7 +19,7 @@ from wandb_workspaces.reports.v2 import internal as report_models
 from wandb_workspaces.workspaces import internal as workspace_models
 
 from merec.evaluation.runs import find_runs
-from merec.presentation.notation import format_number
+from merec.presentation.numbers_and_captions import format_number
 from merec.run_folder import RunFolder
 from merec.run_folder.logged_keys import Keys, Tracked
 from merec.tracking.dashboard import write_dashboard

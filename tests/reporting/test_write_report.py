@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import f1_score
 
-from merec.presentation.notation import format_number
+from merec.presentation.numbers_and_captions import format_number
 from merec.reporting.report import write_report
 from merec.run_folder.prediction_table import COLUMNS
 from merec.types import InputError

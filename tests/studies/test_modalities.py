@@ -18,7 +18,7 @@ from merec.evaluation.runs import find_runs
 from merec.evaluation.statistics import draw_subjects
 from merec.metrics import confusion, uf1, uf1_without_each
 from merec.run_folder.identity import configuration_hash
-from merec.studies.classes_left_out import (
+from merec.studies.class_scores import (
     ablate_classes,
 )
 from merec.studies.modalities import (

@@ -12,9 +12,9 @@ from merec.evaluation.comparison import compare_results
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.presentation.notation import format_change
+from merec.presentation.numbers_and_captions import format_change
 from merec.reporting.report import write_report
-from merec.studies.classes_left_out import (
+from merec.studies.class_scores import (
     ablate_classes,
     lay_out_ablation,
 )

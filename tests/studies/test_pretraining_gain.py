@@ -316,7 +316,8 @@ def test_pools_of_unlike_pairs_are_drawn_apart(root: Path, tmp_path: Path, few, 
     write_pairs(folder, 1.0)
     pairs = pd.read_csv(folder / "pairs.csv", dtype={"sample_id": str})
     pairs.iloc[1:].to_csv(folder / "pairs.csv", index=False)
-    assert len(list(draw_pools(read(root / "tau", tmp_path)))) == 2
+    results = read(root / "tau", tmp_path)
+    assert len(list(draw_pools(results, read_thresholds(results)))) == 2
 
 
 def test_a_run_tells_its_logger_of_its_pairs(
@@ -342,11 +343,11 @@ def test_a_run_tells_its_logger_of_its_pairs(
 def test_pairs_keep_their_names_and_a_damaged_file_is_named(
     root: Path, tmp_path: Path, few: pd.DataFrame, write_run: Callable
 ) -> None:
-    assert read_pairs(read(root / "tuned").results[0])["sample_id"].iloc[0] == "000"
+    assert read_pairs(read(root / "tuned")[0])["sample_id"].iloc[0] == "000"
     folder = write_run(tmp_path / "run", few, name="x", task=make_task("contrastive"))
     (folder / "pairs.csv").write_text("sample_id,subject\n1,2\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"pairs\.csv is damaged"):
-        read(folder)
+        read_thresholds(read(folder))
 
 
 @pytest.mark.slow

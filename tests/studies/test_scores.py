@@ -10,7 +10,12 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.presentation.notation import format_difference, format_number, make_slugs, measure_cell
+from merec.presentation.numbers_and_captions import (
+    format_difference,
+    format_number,
+    make_slugs,
+    measure_cell,
+)
 from merec.reporting.published import (
     lay_out_published,
 )

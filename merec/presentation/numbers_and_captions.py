@@ -1,4 +1,4 @@
-"""How names and numbers are written, the same in every output."""
+"""How numbers, names and captions are written, the same in every output."""
 
 import math
 import re
