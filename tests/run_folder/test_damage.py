@@ -189,7 +189,7 @@ def read_all(run: Path) -> str:
         (result,) = pool_runs(find_runs([run]))
         result.read_optimism()
         RunFolder(run).read_tracked()
-        RunFolder(run).read_scores()
+        RunFolder(run).read_scores(result.target)
         RunFolder(run).read_wandb_id()
         RunFolder(run).fold(0).read_notes()
         read_checkpoint(run / "folds/000/checkpoint.ckpt")
