@@ -10,6 +10,7 @@ from jaxtyping import Float
 from omegaconf import OmegaConf
 from torch import nn
 
+from merec.backbones.kernels.acceleration import accelerate
 from merec.config import build, compose_node
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import Scale
@@ -173,7 +174,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
     load_weights(backbone, checkpoint["state_dict"], str(file))
     now = hash_network(backbone, open_representation(representation))
     _compare_code(file, code, now, other_code)
-    return Network(file, backbone.eval(), config, protocol, target, scales)
+    return Network(file, accelerate(backbone).eval(), config, protocol, target, scales)
 
 
 def _compare_code(

@@ -162,7 +162,7 @@ def test_libraries_count_by_their_version_and_are_not_read(hash_files):
 
 
 def test_a_backbone_of_merec_is_hashed_with_its_kernel_and_without_other_backbones():
-    files = hash_sources(["merec.backbones.STSTNet"]).files
+    files = hash_sources(["merec.backbones.STSTNet", "merec.tasks.LeaveOneSubjectOut"]).files
     assert "merec/backbones/kernels/pooled_convolution.py" in files
     assert not {"merec/backbones/rcn_a.py", "merec/backbones/lite_point_gcn.py"} & files.keys()
 

@@ -1,10 +1,8 @@
-"""Tokens that look at each other: the block that transformers of flow maps share."""
+"""The transformer block that networks of flow maps share."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-
-from merec.backbones.kernels.dropout import Dropout
 
 
 class Attention(nn.Module):
@@ -15,7 +13,7 @@ class Attention(nn.Module):
 
     Args:
         width: Features of a token.
-        heads: What is left over when the width is divided by them is not attended to.
+        heads: Number of heads; they share the largest multiple of it up to `width`.
     """
 
     def __init__(self, width: int, heads: int):
@@ -28,22 +26,22 @@ class Attention(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "groups tokens features"]
     ) -> Float[Tensor, "groups tokens features"]:
-        """What each token gathers from its group."""
+        """Compute the attended features of each token."""
         parts = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        likeness = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
-        gathered = likeness.softmax(3) @ value
-        return self.out(gathered.transpose(1, 2).flatten(2))
+        similarity = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
+        attended = similarity.softmax(3) @ value
+        return self.out(attended.transpose(1, 2).flatten(2))
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then two layers of each token's own, both normalised before and added to what comes in.
+    """Attention, then two layers per token; the input of each is normalised and added to its output.
 
     Args:
         width: Features of a token.
-        heads: Of the attention.
-        hidden: Units of the layer between.
-        drop_path: Share of samples in which a branch adds nothing while training (Huang et al., ECCV 2016).
+        heads: Heads of the attention.
+        hidden: Units of the hidden layer.
+        drop_path: Share of samples in which a branch adds nothing in training (Huang et al., ECCV 2016).
     """
 
     def __init__(self, width: int, heads: int, hidden: int, drop_path: float):
@@ -52,17 +50,17 @@ class TransformerBlock(nn.Module):
         self.think = nn.Sequential(
             *(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
         )
-        self.dropout = Dropout(drop_path)
+        self.dropout = nn.Dropout(drop_path)
 
     def forward(
         self, tokens: Float[Tensor, "groups tokens features"]
     ) -> Float[Tensor, "groups tokens features"]:
-        """The tokens, each changed."""
+        """Compute the tokens after both branches."""
         for branch in (self.attend, self.think):
-            tokens = tokens + self._drop(branch(tokens))
+            tokens = tokens + self._drop_path(branch(tokens))
         return tokens
 
-    def _drop(self, found: Tensor) -> Tensor:
+    def _drop_path(self, added: Tensor) -> Tensor:
         if not self.training or self.dropout.p == 0:
-            return found
-        return found * self.dropout(torch.ones_like(found[:, :1, :1]))
+            return added
+        return added * self.dropout(torch.ones_like(added[:, :1, :1]))

@@ -9,7 +9,7 @@ from merec.types import InputError
 
 
 class FlowMapNetwork(nn.Module):
-    """Describes a flow map by features, of which a linear layer, `classify`, makes logits.
+    """Network that describes a flow map by features, of which a linear layer, `classify`, makes logits.
 
     Args:
         size: Height and width of the maps, px.
@@ -25,19 +25,27 @@ class FlowMapNetwork(nn.Module):
 
     @abstractmethod
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """What the last layer reads."""
+        """Compute the features that the last layer reads."""
 
     def forward(
-        self, inputs: Float[Tensor, "batch channels height width"]
+        self, maps: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes"]:
-        """Logits of each class.
+        """Compute the logits of each class.
 
         Raises:
             InputError: If the maps are of another size.
         """
-        height, width = inputs.shape[2:]
+        self.check_size(maps)
+        return self.classify(self.describe(maps))
+
+    def check_size(self, maps: Float[Tensor, "batch channels height width"]) -> None:
+        """Refuse maps of another size.
+
+        Raises:
+            InputError: With their size.
+        """
+        height, width = maps.shape[2:]
         if (height, width) != (self.size, self.size):
             raise InputError(
                 f"flow maps of {height}×{width} px; set backbone.size to what they have"
             )
-        return self.classify(self.describe(inputs))

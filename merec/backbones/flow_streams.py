@@ -1,4 +1,4 @@
-"""Peers that look at each component of the flow in a stream of its own."""
+"""OFF-ApexNet and Dual-Inception, which read each component of the flow in a stream of its own."""
 
 import torch
 from jaxtyping import Float
@@ -8,10 +8,10 @@ from merec.backbones.flow_maps import FlowMapNetwork
 
 
 class FlowStreams(FlowMapNetwork):
-    """A stream per channel, joined, then fully connected layers: what the networks below share.
+    """Network of a stream per channel, joined by fully connected layers.
 
     Args:
-        streams: From maps of one channel to responses; one per channel.
+        streams: One per channel, from maps of that channel to responses.
         side: Height and width of a stream's responses, px.
         filters: Channels of a stream's responses.
         hidden: Units of each fully connected layer before the last.
@@ -42,16 +42,14 @@ class FlowStreams(FlowMapNetwork):
                 nn.init.xavier_uniform_(parameter)
             else:
                 nn.init.zeros_(parameter)
-        # A fifth faster on a CPU.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """The responses of all streams, joined."""
-        seen = [
+        """Compute the joined responses of all streams."""
+        responses = [
             stream(channel).flatten(1)
             for stream, channel in zip(self.streams, maps.split(1, dim=1), strict=True)
         ]
-        return self.join(torch.cat(seen, dim=1))
+        return self.join(torch.cat(responses, dim=1))
 
 
 class OffApexNet(FlowStreams):
@@ -67,13 +65,13 @@ class OffApexNet(FlowStreams):
     """
 
     def __init__(self, in_channels: int, num_classes: int, size: int):
-        def see() -> nn.Module:
+        def make_stream() -> nn.Module:
             return nn.Sequential(
                 *(nn.Conv2d(1, 6, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
                 *(nn.Conv2d(6, 16, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
             )
 
-        streams = [see() for _ in range(in_channels)]
+        streams = [make_stream() for _ in range(in_channels)]
         super().__init__(streams, size // 4, 16, [1024, 1024], num_classes, size)
 
 
@@ -90,24 +88,24 @@ class DualInception(FlowStreams):
     """
 
     def __init__(self, in_channels: int, num_classes: int, size: int):
-        def see() -> nn.Module:
+        def make_stream() -> nn.Module:
             return nn.Sequential(
                 *(Inception(1, 6), nn.MaxPool2d(2), nn.ReLU()),
                 *(Inception(24, 16), nn.MaxPool2d(2), nn.ReLU()),
             )
 
-        streams = [see() for _ in range(in_channels)]
+        streams = [make_stream() for _ in range(in_channels)]
         super().__init__(streams, size // 4, 64, [1024], num_classes, size)
 
 
 class Inception(nn.Module):
-    """Convolutions of 1, 3 and 5 px and a maximum of 3 px, side by side (Szegedy et al., CVPR 2015).
+    """Inception block (Szegedy et al., CVPR 2015): 1, 3 and 5 px convolutions and a 3 px maximum in parallel.
 
     One of 1 px comes before those of 3 and 5 px, and after the maximum.
 
     Args:
-        channels: That come in.
-        filters: Of each of the four; four times as many come out.
+        channels: Channels of the input.
+        filters: Filters of each of the four branches.
     """
 
     def __init__(self, channels: int, filters: int):

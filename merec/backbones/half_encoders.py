@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from merec.backbones.kernels.dropout import Dropout
 from merec.types import InputError
 
 MAPS = 5  # the layer whose maps a head reads
@@ -26,11 +25,11 @@ ALEXNET_LEAST = 63  # px that give a map of one: three poolings after a convolut
 
 
 class Encoder(nn.Module):
-    """Layers of one view.
+    """Encoder of one view.
 
     Args:
-        layers: All of them, the first being number 1.
-        channels: Of the maps of layer 5.
+        layers: Its layers, numbered from 1.
+        channels: Channels of the maps of layer 5.
         side: Their height and width.
     """
 
@@ -47,18 +46,18 @@ class Encoder(nn.Module):
     def map(
         self, images: Float[Tensor, "batch _ size size"]
     ) -> Float[Tensor, "batch channels side side"]:
-        """What layer 5 sees."""
+        """Compute the maps of layer 5."""
         return self.layers[:MAPS](images)
 
     def forward(
         self, images: Float[Tensor, "batch _ size size"]
     ) -> Float[Tensor, "batch embedding"]:
-        """Embeddings of unit norm."""
+        """Compute embeddings of unit norm."""
         return normalize(self.layers(images))
 
 
 def build_encoder(name: str, in_channels: int, size: int, embedding: int) -> Encoder:
-    """A new encoder, its convolutions drawn as He et al. do.
+    """Build an encoder, its convolutions initialised as by He et al.
 
     Args:
         name: One of `ENCODERS`.
@@ -126,7 +125,7 @@ class Residual(nn.Module):
     Args:
         inputs: Channels of the input.
         width: Channels in between.
-        stride: Of the first 3×3 convolution, px.
+        stride: Stride of the first 3×3 convolution, px.
         expansion: Channels of the output per `width`; above 1 it is a bottleneck.
     """
 
@@ -153,14 +152,14 @@ class Residual(nn.Module):
     def forward(
         self, maps: Float[Tensor, "batch inputs _ _"]
     ) -> Float[Tensor, "batch outputs _ _"]:
-        """Maps, half as high and wide where the stride is 2."""
+        """Compute maps, half as high and wide where the stride is 2."""
         return torch.relu(self.body(maps) + self.shortcut(maps))
 
 
 def _convolve(
     inputs: int, outputs: int, kernel: int, stride: int, padding: int
 ) -> tuple[nn.Module, nn.Module]:
-    """A convolution and its norm, which makes a bias useless."""
+    """Return a convolution and its norm, which makes a bias useless."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
     return convolution, nn.BatchNorm2d(outputs)
 
@@ -174,5 +173,5 @@ def _connect(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
         nn.Linear(inputs, outputs),
         nn.BatchNorm1d(outputs),
         nn.ReLU(inplace=True),
-        Dropout(0.5),
+        nn.Dropout(0.5),
     )

@@ -5,25 +5,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from merec.backbones.flow_maps import FlowMapNetwork
-from merec.backbones.kernels.dropout import Dropout
 from merec.types import InputError
 
-SLIGHT = 1e-6  # between the least and the largest activation of a class
+EPSILON = 1e-6  # added to the range of the activations of a class
 
 
 class RCNA(FlowMapNetwork):
-    """A convolution, a recurrent convolution, and attention to where the last layer's weights find a class.
+    """RCN-A: a convolution, a recurrent convolution, and attention by class activation maps.
 
-    The attention unit has no weights of its own: it multiplies what the first layer sees by the last layer's
-    weights, scales each class to 0…1 and takes the mean of the classes. 15,331 parameters over three
+    The attention unit has no weights of its own: it multiplies the first layer's responses by the last
+    layer's weights, scales each class to 0…1 and takes the mean of the classes. 15,331 parameters over three
     channels at three classes with 32 filters and pooling to 5×5, as the authors' instructions have it.
 
     Args:
         in_channels: Channels of the flow map.
         num_classes: Number of classes.
-        filters: Of each convolution.
-        pooled: Height and width of what is classified, px.
-        dropout: Share of responses dropped while training, after each pooling.
+        filters: Filters of each convolution.
+        pooled: Height and width of the maps that are classified, px.
+        dropout: Share of responses dropped in training, after each pooling.
         size: Height and width of the flow map, px; 28 here, 60 in the paper.
 
     Raises:
@@ -49,11 +48,11 @@ class RCNA(FlowMapNetwork):
             )
         self.see = nn.Sequential(
             *(nn.Conv2d(in_channels, filters, 5), nn.BatchNorm2d(filters)),
-            *(nn.MaxPool2d(2), nn.ReLU(), Dropout(dropout)),  # pooled first: less to rectify
+            *(nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(dropout)),  # pooled first: less to rectify
         )
         self.feed = _convolve(filters, 1)
         self.recur = _convolve(filters, 3)
-        self.shrink = nn.Sequential(nn.MaxPool2d(2), Dropout(dropout))
+        self.shrink = nn.Sequential(nn.MaxPool2d(2), nn.Dropout(dropout))
         self.early, self.late = Average(seen, pooled), Average(seen // 2, pooled)
         self.classify = nn.Linear(filters * pooled**2, num_classes)
         for module in self.modules():
@@ -61,11 +60,9 @@ class RCNA(FlowMapNetwork):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         nn.init.normal_(self.classify.weight, std=0.01)
         nn.init.zeros_(self.classify.bias)
-        # A tenth faster on a CPU.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """What is seen, where it matters."""
+        """Compute the last responses, weighed by attention."""
         seen = self.see(maps)
         state = self.feed(seen)
         for _ in range(2):
@@ -76,19 +73,19 @@ class RCNA(FlowMapNetwork):
     def attend(
         self, seen: Float[Tensor, "batch filters high wide"]
     ) -> Float[Tensor, "batch 1 high wide"]:
-        """How much each place matters, 0 to 1."""
+        """Compute the attention to each place, 0 to 1."""
         weight = self.classify.weight.unflatten(1, (-1, self.pooled, self.pooled))
         activation = (seen[:, None] * weight).mean(2)
         least, most = activation.amin((2, 3), True), activation.amax((2, 3), True)
-        return ((activation - least) / (most - least + SLIGHT)).mean(1, keepdim=True)
+        return ((activation - least) / (most - least + EPSILON)).mean(1, keepdim=True)
 
 
 class Average(nn.Module):
-    """Adaptive average pooling as two products, for torch's own has no deterministic gradient on a GPU.
+    """Adaptive average pooling as two products; torch's own has no deterministic gradient on a GPU.
 
     Args:
-        before: Height and width of what comes in, px.
-        after: Of what goes out.
+        before: Height and width of the input, px.
+        after: Height and width of the output, px.
     """
 
     def __init__(self, before: int, after: int):
@@ -103,7 +100,7 @@ class Average(nn.Module):
     def forward(
         self, maps: Float[Tensor, "batch filters height width"]
     ) -> Float[Tensor, "batch filters high wide"]:
-        """The means."""
+        """Compute the means."""
         return self.shares @ maps @ self.shares.t()
 
 

@@ -40,8 +40,11 @@ def hash_network(backbone: torch.nn.Module, representation: Representation) -> d
         representation: What it reads.
     """
     kinds = {type(module) for module in (*backbone.modules(), representation)}
+    networks = list(map(name_code, kinds))
+    if any(name.startswith("merec.backbones.") for name in networks):
+        networks.append("merec.backbones.kernels.acceleration.accelerate")
     stages = list_makers(CROPS, DEPTH, MOTION)
-    return hash_sources([*map(name_code, kinds), *stages]).files
+    return hash_sources([*networks, *stages]).files
 
 
 def describe_inputs(data: ClipDataModule) -> dict[str, Any]:

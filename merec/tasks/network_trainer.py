@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from merec.backbones.kernels.acceleration import accelerate
 from merec.datamodules import ClipDataModule
 from merec.run_folder.epochs import Epochs
 from merec.seeding import derive_seed
@@ -56,7 +57,8 @@ class NetworkTrainer:
             InputError: If the starting weights have seen one of these subjects, or do not fit.
         """
         torch.manual_seed(derive_seed(self.seed, data.held_out, "weights"))
-        backbone = self.backbone(in_channels=data.in_channels, num_classes=len(classes))
+        fresh = self.backbone(in_channels=data.in_channels, num_classes=len(classes))
+        backbone = accelerate(fresh)
         self.weights.load_into(backbone, classes, held_out)
         return backbone
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import LitePointGCN
-from merec.backbones.lite_point_gcn import FEATURES, GraphConvolution
+from merec.backbones.lite_point_gcn import FEATURES
+from merec.backbones.region_graph import GraphConvolution
 from merec.config import build, compose_node
 from merec.errors import InputError
 from merec.features import points as point_features

@@ -7,6 +7,7 @@ from torch.func import functional_call, stack_module_state
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import RCNA, DualInception, HTNet, MMNet, OffApexNet
+from merec.backbones.kernels.acceleration import accelerate
 from merec.backbones.kernels.dropout import draw_from
 
 PEERS = {
@@ -21,7 +22,7 @@ PEERS = {
 
 def make(name: str, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    return PEERS[name]().double()
+    return accelerate(PEERS[name]().double())
 
 
 @pytest.mark.parametrize("name", PEERS)

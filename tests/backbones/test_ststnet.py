@@ -94,29 +94,6 @@ def test_outputs_and_gradients_equal_three_separate_streams(
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "layers", "evaluated"])
-@pytest.mark.parametrize("padding", [1, 2])
-def test_in_float32_every_way_through_the_network_equals_three_streams_in_float64(padding, engine):
-    network = make(padding=padding)
-    naive = ThreeStreams(network, STREAMS).train(engine != "evaluated")
-    network = network.float().train(engine != "evaluated")
-    network.compiled = engine == "compiled"
-    torch.manual_seed(1)
-    inputs, label = torch.rand(8, 3, 28, 28) * 255, torch.arange(8) % 3
-    ours, theirs = network(inputs), naive(inputs.double())
-    torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
-    for logits in (ours, theirs):
-        nn.functional.cross_entropy(logits, label).backward()
-    pairs = [
-        (network.convolution.weight.grad, naive.join(0, "weight")),
-        (network.norm.weight.grad, naive.join(2, "weight")),
-        (network.classify.weight.grad, naive.classify.weight.grad),
-    ]
-    for one, other in pairs:
-        size = other.abs().max()
-        torch.testing.assert_close(one.double() / size, other / size, rtol=0, atol=1e-4)
-
-
 def test_padding_moves_the_borders_and_leaves_the_number_of_weights():
     one, two = make(padding=1).eval(), make(padding=2).eval()
     assert [p.shape for p in one.parameters()] == [p.shape for p in two.parameters()]

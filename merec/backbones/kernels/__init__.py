@@ -1,1 +1,1 @@
-"""What makes backbones fast, or lets several of them be trained as one."""
+"""Faster forms of some layers, and dropout that stacked folds draw from generators of their own."""

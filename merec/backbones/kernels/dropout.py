@@ -1,4 +1,4 @@
-"""Dropout whose folds, stacked by `torch.vmap`, each draw from a generator of their own.
+"""Dropout for folds stacked by `torch.vmap`, each of which draws from a generator of its own.
 
 A torch generator takes 5 ns of a CPU for a word of 64 bits, of which four responses each get a quarter, and
 20 ns for a number in `bernoulli_`: drawn from words, masks cost an eighth of what they cost `nn.Dropout`.
@@ -13,13 +13,13 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 _BITS = 16
-_EACH = 64 // _BITS  # responses that one word serves
+_PER_WORD = 64 // _BITS  # responses that one word serves
 _stacked: Sequence[torch.Generator] = ()
 
 
 @contextmanager
 def draw_from(generators: Sequence[torch.Generator]) -> Iterator[None]:
-    """Inside, fold f of a vmap drops what generator f says.
+    """Let fold f of a vmap draw its dropout masks from generator f.
 
     Args:
         generators: One per fold, on the device of the data.
@@ -33,35 +33,33 @@ def draw_from(generators: Sequence[torch.Generator]) -> Iterator[None]:
 
 
 class Drawn(NamedTuple):
-    """A response whose word is below is kept, `scale` times as large."""
+    """Random words, one per response, which is kept and scaled if its word is less than `below`."""
 
     words: Int[Tensor, "..."]
     below: int
     scale: float
 
 
-class Dropout(nn.Dropout):
-    """Drop responses while training, and scale the others up, so that their mean stays.
+def drop(dropout: nn.Dropout, responses: Tensor) -> Tensor:
+    """Drop responses of any shape in training, and scale the others up, so that their mean stays.
 
-    Alone it draws from torch's default generator; under vmap as `draw_from` says. The share that is dropped
+    The numbers come from torch's default generator; under vmap as `draw_from` says. The share that is dropped
     is rounded to a multiple of 2⁻¹⁶.
     """
+    drawn = draw(dropout, responses)
+    if drawn is None:
+        return responses
+    words, below, scale = drawn
+    return responses * (words < below).to(responses.dtype).mul_(scale)
 
-    def forward(self, responses: Tensor) -> Tensor:
-        """The responses that are left; of any shape."""
-        drawn = self.draw(responses)
-        if drawn is None:
-            return responses
-        words, below, scale = drawn
-        return responses * (words < below).to(responses.dtype).mul_(scale)
 
-    def draw(self, responses: Tensor) -> Drawn | None:
-        """What is kept of responses of this shape; `None` for all."""
-        if not self.training or self.p == 0:
-            return None
-        kept = round((1 - self.p) * 2**_BITS)
-        words = draw_words(responses.detach())
-        return Drawn(words, kept - 2 ** (_BITS - 1), 2**_BITS / max(1, kept))
+def draw(dropout: nn.Dropout, responses: Tensor) -> Drawn | None:
+    """Draw which responses of this shape are kept; `None` keeps all."""
+    if not dropout.training or dropout.p == 0:
+        return None
+    kept = round((1 - dropout.p) * 2**_BITS)
+    words = draw_words(responses.detach())
+    return Drawn(words, kept - 2 ** (_BITS - 1), 2**_BITS / max(1, kept))
 
 
 # Operators rather than an autograd.Function, for torch.compile cannot look into one with a rule for vmap.
@@ -71,7 +69,7 @@ class Dropout(nn.Dropout):
     "merec::draw_words", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
 )
 def draw_words(responses: Tensor) -> Tensor:
-    """16 bits for each of some responses, drawn from the default generator."""
+    """Draw 16 bits for each response from the default generator."""
     return _draw(responses[None], (None,))[0]
 
 
@@ -79,7 +77,7 @@ def draw_words(responses: Tensor) -> Tensor:
     "merec::draw_stacked_words", mutates_args=(), tags=torch.Tag.nondeterministic_seeded
 )
 def draw_stacked_words(responses: Tensor) -> Tensor:
-    """The same for a stack of folds, each from its own of the generators of `draw_from`."""
+    """Draw 16 bits for each response of stacked folds, each fold from its generator of `draw_from`."""
     return _draw(responses, _stacked)
 
 
@@ -91,7 +89,7 @@ def _draw(responses: Tensor, generators: Sequence[torch.Generator | None]) -> Te
             word.random_(-(2 ** (_BITS - 1)), 2 ** (_BITS - 1), generator=generator)
         return short
     size = torch.Size(shape).numel()
-    words = torch.empty(folds, -(-size // _EACH), dtype=torch.int64, device=responses.device)
+    words = torch.empty(folds, -(-size // _PER_WORD), dtype=torch.int64, device=responses.device)
     for word, generator in zip(words, generators, strict=True):
         word.random_(torch.iinfo(torch.int64).min, None, generator=generator)
     return words.view(torch.int16)[:, :size].reshape(responses.shape)

@@ -22,22 +22,31 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from merec.assets import cache_folder
-from merec.backbones.kernels.norms import one_at_a_time
-from merec.backbones.kernels.pooled_layers import count_pooled, count_responses, is_faster
+from merec.backbones.kernels.batch_statistics import one_at_a_time, trains_on_cpu
 from merec.files import atomic
 
 log = logging.getLogger(__name__)
 
 LANES = 8  # filters come in vectors of so many
-ALL = (None, 0, 1.0)  # pooled responses are kept
+KEEP_ALL = (None, 0, 1.0)  # of pooled responses, as `Drawn`
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC")
+
+
+def count_responses(size: int, padding: int) -> int:
+    """Return the number of responses of the 3×3 convolution along `size` px."""
+    return size + 2 * padding - 2
+
+
+def count_pooled(size: int, padding: int) -> int:
+    """Return the number of pooled responses along `size` px."""
+    return (count_responses(size, padding) - 1) // 3 + 1
 
 
 @cache
 def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
-    """The compiled step for so many channels and filters (a multiple of `LANES`); `None` without a compiler.
+    """Compile the step for a number of channels and of filters (a multiple of `LANES`).
 
-    Compiled once for a machine, into merec's cache.
+    Compiled once for a machine, into merec's cache; `None` where there is no compiler.
     """
     source = Path(__file__).with_suffix(".cpp")
     compiler = shutil.which(os.environ.get("CXX", "c++"))
@@ -49,8 +58,8 @@ def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
     command = [compiler, *FLAGS, f"-DIN={in_channels}", f"-DOUT={filters}"]
     try:
         version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
-        told = [*command[1:], *_describe_processor(), source.read_text(encoding="utf-8")]
-        name = hashlib.sha256("\n".join(told).encode() + version).hexdigest()[:24]
+        identity = [*command[1:], *_describe_processor(), source.read_text(encoding="utf-8")]
+        name = hashlib.sha256("\n".join(identity).encode() + version).hexdigest()[:24]
         file = cache_folder() / "kernels" / f"{name}.so"
         if not file.exists():
             with atomic(file) as part:
@@ -59,14 +68,14 @@ def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
                 )
         return ctypes.CDLL(str(file))
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", b"") or str(error).encode()
-        reason = said.decode(errors="replace").strip().splitlines()[:1]
+        message = getattr(error, "stderr", b"") or str(error).encode()
+        reason = message.decode(errors="replace").strip().splitlines()[:1]
         log.warning("3×3 convolutions train layer by layer: they were not compiled (%s)", *reason)
         return None
 
 
 def _describe_processor() -> list[str]:
-    """What tells this machine's processor from others that the cache may serve too."""
+    """Describe this machine's processor, for the cache may serve others too."""
     file, kinds = Path("/proc/cpuinfo"), ("model", "flags", "Features", "CPU ")
     lines = file.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if file.exists() else []
     return [platform.machine(), platform.processor(), *(x for x in lines if x.startswith(kinds))]
@@ -75,9 +84,9 @@ def _describe_processor() -> list[str]:
 def find_kernel(
     convolution: nn.Conv2d, inputs: Float[Tensor, "batch channels height width"]
 ) -> ctypes.CDLL | None:
-    """The kernel for a convolution that is trained on these inputs, if there is one for them."""
+    """Return the kernel for a convolution that is trained on these inputs, if there is one for them."""
     fits = (
-        is_faster(convolution, inputs)
+        trains_on_cpu(convolution.weight, inputs)
         and inputs.dtype == torch.float32
         and not inputs.requires_grad
     )
@@ -113,7 +122,7 @@ class PooledConvolution(torch.autograd.Function):
         below: int,
         larger: float,
     ) -> tuple[Tensor, ...]:
-        """See the class."""
+        """Compute the pooled responses."""
         images = inputs.permute(0, 2, 3, 1).contiguous()
         batch, height, width, channels = images.shape
         filters = len(weight)
@@ -156,7 +165,7 @@ class PooledConvolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """From the gradient of what is pooled to those of weight, bias and norm."""
+        """Compute the gradients of weight, bias and norm from that of the pooled responses."""
         inputs, weight, bias, gamma, mean, over, top, words = ctx.saved_tensors
         images = inputs.permute(0, 2, 3, 1).contiguous()
         batch, height, width, channels = images.shape
@@ -181,17 +190,17 @@ class PooledConvolution(torch.autograd.Function):
 
 
 def _pad(values: Shaped[Tensor, "*some filters"]) -> Tensor:
-    """Zeros for the filters that fill the last vector."""
+    """Append zeros for the filters that fill the last vector."""
     more = _round_up(values.shape[-1]) - values.shape[-1]
     return (nn.functional.pad(values, (0, more)) if more else values).contiguous()
 
 
 def _lay_out(weight: Float[Tensor, "filters channels 3 3"]) -> Float[Tensor, "3 3 channels padded"]:
-    """As the kernel reads them."""
+    """Lay weights out as the kernel reads them."""
     return _pad(weight.permute(2, 3, 1, 0))
 
 
 def _point_to(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
-    """Their memory; keep a name for each, or it is gone before it is read."""
+    """Return the addresses of tensors; keep a name for each, or it is gone before it is read."""
     assert all(tensor is None or tensor.is_contiguous() for tensor in tensors)
     return [ctypes.c_void_p(tensor if tensor is None else tensor.data_ptr()) for tensor in tensors]

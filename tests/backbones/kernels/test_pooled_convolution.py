@@ -9,14 +9,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.nn.functional import max_pool2d
 
-from merec.backbones.kernels.norms import remember
+from merec.backbones.kernels.batch_statistics import update_statistics
 from merec.backbones.kernels.pooled_convolution import (
-    ALL,
+    KEEP_ALL,
     PooledConvolution,
     compile_kernel,
+    count_pooled,
+    count_responses,
     find_kernel,
 )
-from merec.backbones.kernels.pooled_layers import count_pooled, count_responses
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("c++") is None, reason="needs a C++ compiler, to compile the kernel"
@@ -40,7 +41,7 @@ class Pooled(nn.Module):
         self.convolution = nn.Conv2d(channels, filters, 3, padding=padding)
         self.norm = nn.BatchNorm2d(filters)
         self.compiled = compiled
-        self.drawn: tuple = ALL
+        self.drawn: tuple = KEEP_ALL
 
     def forward(self, images: Tensor) -> Tensor:
         convolution, norm = self.convolution, self.norm
@@ -55,7 +56,7 @@ class Pooled(nn.Module):
             *(self.padding, *self.drawn),
         )
         count = [count_responses(size, self.padding) for size in images.shape[2:]]
-        remember(norm, mean, variance, len(images) * count[0] * count[1])
+        update_statistics(norm, mean, variance, len(images) * count[0] * count[1])
         return pooled
 
 

@@ -17,7 +17,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import DualView, LitePointGCN, STSTNet
-from merec.backbones.kernels.dropout import Dropout
 from merec.backbones.lite_point_gcn import Graph, Legacy
 from merec.datamodules import Augmentation, ClipDataModule
 from merec.errors import InputError
@@ -72,7 +71,7 @@ class Tiny(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             *(nn.Flatten(), nn.Linear(6 * 8 * 8, 7), nn.BatchNorm1d(7), nn.ReLU(inplace=True)),
-            *(Dropout(0.3), nn.Linear(7, 9), nn.Tanh(), Dropout(0.5)),
+            *(nn.Dropout(0.3), nn.Linear(7, 9), nn.Tanh(), nn.Dropout(0.5)),
         )
         self.head = nn.Linear(9, num_classes)
 

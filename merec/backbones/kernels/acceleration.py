@@ -1,0 +1,45 @@
+"""Give the layers of a backbone their faster form: the same function but for rounding."""
+
+from collections.abc import Callable
+from types import MethodType
+
+import torch
+from torch import nn
+
+from merec.backbones.kernels.dropout import drop
+from merec.backbones.kernels.point_stages import enter_stage, lead_points, pool_points
+from merec.backbones.kernels.triple_stream import classify_maps
+
+# By name, so that the code of a run, which is hashed, holds no other backbones than its own.
+FORWARDS: dict[str, Callable] = {
+    "torch.nn.modules.dropout.Dropout": drop,
+    "merec.backbones.lite_point_gcn.FirstStage": lead_points,
+    "merec.backbones.lite_point_gcn.PointStage": enter_stage,
+    "merec.backbones.lite_point_gcn.PooledLayer": pool_points,
+    "merec.backbones.ststnet.STSTNet": classify_maps,
+}
+CHANNELS_LAST = {  # on a CPU 1.1 to 1.7 times as fast
+    "merec.backbones.dual_view.DualView",
+    "merec.backbones.flow_streams.DualInception",
+    "merec.backbones.flow_streams.OffApexNet",
+    "merec.backbones.rcn_a.RCNA",
+    "merec.backbones.ststnet.STSTNet",
+}
+
+
+def accelerate(backbone: nn.Module) -> nn.Module:
+    """Replace the forward of each layer that has a faster one, in place.
+
+    Weights and their names stay. Every `nn.Dropout` then draws as `kernels.dropout` says, which lets folds be
+    stacked.
+
+    Returns:
+        The backbone itself.
+    """
+    for module in backbone.modules():
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        if kind in FORWARDS:
+            module.forward = MethodType(FORWARDS[kind], module)
+        if kind in CHANNELS_LAST:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return backbone

@@ -1,0 +1,133 @@
+"""Batch norm in steps of our own: its statistics, their part of the gradient, and the rule of vmap."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+BLOCKS = 2  # of a covariance, whose lower half follows from the upper
+
+
+def trains_on_cpu(weight: Tensor, inputs: Tensor) -> bool:
+    """Tell whether a step of our own is possible and faster: on a CPU, in the precision of the weights."""
+    return (
+        inputs.device.type == "cpu"
+        and inputs.dtype == weight.dtype
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+    )
+
+
+@torch.no_grad()
+def update_statistics(norm: nn.Module, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Update the running statistics as a batch norm does.
+
+    Args:
+        norm: A batch norm that keeps them.
+        mean: Mean of each channel of what it normalised.
+        variance: Biased variance of each channel.
+        count: Number of values in a channel.
+    """
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    unbiased = variance * (count / max(1, count - 1))
+    # Not lerp_, which a stack of folds would take one by one.
+    norm.running_mean.mul_(1 - norm.momentum).add_(mean, alpha=norm.momentum)
+    norm.running_var.mul_(1 - norm.momentum).add_(unbiased, alpha=norm.momentum)
+    norm.num_batches_tracked.add_(1)
+
+
+def one_at_a_time(apply: Callable) -> Callable:
+    """Return a rule of vmap: one fold after the other, for each is a product large enough for a core."""
+
+    def rule(info: Any, dims: tuple[int | None, ...], *given: Any) -> tuple[Any, Any]:
+        folds = [
+            apply(
+                *(
+                    value if dim is None else value.select(dim, fold)
+                    for value, dim in zip(given, dims, strict=True)
+                )
+            )
+            for fold in range(info.batch_size)
+        ]
+        stacked = tuple(torch.stack(outputs) for outputs in zip(*folds, strict=True))
+        return stacked, (0,) * len(stacked)
+
+    return rule
+
+
+class Statistics(NamedTuple):
+    """Statistics of the responses of a linear layer, found without computing the responses.
+
+    Attributes:
+        input_mean: Mean of the inputs.
+        cross_covariance: Weight times the covariance of the inputs: that of responses with inputs.
+        mean: Mean of the responses, less the bias.
+        variance: Biased variance of the responses.
+    """
+
+    input_mean: Float[Tensor, "inputs"]
+    cross_covariance: Float[Tensor, "outputs inputs"]
+    mean: Float[Tensor, "outputs"]
+    variance: Float[Tensor, "outputs"]
+
+
+def measure(points: Float[Tensor, "points inputs"], weight: Tensor) -> Statistics:
+    """Compute the statistics of the responses to some points."""
+    mean = points.mean(0)
+    cross = weight @ _compute_covariance(points, mean)
+    return Statistics(mean, cross, weight @ mean, (cross * weight).sum(1))
+
+
+def _compute_covariance(points: Tensor, mean: Tensor) -> Tensor:
+    """Compute the covariance of the columns; of large ones the lower half is copied from the upper."""
+    size = points.shape[1]
+    step = size // BLOCKS if size >= 64 * BLOCKS and size % BLOCKS == 0 else size
+    product = torch.empty(size, size, dtype=points.dtype)
+    for start in range(0, size, step):
+        stop = start + step
+        part = points[:, start:].t() @ points[:, start:stop]
+        product[start:, start:stop] = part
+        product[start:stop, stop:] = part[step:].t()
+    return torch.addmm(product, mean[:, None], mean[None], beta=1 / len(points), alpha=-1)
+
+
+class NormGradient(NamedTuple):
+    """What the statistics of a norm bring to the gradient of every response.
+
+    Attributes:
+        offset: Taken away from each channel.
+        slope: Taken away likewise, times the distance of the response from the mean.
+    """
+
+    offset: Float[Tensor, "outputs"]
+    slope: Float[Tensor, "outputs"]
+
+    @classmethod
+    def derive(
+        cls,
+        to_beta: Tensor,
+        to_gamma: Tensor,
+        gamma: Tensor,
+        inverse_deviation: Tensor,
+        count: int,
+    ) -> "NormGradient":
+        """Derive it from the gradients of shift and scale over `count` responses."""
+        offset = to_beta * gamma * inverse_deviation / count
+        return cls(offset, to_gamma * gamma * inverse_deviation**2 / count)
+
+    def reach_weight(self, statistics: Statistics, count: int) -> Tensor:
+        """Return what is added to the gradient of the weight."""
+        tilted = self.slope[:, None] * statistics.cross_covariance
+        return -count * (torch.outer(self.offset, statistics.input_mean) + tilted)
+
+    def reach_points(self, points: Tensor, weight: Tensor, statistics: Statistics) -> Tensor:
+        """Return what is added to the gradient of the points."""
+        mixed = weight.t() @ (self.slope[:, None] * weight)
+        constant = statistics.input_mean @ mixed - self.offset @ weight
+        return torch.addmm(constant, points, mixed, alpha=-1)
