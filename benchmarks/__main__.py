@@ -28,6 +28,7 @@ from benchmarks.rendering import describe_rendering
 from benchmarks.roofline import describe_roofline
 from benchmarks.timing import in_turn
 from merec.backbones import STSTNet
+from merec.backbones.kernels.acceleration import accelerate
 from merec.config_parts import assemble
 from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.protocol import describe_protocol
@@ -74,7 +75,7 @@ def measure_step(repeats: int) -> dict[str, float]:
             cross_entropy(network(inputs[rows]), label[rows]).backward()
             optimizer.step()
 
-    fused = STSTNet(3, 3, (3, 5, 8), 0.5, 28, 1, True)
+    fused = accelerate(STSTNet(3, 3, (3, 5, 8), 0.5, 28, 1, True))
     return in_turn(
         repeats, streams=partial(epoch, ThreeStreams(), maps), fused=partial(epoch, fused, last)
     )
@@ -124,7 +125,7 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
     view = data.hold_out(fold.train, fold.test, fold.held_out)
 
     def bare() -> None:
-        network = backbone(in_channels=3, num_classes=3)
+        network = accelerate(backbone(in_channels=3, num_classes=3))
         optimizer = adam(network.parameters())
         for _ in range(10):
             for batch in view.train_dataloader():

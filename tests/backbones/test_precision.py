@@ -1,4 +1,4 @@
-"""Every backbone trains and predicts under bfloat16 autocast on a CPU, near what it does in float32."""
+"""Every backbone trains and predicts the same accelerated, and nearly the same under bfloat16 autocast."""
 
 import copy
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from merec.backbones.kernels.acceleration import accelerate
 from merec.config import build, compose_node
 from merec.config_groups import home
 
@@ -20,6 +21,9 @@ SMALL = {
 }
 LARGE = ("htnet", "r3d_18", "dual_view_tuned")  # the last is dual_view by another name
 NAMES = sorted(file.stem for file in (home() / "conf" / "backbone").glob("*.yaml"))
+each_backbone = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LARGE else ()) for n in NAMES]
+)
 BFLOAT = partial(torch.autocast, "cpu", torch.bfloat16)
 
 
@@ -36,6 +40,18 @@ def draw(name: str) -> tuple[Inputs, int | tuple[int, int]]:
     return torch.rand(8, 3, 28, 28, generator=generator), 3
 
 
+def make(name: str) -> tuple[nn.Module, Inputs]:
+    """A network without dropout, its norms not at their start, and a batch."""
+    torch.manual_seed(0)
+    inputs, channels = draw(name)
+    node = compose_node("backbone", [f"backbone={name}", *SMALL.get(name, [])])
+    network = build(node)(in_channels=channels, num_classes=3)
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return network, inputs
+
+
 def learn(
     network: nn.Module, inputs: Inputs, autocast: Callable[[], AbstractContextManager]
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,17 +66,26 @@ def learn(
     return logits.double(), predicted.double(), torch.cat([g.double().flatten() for g in gradients])
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in LARGE else ()) for n in NAMES]
-)
+@each_backbone
+def test_accelerated_it_has_the_outputs_gradients_and_statistics_of_the_plain_network(name):
+    plain, inputs = make(name)
+    plain = plain.double()
+    for norm in plain.modules():  # some scales negative, which turns a maximum into a minimum
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(norm.weight, -1, 1)
+    inputs = tuple(x.double() for x in inputs) if isinstance(inputs, tuple) else inputs.double()
+    fast = accelerate(copy.deepcopy(plain))
+    found, expected = learn(fast, inputs, nullcontext), learn(plain, inputs, nullcontext)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
+    assert list(fast.state_dict()) == list(plain.state_dict())
+    for one, other in zip(fast.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
+
+
+@each_backbone
 def test_bfloat16_autocast_is_float32_but_for_rounding(name):
-    torch.manual_seed(0)
-    inputs, channels = draw(name)
-    node = compose_node("backbone", [f"backbone={name}", *SMALL.get(name, [])])
-    network = build(node)(in_channels=channels, num_classes=3)
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
+    network, inputs = make(name)
     whole = learn(copy.deepcopy(network), inputs, nullcontext)
     half = learn(network, inputs, BFLOAT)
     for expected, found in zip(whole[:2], half[:2], strict=True):
