@@ -12,7 +12,7 @@ from merec.types import InputError
 
 
 class HTNet(FlowMapNetwork):
-    """Patches attend to each other inside square areas, which are joined four by four, level by level.
+    """HTNet: patches attend to each other inside square areas, which are joined four by four, level by level.
 
     As published (28 px, patches of 7, width 256, 3 heads, depths 2, 2, 10) it has 139,582,982 parameters over
     three channels at three classes, and **each area holds one token at every level**: 4×4 patches in 4×4
@@ -31,9 +31,9 @@ class HTNet(FlowMapNetwork):
         size: Height and width of the flow map, px.
         patch: Height and width of a patch, px.
         width: Features of a patch; twice as many at each further level.
-        heads: Of the attention; likewise.
+        heads: Heads of the attention; likewise.
         depths: Blocks of each level.
-        vector_positions: Whether a position is told by a vector, not by one number.
+        vector_positions: Whether a position is a vector, not one number.
 
     Raises:
         InputError: If the maps cannot be cut into such patches and areas.
@@ -72,7 +72,7 @@ class HTNet(FlowMapNetwork):
         self.classify = nn.Linear(width, num_classes)
 
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """The mean of all patches that are left."""
+        """Compute the mean of the last level's patches."""
         patches = self.embed(maps).permute(0, 2, 3, 1)
         return self.norm(self.levels(patches)).mean((1, 2))
 
@@ -82,11 +82,11 @@ class Level(nn.Module):
 
     Args:
         side: Patches along an area.
-        areas: Along the map.
+        areas: Areas along the map.
         width: Features of a patch.
-        heads: Of the attention.
-        depth: Blocks.
-        position: Numbers that tell a position: the width, or 1.
+        heads: Heads of the attention.
+        depth: Number of blocks.
+        position: Length of a position: the width, or 1.
     """
 
     def __init__(self, side: int, areas: int, width: int, heads: int, depth: int, position: int):
@@ -100,7 +100,7 @@ class Level(nn.Module):
     def forward(
         self, patches: Float[Tensor, "batch height width features"]
     ) -> Float[Tensor, "batch height width features"]:
-        """The patches, each changed by its area."""
+        """Compute the patches after attention inside their areas."""
         side, areas = self.side, self.areas
         batch, *_, features = patches.shape
         grid = patches.reshape(batch, areas, side, areas, side, features).transpose(2, 3)
@@ -115,8 +115,8 @@ class Join(nn.Module):
     """A 3×3 convolution, a norm and the largest of 3×3 at every second patch (NesT; Zhang et al., AAAI 2022).
 
     Args:
-        before: Features that come in.
-        after: Features that go out.
+        before: Features of the input.
+        after: Features of the output.
     """
 
     def __init__(self, before: int, after: int):
@@ -128,6 +128,6 @@ class Join(nn.Module):
     def forward(
         self, patches: Float[Tensor, "batch height width features"]
     ) -> Float[Tensor, "batch high wide more"]:
-        """Half as many along each axis."""
-        seen = self.convolution(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return self.largest(self.norm(seen).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        """Compute half as many patches along each axis."""
+        features = self.convolution(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.largest(self.norm(features).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

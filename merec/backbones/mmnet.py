@@ -11,17 +11,17 @@ from merec.backbones.flow_maps import FlowMapNetwork
 
 
 class MMNet(FlowMapNetwork):
-    """Where motion is (a branch whose attention goes on from block to block) and where on the face that is.
+    """MMNet: a main branch of continuous attention to motion, and a branch for position calibration.
 
-    What is as published: the main branch, four residual blocks of continuous attention, each of which hands
-    its map on to the next; the branch for position calibration, three transformer blocks whose tokens are
-    added to the main branch's last map; one linear layer on all of that.
+    As published: the main branch of four residual blocks, each of which passes its attention map on to the
+    next; the branch for position calibration of three transformer blocks, whose tokens are added to the main
+    branch's last map; one linear layer.
 
-    **What is not**: the paper reads two images of 224 px, the main branch their difference (apex less onset)
-    and the other one the onset's face. We have flow maps of 28 px and no face. So the main branch reads the
-    flow, through filters an eighth as many, and its last block does not halve the map, which leaves 4×4 cells
-    (14×14 there); and the other branch sees, instead of the face, the mean flow of each cell, with a learnt
-    position: it knows where on the aligned face a cell is, but not how this face is built.
+    **Not as published**: the paper reads two images of 224 px, the main branch their difference (apex less
+    onset) and the other one the onset's face. We have flow maps of 28 px and no face. So the main branch
+    reads the flow through an eighth as many filters, and its last block does not halve the map, which leaves
+    4×4 cells (14×14 there); the other branch reads the mean flow of each cell, with a learnt position, not
+    the face: it knows where on the aligned face a cell is, but not how this face is built.
 
     145,355 parameters over three channels at three classes.
 
@@ -32,8 +32,8 @@ class MMNet(FlowMapNetwork):
         widths: Filters of the blocks (128, 128, 256, 512 there); the last is the width of a token.
         strides: 2 for each block that halves the map (1, 2, 2, 2 there).
         depth: Transformer blocks.
-        heads: Of their attention.
-        drop_path: Share of samples in which the last of them adds nothing while training, rising from 0.
+        heads: Heads of their attention.
+        drop_path: Share of samples in which the last of them adds nothing in training, rising from 0.
         size: Height and width of the flow map, px.
     """
 
@@ -70,7 +70,7 @@ class MMNet(FlowMapNetwork):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """The last map, each cell with its position."""
+        """Compute the last map plus its positions."""
         seen, attention = self.see(maps), None
         for block in self.blocks:
             seen, attention = block(seen, attention)
@@ -81,8 +81,8 @@ class ContinuousAttention(nn.Module):
     """A residual block whose attention is multiplied by that of the block before.
 
     Args:
-        before: Filters that come in.
-        after: Filters that go out.
+        before: Filters of the input.
+        after: Filters of the output.
         stride: 2 halves the map.
     """
 
@@ -104,7 +104,7 @@ class ContinuousAttention(nn.Module):
     def forward(
         self, maps: Tensor, attention: Tensor | None
     ) -> tuple[Float[Tensor, "batch after high wide"], Float[Tensor, "batch 1 high wide"]]:
-        """What is seen, and how much each place matters, 0 to 1."""
+        """Compute the responses and the attention to each place, 0 to 1."""
         seen = torch.relu(self.residual(maps) + self.shortcut(maps))
         summary = torch.cat([seen.mean(1, keepdim=True), seen.amax(1, keepdim=True)], dim=1)
         matters = self.look(summary)
@@ -114,16 +114,16 @@ class ContinuousAttention(nn.Module):
 
 
 class Calibration(nn.Module):
-    """The mean flow of each cell and its place, through transformer blocks.
+    """Position calibration: the mean flow of each cell and its position, through transformer blocks.
 
     Args:
         in_channels: Channels of the flow map.
         size: Height and width of the flow map, px.
-        side: Cells along it.
+        side: Cells along the map.
         width: Features of a cell.
-        depth: Blocks.
-        heads: Of their attention.
-        drop_path: Of the last block.
+        depth: Number of transformer blocks.
+        heads: Heads of their attention.
+        drop_path: Drop path of the last block.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Calibration(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch features high wide"]:
-        """What is added to each cell."""
+        """Compute what is added to each cell."""
         cells = self.average(inputs).flatten(2).transpose(1, 2)
         tokens = self.norm(self.blocks(self.embed(cells) + self.position))
         return tokens.transpose(1, 2).unflatten(2, (self.side, self.side))

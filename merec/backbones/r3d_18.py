@@ -46,7 +46,7 @@ class R3D18(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch channels frames height width"]
     ) -> Float[Tensor, "batch classes"]:
-        """Logits of each class."""
+        """Compute the logits of each class."""
         return self.classify(self.stages(self.stem(inputs)).mean((2, 3, 4)))
 
 
@@ -56,7 +56,7 @@ class Residual(nn.Module):
     Args:
         inputs: Channels of the input.
         outputs: Channels of the output.
-        stride: Of the first convolution, in time, height and width.
+        stride: Stride of the first convolution in time, height and width.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int):
@@ -76,5 +76,5 @@ class Residual(nn.Module):
     def forward(
         self, clips: Float[Tensor, "batch inputs _ _ _"]
     ) -> Float[Tensor, "batch outputs _ _ _"]:
-        """Responses, half as many frames, rows and columns where the stride is 2."""
+        """Compute responses; half as many frames, rows and columns where the stride is 2."""
         return torch.relu(self.body(clips) + self.shortcut(clips))
