@@ -31,7 +31,7 @@ class ThreeStreams(nn.Module):
         start = 0
         for filters in streams:
             rows = slice(start, start + filters)
-            channels, padding = like.convolution.in_channels, like.padding
+            channels, padding = like.convolution.in_channels, like.convolution.padding
             convolution = nn.Conv2d(channels, filters, 3, padding=padding).double()
             norm = nn.BatchNorm2d(filters).double()
             for own, shared in ((convolution, like.convolution), (norm, like.norm)):
