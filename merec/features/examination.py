@@ -1,6 +1,7 @@
 """Findings about the faces of a corpus, and whether its depth fits them."""
 
-from merec.features.prepare import FeatureStore, group_by_kind
+from merec.features.failure_reasons import group_by_kind
+from merec.features.prepare import FeatureStore
 from merec.features.store import StopError
 from merec.types import Corpus, Finding
 

@@ -1,11 +1,9 @@
 """From a corpus to its features: in parallel, resumable, on and on after samples that cannot be used."""
 
 import logging
-import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cache, partial
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +12,13 @@ import pandas as pd
 from jaxtyping import Int
 
 from merec.assets import cache_folder
-from merec.features.faces import FaceFinder, identify_tools
+from merec.features.faces import FaceFinder
+from merec.features.failure_reasons import sum_up
+from merec.features.index_tables import collect, keep_index, name_index, name_table, write_table
 from merec.features.onset_apex_features import Pair
+from merec.features.pair_listing import list_pairs
 from merec.features.parallel import map_chunks
 from merec.features.representations import MODALITIES, Representation, list_representations
-from merec.features.representations.clip import choose_frames
 from merec.features.sample import (
     CROPS,
     DEPTH,
@@ -39,14 +39,12 @@ from merec.features.settings import (
     Settings,
     read_settings,
 )
-from merec.features.store import StopError, Store, make_key
+from merec.features.store import StopError, Store
 from merec.features.unlabelled_pairs import describe_pool, list_clips, pair_up_clips, tabulate_pairs
-from merec.source_code import hash_sources
 from merec.types import Corpus, Frames, InputError
 
 log = logging.getLogger(__name__)
 
-_STAGES = ("merec.features.sample",)  # of a pair those that are made are named one by one
 # What decides which pairs of frames are pretrained on.
 POOL_MAKERS = (
     *list_makers(CROPS, MOTION),
@@ -148,7 +146,7 @@ class FeatureStore:
         stages = [MOTION, *([SCENE] if any(pair.depth for pair in pairs) else []), *shown]
         outcomes = self._run(pairs, stages, jobs)
         for stage in shown:
-            self._keep_index(stage, pairs, outcomes)
+            keep_index(self.store, stage, pairs, self.settings, outcomes)
         in_depth = {stage.folder for stage in stages if stage.needs_depth}
         rows = []
         for pair, outcome in zip(pairs, outcomes, strict=True):
@@ -182,12 +180,12 @@ class FeatureStore:
         """
         stage = _name_stage(representation, modality, views)
         pairs = self.list_pairs(corpus, representation.from_clip)
-        known = self.store.read_table(self._name_index(stage, pairs))
-        found = None if known is None else self._collect(stage, known)
+        known = self.store.read_table(name_index(stage, pairs, self.settings))
+        found = None if known is None else collect(self.store, stage, known)
         if found is None:
             outcomes = self._run(pairs, [stage], 1 if len(pairs) < _FEW else -1)
-            known = self._keep_index(stage, pairs, outcomes)
-            found = self._collect(stage, known)
+            known = keep_index(self.store, stage, pairs, self.settings, outcomes)
+            found = collect(self.store, stage, known)
         assert known is not None
         reason = sum_up(pairs, known["reason"].tolist())
         if found is None or not found:
@@ -245,8 +243,11 @@ class FeatureStore:
         """
         clips = list_clips(corpus)
         files = [file for clip in clips for file in clip.files]
-        facts = {"pool": asdict(self.pool), "clips": [clip.clip_id for clip in clips]}
-        name = self._name_table("pool", POOL_MAKERS, files, facts)
+        facts = asdict(self.settings) | {
+            "pool": asdict(self.pool),
+            "clips": [clip.clip_id for clip in clips],
+        }
+        name = name_table("pool", POOL_MAKERS, files, facts)
         table = self.store.read_table(name)
         if table is None:
             work = partial(pair_up_clips, settings=self.settings, pool=self.pool, store=self.store)
@@ -259,95 +260,17 @@ class FeatureStore:
                     *(len(reasons), reasons[0]),
                 )
             else:
-                self._write_table(name, table)
+                write_table(self.store, name, table)
         return describe_pool(corpus, table)
 
     def list_pairs(self, corpus: Corpus, with_clips: bool = False) -> list[Pair]:
-        """The files of each row of the index; those of its clip only where they are asked for."""
-        if "onset" not in corpus.index:
-            raise InputError(
-                f"{corpus.protocol.name} has flow maps and no frames, so nothing is to be prepared; use "
-                "datamodule=rgb and a backbone that reads flow_map"
-            )
-        columns = corpus.index[["sample_id", "color", "depth", "onset", "apex"]]
-        pairs = []
-        for sample_id, color, depth, onset, apex in columns.itertuples(index=False):
-            numbers = (int(onset), int(apex))
-            has_depth = self.depth and isinstance(depth, Frames)
-            maps = _locate(depth, numbers) if has_depth else None
-            pairs.append(Pair(sample_id, _locate(color, numbers), maps, corpus.camera))
-        return self._add_clips(pairs, corpus.index) if with_clips else pairs
-
-    def _add_clips(self, pairs: Sequence[Pair], index: pd.DataFrame) -> list[Pair]:
-        """Pairs with the frames of their clips, from onset to offset, or to the apex if that is unknown."""
-        offsets = index["offset"] if "offset" in index else pd.Series(pd.NA, index.index)
-        ends = offsets.fillna(index["apex"])
-        list_numbers = cache(lambda frames: frames.numbers())  # clips share folders
-        added = []
-        for pair, row, end in zip(pairs, index.itertuples(), ends, strict=True):
-            there = list_numbers(row.color) or [row.onset]  # reading it will say what is wrong
-            chosen = choose_frames(there, row.onset, int(end), self.settings.clip.frames)
-            kinds = [row.color, *([row.depth] if pair.depth else [])]
-            clip = tuple(tuple(frames.path(number) for frames in kinds) for number in chosen)
-            added.append(replace(pair, clip=clip))
-        return added
+        """List the files of each row of the index; those of its clip only where they are asked for."""
+        return list_pairs(corpus, self.depth, self.settings.clip.frames if with_clips else None)
 
     def _run(self, pairs: Sequence[Pair], stages: Sequence[Stage], jobs: int) -> list[Outcome]:
         """Make stages of every sample; outcomes in the order of `pairs`."""
         work = partial(prepare_samples, settings=self.settings, store=self.store, stages=stages)
         return map_chunks(work, pairs, jobs, "samples")
-
-    def _name_table(
-        self, folder: str, makers: Sequence[str], files: Sequence[Path], facts: dict[str, Any]
-    ) -> str:
-        """Changes with the files' sizes and times, so that they need not be read to find the table."""
-        stamps = [(os.fspath(file.absolute()), *_stamp(file)) for file in files]
-        settings = asdict(self.settings) | {"files": stamps} | facts | identify_tools()
-        code = hash_sources(makers, _STAGES).hash
-        return f"{folder}-{make_key('table', code, settings, [])}"
-
-    def _name_index(self, stage: Stage, pairs: Sequence[Pair]) -> str:
-        """Of the table that says which samples have a stage."""
-        makers = list_makers(CROPS, DEPTH, MOTION, stage)
-        cameras = list({pair.camera for pair in pairs})
-        facts = {"samples": [pair.sample_id for pair in pairs], "cameras": cameras}
-        files: list[Path] = []
-        for pair in pairs:
-            files += pair.files if stage.needs_depth else dict.fromkeys(pair.color)
-            if stage.representation is not None:
-                files += stage.representation.list_files(pair, stage.modality)
-        return self._name_table(stage.folder, makers, files, facts)
-
-    def _keep_index(
-        self, stage: Stage, pairs: Sequence[Pair], outcomes: Sequence[Outcome]
-    ) -> pd.DataFrame:
-        """A row per sample with the key of its stage, or "" and the reason why there is none."""
-        at = stage.folder
-        rows = [
-            (pair.sample_id, outcome.keys.get(at, ""), outcome.reasons.get(at, ""), outcome.note)
-            for pair, outcome in zip(pairs, outcomes, strict=True)
-        ]
-        table = pd.DataFrame(rows, columns=["sample_id", "key", "reason", "note"])
-        if all(outcome.lasting for outcome in outcomes):  # else it is tried again next time
-            self._write_table(self._name_index(stage, pairs), table)
-        return table
-
-    def _write_table(self, name: str, table: pd.DataFrame) -> None:
-        try:
-            self.store.write_table(name, table)
-        except StopError as error:
-            log.warning("%s (only the index table is missing)", error)
-
-    def _collect(self, stage: Stage, table: pd.DataFrame) -> list[dict[str, np.ndarray]] | None:
-        """The arrays of the samples of a table that have any; `None` if some are gone or damaged."""
-        found = []
-        for key in table["key"]:
-            arrays = self.store.load(stage.folder, key) if key else None
-            if key and arrays is None:
-                return None
-            if arrays is not None:
-                found.append(arrays)
-        return found
 
 
 def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
@@ -361,39 +284,6 @@ def list_shown(modality: str) -> list[tuple[Representation, str]]:
     """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
     modalities = MODALITIES if modality == "fused" else ("rgb",)
     return [(kind, each) for kind in list_representations() for each in modalities]
-
-
-def sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
-    """Put reasons into a line: of each kind, the most frequent first, how many there are and the first."""
-    several = group_by_kind(pairs, reasons)
-    if len(several) < 2:
-        return reasons[several[0][0]] if several else ""
-    return "; ".join(f"{len(alike)} as {reasons[alike[0]]}" for alike in several)
-
-
-def group_by_kind(pairs: Sequence[Pair], reasons: Sequence[str]) -> list[list[int]]:
-    """Group the samples that have a reason by it, whichever files it names; the largest group first."""
-    kinds: dict[str, list[int]] = {}
-    for row, (pair, reason) in enumerate(zip(pairs, reasons, strict=True)):
-        kind = reason
-        for name in (*map(str, (*pair.files, *pair.clip_files)), pair.sample_id):
-            kind = kind.replace(name, "")
-        if reason:
-            kinds.setdefault(re.sub(r"\d[\d.]*", "", kind), []).append(row)
-    return sorted(kinds.values(), key=len, reverse=True)
-
-
-def _locate(frames: Frames, numbers: tuple[int, int]) -> tuple[Path, Path]:
-    return frames.path(numbers[0]), frames.path(numbers[1])
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    """Size and time of a file; -1 where there is none."""
-    try:
-        found = file.stat()
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
 
 
 def _name_stage(

@@ -1,0 +1,26 @@
+"""Reasons why samples cannot be used, grouped by kind and put into a line."""
+
+import re
+from collections.abc import Sequence
+
+from merec.features.onset_apex_features import Pair
+
+
+def sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
+    """Put reasons into a line: of each kind, the most frequent first, how many there are and the first."""
+    several = group_by_kind(pairs, reasons)
+    if len(several) < 2:
+        return reasons[several[0][0]] if several else ""
+    return "; ".join(f"{len(alike)} as {reasons[alike[0]]}" for alike in several)
+
+
+def group_by_kind(pairs: Sequence[Pair], reasons: Sequence[str]) -> list[list[int]]:
+    """Group the samples that have a reason by it, whichever files it names; the largest group first."""
+    kinds: dict[str, list[int]] = {}
+    for row, (pair, reason) in enumerate(zip(pairs, reasons, strict=True)):
+        kind = reason
+        for name in (*map(str, (*pair.files, *pair.clip_files)), pair.sample_id):
+            kind = kind.replace(name, "")
+        if reason:
+            kinds.setdefault(re.sub(r"\d[\d.]*", "", kind), []).append(row)
+    return sorted(kinds.values(), key=len, reverse=True)
