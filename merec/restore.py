@@ -146,7 +146,31 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
     representation = config["datamodule"]["representation"]
     if "." in representation:  # a class of a plug-in
         resolve_stored({"_target_": representation}, trusted, file)
-    node = {**config["backbone"], "_partial_": True}
+    backbone = _build_backbone(config["backbone"], channels, len(classes), trusted, file)
+    for name in checkpoint["state_dict"]:
+        if not name.startswith(("backbone.", "loss.")):
+            raise InputError(
+                f"{file} holds {name}, which is no weight of its network; train it again"
+            )
+    load_weights(backbone, checkpoint["state_dict"], str(file))
+    now = hash_network(backbone, open_representation(representation))
+    _compare_code(file, code, now, other_code)
+    return Network(file, accelerate(backbone).eval(), config, protocol, target, scales)
+
+
+def _build_backbone(
+    settings: Mapping[str, Any],
+    channels: int | tuple[int, ...],
+    num_classes: int,
+    trusted: Sequence[str],
+    file: Path,
+) -> nn.Module:
+    """Build a backbone with fresh weights by the settings of a checkpoint.
+
+    Raises:
+        InputError: If the settings name no network of these packages, or do not fit its class.
+    """
+    node = {**settings, "_partial_": True}
     if node.get("_target_") is None:
         raise InputError(f"{file} does not say which backbone it is of; train it again")
     # Weights are drawn before they are loaded; nobody else's draws are to change by it.
@@ -154,7 +178,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
         # A factory first, as the task is given one: Hydra would make lists of pairs.
         make = build_stored(node, trusted, file)
         try:
-            backbone = make(in_channels=channels, num_classes=len(classes))
+            backbone = make(in_channels=channels, num_classes=num_classes)
         except TypeError as error:  # a setting that its backbone has gained or lost since
             raise InputError(
                 f"{file} was written by another version of merec ({error}); train it again"
@@ -166,15 +190,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
             raise InputError(f"{file} is damaged ({reason}); train it again") from error
         if not isinstance(backbone, nn.Module):
             raise InputError(f"{file} asks for {node['_target_']}, which is no network; {OWN}")
-    for name in checkpoint["state_dict"]:
-        if not name.startswith(("backbone.", "loss.")):
-            raise InputError(
-                f"{file} holds {name}, which is no weight of its network; train it again"
-            )
-    load_weights(backbone, checkpoint["state_dict"], str(file))
-    now = hash_network(backbone, open_representation(representation))
-    _compare_code(file, code, now, other_code)
-    return Network(file, accelerate(backbone).eval(), config, protocol, target, scales)
+    return backbone
 
 
 def _compare_code(
