@@ -1,4 +1,4 @@
-"""What a checkpoint says of its network: the code it was trained by, its inputs, whom it saw."""
+"""Facts about a network in its checkpoint: its code, its inputs, and the subjects that it saw."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def hash_network(backbone: torch.nn.Module, representation: Representation) -> d
 
 
 def describe_inputs(data: ClipDataModule) -> dict[str, Any]:
-    """What else it takes to show a network a clip of somebody else's.
+    """Describe the inputs and classes of a network (inference metadata).
 
     Returns:
         `in_channels` (of each view where there are several), `protocol` (its name), `classes` in the order

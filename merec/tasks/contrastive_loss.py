@@ -24,7 +24,7 @@ _Z_DECAY = 0.99
 
 @dataclass(frozen=True)
 class ContrastSettings:
-    """How views are contrasted.
+    """Hyperparameters of the contrastive loss.
 
     Attributes:
         mode: `softmax`: which of all scored is the partner? `nce`: is this one the partner, or noise? Both
@@ -49,10 +49,10 @@ class ContrastSettings:
     softmax_overwrite: bool
 
     def __post_init__(self) -> None:
-        for key, known in (("mode", MODES), ("z", ESTIMATES)):
-            if getattr(self, key) not in known:
+        for key, allowed in (("mode", MODES), ("z", ESTIMATES)):
+            if getattr(self, key) not in allowed:
                 raise InputError(
-                    f"task.contrast.{key}={getattr(self, key)} is unknown; there is {', '.join(known)}"
+                    f"task.contrast.{key}={getattr(self, key)} is unknown; there is {', '.join(allowed)}"
                 )
         if self.negatives < 1:
             raise InputError(
@@ -104,7 +104,7 @@ class ContrastSettings:
 
 
 class Scored(NamedTuple):
-    """What contrasting a batch gave.
+    """Result of contrasting a batch.
 
     Attributes:
         loss: Of both views, as a mean over the batch.
@@ -116,7 +116,7 @@ class Scored(NamedTuple):
 
 
 class Contrast(nn.Module):
-    """The objective, with its memory banks: buffers, so that a checkpoint holds them.
+    """Contrastive objective with its memory banks, which are buffers, so that a checkpoint holds them.
 
     The initial rows and the negatives are drawn from torch's global generator on the CPU.
 
@@ -140,7 +140,7 @@ class Contrast(nn.Module):
             self.register_buffer("first_bank", _draw_bank(pool, size))
             self.register_buffer("second_bank", _draw_bank(pool, size))
         if settings.mode == "nce":
-            self.register_buffer("log_z", torch.full((2,), nan))  # of each view; none known yet
+            self.register_buffer("log_z", torch.full((2,), nan))  # of each view; not estimated yet
 
     def forward(
         self,
@@ -197,17 +197,17 @@ class Contrast(nn.Module):
         self.second_bank = _renew(self.second_bank, second, at, self.settings.momentum)
 
     def _draw(self, at: Int[Tensor, " batch"]) -> Int[Tensor, "batch columns"]:
-        """The sample itself, then negatives from the whole pool; some may be drawn twice, or be itself."""
+        """Draw the columns of a sample: itself, then negatives from the whole pool, with replacement."""
         negatives = torch.randint(self.pool, (len(at), self.settings.negatives))
         return torch.cat([at[:, None], negatives.to(at.device)], 1)
 
     def _estimate_log_z(self, logits: Float[Tensor, "2 batch columns"]) -> Float[Tensor, "2"]:
-        """The logarithm of Z = pool · mean(exp(logits)) of each view, as far as is known by now."""
-        found = logits.logsumexp((1, 2)) + log(self.pool / logits[0].numel())
+        """Estimate the logarithm of Z = pool · mean(exp(logits)) of each view."""
+        estimate = logits.logsumexp((1, 2)) + log(self.pool / logits[0].numel())
         kept = self.log_z
         if self.settings.z == "ema":
-            kept = torch.logaddexp(kept + log(_Z_DECAY), found + log(1 - _Z_DECAY))
-        self.log_z = torch.where(self.log_z.isnan(), found, kept)
+            kept = torch.logaddexp(kept + log(_Z_DECAY), estimate + log(1 - _Z_DECAY))
+        self.log_z = torch.where(self.log_z.isnan(), estimate, kept)
         return self.log_z
 
 

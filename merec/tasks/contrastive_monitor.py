@@ -136,13 +136,13 @@ class MonitorContrast(pl.Callback):
 
 
 def describe_monitor(row: dict[str, float]) -> str:
-    """Say in one line what a measurement found."""
-    said = f"step {row['step']:.0f}: contrastive accuracy {row['accuracy']:.1%} (chance {row['chance']:.1%})"
+    """Describe a measurement in one line."""
+    line = f"step {row['step']:.0f}: contrastive accuracy {row['accuracy']:.1%} (chance {row['chance']:.1%})"
     if not isnan(row["held_out_accuracy"]):
-        said += f", held-out subjects {row['held_out_accuracy']:.1%} (chance {row['held_out_chance']:.1%})"
+        line += f", held-out subjects {row['held_out_accuracy']:.1%} (chance {row['held_out_chance']:.1%})"
     if not isnan(row["probe"]):
-        said += f", linear probe on inner training subjects {row['probe']:.3f}"
-    return said
+        line += f", linear probe on inner training subjects {row['probe']:.3f}"
+    return line
 
 
 def match_pairs(

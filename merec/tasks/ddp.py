@@ -61,9 +61,9 @@ class EndTogether(pl.Callback):
 
 def _take_others(trainer: pl.Trainer) -> list[subprocess.Popen]:
     """Take over the processes that Lightning started; it would end this one, too."""
-    watched: list[subprocess.Popen] = getattr(trainer.strategy.launcher, "procs", [])
-    others = [*watched]
-    watched.clear()
+    started: list[subprocess.Popen] = getattr(trainer.strategy.launcher, "procs", [])
+    others = [*started]
+    started.clear()
     return others
 
 

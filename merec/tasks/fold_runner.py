@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FoldWriter:
-    """Where the folds of one run are written, each to `folds/NNN/`.
+    """Writer of the folds of one run, each to `folds/NNN/`.
 
     Attributes:
         corpus: Whose samples are predicted, with what their labels are.
@@ -146,7 +146,7 @@ def try_fold(
         fold: Which.
         writer: Where it is written.
         train: How it is trained.
-        on_epoch: Told of its epochs.
+        on_epoch: Called after each epoch.
         spent: Seconds that it took before.
     """
     started, finished = time.perf_counter() - spent, 0

@@ -134,7 +134,7 @@ class FoldTrainer:
 
         Args:
             data: The samples.
-            on_epoch: Told of each epoch.
+            on_epoch: Called after each epoch.
             logger: Where losses are logged.
             max_epochs: Number of epochs; `None` for that of the trainer.
             unseen: Samples whose subjects neither starting weights nor pretrained encoders may have seen;
@@ -159,7 +159,7 @@ class FoldTrainer:
 
         Args:
             views: The samples of each fold, all of as many steps per epoch.
-            on_epoch: Told of each epoch of all folds.
+            on_epoch: Called after each epoch of all folds.
             join: Joins the folds: `StackedFinetune` or `InterleavedFolds`.
         """
         tasks = []

@@ -23,7 +23,7 @@ def choose_epochs(trainer: FoldTrainer, fold: Fold, parts: int, on_epoch: OnEpoc
         trainer: Trains the fold.
         fold: The fold; its held-out subject is not looked at.
         parts: One of so many parts of the training subjects is what is chosen on.
-        on_epoch: Told of each epoch.
+        on_epoch: Called after each epoch.
     """
     networks = trainer.networks
     seed, target = networks.seed, networks.target

@@ -25,7 +25,7 @@ Logging = Logger | Literal[False]
 
 @dataclass
 class NetworkTrainer:
-    """What it takes to build and train one network.
+    """Builder and trainer of networks.
 
     Attributes:
         backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`.

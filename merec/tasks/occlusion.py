@@ -39,10 +39,12 @@ def tabulate_occlusion(
     rest = torch.zeros(1, 1, 1, len(FEATURES))
     if data.scales is not None:
         (rest,) = rescale((rest,), data.scales)
-    said = trainer.predict(Occlusion(backbone, target, rest), dataloaders=data.predict_dataloader())
-    assert said is not None
-    sample_id = np.concatenate([ids for ids, _ in said])
-    importance = torch.cat([of_batch for _, of_batch in said]).double().cpu().numpy()
+    batches = trainer.predict(
+        Occlusion(backbone, target, rest), dataloaders=data.predict_dataloader()
+    )
+    assert batches is not None
+    sample_id = np.concatenate([ids for ids, _ in batches])
+    importance = torch.cat([of_batch for _, of_batch in batches]).double().cpu().numpy()
     if not np.isfinite(importance).all():
         raise InputError(
             "the network gives no finite number for samples of which a region is at rest; lower "
@@ -89,9 +91,9 @@ def measure_importance(
     points: Float[Tensor, "batch regions k features"],
     rest: Float[Tensor, "1 1 1 features"],
 ) -> Float[Tensor, "batch regions"]:
-    """How much of the probability of what is predicted is lost if a region is at rest, its structure kept.
+    """Measure how much probability the prediction loses if a region does not move, its structure kept.
 
-    Of action units it is the mean over them, said to be there or not. All occlusions of all samples go
+    Of action units it is the mean over units, predicted present or absent. All occlusions of all samples go
     through the network at once.
 
     Args:

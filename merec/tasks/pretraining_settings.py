@@ -1,4 +1,4 @@
-"""What a network is pretrained on inside each fold, for how long, and how: the keys of a config."""
+"""Settings of pretraining inside each fold: on what, for how long, and how."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,6 +69,6 @@ class PretrainingSettings(Part):
 
     @property
     def length(self) -> Length:
-        """How long is pretrained; by labels always in epochs, which their schedule counts."""
+        """Length of pretraining; of pretraining by labels always in epochs, which its schedule counts."""
         steps = self.pretrain_steps if self.pretrain == "contrastive" else None
         return Length(self.pretrain_epochs, steps)

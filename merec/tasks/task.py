@@ -1,4 +1,4 @@
-"""What `merec train` asks of a task."""
+"""Contract between `merec train` and a task."""
 
 from collections.abc import Sequence
 from pathlib import Path

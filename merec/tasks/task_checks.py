@@ -1,4 +1,4 @@
-"""What a task refuses before anything is written: each fold would otherwise fail in the same way."""
+"""Checks of a task before anything is written: each fold would otherwise fail in the same way."""
 
 import warnings
 from collections.abc import Callable

@@ -16,7 +16,7 @@ from merec.tasks.ddp import EndTogether
 
 @dataclass(frozen=True)
 class Length:
-    """How long a network is trained: so many epochs, so many steps, or as the trainer says.
+    """Length of a training in epochs or steps; neither for that of the trainer.
 
     Attributes:
         epochs: Passes over the training samples.

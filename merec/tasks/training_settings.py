@@ -1,4 +1,4 @@
-"""What every task that trains networks is given: samples, a network, and how it starts and learns."""
+"""Settings of every task that trains networks: samples, network, start and training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

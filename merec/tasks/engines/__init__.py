@@ -1,1 +1,1 @@
-"""How folds are trained: several at once in processes of their own, or as one stacked network."""
+"""Engines: train folds one by one, in worker processes, interleaved, or as one stacked network."""

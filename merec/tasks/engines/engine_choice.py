@@ -24,7 +24,7 @@ ENGINES = ("loop", "processes", "stacked", "auto")
 
 @dataclass(frozen=True)
 class EngineChoice(Part):
-    """How folds are run. All engines give the same predictions.
+    """Settings of how folds are run. All engines give the same predictions.
 
     Attributes:
         engine: `loop` trains one fold after the other, `processes` several at once, each in a process with

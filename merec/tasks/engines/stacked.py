@@ -86,12 +86,12 @@ class StackedFinetune(JointTraining):
     def training_step(self, batch: list[Stack], _: int) -> dict[str, Any]:
         """Return the sum of the losses of all folds, and what `RecordFolds` records of each."""
         sizes = [len(stack.label) for stack in batch]
-        said, start = [], 0
+        steps, start = [], 0
         for stack, state in zip(batch, self._split(sizes), strict=True):
             with draw_from(self.generators[start : start + len(stack.label)]):
-                said.append(self._learn(state, stack))
+                steps.append(self._learn(state, stack))
             start += len(stack.label)
-        loss, hits = (torch.cat([each[key] for each in said]) for key in ("loss", "hits"))
+        loss, hits = (torch.cat([step[key] for step in steps]) for key in ("loss", "hits"))
         each = [stack.label.shape[1] for stack in batch for _ in stack.label]
         return {"loss": loss.sum(), "losses": loss.detach(), "hits": hits, "sizes": each}
 
@@ -121,14 +121,14 @@ class StackedFinetune(JointTraining):
     def predict_watched(self) -> Int[np.ndarray, "folds samples *units"]:
         """Predict the recorded samples batch by batch; folds that have fewer are padded."""
         (state,) = self._split([len(self.folds)])
-        precision, said = self.trainer.precision_plugin, []
+        precision, predicted = self.trainer.precision_plugin, []
         views = self.watched if isinstance(self.watched, tuple) else (self.watched,)
         with precision.forward_context():
             for part in zip(
                 *(view.split(self.views[0].batch_size, 1) for view in views), strict=True
             ):
-                said.append(self.name(state, (precision.convert_input(pack(part)),)).cpu())
-        return torch.cat(said, 1).numpy().astype(np.int8)
+                predicted.append(self.name(state, (precision.convert_input(pack(part)),)).cpu())
+        return torch.cat(predicted, 1).numpy().astype(np.int8)
 
     def list_parameters(self) -> Sequence[nn.Parameter]:
         """Return the stacked parameters of all folds."""
