@@ -150,6 +150,8 @@ def test_a_network_whose_code_changed_since_is_refused_by_name_unless_accepted(g
         ),
         ("features._args_", [1]),
         ("datamodule.modality", "${oc.env:MEREC_SECRET}"),
+        ("datamodule.representation", "logging.FileHandler"),
+        ("datamodule.representation", "planted_networks.Mine"),
         ("corpus.root", "${oc.env:MEREC_SECRET}"),
         ("corpus.root", "${hydra:runtime.cwd}"),
     ],

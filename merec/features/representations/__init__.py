@@ -197,14 +197,18 @@ def open_representation(name: str) -> Representation:
     if not module:
         module, kind = f"{__name__}.{name}", name.title().replace("_", "")
     try:
-        representation = getattr(import_module(module), kind)()
+        found: Any = getattr(import_module(module), kind)
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"datamodule.representation={name} cannot be imported ({error}); give the dotted path of a class"
         ) from error
-    if representation.name != name:
+    if Representation not in getattr(found, "__mro__", ()):
         raise InputError(
-            f"datamodule.representation={name} calls itself {representation.name}; set {kind}.name to the "
-            "path of the class"
+            f"datamodule.representation={name} is no subclass of {__name__}.Representation; give one"
         )
-    return representation
+    if found.name != name:
+        raise InputError(
+            f"datamodule.representation={name} calls itself {found.name}; set {kind}.name to the path of the "
+            "class"
+        )
+    return found()
