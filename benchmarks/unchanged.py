@@ -125,7 +125,10 @@ _VARYING = (  # in this order
     (r"[0-9a-f]{40}|\b[0-9a-f]{7}\+?\b(?= |,|<|$)|(?<=<td>)[0-9a-f]{12}\+?(?=</td>)", "COMMIT"),
     (r"(confusion|curves)-[0-9a-f]{16}", "PICTURE"),  # named by the hash of code
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?Z?", "TIME"),
-    (r"\d+(\.\d+)? (s|ms|min|h|GB|MB|MiB|GiB|frames/s|samples/s)\b", "AMOUNT"),
+    (
+        r"\b[\d.]+ of them to find|\d+(\.\d+)? (s|ms|min|h|GB|MB|MiB|GiB|frames/s|samples/s)\b",
+        "AMOUNT",
+    ),
     (r"offline-run-[\w-]+|(?<=/)[0-9a-z]{8}\b", "RUN"),
 )
 # How long training took stands in tables and pictures.
