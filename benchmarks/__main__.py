@@ -33,7 +33,7 @@ from merec.config_parts import assemble
 from merec.datamodules import ClipDataModule, PairPool
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.splits import leave_one_subject_out
-from merec.evaluation.statistics import bootstrap, draw_subjects
+from merec.evaluation.subject_bootstrap import bootstrap, draw_subjects
 from merec.metrics import uf1
 from merec.tasks import Contrastive, Finetune
 from merec.tasks.contrastive_loss import ContrastSettings

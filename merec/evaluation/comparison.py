@@ -9,10 +9,9 @@ import pandas as pd
 
 from merec.evaluation.results import Result
 from merec.evaluation.roc_auc import compare_auc
-from merec.evaluation.statistics import (
+from merec.evaluation.significance_tests import compare_paired, correct_holm
+from merec.evaluation.subject_bootstrap import (
     align_seeds,
-    compare_paired,
-    correct_holm,
     count_effective,
     paired_intervals,
     pooled,

@@ -16,7 +16,7 @@ from merec.evaluation.optimism import Optimism, measure_optimism
 from merec.evaluation.result_names import join_remarks
 from merec.evaluation.roc_auc import STABLE, Ranking, auc_intervals, score_mean_auc
 from merec.evaluation.runs import Run
-from merec.evaluation.statistics import count_effective, score_intervals
+from merec.evaluation.subject_bootstrap import count_effective, score_intervals
 from merec.metrics import f1_per_class, recall_per_class
 from merec.run_folder.epochs import Epochs
 from merec.run_folder.identity import configuration_hash, shared_settings

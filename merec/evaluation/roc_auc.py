@@ -12,13 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from merec.evaluation.statistics import (
-    DRAWS,
-    Difference,
-    conclude_paired,
-    draw_subjects,
-    t_interval,
-)
+from merec.evaluation.significance_tests import Difference, conclude_paired
+from merec.evaluation.subject_bootstrap import DRAWS, draw_subjects, t_interval
 
 STABLE = 20  # samples that must show a unit; the area over fewer pairs is mostly noise
 

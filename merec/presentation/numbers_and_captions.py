@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
+from merec.evaluation.subject_bootstrap import DRAWS
 from merec.run_folder.resolved_config import find_node
 from merec.targets.absent_classes import describe_absent_classes
 

@@ -19,7 +19,7 @@ from merec.evaluation.reliability import (
     read_probability,
 )
 from merec.evaluation.results import IDENTITY, Result
-from merec.evaluation.statistics import (
+from merec.evaluation.subject_bootstrap import (
     draw_subjects,
     effective_subjects,
     mean_interval,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DIFFERENCE_RANGE, score_intervals
+from merec.evaluation.subject_bootstrap import DIFFERENCE_RANGE, score_intervals
 from merec.metrics import Confusion, f1_per_class, uf1, uf1_without_each
 from merec.presentation.numbers_and_captions import (
     NOTHING,

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
+from merec.evaluation.subject_bootstrap import DRAWS
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, measure_row, tidy, wrap
 from merec.presentation.numbers_and_captions import (
     describe_interval,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from merec.evaluation.guessing import MAJORITY, UNIFORM, score_guesses
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import DRAWS
+from merec.evaluation.subject_bootstrap import DRAWS
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
 from merec.presentation.numbers_and_captions import (
     format_interval,

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 import pandas as pd
 
 from merec.evaluation.results import Result, Score
-from merec.evaluation.statistics import DRAWS
+from merec.evaluation.subject_bootstrap import DRAWS
 from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_remarks,

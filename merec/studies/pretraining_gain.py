@@ -9,7 +9,7 @@ import pandas as pd
 from merec.evaluation.comparison import compare_with_base
 from merec.evaluation.contrastive_accuracy import LATEST_STEPS, read_monitor
 from merec.evaluation.results import IDENTITY, Result
-from merec.evaluation.statistics import DRAWS
+from merec.evaluation.subject_bootstrap import DRAWS
 from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merec.evaluation.results import Result, Score
-from merec.evaluation.statistics import mean_interval
+from merec.evaluation.subject_bootstrap import mean_interval
 from merec.presentation.figure_style import (
     LARGE,
     MEDIUM,

@@ -14,11 +14,8 @@ from merec.evaluation.pooling import pool_runs
 from merec.evaluation.predictions import tabulate
 from merec.evaluation.protocol import describe_protocol, set_target
 from merec.evaluation.runs import find_runs, read_run
-from merec.evaluation.statistics import (
-    bootstrap,
-    compare_paired,
-    draw_subjects,
-)
+from merec.evaluation.significance_tests import compare_paired
+from merec.evaluation.subject_bootstrap import bootstrap, draw_subjects
 from merec.run_folder.prediction_table import read_predictions, write_predictions
 from merec.targets.action_units import ActionUnits
 from merec.targets.unit_labels import find_trained_units, mark_units, spell_units

@@ -14,7 +14,8 @@ from statsmodels.stats.multitest import multipletests
 from merec.evaluation.comparison import compare_classes, compare_results, compare_sides
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.results import Result
-from merec.evaluation.statistics import compare_paired, draw_subjects, paired_intervals
+from merec.evaluation.significance_tests import compare_paired
+from merec.evaluation.subject_bootstrap import draw_subjects, paired_intervals
 from merec.types import InputError
 
 DRAWS = 20

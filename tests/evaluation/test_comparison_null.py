@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from merec.evaluation.statistics import compare_paired, correct_holm
+from merec.evaluation.significance_tests import compare_paired, correct_holm
 from merec.metrics import uf1
 
 ALPHA = 0.05

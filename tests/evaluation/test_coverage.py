@@ -14,8 +14,8 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from merec.evaluation.statistics import (
-    compare_paired,
+from merec.evaluation.significance_tests import compare_paired
+from merec.evaluation.subject_bootstrap import (
     draw_subjects,
     effective_subjects,
     score_intervals,

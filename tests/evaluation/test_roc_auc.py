@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from merec.evaluation.roc_auc import Ranking, auc_intervals, auc_per_unit, compare_auc, mean_auc
-from merec.evaluation.statistics import draw_subjects, t_interval
+from merec.evaluation.subject_bootstrap import draw_subjects, t_interval
 
 SUBJECTS, UNITS, DRAWN = 9, 3, 100
 

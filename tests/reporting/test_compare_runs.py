@@ -15,7 +15,7 @@ from rich.console import Console
 from merec.evaluation.comparison import compare_sides
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.runs import find_runs
-from merec.evaluation.statistics import compare_paired
+from merec.evaluation.significance_tests import compare_paired
 from merec.metrics import uf1
 from merec.presentation.table_formats import print_table
 from merec.reporting.compare import compare_runs

@@ -23,7 +23,7 @@ from merec.evaluation.reliability import (
 )
 from merec.evaluation.results import Result
 from merec.evaluation.runs import read_run
-from merec.evaluation.statistics import draw_subjects
+from merec.evaluation.subject_bootstrap import draw_subjects
 from merec.studies.calibration import (
     gives_decision_values,
     name_scores,

@@ -15,7 +15,7 @@ from merec.evaluation.comparison import compare_results
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.evaluation.statistics import draw_subjects
+from merec.evaluation.subject_bootstrap import draw_subjects
 from merec.metrics import confusion, uf1, uf1_without_each
 from merec.run_folder.identity import configuration_hash
 from merec.studies.class_scores import (

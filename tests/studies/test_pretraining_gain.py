@@ -14,7 +14,7 @@ from rich.console import Console
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.evaluation.statistics import DRAWS
+from merec.evaluation.subject_bootstrap import DRAWS
 from merec.presentation.figure_style import to_svg
 from merec.reporting.compare import compare_runs
 from merec.reporting.page import (

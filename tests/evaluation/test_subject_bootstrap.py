@@ -11,12 +11,11 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from statsmodels.stats.multitest import multipletests
 
 from merec.errors import InputError
-from merec.evaluation.statistics import (
+from merec.evaluation.significance_tests import compare_paired, correct_holm
+from merec.evaluation.subject_bootstrap import (
     align_seeds,
     bootstrap,
     bootstrap_mean,
-    compare_paired,
-    correct_holm,
     draw_subjects,
     effective_subjects,
     mean_interval,

@@ -1,4 +1,4 @@
-"""Intervals and tests of scores. Whole subjects are drawn, since samples of one face are not independent.
+"""Confidence intervals by the subject bootstrap: samples of one face are not independent.
 
 The interval of a score is a t interval with a subject-bootstrap standard error (see `t_interval`). The
 percentile interval is too narrow for few subjects (Hesterberg 2015). Of UF1 the expanded percentile interval
@@ -11,7 +11,6 @@ the same for all seeds and both sides of a comparison.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -44,7 +43,7 @@ def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "
     return np.random.default_rng(seed).multinomial(num_subjects, even, size=draws)
 
 
-def _score_draws(
+def score_draws(
     metric: Metric, counts: np.ndarray, times: np.ndarray
 ) -> Float[np.ndarray, "draws *scores"]:
     """The seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
@@ -59,7 +58,7 @@ def bootstrap(
     metric: Metric, counts: BySubject, draws: int = DRAWS, seed: int = 0
 ) -> Float[np.ndarray, "draws *scores"]:
     """The metric of `draws` sets of subjects drawn with replacement."""
-    return _score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
+    return score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
 
 
 def bootstrap_mean(
@@ -155,23 +154,6 @@ def count_effective(counts: BySubject, each: bool) -> Float[np.ndarray, " parts"
     return np.array([effective_subjects(column[:, None]) for column in samples.T])
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Run B minus run A on the same subjects.
-
-    Attributes:
-        value: Difference of the pooled metric.
-        low: Lower end of its 95 % paired subject-bootstrap interval; NaN for fewer than three subjects.
-        high: Upper end of it.
-        p: Two-sided p of the paired subject-permutation test.
-    """
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
 def align_seeds(a: BySubjectA, b: BySubjectB) -> tuple[BySubject, BySubject]:
     """Repeat a run of one seed (a deterministic one, say) to stand beside each seed of the other.
 
@@ -185,48 +167,6 @@ def align_seeds(a: BySubjectA, b: BySubjectB) -> tuple[BySubject, BySubject]:
         )
     seeds = max(len(a), len(b))
     return tuple(np.repeat(x, seeds // len(x), axis=0) for x in (a, b))  # type: ignore[return-value]
-
-
-def compare_paired(
-    metric: Metric, a: BySubjectA, b: BySubjectB, draws: int = DRAWS, seed: int = 0
-) -> Difference:
-    """Test B against A, subject by subject.
-
-    The interval draws whole subjects, the same for both. The test swaps A and B in a random half of
-    the subjects: under the null hypothesis the two are exchangeable within each subject. The
-    observed labelling counts as one permutation, so that p is never 0 (Phipson & Smyth 2010).
-    """
-    a, b = align_seeds(a, b)
-    times = draw_subjects(a.shape[1], draws, seed)
-    drawn = _score_draws(metric, b, times) - _score_draws(metric, a, times)
-    observed = pooled(metric, b) - pooled(metric, a)
-    swap = np.random.default_rng(seed).integers(0, 2, size=(draws, a.shape[1]))
-    from_a = _mix(metric, a, b, swap)
-    from_b = _mix(metric, b, a, swap)
-    effective = count_effective(a, each=False)
-    return conclude_paired(observed, drawn, from_b - from_a, a.shape[1], effective)
-
-
-def conclude_paired(
-    observed: float,
-    drawn: Float[np.ndarray, " draws"],
-    permuted: Float[np.ndarray, " permutations"],
-    subjects: int,
-    effective: Float[np.ndarray, ""] | float,
-) -> Difference:
-    """Compute interval and p of a paired difference.
-
-    Args:
-        observed: The difference.
-        drawn: The same of sets of subjects drawn with replacement.
-        permuted: The same of sides swapped in random halves of the subjects.
-        subjects: How many subjects there are.
-        effective: Effective number of subjects.
-    """
-    low, high = t_interval(observed, drawn, subjects, effective, DIFFERENCE_RANGE).tolist()
-    # A hair of tolerance: sums of ratios in another order must still count as equal.
-    extreme = int(np.sum(np.abs(permuted) >= abs(observed) - 1e-12))
-    return Difference(observed, low, high, (1 + extreme) / (1 + len(permuted)))
 
 
 def paired_intervals(
@@ -247,7 +187,7 @@ def paired_intervals(
     a, b = align_seeds(a, b)
     value = metrics(b.sum(1)).mean(0) - metrics(a.sum(1)).mean(0)
     times = draw_subjects(a.shape[1], draws, seed)
-    drawn = _score_draws(metrics, b, times) - _score_draws(metrics, a, times)
+    drawn = score_draws(metrics, b, times) - score_draws(metrics, a, times)
     effective = count_effective(a, each=True)
     ends = t_interval(value, drawn, a.shape[1], effective, DIFFERENCE_RANGE)
     return np.stack([value, *ends])
@@ -274,32 +214,7 @@ def score_intervals(
     Returns:
         Value, lower and upper end; the ends are NaN for fewer than three subjects.
     """
-    drawn = _score_draws(metrics, counts, draw_subjects(counts.shape[1], draws, seed))
+    drawn = score_draws(metrics, counts, draw_subjects(counts.shape[1], draws, seed))
     value = metrics(counts.sum(1)).mean(0)
     ends = t_interval(value, drawn, counts.shape[1], count_effective(counts, each), limits)
     return np.stack([value, *ends])
-
-
-def correct_holm(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """Raise the p of a family of tests so that at most alpha of such families hold a false alarm.
-
-    The k-th smallest of m is multiplied by m - k + 1 and is no less than those before it (Holm 1979).
-    """
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(stepped, 1)
-    return corrected
-
-
-def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.ndarray:
-    """The metric of each permutation, `swap` taking a subject from `b` instead of `a`."""
-    scores = [
-        metric(
-            (one.sum(0).reshape(-1) + swap @ (other - one).reshape(len(one), -1)).reshape(
-                -1, *one.shape[1:]
-            )
-        )
-        for one, other in zip(a, b, strict=True)
-    ]
-    return np.mean(scores, axis=0)
