@@ -24,7 +24,8 @@ from merec.override_errors import (
     explain_override,
 )
 from merec.quoting import quote_texts
-from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
+from merec.range_check import find_out_of_range
+from merec.ranges import NOT_OF_A_TWIN
 
 
 def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:

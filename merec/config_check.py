@@ -18,7 +18,7 @@ from merec.override_errors import (
     explain_key,
     walk,
 )
-from merec.ranges import find_out_of_range
+from merec.range_check import find_out_of_range
 from merec.target_types import describe_wrong_kind
 from merec.text_values import find_misread_texts
 from merec.unused_overrides import find_ineffective

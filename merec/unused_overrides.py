@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from merec.ranges import show_value
+from merec.range_check import show_value
 
 
 @dataclass(frozen=True)

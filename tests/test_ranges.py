@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from merec.config_groups import home
 from merec.config_schema import register
 from merec.override_errors import walk
-from merec.ranges import WORDS, find_out_of_range, find_range, walk_values
+from merec.range_check import find_out_of_range, walk_values
+from merec.ranges import WORDS, find_range
 from merec.tasks.contrastive_loss import ESTIMATES, MODES
 from merec.tasks.engines.engine_choice import ENGINES
 

@@ -40,6 +40,7 @@ INDIFFERENT = (
     "merec.tracebacks",
     "merec.path_names",
     "merec.plugins",
+    "merec.range_check",
     "merec.ranges",
     "merec.reporting",
     "merec.run_folder",

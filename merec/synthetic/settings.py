@@ -10,7 +10,8 @@ from merec.assets import cache_folder
 from merec.corpora.casme3 import ERRATA
 from merec.corpora.reading.errata import read_errata
 from merec.errors import InputError
-from merec.ranges import NOT_OF_A_TWIN, find_out_of_range
+from merec.range_check import find_out_of_range
+from merec.ranges import NOT_OF_A_TWIN
 from merec.source_code import hash_sources
 from merec.synthetic.sensor import DepthSensor, choose_sensor
 
