@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from merec.corpora.reading.assemble import assemble, excuse, resolve_exclusions
+from merec.corpora.reading.assemble import assemble, excuse, leave_out, resolve_exclusions
 from merec.corpora.reading.coding_sheet import open_sheet, read_samples
 from merec.corpora.reading.folders import Disk, name_frames, open_root
-from merec.corpora.reading.rows import choose_classes
-from merec.corpora.reading.subjects import CASME2, name_subjects
-from merec.types import Corpus, Finding, Frames, InputError
+from merec.corpora.reading.labels import choose_classes
+from merec.corpora.reading.subjects import CASME2
+from merec.types import Corpus, Frames, InputError
 
 # The later edition labels three clips of sub24 otherwise and adds objective classes; published numbers and
 # MEGC2019 follow the first.
@@ -55,10 +55,8 @@ def read_casme2(
 
     Args:
         root: Folder with `CASME2-coding-20140508.xlsx` and `CASME2-RAW/` or `Cropped/`.
-        name: Name of the data set; the protocol is `{name}-{classes}`, of any but the first edition of the
-            sheet `{name}-{classes}@{edition}`.
-        annotation: `2014`, `2019` or the path of a table with their columns; `None` for the first of the two
-            that lies there.
+        name: Name of the data set; of later editions the protocol is `{name}-{classes}@{edition}`.
+        annotation: `2014`, `2019` or the path of a table; `None` for the first edition that lies there.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         left_out: By number of classes: samples that the published protocol does not hold.
@@ -71,32 +69,21 @@ def read_casme2(
         lenient: Whether bad rows become findings instead of an exception.
 
     Raises:
-        InputError: If the sheet or a column is missing, or (unless `lenient`) a row is bad or counts are
-            not the protocol's.
+        InputError: If the sheet or a column is missing, or (unless `lenient`) rows or counts are wrong.
     """
     folder = open_root(root, "CASME II")
-    if frames not in FRAMES:
-        raise InputError(f"corpus.frames={frames}; expected {' or '.join(FRAMES)}")
+    find_frames = partial(_find_frames, folder, Disk(CASME2), *_choose_frames(frames))
     chosen = choose_classes(class_maps, classes, name)
-    table, source, edition = open_sheet(
-        folder, EDITIONS, annotation, PATTERNS, COLUMNS, "casme2", "coding sheet"
+    table, source, edition, notes = open_sheet(
+        folder, EDITIONS, annotation, PATTERNS, COLUMNS, "casme2", CASME2, "coding sheet"
     )
-    table["subject"], notes = name_subjects(table["subject"], CASME2, source.where)
-    table["sample_id"] = table["subject"] + "_" + table["clip"]
-    find_frames = partial(_find_frames, folder, Disk(CASME2), frames)
     index, rejected, found = read_samples(
         table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
     )
-    omitted = list(left_out.get(classes, ()))
+    omitted = dict.fromkeys(left_out.get(classes, ()), "not in the published protocol")
     found, _ = excuse(found, omitted)
-    absent = index["sample_id"].isin(omitted)
-    why = "not in the published protocol"
-    notes += [
-        Finding("note", "left out", source.where, row, sample_id, why, "left out")
-        for sample_id, row in index.loc[absent, ["sample_id", "row"]].itertuples(index=False)
-    ]
-    index = index[~absent].reset_index(drop=True)
-    rejected = rejected[~rejected["sample_id"].isin(omitted)]
+    index, omissions = leave_out(index, omitted, source.where, "left out", "left out")
+    rejected = rejected[~rejected["sample_id"].isin(list(omitted))]
     return assemble(
         index,
         name=f"{name}-{classes}{edition}",
@@ -104,17 +91,22 @@ def read_casme2(
         expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
         source=source,
-        findings=[*found, *notes],
+        findings=[*found, *notes, *omissions],
         lenient=lenient,
         rejected=rejected,
     )
 
 
+def _choose_frames(frames: str) -> tuple[tuple[str, ...], str]:
+    if frames not in FRAMES:
+        raise InputError(f"corpus.frames={frames}; expected {' or '.join(FRAMES)}")
+    return FRAMES[frames]
+
+
 def _find_frames(
-    root: Path, disk: Disk, frames: str, row: Mapping[Any, Any]
+    root: Path, disk: Disk, folders: Sequence[str], guess: str, row: Mapping[Any, Any]
 ) -> tuple[Frames, None]:
     """The frames of a clip, none of depth; archives at times hold a folder of their own name once more."""
-    folders, guess = FRAMES[frames]
     clip = (row["subject"], row["clip"])
     places = [(root, *parts, *clip) for name in folders for parts in ((name,), (name, name))]
     folder = disk.first(places) or root.joinpath(folders[0], *clip)

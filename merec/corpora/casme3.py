@@ -9,7 +9,7 @@ expressions too, but no emotions, which are joined from v2 and from the list of 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,13 @@ from merec.corpora.casme3_full import join_emotions, join_part_c, split_types
 from merec.corpora.reading.assemble import assemble, resolve_exclusions
 from merec.corpora.reading.coding_sheet import read_samples
 from merec.corpora.reading.errata import MIDDLE, UNKNOWN, apply_errata
-from merec.corpora.reading.folders import Disk, find_file, open_root, relate
+from merec.corpora.reading.folders import Disk, add_frames, find_file, open_root, relate
+from merec.corpora.reading.labels import ClassMap, choose_classes, label_samples
 from merec.corpora.reading.remarks import note_remarks, resolve_without
-from merec.corpora.reading.rows import (
-    ClassMap,
-    Source,
-    add_frames,
-    choose_classes,
-    describe_source,
-    label_samples,
-    mend_emotions,
-    mend_spelling,
-    read_rows,
-)
+from merec.corpora.reading.rows import read_rows
 from merec.corpora.reading.sheets import read_table, refuse_bad_cells
+from merec.corpora.reading.source import Source, describe_source
+from merec.corpora.reading.spelling import mend_emotions, mend_spelling
 from merec.corpora.reading.subjects import CASME3, name_subjects
 from merec.path_names import is_file
 from merec.types import Corpus, Finding, Frames, InputError
@@ -231,7 +224,9 @@ def read_casme3(
         listed[0]["action_units"] = _join_units(listed[0], folder)
     if listed is not None:
         macro, of_macro = _read_macro(*listed, data_set, chosen, spellings, find_macro_frames, fps)
-    return assemble(
+    camera = read_camera(intrinsics, folder)
+    clips = list_unlabelled(folder, unlabelled, name, fps)
+    corpus = assemble(
         index,
         name=f"{data_set}-{classes}@{version}",
         classes=list(chosen),
@@ -241,11 +236,9 @@ def read_casme3(
         findings=[*findings, *of_macro],
         lenient=lenient,
         rejected=rejected,
-        camera=read_camera(intrinsics, folder),
-        macro=macro,
-        unlabelled=list_unlabelled(folder, unlabelled, name, fps),
         without=resolve_without(without, known, errata),
     )
+    return replace(corpus, camera=camera, macro=macro, unlabelled=clips)
 
 
 def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from merec.corpora.reading.rows import Source, name_exclusion
+from merec.corpora.reading.source import Source, name_exclusion
 from merec.types import Finding, InputError
 
 _MICRO = ("micro-expression", "1")  # in the sheet of part A, in that of part C

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from merec.corpora.reading.assemble import assemble
-from merec.corpora.reading.rows import Source
+from merec.corpora.reading.source import Source
 from merec.types import Corpus, Finding, InputError
 
 

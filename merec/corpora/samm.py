@@ -8,8 +8,8 @@ from typing import Any
 from merec.corpora.reading.assemble import assemble, resolve_exclusions
 from merec.corpora.reading.coding_sheet import open_sheet, read_samples
 from merec.corpora.reading.folders import Disk, name_frames, open_root
-from merec.corpora.reading.rows import choose_classes
-from merec.corpora.reading.subjects import SAMM, name_subjects
+from merec.corpora.reading.labels import choose_classes
+from merec.corpora.reading.subjects import SAMM
 from merec.types import Corpus, Frames
 
 EDITIONS = {"v2": tuple(f"SAMM_Micro_FACS_Codes_v2.{end}" for end in ("xlsx", "xls", "csv"))}
@@ -61,11 +61,9 @@ def read_samm(
     """
     folder = open_root(root, "SAMM")
     chosen = choose_classes(class_maps, classes, name)
-    table, source, edition = open_sheet(
-        folder, EDITIONS, annotation, PATTERNS, COLUMNS, "samm", "FACS sheet"
+    table, source, edition, notes = open_sheet(
+        folder, EDITIONS, annotation, PATTERNS, COLUMNS, "samm", SAMM, "FACS sheet"
     )
-    table["subject"], notes = name_subjects(table["subject"], SAMM, source.where)
-    table["sample_id"] = table["subject"] + "_" + table["clip"]
     find_frames = partial(_find_frames, folder, Disk(SAMM))
     index, rejected, found = read_samples(
         table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames

@@ -8,14 +8,9 @@ from typing import Any
 import pandas as pd
 
 from merec.corpora.reading.assemble import assemble, resolve_exclusions
-from merec.corpora.reading.folders import Disk, name_frames, open_root, relate
-from merec.corpora.reading.rows import (
-    Source,
-    add_frames,
-    choose_classes,
-    label_samples,
-    name_exclusion,
-)
+from merec.corpora.reading.folders import Disk, add_frames, name_frames, open_root, relate
+from merec.corpora.reading.labels import choose_classes, label_samples
+from merec.corpora.reading.source import Source, name_exclusion
 from merec.corpora.reading.subjects import SMIC
 from merec.types import Corpus, Finding, InputError
 

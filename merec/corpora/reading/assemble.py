@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from merec.corpora.reading.rows import Source
+from merec.corpora.reading.source import Source
 from merec.corpora.reading.subjects import refuse_namesakes
 from merec.evaluation.protocol import WRONG_COUNTS, assert_counts, describe_protocol
-from merec.types import Camera, Corpus, Finding, InputError
+from merec.types import Corpus, Finding, InputError
 
 _LEFT_OUT = "left out as asked"
 
@@ -25,9 +25,6 @@ def assemble(
     findings: Sequence[Finding],
     lenient: bool,
     rejected: pd.DataFrame | None = None,
-    camera: Camera | None = None,
-    macro: pd.DataFrame | None = None,
-    unlabelled: pd.DataFrame | None = None,
     without: Mapping[str, Mapping[str, str]] | None = None,
     subset: bool = False,
 ) -> Corpus:
@@ -44,9 +41,6 @@ def assemble(
         findings: What was found so far; of excluded samples it counts as a note.
         lenient: Whether errors become findings instead of an exception.
         rejected: As in `Corpus`.
-        camera: As in `Corpus`.
-        macro: As in `Corpus`.
-        unlabelled: As in `Corpus`.
         without: Kind → sample id → why it is left out; `-without-KIND` is added to the protocol's name.
         subset: Whether samples may be missing, whatever `expected` says.
 
@@ -59,49 +53,58 @@ def assemble(
     if not lenient:
         refuse_errors(found, source)
     refuse_namesakes(index, str(source.file))
-    counts = (expected or {}).get(name)
-    if counts is not None:
-        found += _judge_counts(index, classes, counts, source, lenient, unread)
+    found += _judge_counts(name, index, classes, expected, source, lenient, unread)
     if without:
         name = f"{name}-without-{'-'.join(without)}"
-        found += _note_left_out(index, dropped, source)
-        index = index[~index["sample_id"].isin(list(dropped))].reset_index(drop=True)
-        counts = (expected or {}).get(name)
-        if counts is not None:
-            found += _judge_counts(index, classes, counts, source, lenient, unread)
-    leaves = index["sample_id"].isin(list(exclude))
-    found += _note_left_out(index, exclude, source)
-    if subset or expected is None or unread or leaves.any():
+        index, notes = leave_out(index, dropped, source.where)
+        found += notes
+        found += _judge_counts(name, index, classes, expected, source, lenient, unread)
+    index, notes = leave_out(index, exclude, source.where)
+    found += notes
+    if subset or expected is None or unread or notes:
         name = f"{name}-subset"  # numbers on it are not numbers on the protocol
-    index = index[~leaves].reset_index(drop=True)
     if index.empty:
-        wanted = f"no sample of the classes {', '.join(classes)}"
-        if exclude and (leaves.any() or unread):
+        if exclude and (notes or unread):
             raise InputError(f"corpus.exclude leaves no sample of {source.file}; name fewer")
-        if not lenient:
-            raise InputError(f"{source.file} holds {wanted}; check it")
-        remedy = "expected some; take the official file, or other classes"
-        found.append(Finding("error", "no samples", source.where, None, "", wanted, remedy))
-    if lenient and rejected is not None:
+        found.append(_note_empty(classes, source, lenient))
+    if rejected is not None:
         gone = rejected["sample_id"].isin([*exclude, *dropped])
-        rejected = rejected[~gone].reset_index(drop=True)
-    else:
-        rejected = None
+        rejected = rejected[~gone].reset_index(drop=True) if lenient else None
     protocol = describe_protocol(name, index, classes)
-    return Corpus(
-        protocol, index, None, (), camera, macro, unlabelled, tuple(found), rejected=rejected
-    )
+    return Corpus(protocol, index, None, (), findings=tuple(found), rejected=rejected)
 
 
-def _note_left_out(
-    index: pd.DataFrame, reasons: Mapping[str, str], source: Source
-) -> list[Finding]:
-    """A note on each sample of an index that is left out on purpose."""
-    rows = index.loc[index["sample_id"].isin(list(reasons)), ["sample_id", "row"]]
-    return [
-        Finding("note", "excluded", source.where, row, sample_id, reasons[sample_id], _LEFT_OUT)
-        for sample_id, row in rows.itertuples(index=False)
+def leave_out(
+    index: pd.DataFrame,
+    reasons: Mapping[str, str],
+    where: str,
+    kind: str = "excluded",
+    remedy: str = _LEFT_OUT,
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Drop samples on purpose, with a note on each.
+
+    Args:
+        index: Columns `sample_id` and `row`.
+        reasons: Sample id → why it is left out.
+        where: The annotation, for the notes.
+        kind: Kind of the notes.
+        remedy: What the notes say was done.
+    """
+    leaves = index["sample_id"].isin(list(reasons))
+    notes = [
+        Finding("note", kind, where, row, sample_id, reasons[sample_id], remedy)
+        for sample_id, row in index.loc[leaves, ["sample_id", "row"]].itertuples(index=False)
     ]
+    return index[~leaves].reset_index(drop=True), notes
+
+
+def _note_empty(classes: Sequence[str], source: Source, lenient: bool) -> Finding:
+    """An error that there is no sample; raised in strict reading."""
+    found = f"no sample of the classes {', '.join(classes)}"
+    if not lenient:
+        raise InputError(f"{source.file} holds {found}; check it")
+    remedy = "expected some; take the official file, or other classes"
+    return Finding("error", "no samples", source.where, None, "", found, remedy)
 
 
 def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[Finding], set[str]]:
@@ -125,17 +128,21 @@ def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[
 
 
 def _judge_counts(
+    name: str,
     index: pd.DataFrame,
     classes: Sequence[str],
-    expected: Mapping[str, Any],
+    expected: Mapping[str, Any] | None,
     source: Source,
     lenient: bool,
     unread: Collection[str],
 ) -> list[Finding]:
     """Assert the protocol's counts before exclusions; of samples that were never read nothing is known."""
+    counts = (expected or {}).get(name)
+    if counts is None:
+        return []
     told = lenient or bool(unread)
     try:
-        assert_counts(index, classes, expected, "it" if told else str(source.file))
+        assert_counts(index, classes, counts, "it" if told else str(source.file))
     except InputError as error:
         if not told:
             raise

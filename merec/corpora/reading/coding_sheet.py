@@ -7,17 +7,13 @@ from typing import Any
 import pandas as pd
 
 from merec.corpora.reading.errata import apply_errata
-from merec.corpora.reading.folders import find_file, relate
-from merec.corpora.reading.rows import (
-    ClassMap,
-    Source,
-    add_frames,
-    describe_source,
-    label_samples,
-    mend_emotions,
-    read_rows,
-)
+from merec.corpora.reading.folders import add_frames, find_file, relate
+from merec.corpora.reading.labels import ClassMap, label_samples
+from merec.corpora.reading.rows import read_rows
 from merec.corpora.reading.sheets import read_table
+from merec.corpora.reading.source import Source, describe_source
+from merec.corpora.reading.spelling import mend_emotions
+from merec.corpora.reading.subjects import Naming, name_subjects
 from merec.types import Finding, Frames, InputError
 
 
@@ -28,9 +24,10 @@ def open_sheet(
     patterns: Sequence[str],
     columns: Mapping[str, Sequence[str]],
     choice: str,
+    naming: Naming,
     what: str,
-) -> tuple[pd.DataFrame, Source, str]:
-    """Find the coding sheet of a corpus and read its columns.
+) -> tuple[pd.DataFrame, Source, str, list[Finding]]:
+    """Find the coding sheet of a corpus, read its columns and name its samples `{subject}_{clip}`.
 
     Args:
         root: Folder of the corpus.
@@ -41,11 +38,12 @@ def open_sheet(
         patterns: Folders that may hold it, as in `find_file`.
         columns: As in `read_table`.
         choice: Name of the corpus in conf/corpus, for messages.
+        naming: How the corpus names its subjects.
         what: What the sheet is called, for messages.
 
     Returns:
-        The table, what it was read from, and what is added to the protocol's name: "" for the first
-        edition, else e.g. `@2019`.
+        The table, what it was read from, what is added to the protocol's name ("" for the first
+        edition, else e.g. `@2019`), and notes on mended names of subjects.
 
     Raises:
         InputError: If the sheet or a column is missing.
@@ -53,7 +51,10 @@ def open_sheet(
     file, edition = _find_sheet(root, editions, annotation, patterns, what)
     table = read_table(file, columns)
     suffix = "" if edition == next(iter(editions)) else f"@{edition}"
-    return table, describe_source(table, file, relate(file, root), choice), suffix
+    source = describe_source(table, file, relate(file, root), choice)
+    table["subject"], notes = name_subjects(table["subject"], naming, source.where)
+    table["sample_id"] = table["subject"] + "_" + table["clip"]
+    return table, source, suffix, notes
 
 
 def _find_sheet(

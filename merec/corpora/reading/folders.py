@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from merec.corpora.reading.subjects import Naming
 from merec.path_names import is_folder
 from merec.types import Frames, InputError
@@ -125,3 +127,10 @@ def name_frames(folder: Path, guess: str) -> Frames:
     kind = kinds.most_common(1)[0][0]
     width = f":0{zeros[kind]}d" if kind in zeros else ""
     return Frames(folder, f"{kind[0]}{{{width}}}{kind[1]}")
+
+
+def add_frames(index: pd.DataFrame, frames: Sequence[tuple[Frames, Frames | None]]) -> pd.DataFrame:
+    """Columns `color` and `depth`, one pair per row, with `row` behind them."""
+    color = pd.Series([pair[0] for pair in frames], index=index.index, dtype=object)
+    depth = pd.Series([pair[1] for pair in frames], index=index.index, dtype=object)
+    return index.drop(columns="row").assign(color=color, depth=depth, row=index["row"])

@@ -1,6 +1,6 @@
 """Annotation tables by the names of their columns: .xlsx, .xls and .csv.
 
-How to use it: `read_table` gives text columns; `describe_source(table, …)` in rows.py makes the `Source`
+How to use it: `read_table` gives text columns; `describe_source(table, …)` in source.py makes the `Source`
 that `read_rows` takes, and with it `read_rows` reports every cell that is no text or number (#N/A,
 TRUE, a date, a formula that was never calculated), and every blank subject or clip, by row and cell. A reader
 that does not go through `read_rows` calls `refuse_bad_cells`.
@@ -69,17 +69,9 @@ def read_table(
         InputError: If the file, the sheet, a column or every row is missing, naming what was found, or a
             cell's encoding is unknown.
     """
-    pages = read_pages(file)
-    if sheet is not None and pages and pages[0][0] is not None:
-        named = [(name, page) for name, page in pages if _plain(name) == _plain(sheet)]
-        if not named:
-            raise InputError(
-                f"{file} has no sheet `{sheet}`, only {_list_names(pages)}; take the official file, or "
-                "rename the sheet that holds the annotation"
-            )
-        pages = named
     best: tuple[int, str, list[str], list[str]] | None = None
-    for name, page in pages:
+    for name, page in _choose_pages(file, sheet):
+        of_sheet = "" if name is None else f" (sheet {name})"
         merged = _fill_merged(page)
         # With the cells of merged ranges: a header of two lines has its names merged down to the second.
         rows = sorted({*page.rows, *merged})
@@ -88,19 +80,17 @@ def read_table(
             places = _place(header, columns)
             missing = [key for key in columns if key not in places and key not in optional]
             if not missing:
-                of_sheet = "" if name is None else f" (sheet {name})"
                 return _take(page, merged, number, places, list(columns), f"{file}{of_sheet}")
             # Of the delimiters of a .csv the one that gives the most columns is the right one.
             if best is None or (len(places), len(header)) > (best[0], len(best[3])):
-                of_sheet = f" (sheet {name})" if name is not None else ""
                 texts = [header[column].text for column in sorted(header)]
                 best = (len(places), of_sheet, missing, texts)
     if best is None:
         raise InputError(f"{file} is empty; copy the annotation again")
-    _, of_sheet, missing, texts = best
+    _, of_best, missing, texts = best
     wanted = ", ".join(" or ".join(dict.fromkeys(columns[key])) for key in missing)
     raise InputError(
-        f"{file}{of_sheet} has no column {wanted}; it has {_list_columns(texts)}. Take the official file, or "
+        f"{file}{of_best} has no column {wanted}; it has {_list_columns(texts)}. Take the official file, or "
         "name the column as there"
     )
 
@@ -126,8 +116,19 @@ def _plain(name: Any) -> str:
     return re.sub(r"[\s_\-]+", "", str(name)).casefold()
 
 
-def _list_names(pages: Sequence[tuple[str | None, Page]]) -> str:
-    return ", ".join(f"`{name}`" for name, _ in pages)
+def _choose_pages(file: Path, sheet: str | None) -> Sequence[tuple[str | None, Page]]:
+    """The sheet of a name; all pages of a file if none is asked for, or if its pages have no names."""
+    pages = read_pages(file)
+    if sheet is None or not pages or pages[0][0] is None:
+        return pages
+    named = [(name, page) for name, page in pages if _plain(name) == _plain(sheet)]
+    if not named:
+        names = ", ".join(f"`{name}`" for name, _ in pages)
+        raise InputError(
+            f"{file} has no sheet `{sheet}`, only {names}; take the official file, or "
+            "rename the sheet that holds the annotation"
+        )
+    return named
 
 
 def _list_columns(texts: Sequence[str]) -> str:

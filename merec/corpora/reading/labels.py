@@ -1,0 +1,45 @@
+"""Give samples the labels of a class map."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from merec.types import InputError
+
+ClassMap = Mapping[str, Sequence[str]]
+
+
+def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) -> ClassMap:
+    """The class map of `classes` classes.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if classes not in class_maps:
+        known = ", ".join(str(number) for number in sorted(class_maps))
+        raise InputError(
+            f"corpus.classes={classes}, but {name} has maps to {known} classes; take one"
+        )
+    return class_maps[classes]
+
+
+def label_samples(
+    rows: pd.DataFrame, class_map: ClassMap, corpus: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give each sample the number of its class; those of no class are left out.
+
+    Args:
+        rows: As `read_rows` gives them, with their frames.
+        class_map: Class → its emotions, in label order.
+        corpus: Name of the data set.
+
+    Returns:
+        `Corpus.index` and `Corpus.rejected`.
+    """
+    label = {emotion: n for n, names in enumerate(class_map.values()) for emotion in names}
+    sound = rows["sound"]
+    rows = rows.drop(columns="sound")
+    rows.insert(1, "corpus", corpus)
+    kept = rows[sound & rows["emotion"].isin(list(label))].reset_index(drop=True)
+    kept.insert(4, "label", kept["emotion"].map(label).astype("int64"))
+    return kept, rows[~sound].reset_index(drop=True)
