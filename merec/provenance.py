@@ -124,7 +124,7 @@ def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
         digest.update(",".join(samples.corpus.channels).encode())
         # Of what is pretrained on, whose samples they are and what they show stand in no protocol of the run.
         digest.update(samples.corpus.protocol.hash.encode())
-        for array in samples.arrays:
+        for array in samples.sample_inputs.arrays:
             for (
                 row
             ) in samples.sample_id.argsort():  # one by one, for all of them may take gigabytes

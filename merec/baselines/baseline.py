@@ -75,7 +75,7 @@ class Baseline:
         self.datamodule = self.datamodule.keep_samples(self.corpus)
         self.chosen, self.protocol = self.fold_choice.split(self.corpus)
         # Once, before anything is written: each fold would say the same.
-        self._open_describe()(self.datamodule.maps[:2], self.datamodule.channels)
+        self._open_describe()(self.datamodule.sample_inputs.maps[:2], self.datamodule.channels)
 
     def _open_describe(self) -> Describe:
         describe = self.describe.get(self.estimator, self.describe["others"])
@@ -102,7 +102,8 @@ class Baseline:
         learnt = target.find_trained(index.iloc[rows], self.min_subjects)
         trained = tuple(name for name in target.classes if name in learnt)
         label = replace(target, classes=trained).encode(index.iloc[rows])
-        samples = data.maps[rows], label, data.subject[rows], data.tested_maps[fold.test]
+        inputs = data.sample_inputs
+        samples = inputs.maps[rows], label, data.subject[rows], inputs.tested_maps[fold.test]
         if target.multilabel:
             scores, notes = fit_and_score_units(
                 estimator, describe, *samples, data.channels, trained

@@ -1,13 +1,13 @@
 """Batches of samples that lie in memory: in what order, and how they look when they are drawn."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from merec.datamodules.ranks import count_ranks, deal
 from merec.features.augmentation import Augmentation
@@ -243,3 +243,18 @@ class OrderedBatches(Sampler):
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
+
+
+def load_batches(clips: Clips, batches: Sampler, num_workers: int) -> DataLoader:
+    """Return a loader that fetches each batch whole, in the order of a sampler."""
+    return DataLoader(
+        clips,
+        sampler=batches,
+        batch_size=None,
+        num_workers=num_workers,
+        collate_fn=_keep,  # the default makes lists of tuples
+    )
+
+
+def _keep(batch: Any) -> Any:
+    return batch

@@ -1,18 +1,15 @@
 """The samples of a corpus for training: who is trained on, who is held out, in which modality and scale."""
 
 import copy
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from merec.datamodules.batches import (
     Augmenter,
@@ -20,28 +17,42 @@ from merec.datamodules.batches import (
     OrderedBatches,
     Scale,
     SeededBatches,
+    load_batches,
     measure_scale,
     pack,
     rescale,
-    sum_up,
 )
-from merec.datamodules.feature_loading import load_ready, load_shifted
-from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
+from merec.datamodules.feature_loading import load_features
+from merec.datamodules.jitter import Jitter
+from merec.datamodules.labels import assert_one_label, read_labels
 from merec.datamodules.modality_channels import (
     check_augmentation,
     check_scaling,
     choose_channels,
 )
-from merec.datamodules.views import misalign
-from merec.datamodules.zero_motion import find_zero_motion
+from merec.datamodules.sample_inputs import make_inputs
+from merec.datamodules.zero_motion import drop_still, find_zero_motion, warn_of_still
 from merec.evaluation.leakage import assert_subjects_disjoint
 from merec.features.augmentation import Augmentation
 from merec.features.prepare import FeatureStore
 from merec.features.representations import open_representation
 from merec.targets import open_target
-from merec.types import Batch, Corpus, InputError
+from merec.types import Batch, Corpus
 
-log = logging.getLogger(__name__)
+# Arguments that another corpus is shown with, too; see `ClipDataModule.of`.
+_KEPT_BY_NAME = (
+    *(
+        "modality",
+        "scaling",
+        "balanced",
+        "batch_size",
+        "num_workers",
+        "seed",
+        "features",
+        "augment",
+    ),
+    *("size", "drop_zero_motion", "legacy", "require_depth", "even_batches"),
+)
 
 
 class ClipDataModule(pl.LightningDataModule):
@@ -72,6 +83,7 @@ class ClipDataModule(pl.LightningDataModule):
         jitter: By how much onset and apex are off when samples are predicted; `None` for not at all.
 
     Attributes:
+        sample_inputs: Inputs of all samples, as they lie in memory.
         shifts: What became of the key frames, see `shift_key_frames`; `None` without jitter.
 
     Raises:
@@ -100,93 +112,43 @@ class ClipDataModule(pl.LightningDataModule):
         jitter: Jitter | None = None,
     ):
         super().__init__()
-        shown = open_representation(representation)
-        self.chosen_views = shown.choose_views(modality, views)
-        self.names = choose_channels(corpus, modality, shown, channels, self.chosen_views)
-        check_scaling(scaling, shown)
-        check_augmentation(augment, shown)
-        if jitter is not None:
-            check_jitter(jitter, corpus)
-        self.modality, self.representation = modality, shown
+        opened = open_representation(representation)
+        self.chosen_views = opened.choose_views(modality, views)
+        self.names = choose_channels(corpus, modality, opened, channels, self.chosen_views)
+        check_scaling(scaling, opened)
+        check_augmentation(augment, opened)
+        self.modality, self.representation = modality, opened
         self.scaling, self.balanced = scaling, balanced
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.features, self.augment = features, augment
         self.size, self.drop_zero_motion, self.legacy = size, drop_zero_motion, legacy or {}
         self.require_depth, self.even_batches = require_depth, even_batches
-        self.shifts: pd.DataFrame | None = None
-        off: tuple[np.ndarray, ...] = ()  # features of shifted key frames
-        if corpus.flow_maps is None:  # last, for it may take minutes
-            if features is None:
-                raise InputError(
-                    f"{corpus.protocol.name} has frames, whose features need a store; set "
-                    "datamodule.features to one, as conf/features does"
-                )
-            corpus, arrays = load_ready(
-                corpus, features, shown, modality, require_depth, self.chosen_views
-            )
-            if jitter is not None and jitter.active:
-                moved, self.shifts = shift_key_frames(corpus, jitter)
-                off = load_shifted(moved, features, shown, modality, self.chosen_views)
-        else:
-            arrays = (corpus.flow_maps,)
-        self.arrays = arrays + off  # what a run was made of: all channels, in no scale
-        self.corpus = corpus
-        self.classes = corpus.protocol.classes
-        self.label = read_labels(corpus, self.classes)
-        self.min_subjects: int | None = (
-            None  # see `relabel`; `None` where all folds learn all classes
+        loaded = load_features(
+            corpus, features, opened, modality, require_depth, self.chosen_views, jitter
         )
-        self.sample_id = corpus.index["sample_id"].to_numpy(object)
-        self.subject = corpus.index["subject"].to_numpy(str)
-        # Maps as they lie in the store; there are some in one representation only.
-        self.maps = self.tested_maps = np.empty((0, 0, 0, 0), np.uint8)
-        if shown.stretched:
-            chosen = [corpus.channels.index(channel) for channel in self.names[0]]
-            self.maps = arrays[0][:, chosen]
-            self.tested_maps = off[0][:, chosen] if off else self.maps
-            arrays, off = (self.maps,), (self.tested_maps,) if off else ()
-        self.views = self._show(arrays)
-        self.shifted = self._show(off) if off else None
-        both = self.views if len(self.views) > 1 else ()
-        self.still = find_zero_motion(corpus.index, corpus.flow_maps, both) & drop_zero_motion
-        if self.still.any():
-            log.warning(
-                "%d of %d samples of %s show no motion; they are predicted, but not trained on; "
-                "datamodule.drop_zero_motion=false trains on them",
-                *(int(self.still.sum()), len(self.still), corpus.protocol.name),
-            )
-        self.scales: tuple[Scale, ...] | None = None
-        if scaling == "unit":
-            self.scales = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
-        axis = shown.channel_axis
-        self.sums = tuple(sum_up(view, axis) for view in self.views if scaling == "standard")
-        everyone = np.arange(len(corpus.index))
-        self.train_rows, self.test_rows, self.held_out = everyone, everyone[:0], "nobody"
-
-    def _show(self, arrays: tuple[np.ndarray, ...]) -> tuple[Tensor, ...]:
-        """Return features as they lie in memory; of two views, which goes with which."""
-        views = self.representation.show(arrays, self.names, self.size)
-        if len(views) > 1 and self.legacy.get("misaligned_pairs", False):
-            first, second = views
-            partner = misalign(self.corpus.index)
-            views = (first, second[partner])
-            every = len(partner)
-            log.warning(
-                "legacy.misaligned_pairs: %d of %d samples of %s show two clips",
-                *(int((partner != np.arange(every)).sum()), every, self.corpus.protocol.name),
-            )
-        return views
-
-    @property
-    def tested(self) -> tuple[Tensor, ...]:
-        """What is seen of samples that are predicted."""
-        return self.views if self.shifted is None else self.shifted
+        self.corpus, self.shifts = loaded.corpus, loaded.shifts
+        index, self.classes = self.corpus.index, self.corpus.protocol.classes
+        self.label = read_labels(self.corpus, self.classes)
+        # See `relabel`; `None` where all folds learn all classes.
+        self.min_subjects: int | None = None
+        self.sample_id = index["sample_id"].to_numpy(object)
+        self.subject = index["subject"].to_numpy(str)
+        misaligned = self.legacy.get("misaligned_pairs", False)
+        self.sample_inputs = make_inputs(
+            loaded, opened, self.names, size, misaligned, standard=scaling == "standard"
+        )
+        self.still = find_zero_motion(self.corpus, self.sample_inputs.views) & drop_zero_motion
+        warn_of_still(self.still, self.corpus.protocol.name)
+        unit = (Scale(torch.tensor(0.0), torch.tensor(255.0)),)
+        self.scales: tuple[Scale, ...] | None = unit if scaling == "unit" else None
+        rows = np.arange(len(index))
+        self.train_rows, self.test_rows, self.held_out = rows, rows[:0], "nobody"
 
     @property
     def annotated(self) -> "ClipDataModule":
         """The same without jitter, for what belongs to training."""
         plain = copy.copy(self)
-        plain.shifted, plain.tested_maps = None, self.maps
+        plain.sample_inputs = self.sample_inputs.drop_shifts()
         return plain
 
     @property
@@ -205,7 +167,8 @@ class ClipDataModule(pl.LightningDataModule):
     @property
     def inputs(self) -> Tensor | tuple[Tensor, Tensor]:
         """All samples as a backbone sees them when it predicts."""
-        return pack(self.tested if self.scales is None else rescale(self.tested, self.scales))
+        tested = self.sample_inputs.tested
+        return pack(tested if self.scales is None else rescale(tested, self.scales))
 
     def of(self, corpus: Corpus, **changes: Any) -> "ClipDataModule":
         """The samples of another corpus, shown like these, with its key frames as annotated.
@@ -217,23 +180,10 @@ class ClipDataModule(pl.LightningDataModule):
         Raises:
             InputError: As the constructor.
         """
-        settings: dict[str, Any] = {
-            "modality": self.modality,
+        settings = {name: getattr(self, name) for name in _KEPT_BY_NAME} | {
             "representation": self.representation.name,
             "channels": self.names[0],
-            "scaling": self.scaling,
-            "batch_size": self.batch_size,
-            "num_workers": self.num_workers,
-            "seed": self.seed,
-            "features": self.features,
-            "augment": self.augment,
-            "balanced": self.balanced,
-            "size": self.size,
             "views": self.chosen_views,
-            "drop_zero_motion": self.drop_zero_motion,
-            "legacy": self.legacy,
-            "require_depth": self.require_depth,
-            "even_batches": self.even_batches,
         }
         return ClipDataModule(corpus, **(settings | changes))
 
@@ -248,11 +198,8 @@ class ClipDataModule(pl.LightningDataModule):
             InputError: If samples are to be drawn by a class that they no longer have.
         """
         target = open_target(corpus.protocol)
-        if self.balanced and target.multilabel:
-            raise InputError(
-                "datamodule.balanced=true draws as many samples of each class, but action units come "
-                "together; set datamodule.balanced=false and recipe.class_balanced=true, which weighs each"
-            )
+        if self.balanced:
+            assert_one_label(target)
         relabelled = self.keep_samples(corpus)
         relabelled.min_subjects = min_subjects
         return relabelled.choose_classes(target.classes)
@@ -287,20 +234,11 @@ class ClipDataModule(pl.LightningDataModule):
         if here.all():
             return kept
         rows = np.flatnonzero(here)
-        kept.arrays = tuple(array[rows] for array in self.arrays)
-        kept.sample_id, kept.subject, kept.still = (
-            values[rows] for values in (self.sample_id, self.subject, self.still)
-        )
-        kept.label = self.label[rows]
-        if self.representation.stretched:
-            kept.maps, kept.tested_maps = self.maps[rows], self.tested_maps[rows]
-        kept.views = _take_rows(self.views, rows)
-        kept.shifted = None if self.shifted is None else _take_rows(self.shifted, rows)
+        kept.sample_inputs = self.sample_inputs.take(rows)
+        kept.sample_id, kept.subject = self.sample_id[rows], self.subject[rows]
+        kept.still, kept.label = self.still[rows], self.label[rows]
         if self.shifts is not None:
             kept.shifts = self.shifts[self.shifts["sample_id"].isin(kept.sample_id)]
-        kept.sums = tuple(
-            sums._replace(total=sums.total[rows], squares=sums.squares[rows]) for sums in self.sums
-        )
         kept.train_rows, kept.test_rows = np.arange(len(rows)), np.arange(0)
         return kept
 
@@ -322,7 +260,7 @@ class ClipDataModule(pl.LightningDataModule):
         fold = copy.copy(self.choose_trained_classes(train) if len(train) else self)
         fold.train_rows, fold.test_rows, fold.held_out = train, test, held_out
         if self.scaling == "standard":
-            named = zip(self.sums, self.names, strict=True)
+            named = zip(self.sample_inputs.sums, self.names, strict=True)
             fold.scales = tuple(measure_scale(sums, train, names) for sums, names in named)
         return fold
 
@@ -332,26 +270,7 @@ class ClipDataModule(pl.LightningDataModule):
         Raises:
             InputError: If none is left.
         """
-        moving = rows[~self.still[rows]]
-        if len(rows) and not len(moving):
-            raise InputError(
-                f"none of {len(rows)} training samples of {self.corpus.protocol.name} shows motion: onset "
-                "and apex are one frame, or the maps are constant; correct the annotation, or set "
-                "datamodule.drop_zero_motion=false to train on them"
-            )
-        return moving
-
-    def _load(
-        self, views: tuple[Tensor, ...], batches: Sampler, augmenter: Augmenter | None
-    ) -> DataLoader:
-        clips = Clips(views, self.label, self.sample_id, self.scales, augmenter)
-        return DataLoader(
-            clips,
-            sampler=batches,
-            batch_size=None,
-            num_workers=self.num_workers,
-            collate_fn=_keep,  # the default makes lists of tuples
-        )
+        return drop_still(rows, self.still, self.corpus.protocol.name)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches of the training subjects."""
@@ -362,37 +281,18 @@ class ClipDataModule(pl.LightningDataModule):
             )
         classes = self.label[self.train_rows].numpy() if self.balanced else None
         drawn = self.batch_size, self.seed, self.held_out, classes, self.even_batches
-        return self._load(self.views, SeededBatches(self.train_rows, *drawn), augmenter)
+        views, batches = self.sample_inputs.views, SeededBatches(self.train_rows, *drawn)
+        clips = Clips(views, self.label, self.sample_id, self.scales, augmenter)
+        return load_batches(clips, batches, self.num_workers)
 
     def predict_dataloader(self) -> DataLoader:
         """The held-out samples, in the order of the index."""
-        return self._load(self.tested, OrderedBatches(self.test_rows, self.batch_size), None)
+        views, batches = self.sample_inputs.tested, OrderedBatches(self.test_rows, self.batch_size)
+        clips = Clips(views, self.label, self.sample_id, self.scales, None)
+        return load_batches(clips, batches, self.num_workers)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Move tensors only; Lightning would look into every sample id."""
         return batch.to(device)
-
-
-def _take_rows(views: tuple[Tensor, ...], rows: Int[np.ndarray, " rows"]) -> tuple[Tensor, ...]:
-    """Some samples of each view, in the memory layout of the view."""
-    taken = []
-    for view in views:
-        copied = torch.empty_like(view[: len(rows)])
-        copied.copy_(view[torch.from_numpy(rows)])
-        taken.append(copied)
-    return tuple(taken)
-
-
-def read_labels(
-    corpus: Corpus, classes: tuple[str, ...]
-) -> Int[Tensor, " samples"] | Float[Tensor, "samples units"]:
-    """Return the class of each sample, or for each action unit 1 if it is present, else 0."""
-    target = replace(open_target(corpus.protocol), classes=classes)
-    return torch.from_numpy(target.encode(corpus.index))
-
-
-def _keep(batch: Any) -> Any:
-    """A batch is fetched whole."""
-    return batch

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
+from merec.datamodules.jitter import Jitter, check_jitter, shift_key_frames
 from merec.evaluation.protocol import describe_protocol
 from merec.features.prepare import FeatureStore, Loaded
 from merec.features.representations import Representation
@@ -15,6 +17,63 @@ log = logging.getLogger(__name__)
 _SHOWN = 3  # samples that a message names
 
 Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class LoadedFeatures:
+    """Features of the samples of a corpus that are ready.
+
+    Attributes:
+        corpus: Those samples.
+        arrays: Their features.
+        shifted: The same of shifted key frames; empty without jitter.
+        shifts: What became of the key frames, see `shift_key_frames`; `None` without jitter.
+    """
+
+    corpus: Corpus
+    arrays: Arrays
+    shifted: Arrays = ()
+    shifts: pd.DataFrame | None = None
+
+
+def load_features(
+    corpus: Corpus,
+    features: FeatureStore | None,
+    representation: Representation,
+    modality: str,
+    require_depth: bool,
+    views: Sequence[str] | None,
+    jitter: Jitter | None,
+) -> LoadedFeatures:
+    """Load the features of a corpus, and those of shifted key frames; the flow maps of one without frames.
+
+    Args:
+        corpus: Whose faces.
+        features: The feature store; a corpus of flow maps needs none.
+        representation: See `load_ready`, as the others.
+        modality: Likewise.
+        require_depth: Likewise.
+        views: Likewise.
+        jitter: By how much onset and apex are off; `None` for not at all.
+
+    Raises:
+        InputError: If there is no store, as `check_jitter`, `load_ready` and `load_shifted`.
+    """
+    if jitter is not None:
+        check_jitter(jitter, corpus)
+    if corpus.flow_maps is not None:
+        return LoadedFeatures(corpus, (corpus.flow_maps,))
+    if features is None:
+        raise InputError(
+            f"{corpus.protocol.name} has frames, whose features need a store; set "
+            "datamodule.features to one, as conf/features does"
+        )
+    ready, arrays = load_ready(corpus, features, representation, modality, require_depth, views)
+    if jitter is None or not jitter.active:
+        return LoadedFeatures(ready, arrays)
+    moved, shifts = shift_key_frames(ready, jitter)
+    shifted = load_shifted(moved, features, representation, modality, views)
+    return LoadedFeatures(ready, arrays, shifted, shifts)
 
 
 def load_ready(

@@ -158,7 +158,8 @@ class ContrastivePretraining:
         every = self.labelled
         rows = np.flatnonzero(~np.isin(every.subject, self._list_held_out(held_out)))
         digest = hashlib.sha256()
-        for array in (every.label[rows].numpy(), *(view[rows].numpy() for view in every.views)):
+        views = (view[rows].numpy() for view in every.sample_inputs.views)
+        for array in (every.label[rows].numpy(), *views):
             digest.update(np.ascontiguousarray(array).data)
         target = self.networks.target.name
         return [self.settings.monitor_steps, target, every.min_subjects, digest.hexdigest()]

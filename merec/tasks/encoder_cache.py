@@ -75,7 +75,7 @@ def locate_encoder(key: Key, data: ClipDataModule) -> Path:
     for rows in (data.train_rows, data.test_rows):
         for row in rows[data.sample_id[rows].argsort()]:
             digest.update(str(data.sample_id[row]).encode())
-            for view in data.views:
+            for view in data.sample_inputs.views:
                 digest.update(np.ascontiguousarray(view[row].numpy()).data)
     return cache_folder() / "encoders" / f"{digest.hexdigest()[:24]}.ckpt"
 

@@ -91,7 +91,8 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
         backbone.eval()
         with torch.no_grad():
             try:
-                logits = backbone(pack(tuple(view[:2].float() for view in data.views)))
+                views = data.sample_inputs.views
+                logits = backbone(pack(tuple(view[:2].float() for view in views)))
             except InputError:
                 raise
             except Exception:

@@ -205,7 +205,7 @@ def test_samples_that_are_not_ready_are_left_out_and_counted(corpus, caplog):
     assert "left out: no face; `merec prepare` says" in caplog.text
     left = corpus.index["sample_id"].drop([2, 3, 5]).tolist()
     assert data.sample_id.tolist() == data.corpus.index["sample_id"].tolist() == left
-    assert len(data.label) == len(data.subject) == len(data.views[0]) == 15
+    assert len(data.label) == len(data.subject) == len(data.sample_inputs.views[0]) == 15
     # A number on what is left is no number on the protocol.
     assert data.corpus.protocol == describe_protocol(
         "made-subset", data.corpus.index, corpus.protocol.classes
@@ -308,7 +308,7 @@ def test_depth_known_all_over_in_training_does_not_blow_up_what_is_unknown_of_th
 def test_a_sample_is_mirrored_before_it_is_scaled(corpus):
     augment = Augmentation(**OFF | {"flip": 1.0})
     data = hold_out(corpus, "flow_map", "rgb", scaling="standard", augment=augment)
-    raw, scale = data.views[0], data.scales[0]
+    raw, scale = data.sample_inputs.views[0], data.scales[0]
     position = {name: row for row, name in enumerate(data.sample_id)}
     for name, (shown,) in by_sample(draw(data)).items():
         u = 255 - raw[position[name], 0].flip(-1)
@@ -321,7 +321,7 @@ def test_a_mirrored_clip_is_the_mirrored_face_in_every_frame(corpus):
         position = {name: row for row, name in enumerate(data.sample_id)}
         for name, (shown,) in by_sample(draw(data)).items():
             assert len(shown) == len(names)
-            assert torch.equal(shown, data.views[0][position[name]].flip(-1))
+            assert torch.equal(shown, data.sample_inputs.views[0][position[name]].flip(-1))
 
 
 # Another corpus
@@ -473,7 +473,7 @@ def test_channels_follow_the_pair_of_views(corpus):
     data = hold_out(corpus, "views", "fused", views=["flow", "depth"], scaling="standard")
     assert data.names == (("u", "v", "strain"), ("dz",))
     assert data.in_channels == (3, 1)
-    for scale, view in zip(data.scales, data.views, strict=True):
+    for scale, view in zip(data.scales, data.sample_inputs.views, strict=True):
         torch.testing.assert_close(scale.zero.flatten(), view[data.train_rows].mean((0, 2, 3)))
     assert hold_out(corpus, "views", "fused").names == SHOWN["views"]["fused"]
 
@@ -536,7 +536,8 @@ def test_a_run_notices_other_features_of_a_sample(corpus, kind, modality):
 def test_a_run_does_not_mind_another_order_of_samples(corpus):
     data = make(corpus, "views", "rgb")
     turned = copy(data)
-    turned.arrays = tuple(array[::-1] for array in data.arrays)
+    reversed_arrays = tuple(array[::-1] for array in data.sample_inputs.arrays)
+    turned.sample_inputs = replace(data.sample_inputs, arrays=reversed_arrays)
     assert hash_content(turned) != hash_content(data)
     turned.sample_id = data.sample_id[::-1]
     assert hash_content(turned) == hash_content(data)

@@ -153,10 +153,10 @@ def test_training_sees_annotated_key_frames_and_the_test_shifted_ones(corpus, ki
 
 def test_baselines_are_given_both(corpus):
     data = show(corpus, jitter=Jitter(0, 3))
-    assert np.unique(data.maps).tolist() == [15]
-    assert np.unique(data.tested_maps).tolist() == [18]
+    assert np.unique(data.sample_inputs.maps).tolist() == [15]
+    assert np.unique(data.sample_inputs.tested_maps).tolist() == [18]
     same = show(corpus, jitter=Jitter(0, 0))
-    assert same.tested_maps is same.maps
+    assert same.sample_inputs.tested_maps is same.sample_inputs.maps
     assert same.shifts is None
 
 
@@ -188,7 +188,7 @@ def test_shifts_are_told_of_each_sample_and_what_was_clamped(corpus):
 def test_another_corpus_shown_alike_has_its_key_frames_as_annotated(corpus):
     data = show(corpus, jitter=Jitter(0, 3)).of(corpus)
     assert data.shifts is None
-    assert np.unique(data.tested_maps).tolist() == [15]
+    assert np.unique(data.sample_inputs.tested_maps).tolist() == [15]
 
 
 # What is refused
@@ -228,8 +228,12 @@ def test_shifted_features_are_those_of_the_frames_shifted_to_and_collide_with_no
     moved, shifts = shift_key_frames(corpus, Jitter(0, 3))
     assert (shifts["apex_shift"] > 0).any()
     fresh = build(compose_node("features", []), root=str(tmp_path / "fresh"))
-    np.testing.assert_array_equal(off.tested_maps, show(moved, store=fresh).maps)
-    np.testing.assert_array_equal(off.maps, annotated.maps)
-    np.testing.assert_array_equal(show(corpus, store=store).maps, annotated.maps)
-    changed = (off.tested_maps != off.maps).any(axis=(1, 2, 3))
+    np.testing.assert_array_equal(
+        off.sample_inputs.tested_maps, show(moved, store=fresh).sample_inputs.maps
+    )
+    np.testing.assert_array_equal(off.sample_inputs.maps, annotated.sample_inputs.maps)
+    np.testing.assert_array_equal(
+        show(corpus, store=store).sample_inputs.maps, annotated.sample_inputs.maps
+    )
+    changed = (off.sample_inputs.tested_maps != off.sample_inputs.maps).any(axis=(1, 2, 3))
     np.testing.assert_array_equal(changed, shifts["apex_shift"] > 0)

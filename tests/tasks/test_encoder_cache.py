@@ -235,7 +235,10 @@ def test_no_label_reaches_an_encoder_of_samples(make_loso, show, made_of, cache)
     ]
     assert [pool.label.unique().tolist() for pool in pools] == [[0], [0]]
     assert pools[0].sample_id.tolist() == pools[1].sample_id.tolist()
-    assert all(torch.equal(a, b) for a, b in zip(pools[0].views, pools[1].views, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(*(pool.sample_inputs.views for pool in pools), strict=True)
+    )
 
 
 def test_samples_need_no_clips_without_labels_and_both_are_all_pairs(make_loso, show):

@@ -255,8 +255,9 @@ def test_a_network_without_a_graph_of_regions_has_importance_only(
 
 def test_rest_is_rest_in_any_scale(make_points, fold_of, quiet_trainer) -> None:
     data = make_points(scaling="standard")
-    data.views = (data.views[0] + 1,)  # its mean is no zero
-    data.views[0][:, 2, :, 3:] = 0
+    points = data.sample_inputs.views[0] + 1  # its mean is no zero
+    points[:, 2, :, 3:] = 0
+    data.sample_inputs = replace(data.sample_inputs, views=(points,), tested=(points,))
     fold = fold_of("s01")
     table = tabulate_occlusion(
         Looker(6, 3),

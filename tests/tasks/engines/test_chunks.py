@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,8 @@ def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_en
     def spoil(views: Sequence[ClipDataModule], *others: Any) -> Any:
         for view in views:
             if view.held_out == "c":
-                view.views = (torch.full_like(view.views[0], torch.nan),)
+                spoilt = torch.full_like(view.sample_inputs.views[0], torch.nan)
+                view.sample_inputs = replace(view.sample_inputs, views=(spoilt,))
         return fit(views, *others)
 
     monkeypatch.setattr(loso.fold_trainer, "fit_jointly", spoil)

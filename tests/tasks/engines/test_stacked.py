@@ -334,9 +334,10 @@ def test_own_layers_train_in_mixed_precision(make, backbone, join):
 def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
     fold_trainer = make("tiny")
     views = hold_out(fold_trainer, "a", "b", "c")
-    spoilt = fold_trainer.datamodule.views[0].clone()
+    spoilt = fold_trainer.datamodule.sample_inputs.views[0].clone()
     spoilt[:] = torch.nan
-    views[1].views = (spoilt, views[1].views[1])
+    inputs = views[1].sample_inputs
+    views[1].sample_inputs = replace(inputs, views=(spoilt, inputs.views[1]))
     together = fold_trainer.fit_jointly(views, ignore, join)
     finite = [bool(np.isfinite(epochs.train_loss).all()) for _, _, epochs in together]
     assert finite == [True, False, True]
