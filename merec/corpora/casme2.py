@@ -8,7 +8,7 @@ from typing import Any
 from merec.corpora.reading.assemble import assemble, excuse, leave_out, resolve_exclusions
 from merec.corpora.reading.coding_sheet import open_sheet, read_samples
 from merec.corpora.reading.folders import Disk, name_frames, open_root
-from merec.corpora.reading.labels import choose_classes
+from merec.corpora.reading.labels import Labelling, choose_classes
 from merec.corpora.reading.subjects import CASME2
 from merec.types import Corpus, Frames, InputError
 
@@ -77,9 +77,8 @@ def read_casme2(
     table, source, edition, notes = open_sheet(
         folder, EDITIONS, annotation, PATTERNS, COLUMNS, "casme2", CASME2, "coding sheet"
     )
-    index, rejected, found = read_samples(
-        table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
-    )
+    labelling = Labelling(name, chosen, emotions, spellings)
+    index, rejected, found = read_samples(table, source, labelling, ERRATA, fps, find_frames)
     omitted = dict.fromkeys(left_out.get(classes, ()), "not in the published protocol")
     found, _ = excuse(found, omitted)
     index, omissions = leave_out(index, omitted, source.where, "left out", "left out")

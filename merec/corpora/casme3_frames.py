@@ -27,29 +27,32 @@ class FrameFinder:
 
     Args:
         root: Folder of the corpus.
-        disk: What lies there.
         layout: `auto`, `full` or `clip`.
+        part_c: Colour folder of part C, with `{subject}` and `{clip}`; `None` for part A.
     """
 
-    def __init__(self, root: Path, disk: Disk, layout: str) -> None:
+    def __init__(self, root: Path, layout: str, part_c: str | None) -> None:
         if layout not in LAYOUTS:
             raise InputError(f"corpus.layout={layout}; expected one of {', '.join(LAYOUTS)}")
-        self.root, self.disk = root, disk
+        self.root, self.disk, self.part_c = root, Disk(CASME3), part_c
         self._respelled: dict[Path, dict[str, Path]] = {}
         places = below(root, ["part_a*"])
-        self.subjects = [place for place in places if any(map(_is_subject, disk.list(place)))]
-        clips = [disk.find(place, CLIPS, "frame") or disk.find(place, "frame") for place in places]
+        self.subjects = [place for place in places if any(map(_is_subject, self.disk.list(place)))]
+        find = self.disk.find
+        clips = [find(place, CLIPS, "frame") or find(place, "frame") for place in places]
         self.clips = [place for place in clips if place is not None]
         both = bool(self.subjects), bool(self.clips)
         self.layout = ("clip" if both == (False, True) else "full") if layout == "auto" else layout
 
-    def part_a(self, row: Mapping[Any, Any], annotated_onset: str) -> Pair:
-        """Colour and depth of a sample of part A.
+    def find(self, row: Mapping[Any, Any], annotated_onset: str) -> Pair:
+        """Colour and depth of a sample; of part C depth where a folder `depth` lies beside `color`.
 
         Args:
             row: `subject`, `clip`, `onset`.
             annotated_onset: Onset before errata: clip folders are named by it.
         """
+        if self.part_c is not None:
+            return self._part_c(self.part_c, row)
         return self._clip(row, annotated_onset) if self.layout == "clip" else self._full(row)
 
     def _full(self, row: Mapping[Any, Any]) -> Pair:
@@ -90,8 +93,7 @@ class FrameFinder:
                     return self._respelled[place][name]
         return None
 
-    def part_c(self, template: str, row: Mapping[Any, Any]) -> Pair:
-        """Colour of a sample of part C, and depth where a folder `depth` lies beside `color`."""
+    def _part_c(self, template: str, row: Mapping[Any, Any]) -> Pair:
         try:
             parts = Path(template.format(subject=row["subject"], clip=row["clip"])).parts
         except (KeyError, IndexError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from merec.corpora.casme3 import MACRO_FILE
+from merec.corpora.casme3_lists import MACRO_FILE
 from merec.corpora.reading.subjects import spell_subject
 from merec.evaluation.protocol import describe_protocol
 from merec.targets import open_target

@@ -8,7 +8,7 @@ from typing import Any
 from merec.corpora.reading.assemble import assemble, resolve_exclusions
 from merec.corpora.reading.coding_sheet import open_sheet, read_samples
 from merec.corpora.reading.folders import Disk, name_frames, open_root
-from merec.corpora.reading.labels import choose_classes
+from merec.corpora.reading.labels import Labelling, choose_classes
 from merec.corpora.reading.subjects import SAMM
 from merec.types import Corpus, Frames
 
@@ -65,9 +65,8 @@ def read_samm(
         folder, EDITIONS, annotation, PATTERNS, COLUMNS, "samm", SAMM, "FACS sheet"
     )
     find_frames = partial(_find_frames, folder, Disk(SAMM))
-    index, rejected, found = read_samples(
-        table, source, name, chosen, emotions, spellings, ERRATA, fps, find_frames
-    )
+    labelling = Labelling(name, chosen, emotions, spellings)
+    index, rejected, found = read_samples(table, source, labelling, ERRATA, fps, find_frames)
     return assemble(
         index,
         name=f"{name}-{classes}{edition}",

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from merec.corpora.casme3 import MACRO_FILE, MICRO_FILE
+from merec.corpora.casme3_lists import MACRO_FILE, MICRO_FILE
 from merec.files import atomic
 from merec.synthetic.plan import ClipPlan, Expression
 from merec.types import ActionUnit

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from merec.assets import cache_folder
-from merec.corpora.casme3 import ERRATA
+from merec.corpora.casme3_lists import ERRATA
 from merec.corpora.reading.errata import read_errata
 from merec.errors import InputError
 from merec.range_check import find_out_of_range

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merec.corpora.casme3 import MICRO_FILE, read_casme3
+from merec.corpora.casme3 import read_casme3
+from merec.corpora.casme3_lists import MICRO_FILE
 from merec.corpora.reading.remarks import is_remark
 from merec.path_names import is_file
 from merec.seeding import derive_seed

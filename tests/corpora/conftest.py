@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import merec.corpora as corpora
-from merec.corpora.casme3 import MICRO_FILE
+from merec.corpora.casme3_lists import MICRO_FILE
 from merec.synthetic.frequencies import read_frequencies
 from merec.types import ActionUnit, Corpus
 

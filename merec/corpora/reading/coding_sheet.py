@@ -8,7 +8,7 @@ import pandas as pd
 
 from merec.corpora.reading.errata import apply_errata
 from merec.corpora.reading.folders import add_frames, find_file, relate
-from merec.corpora.reading.labels import ClassMap, label_samples
+from merec.corpora.reading.labels import Labelling, label_samples
 from merec.corpora.reading.rows import read_rows
 from merec.corpora.reading.sheets import read_table
 from merec.corpora.reading.source import Source, describe_source
@@ -93,10 +93,7 @@ def _find_sheet(
 def read_samples(
     table: pd.DataFrame,
     source: Source,
-    name: str,
-    class_map: ClassMap,
-    emotions: Sequence[str],
-    spellings: Mapping[str, str],
+    labelling: Labelling,
     errata: str | None,
     fps: float | int,
     find_frames: Callable[[Mapping[Any, Any]], tuple[Frames, Frames | None]],
@@ -106,10 +103,7 @@ def read_samples(
     Args:
         table: As in `read_rows`, but with emotions and numbers as annotated.
         source: What `table` was read from.
-        name: Name of the data set.
-        class_map: Class → its emotions, in label order.
-        emotions: Every emotion that may be annotated.
-        spellings: Other official spellings → the one in `emotions`.
+        labelling: How the rows are labelled.
         errata: Key of `errata.yaml`; `None` if no mistakes are known.
         fps: Frames/s.
         find_frames: Colour and depth of a row of `read_rows`.
@@ -120,9 +114,10 @@ def read_samples(
     mended: list[Finding] = []
     if errata is not None:
         table, mended = apply_errata(table, errata, source.where)
-    emotion, spelled = mend_emotions(table["emotion"], spellings, source.where)
-    scored = [each for names in class_map.values() for each in names]
-    rows, wrong = read_rows(table.assign(emotion=emotion), emotions, scored, fps, source)
+    emotion, spelled = mend_emotions(table["emotion"], labelling.spellings, source.where)
+    scored = [each for names in labelling.class_map.values() for each in names]
+    table = table.assign(emotion=emotion)
+    rows, wrong = read_rows(table, labelling.emotions, scored, fps, source)
     rows = add_frames(rows, [find_frames(row) for row in rows.to_dict("records")])
-    index, rejected = label_samples(rows, class_map, name)
+    index, rejected = label_samples(rows, labelling.class_map, labelling.corpus)
     return index, rejected, [*mended, *spelled, *wrong]

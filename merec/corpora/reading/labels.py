@@ -1,12 +1,30 @@
 """Give samples the labels of a class map."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from merec.types import InputError
 
 ClassMap = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How the rows of an annotation are labelled.
+
+    Attributes:
+        corpus: Name of the data set.
+        class_map: Class → its emotions, in label order.
+        emotions: Every emotion that may be annotated.
+        spellings: Other official spellings → the one in `emotions`.
+    """
+
+    corpus: str
+    class_map: ClassMap
+    emotions: Sequence[str]
+    spellings: Mapping[str, str]
 
 
 def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) -> ClassMap:

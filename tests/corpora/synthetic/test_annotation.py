@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 
-from merec.corpora.casme3 import MACRO_FILE, MICRO_FILE
+from merec.corpora.casme3_lists import MACRO_FILE, MICRO_FILE
 from merec.corpora.reading.action_units import read_action_units
 from merec.synthetic.annotation import (
     MACRO_COLUMNS,

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from merec.config import build, compose_node
-from merec.corpora.casme3 import MICRO_FILE, read_casme3
+from merec.corpora.casme3 import read_casme3
+from merec.corpora.casme3_lists import MICRO_FILE
 from merec.corpora.doctor import examine
 from merec.corpora.reading.action_units import read_action_units
 from merec.errors import InputError

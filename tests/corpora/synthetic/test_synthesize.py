@@ -18,8 +18,8 @@ import yaml
 from PIL import Image
 
 from merec.config_groups import home
-from merec.corpora.casme3 import ERRATA, MICRO_FILE
 from merec.corpora.casme3_frames import read_camera
+from merec.corpora.casme3_lists import ERRATA, MICRO_FILE
 from merec.errors import InputError
 from merec.synthetic import synthesize as module
 from merec.synthetic.annotation import MICRO_COLUMNS

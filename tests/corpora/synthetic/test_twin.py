@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from merec.corpora.casme3 import MICRO_FILE
+from merec.corpora.casme3_lists import MICRO_FILE
 from merec.errors import InputError
 from merec.synthetic.annotation import MICRO_COLUMNS, write_annotation
 from merec.synthetic.frequencies import CLASSES

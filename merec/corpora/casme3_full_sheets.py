@@ -7,14 +7,63 @@ from pathlib import Path
 
 import pandas as pd
 
+from merec.corpora.casme3_lists import ERRATA, LISTS, name_samples, read_list
+from merec.corpora.reading.errata import MIDDLE, apply_errata
+from merec.corpora.reading.sheets import refuse_bad_cells
 from merec.corpora.reading.source import Source, name_exclusion
+from merec.corpora.reading.subjects import CASME3, name_subjects
 from merec.types import Finding, InputError
 
 _MICRO = ("micro-expression", "1")  # in the sheet of part A, in that of part C
 _MACRO = ("macro-expression", "0")
 
 
-def split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_full_sheet(
+    table: pd.DataFrame, source: Source, kind: str, root: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Finding]]:
+    """Split a full sheet, join the emotions of its micro-expressions and name all samples.
+
+    Args:
+        table: The sheet.
+        source: What it was read from.
+        kind: `full` or `part_c_full`.
+        root: Folder of the corpus, in which the list of emotions is looked for first.
+
+    Returns:
+        The micro-expressions with their emotions, the macro-expressions, and what was found.
+
+    Raises:
+        InputError: If the list that names the emotions is missing, or a row is neither.
+    """
+    names = LISTS[str(LISTS[kind].emotions)]
+    found = None
+    for folder in dict.fromkeys((root, Path(source.file).parent)):
+        found = found or read_list(folder, names)
+    if found is None:
+        raise InputError(
+            f"{source.file} names no emotions; put {names.files[0]} beside it, which does, or set "
+            f"corpus.annotation={LISTS[kind].emotions}"
+        )
+    named, of_list = found
+    refuse_bad_cells(named, Path(of_list.file))
+    micro, macro = _split_types(table, source)
+    duplicates: list[Finding] = []
+    if kind == "part_c_full":
+        spelled, _ = name_subjects(table["subject"], CASME3, source.where)
+        micro, macro = micro.assign(subject=spelled), macro.assign(subject=spelled)
+        micro, duplicates = _join_part_c(micro, named, Path(of_list.file), source)
+        macro["clip"] = (macro.groupby("subject").cumcount() + 1).astype(str)
+        macro["apex"] = MIDDLE
+    micro, spelling = name_samples(micro, source.where)
+    macro, _ = name_samples(macro, source.where)
+    if kind == "full":
+        mended, _ = apply_errata(named, ERRATA, of_list.where)
+        mended["sample_id"] = mended["subject"] + "_" + mended["clip"] + "_" + mended["onset"]
+        micro["emotion"] = join_emotions(micro, named, mended)
+    return micro, macro, [*spelling, *duplicates]
+
+
+def _split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split a full sheet into its micro- and its macro-expressions.
 
     Args:
@@ -49,7 +98,7 @@ def join_emotions(table: pd.DataFrame, *lists: pd.DataFrame) -> pd.Series:
     return table["sample_id"].map(lambda sample_id: known.get(sample_id, ""))
 
 
-def join_part_c(
+def _join_part_c(
     table: pd.DataFrame, named: pd.DataFrame, list_file: Path, source: Source
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Number the micro-expressions of part C's full sheet as its list of emotions does; take the emotions.
