@@ -10,6 +10,12 @@ from merec.cli.help import HELP, describe_verb
 from merec.cli.output import remove_empty_output
 from merec.errors import InputError
 
+_RESUMES = {
+    "train": "; the same command goes on from the last finished fold",
+    "synthesize": "; the same command goes on from the last finished clip",
+    "prepare": "; the same command goes on, finished samples are kept",
+}
+
 
 def _open_closed_streams() -> None:
     """Open what the shell closed (`2>&-`) on nothing, else the next file that is opened takes its place."""
@@ -34,59 +40,55 @@ def main() -> int:
     # Otherwise Hydra would print errors its own way and exit before they reach us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        if verb == "--version":
-            from merec import __version__
-
-            sys.stdout.write(f"merec {__version__}\n")
-            return 0
-        if verb not in VERBS:
-            raise InputError(f"there is no verb {verb}; there are {', '.join(VERBS)}")
-        try:
-            Path.cwd()
-        except FileNotFoundError as error:
-            raise InputError(
-                "the current folder was deleted; change to another one (cd) and give the command again"
-            ) from error
-        if verb != "completion":  # which reads what is typed so far
-            from merec.plugins import name_folders
-
-            arguments = name_folders(arguments)
-        if verb != "train":  # Hydra sets up its own
-            import logging
-
-            logging.basicConfig(format="%(message)s")
-            logging.getLogger("merec").setLevel(logging.INFO)
-        # Each verb is a function in a file of its name, and imports what it needs when it is called.
-        return getattr(import_module(f"merec.cli.{verb}"), verb)(arguments) or 0
-    except InputError as error:
+        return _run_verb(verb, arguments)
+    except (InputError, OSError) as error:
         if show_traceback:
             raise
-        sys.stderr.write(f"merec: error: {error}\n")
-        return 2
-    except OSError as error:
-        from merec.files import describe_disk_error, find_disk_error
-
-        cause = find_disk_error(error)
-        if show_traceback:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        told = (
-            describe_disk_error(cause)
-            if cause
-            else f"{where}{error.strerror or error}; HYDRA_FULL_ERROR=1 shows where"
-        )
+        told = str(error) if isinstance(error, InputError) else _describe_os_error(error)
         sys.stderr.write(f"merec: error: {told}\n")
         return 2
     except KeyboardInterrupt as stop:
-        resumes = {
-            "train": "; the same command goes on from the last finished fold",
-            "synthesize": "; the same command goes on from the last finished clip",
-            "prepare": "; the same command goes on, finished samples are kept",
-        }
-        sys.stderr.write(f"merec: interrupted{resumes.get(verb, '')}\n")
+        sys.stderr.write(f"merec: interrupted{_RESUMES.get(verb, '')}\n")
         return stop.args[0] if stop.args else 130
     finally:
         remove_empty_output()
+
+
+def _run_verb(verb: str, arguments: list[str]) -> int:
+    if verb == "--version":
+        from merec import __version__
+
+        sys.stdout.write(f"merec {__version__}\n")
+        return 0
+    if verb not in VERBS:
+        raise InputError(f"there is no verb {verb}; there are {', '.join(VERBS)}")
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError(
+            "the current folder was deleted; change to another one (cd) and give the command again"
+        ) from error
+    if verb != "completion":  # which reads what is typed so far
+        from merec.plugins import name_folders
+
+        arguments = name_folders(arguments)
+    if verb != "train":  # Hydra sets up its own
+        import logging
+
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("merec").setLevel(logging.INFO)
+    # Each verb is a function in a file of its name, and imports what it needs when it is called.
+    return getattr(import_module(f"merec.cli.{verb}"), verb)(arguments) or 0
+
+
+def _describe_os_error(error: OSError) -> str:
+    from merec.files import describe_disk_error, find_disk_error
+
+    cause = find_disk_error(error)
+    if cause:
+        return describe_disk_error(cause)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; HYDRA_FULL_ERROR=1 shows where"
 
 
 if __name__ == "__main__":

@@ -162,22 +162,17 @@ def fit_and_score(
     Raises:
         InputError: If training holds fewer than two classes, or a label outside the protocol.
     """
-    present = np.unique(train_label)
-    if len(present) < 2 or present[0] < 0 or present[-1] >= num_classes:
-        raise InputError(
-            f"training labels are {present.tolist()}; expected at least two of "
-            f"{list(range(num_classes))}: check the corpus' class map, or train on more subjects"
-        )
+    _assert_labels(train_label, num_classes)
     pairs = getattr(estimator, "pairs_mirror_images", False)  # it describes both in a row itself
-    told = train_subject if pairs else np.tile(train_subject, 2)
-    groups = {"groups": told} if has_fit_parameter(estimator, "groups") else {}
+    times = 1 if pairs else 2
+    groups = {}
+    if has_fit_parameter(estimator, "groups"):
+        groups["groups"] = np.tile(train_subject, times)
     # One thread: sums come in one order, whatever number of workers run beside this one.
     with threadpool_limits(limits=1):
-        times = 1 if pairs else 2
         both = np.concatenate([train_maps, mirror(train_maps, channels)][:times])
-        fitted = clone(estimator).fit(
-            describe(both, channels), np.tile(train_label, times), **groups
-        )
+        rows = describe(both, channels)
+        fitted = clone(estimator).fit(rows, np.tile(train_label, times), **groups)
         views = [
             describe(view, channels) for view in (test_maps, mirror(test_maps, channels))[:times]
         ]
@@ -186,8 +181,17 @@ def fit_and_score(
     if not hasattr(fitted, "best_params_"):
         return scores, {}
     criterion = getattr(fitted, "criterion", "inner_uf1")
-    found = {criterion: fitted.best_score_, "tried": fitted.tried_}
-    return scores, {**fitted.best_params_, **found}
+    search = {criterion: fitted.best_score_, "tried": fitted.tried_}
+    return scores, {**fitted.best_params_, **search}
+
+
+def _assert_labels(train_label: Int[np.ndarray, " train"], num_classes: int) -> None:
+    present = np.unique(train_label)
+    if len(present) < 2 or present[0] < 0 or present[-1] >= num_classes:
+        raise InputError(
+            f"training labels are {present.tolist()}; expected at least two of "
+            f"{list(range(num_classes))}: check the corpus' class map, or train on more subjects"
+        )
 
 
 def fit_and_score_units(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # W&B takes a second to import
     from wandb_workspaces.reports.v2 import Report
     from wandb_workspaces.workspaces import Workspace
 
-    from merec.tracking.panels import Section
+    from merec.tracking.dashboard_sections import Section
 
 
 def write_dashboard(
@@ -49,7 +49,7 @@ def write_dashboard(
     results = pool_runs(sweep.runs)
     assert_emotions(results)
     account = find_account(sweep, online)
-    from merec.tracking.panels import make_sections
+    from merec.tracking.dashboard_sections import make_sections
 
     sections = make_sections(sweep.keys, find_varied(sweep.runs))
     entity = sweep.entity or account or ""
