@@ -249,11 +249,12 @@ def test_an_action_unit_that_all_or_none_of_the_training_samples_show_is_said_to
         subject[~test],
         maps[test],
         CHANNELS,
+        ("AU1", "AU2", "AU4"),
     )
     assert (scores[:, 1] == 0).all()
     assert (scores[:, 2] == 1).all()
     assert len(set(scores[:, 0])) > 1
-    assert notes == [{}, {}, {}]
+    assert notes == {"AU1": {}, "AU2": {}, "AU4": {}}
 
 
 def test_a_class_that_one_training_subject_alone_shows_can_still_be_chosen_for(corpus):
