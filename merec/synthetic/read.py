@@ -8,13 +8,9 @@ from typing import Any
 
 from merec.corpora.casme3 import read_casme3
 from merec.errors import InputError
+from merec.synthetic.manifest import MANIFEST, is_finished, read_key_frames
 from merec.synthetic.settings import Settings, locate_cached
-from merec.synthetic.synthesize import (
-    MANIFEST,
-    is_finished,
-    read_key_frames,
-    synthesize,
-)
+from merec.synthetic.synthesize import synthesize
 from merec.types import Corpus
 
 log = logging.getLogger(__name__)
@@ -41,42 +37,13 @@ def read_synthetic(
 ) -> Corpus:
     """Read a rendered corpus; without a root it is rendered into the cache when it is first wanted.
 
-    Args:
-        root: A corpus that `merec synthesize` rendered, or `None` for the cache.
-        render: What is rendered into the cache, see `Settings`.
-        name: Name of the data set, and so for all that follow: see `read_casme3`.
-        annotation: As there.
-        classes: As there.
-        class_maps: As there.
-        emotions: As there.
-        spellings: As there.
-        expected: As there.
-        exclude: As there.
-        without: As there.
-        layout: As there.
-        part_c_frames: As there.
-        unlabelled: As there.
-        intrinsics: As there.
-        fps: As there.
-        lenient: As there.
+    `root` is a corpus that `merec synthesize` rendered, or `None` for the cache; `render` is what is rendered
+    into the cache, see `Settings`. All that follow are the arguments of `read_casme3`.
 
     Raises:
         InputError: If `root` holds no whole rendered corpus; else as `synthesize` and `read_casme3`.
     """
-    if root is None:
-        settings = Settings(**render)
-        folder = locate_cached(settings)
-        if not is_finished(folder):
-            log.info("rendering the synthetic corpus into %s, once", folder)
-            synthesize(folder, settings, jobs=-1)
-    else:
-        folder = Path(root).expanduser()
-        if not is_finished(folder):
-            found = "an unfinished corpus" if (folder / MANIFEST).exists() else "no rendered corpus"
-            raise InputError(
-                f"corpus.root={root} holds {found}; run merec synthesize root={root}, or leave "
-                "corpus.root out for the one in the cache"
-            )
+    folder = _find_rendered(root, render)
     corpus = read_casme3(
         root=str(folder),
         name=name,
@@ -97,3 +64,22 @@ def read_synthetic(
         choice="synthetic",
     )
     return replace(corpus, key_frames=read_key_frames(folder))
+
+
+def _find_rendered(root: str | None, render: Mapping[str, Any]) -> Path:
+    """The folder of a rendered corpus; the one in the cache is rendered if it is not there."""
+    if root is None:
+        settings = Settings(**render)
+        folder = locate_cached(settings)
+        if not is_finished(folder):
+            log.info("rendering the synthetic corpus into %s, once", folder)
+            synthesize(folder, settings, jobs=-1)
+        return folder
+    folder = Path(root).expanduser()
+    if not is_finished(folder):
+        found = "an unfinished corpus" if (folder / MANIFEST).exists() else "no rendered corpus"
+        raise InputError(
+            f"corpus.root={root} holds {found}; run merec synthesize root={root}, or leave "
+            "corpus.root out for the one in the cache"
+        )
+    return folder

@@ -21,7 +21,7 @@ _RENDERERS = (
     f"{_HOME}.plan.plan_corpus",
     f"{_HOME}.plan.plan_macro",
     f"{_HOME}.plan.plan_unlabelled",
-    f"{_HOME}.synthesize._film",
+    f"{_HOME}.render_workers.film_clips",
     f"{_HOME}.annotation.write_annotation",
 )
 _OF_TWINS = (f"{_HOME}.twin.plan_twin",)

@@ -19,8 +19,8 @@ from merec.corpora.reading.action_units import read_action_units
 from merec.errors import InputError
 from merec.synthetic import read as module
 from merec.synthetic.annotation import write_annotation
+from merec.synthetic.manifest import MANIFEST
 from merec.synthetic.plan import plan_corpus
-from merec.synthetic.synthesize import MANIFEST
 from merec.types import Corpus
 
 

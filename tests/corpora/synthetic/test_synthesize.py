@@ -21,10 +21,12 @@ from merec.config_groups import home
 from merec.corpora.casme3_frames import read_camera
 from merec.corpora.casme3_lists import ERRATA, MICRO_FILE
 from merec.errors import InputError
+from merec.synthetic import render_workers
 from merec.synthetic import synthesize as module
 from merec.synthetic.annotation import MICRO_COLUMNS
+from merec.synthetic.manifest import MANIFEST, is_finished
 from merec.synthetic.settings import locate_cached
-from merec.synthetic.synthesize import MANIFEST, is_finished, synthesize
+from merec.synthetic.synthesize import synthesize
 from merec.synthetic.truth import locate_truth
 from merec.temporary_folder import HOST
 
@@ -231,7 +233,7 @@ def test_the_renderer_gives_the_pixels_that_the_ledger_was_made_of(rendered):
 
 
 def test_a_whole_corpus_is_not_rendered_again(rendered, copy, monkeypatch, read_bytes):
-    monkeypatch.setattr(module, "_film", lambda *_: pytest.fail("a clip was rendered"))
+    monkeypatch.setattr(render_workers, "film_clips", lambda *_: pytest.fail("a clip was rendered"))
     settings = module.Settings(**{k: v for k, v in _settings_of(copy).items() if k != "code"})
     assert synthesize(copy, settings, jobs=1) == ()
     assert read_bytes(copy) == read_bytes(rendered)
@@ -479,7 +481,7 @@ def test_a_twin_is_written_with_the_subjects_clips_and_numbers_of_its_table(
     planned = []
     monkeypatch.setattr(module, "find_asset", lambda name: table)
     monkeypatch.setattr(module, "load_head_model", lambda wheel, cache: None)
-    monkeypatch.setattr(module, "_render_all", lambda *given: planned.extend(given[3]) or 0)
+    monkeypatch.setattr(module, "render_all", lambda *given: planned.extend(given[3]) or 0)
     monkeypatch.setattr(module, "_finish", lambda *given: None)
     root = tmp_path / "twin"
     settings = render_settings(annotation=str(table), macro=2, unlabelled=1)
