@@ -5,7 +5,8 @@ from jaxtyping import Float, Int
 
 from merec.open3d_import import load_open3d
 from merec.seeding import derive_seed
-from merec.synthetic.skin_map import AXIS, BOTTOM, HEIGHT, TOP, WIDTH
+from merec.synthetic.ray_casting import make_scene
+from merec.synthetic.skin_map import AXIS, to_texel
 
 _COLUMNS, _ROWS = 72, 28
 _HIGHEST = 78.0  # mm over the eyes
@@ -35,44 +36,46 @@ def hang_hair(
     Returns:
         New vertices; triangles that number them from 0; texels of the triangles' corners.
     """
-    o3d = load_open3d()
     rng = np.random.default_rng(derive_seed("hair", name))
     centre = AXIS - eye_depth
     front = np.deg2rad(rng.uniform(66, 80))  # where the sheet begins, left and right
-    angle = np.linspace(front, 2 * np.pi - front, _COLUMNS)
-    height = np.linspace(_HIGHEST, -length, _ROWS)
-    grid_angle, grid_height = np.meshgrid(angle, height)
-    outward = np.stack([np.sin(grid_angle), np.zeros_like(grid_angle), np.cos(grid_angle)], axis=-1)
-    start = 350 * outward + np.stack(
-        [np.zeros_like(grid_height), grid_height, np.full_like(grid_height, centre)], axis=-1
+    angle, height = np.meshgrid(
+        np.linspace(front, 2 * np.pi - front, _COLUMNS), np.linspace(_HIGHEST, -length, _ROWS)
     )
-    scene = o3d.t.geometry.RaycastingScene(nthreads=1)
-    scene.add_triangles(
-        o3d.core.Tensor(rest.astype(np.float32)), o3d.core.Tensor(triangles.astype(np.uint32))
-    )
-    rays = np.concatenate([start, -outward], axis=-1).astype(np.float32)
-    distance = scene.cast_rays(o3d.core.Tensor(rays), nthreads=1)["t_hit"].numpy()
-    scalp = np.where(np.isfinite(distance), 350 - distance, 0)
-    head = grid_height > -55  # below, the neck recedes and the hair falls straight
+    outward = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], axis=-1)
+    scalp = _measure_scalp(rest, triangles, outward, height, centre)
+    head = height > -55  # below, the neck recedes and the hair falls straight
     radius = np.maximum.accumulate(np.where(head, scalp, 0), axis=0)
     radius = np.where(head, np.maximum(radius * 0.97, scalp), radius)
-    below = np.clip((_HIGHEST - grid_height) / 60, 0, 1)
+    below = np.clip((_HIGHEST - height) / 60, 0, 1)
     # Flush with the scalp where it begins, above and at the temples.
-    edge = np.clip((np.pi - np.abs(grid_angle - np.pi) - front) / np.deg2rad(35), 0, 1)
+    edge = np.clip((np.pi - np.abs(angle - np.pi) - front) / np.deg2rad(35), 0, 1)
     radius = radius + volume * (0.1 + 0.9 * below * (0.25 + 0.75 * edge)) - 4 * (1 - below)
-    radius += (
-        3.0 * below * np.sin(grid_angle * rng.integers(9, 17) + 0.03 * grid_height * rng.normal())
-    )
+    radius += 3.0 * below * np.sin(angle * rng.integers(9, 17) + 0.03 * height * rng.normal())
     shoulder = np.where(head, 0, scalp + 6)
     radius = np.maximum(radius, np.where(scalp < 170, shoulder, 0))
     points = radius[..., None] * outward
-    points[..., 1] = grid_height
+    points[..., 1] = height
     points[..., 2] += centre
     quad = (np.arange(_ROWS - 1)[:, None] * _COLUMNS + np.arange(_COLUMNS - 1)).ravel()
     a, b, c, d = quad, quad + 1, quad + _COLUMNS, quad + _COLUMNS + 1
     sheet = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
-    column = (grid_angle / (2 * np.pi) + 0.5) * WIDTH
-    row = np.interp(grid_height, [-length, _HIGHEST], _STRANDS[::-1])
-    row = (TOP - row) / (TOP - BOTTOM) * HEIGHT
-    texels = np.stack([column, row], axis=-1).reshape(-1, 2)
+    strands = np.interp(height, [-length, _HIGHEST], _STRANDS[::-1])
+    texels = to_texel(angle, strands).reshape(-1, 2)
     return points.reshape(-1, 3), sheet, texels[sheet].astype(np.float32)
+
+
+def _measure_scalp(
+    rest: Float[np.ndarray, "vertices 3"],
+    triangles: Int[np.ndarray, "triangles 3"],
+    outward: Float[np.ndarray, "rows columns 3"],
+    height: Float[np.ndarray, "rows columns"],
+    centre: float,
+) -> Float[np.ndarray, "rows columns"]:
+    """Distance of the face from the axis in some directions at some heights, mm; 0 where there is none."""
+    start = 350 * outward
+    start[..., 1], start[..., 2] = height, start[..., 2] + centre
+    rays = np.concatenate([start, -outward], axis=-1).astype(np.float32)
+    hits = make_scene(rest, triangles).cast_rays(load_open3d().core.Tensor(rays), nthreads=1)
+    distance = hits["t_hit"].numpy()
+    return np.where(np.isfinite(distance), 350 - distance, 0)

@@ -1,18 +1,18 @@
 """One subject in front of the camera: colour and depth of any face shape."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from merec.open3d_import import load_open3d
 from merec.seeding import derive_seed
-from merec.synthetic.hair import hang_hair
 from merec.synthetic.head_model import PARTS, HeadModel
 from merec.synthetic.identity import Identity
+from merec.synthetic.mesh import build_mesh, vertex_normals
+from merec.synthetic.ray_casting import make_scene
 from merec.synthetic.shading import Surface, illuminate, paint_eye
-from merec.synthetic.skin_map import AXIS, BOTTOM, HEIGHT, TEXEL, TOP, WIDTH, SkinMap
+from merec.synthetic.skin_map import WIDTH, SkinMap, locate_texels
 from merec.synthetic.studio import Studio, rotate
 from merec.synthetic.texture import Texture, paint, to_linear
 from merec.types import Camera
@@ -21,7 +21,6 @@ NECK = np.array([0.0, -95.0, -75.0])  # mm from the eyes: the head turns about t
 _LEFT_EYE, _RIGHT_EYE = list(PARTS).index("left eye"), list(PARTS).index("right eye")
 _TEETH = [list(PARTS).index(part) for part in ("upper teeth", "lower teeth")]
 _TONGUE = list(PARTS).index("tongue")
-_LONG_HAIR = len(PARTS)
 _MOUTH = np.array([0.16, 0.03, 0.03], dtype=np.float32)
 
 
@@ -60,11 +59,11 @@ class Portrait:
         seed: int,
     ):
         self.identity, self.studio, self.camera = identity, studio, camera
-        self.head, self.skin_map = head, skin_map
-        lashes = skin_map_texels(head.vertices[head.lashes])
+        self.head = head
+        lashes = locate_texels(head.vertices[head.lashes])
         self.texture: Texture = paint(identity, skin_map, lashes, seed)
-        self.rest = self._add_hair(identity.neutral(head))
-        self._build_mesh()
+        self.mesh = build_mesh(identity, head, skin_map, self.texture.hair)
+        self.rest = self.mesh.rest
         self.eyes = {
             part: self.rest[head.vertices_of(name)].mean(axis=0)
             for part, name in ((_LEFT_EYE, "left eye"), (_RIGHT_EYE, "right eye"))
@@ -77,58 +76,12 @@ class Portrait:
         towards = -self.way @ studio.rotation.astype(np.float32)  # the lens, in the room's axes
         self.view = towards / np.linalg.norm(towards, axis=-1, keepdims=True)
 
-    def _build_mesh(self) -> None:
-        """The head's mesh, and behind it the sheet of long hair."""
-        head, identity = self.head, self.identity
-        eye = head.vertices[head.vertices_of("left eye", "right eye")].mean(axis=0)
-        reference = head.vertices
-        t = np.clip((reference[:, 1] - 580) / 50, 0, 1)
-        follows = t * t * (3 - 2 * t)  # how much a vertex turns with the head
-        # Over 0 there is cloth: below the collar, and on the shoulders.
-        away = np.hypot(reference[:, 0], reference[:, 2] - 20)
-        front = np.clip(reference[:, 2] / away.clip(1), 0, 1)
-        collar = 556 - 22 * front**4 - reference[:, 1]
-        cloth = np.where(reference[:, 1] < 600, np.maximum(collar, away - 88), collar)
-        self.triangles, self.part = head.triangles, head.part
-        inside = self.skin_map.inside[..., None]
-        self.corners = np.concatenate([self.skin_map.corners, inside], axis=2)  # column, row, mouth
-        if identity.length:
-            hair, sheet, texels = hang_hair(
-                self.rest,
-                head.triangles,
-                float(eye[2]),
-                identity.volume,
-                identity.length,
-                identity.name,
-            )
-            self.triangles = np.concatenate([self.triangles, sheet + len(self.rest)])
-            self.part = np.concatenate([self.part, np.full(len(sheet), _LONG_HAIR)])
-            texels = np.pad(texels, ((0, 0), (0, 0), (0, 1)))
-            self.corners = np.concatenate([self.corners, texels])
-            self.rest = np.concatenate([self.rest, hair])
-            follows = np.concatenate([follows, np.ones(len(hair))])
-            cloth = np.concatenate([cloth, np.full(len(hair), -99.0)])
-        self.follows, self.cloth = follows[:, None], cloth[:, None]
-
-    def _add_hair(self, rest: np.ndarray) -> np.ndarray:
-        """Lift the scalp by the thickness of the hair."""
-        texels = skin_map_texels(self.head.vertices)
-        row = texels[:, 1].round().astype(int).clip(0, HEIGHT - 1)
-        column = texels[:, 0].round().astype(int) % WIDTH
-        import cv2
-
-        soft = cv2.GaussianBlur(self.texture.hair, (0, 0), 4 / TEXEL)[row, column]
-        skin = np.isin(np.arange(len(rest)), self.head.vertices_of("skin"))
-        high = self.head.vertices[:, 1] > 640
-        share = np.where(skin & high, np.clip(soft * 1.6 - 0.6, 0, 1), 0)[:, None]
-        return rest + self.identity.volume * share * vertex_normals(rest, self.head.triangles)
-
     def _bake_light(self) -> np.ndarray:
         """Ambient occlusion and each lamp's soft shadow at every vertex of the face at rest, 0 to 1."""
         o3d = load_open3d()
         rng = np.random.default_rng(0)  # of directions; the same for all subjects
-        scene = self._scene(self.rest)
-        normal = vertex_normals(self.rest, self.triangles)
+        scene = make_scene(self.rest, self.mesh.triangles)
+        normal = vertex_normals(self.rest, self.mesh.triangles)
         start = self.rest + 0.6 * normal
         fans = [(normal, 1.0, 64)] + [(lamp[None], 0.16, 24) for lamp in self.studio.lamps]
         found = []
@@ -143,15 +96,6 @@ class Portrait:
             )
             found.append(1 - hidden.numpy().mean(axis=1))
         return np.stack(found, axis=1).astype(np.float32)
-
-    def _scene(self, vertices: np.ndarray) -> Any:
-        o3d = load_open3d()
-        scene = o3d.t.geometry.RaycastingScene(nthreads=1)
-        scene.add_triangles(
-            o3d.core.Tensor(np.ascontiguousarray(vertices, dtype=np.float32)),
-            o3d.core.Tensor(self.triangles.astype(np.uint32)),
-        )
-        return scene
 
     def _paint_wall(self, seed: int) -> np.ndarray:
         """A plain wall with a soft gradient."""
@@ -171,7 +115,7 @@ class Portrait:
             pose: Yaw, pitch, roll in degrees, translation in mm.
         """
         turned = (vertices - NECK) @ rotate(*pose[:3]).T + NECK + pose[3:]
-        return vertices + self.follows * (turned - vertices)
+        return vertices + self.mesh.follows * (turned - vertices)
 
     def to_camera(self, placed: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
         """From the room's axes to the camera's, mm."""
@@ -201,7 +145,7 @@ class Portrait:
         window = np.s_[top:bottom, left:right]
         rays = np.zeros((bottom - top, right - left, 6), dtype=np.float32)
         rays[..., 3:] = self.way[window]
-        hits = self._scene(seen).cast_rays(o3d.core.Tensor(rays), nthreads=1)
+        hits = make_scene(seen, self.mesh.triangles).cast_rays(o3d.core.Tensor(rays), nthreads=1)
         distance = hits["t_hit"].numpy()
         hit = np.isfinite(distance)
         triangle = hits["primitive_ids"].numpy()[hit].astype(np.int64)
@@ -225,20 +169,20 @@ class Portrait:
         pose: np.ndarray,
     ) -> Float[np.ndarray, "3 hits"]:
         """Light that comes from each hit, linear RGB."""
-        texture = self.texture
+        texture, mesh = self.texture, self.mesh
         known = np.concatenate(
-            [vertex_normals(placed, self.triangles), self.light, placed, self.cloth],
+            [vertex_normals(placed, mesh.triangles), self.light, placed, mesh.cloth],
             axis=1,
             dtype=np.float32,
         )
         normal, light, point, cloth = np.split(
-            _interpolate(known[self.triangles[triangle]], weights), (3, 6, 9)
+            _interpolate(known[mesh.triangles[triangle]], weights), (3, 6, 9)
         )
-        column, row, inside = _interpolate(self.corners[triangle], weights)
+        column, row, inside = _interpolate(mesh.corners[triangle], weights)
         column = np.where(column > WIDTH - 1, column - WIDTH, column)
         albedo, (gloss,) = np.split(_look_up(texture.painted, column, row), (3,))
         slope = _look_up(texture.slope, column, row)
-        part = self.part[triangle]
+        part = mesh.part[triangle]
         shirt = np.clip(cloth[0] / 2, 0, 1)
         for share, colour in ((shirt, to_linear(self.identity.cloth)), (inside, _MOUTH)):
             on = np.flatnonzero(share > 0)
@@ -284,24 +228,3 @@ def _look_up(image: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarr
     x, y = padded.reshape(2, rows, wide)
     found = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(found.reshape(rows * wide, -1)[: len(column)].T)
-
-
-def skin_map_texels(reference: np.ndarray) -> Float[np.ndarray, "points 2"]:
-    """Texels (column, row) of points of the reference head."""
-    column = (np.arctan2(reference[:, 0], reference[:, 2] - AXIS) / (2 * np.pi) + 0.5) * WIDTH - 0.5
-    row = (TOP - reference[:, 1]) / (TOP - BOTTOM) * HEIGHT - 0.5
-    return np.stack([column, row], axis=-1)
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
-    """Outward unit normals, each triangle weighted by its area."""
-    a, b, c = vertices[triangles.T]
-    face = np.cross(b - a, c - a)
-    total = np.stack(
-        [
-            np.bincount(triangles.ravel(), np.repeat(face[:, axis], 3), len(vertices))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    return total / np.linalg.norm(total, axis=1, keepdims=True).clip(1e-9)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from merec.open3d_import import load_open3d
 from merec.synthetic.head_model import HeadModel
+from merec.synthetic.ray_casting import make_scene
 
 WIDTH, HEIGHT = 1536, 768  # texels
 TEXEL = 0.38  # mm, about, on the face
@@ -43,7 +44,6 @@ def wrap_head(head: HeadModel) -> SkinMap:
     """Cast a ray from each texel at the axis and note what of the reference head it hits first."""
     import cv2
 
-    o3d = load_open3d()
     half = (WIDTH // 2, HEIGHT // 2)  # fine enough for positions and masks
     angle, y = np.meshgrid(
         ((np.arange(half[0]) + 0.5) / half[0] * 2 * np.pi - np.pi).astype(np.float32),
@@ -54,12 +54,9 @@ def wrap_head(head: HeadModel) -> SkinMap:
     start[..., 1] = y
     start[..., 2] += AXIS
     skin = head.part == 0
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(
-        o3d.core.Tensor(head.vertices), o3d.core.Tensor(head.triangles[skin].astype(np.uint32))
-    )
+    scene = make_scene(head.vertices, head.triangles[skin])
     rays = np.concatenate([start, -outward], axis=-1)
-    hits = scene.cast_rays(o3d.core.Tensor(rays))
+    hits = scene.cast_rays(load_open3d().core.Tensor(rays))
     distance = hits["t_hit"].numpy()
     hit = np.isfinite(distance)
     radius = np.where(hit, 400 - distance, 0).astype(np.float32)
@@ -91,11 +88,21 @@ def wrap_head(head: HeadModel) -> SkinMap:
     )
 
 
+def to_texel(angle: np.ndarray, y: np.ndarray) -> Float[np.ndarray, "*points 2"]:
+    """Texel (column, row) of places on the cylinder, by angle and height."""
+    column = (angle / (2 * np.pi) + 0.5) * WIDTH
+    row = (TOP - y) / (TOP - BOTTOM) * HEIGHT
+    return np.stack([column, row], axis=-1)
+
+
+def locate_texels(points: Float[np.ndarray, "*points 3"]) -> Float[np.ndarray, "*points 2"]:
+    """Texel (column, row) of points of the reference head; (0, 0) is the centre of the first."""
+    return to_texel(np.arctan2(points[..., 0], points[..., 2] - AXIS), points[..., 1]) - 0.5
+
+
 def _unroll(head: HeadModel) -> Float[np.ndarray, "triangles 3 2"]:
     """Texture coordinates of the triangles' corners."""
-    place = head.vertices[head.triangles]
-    column = (np.arctan2(place[..., 0], place[..., 2] - AXIS) / (2 * np.pi) + 0.5) * WIDTH - 0.5
-    row = (TOP - place[..., 1]) / (TOP - BOTTOM) * HEIGHT - 0.5
+    column, row = np.moveaxis(locate_texels(head.vertices[head.triangles]), -1, 0)
     over_seam = np.ptp(column, axis=1, keepdims=True) > WIDTH / 2
     column = np.where(over_seam & (column < WIDTH / 2), column + WIDTH, column)
     return np.stack([column, row], axis=-1).astype(np.float32)

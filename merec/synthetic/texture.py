@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from merec.seeding import derive_seed
 from merec.synthetic.identity import Identity
-from merec.synthetic.skin_map import EYE_LEVEL, HEIGHT, TEXEL, WIDTH, SkinMap
+from merec.synthetic.skin_map import EYE_LEVEL, HEIGHT, TEXEL, WIDTH, SkinMap, to_texel
 
 Field = Float[np.ndarray, "height width"]
 Number = float | int
@@ -172,15 +172,6 @@ def _dots(rng: np.random.Generator, count: int, size: Pair) -> Field:
     return cv2.GaussianBlur(canvas, (0, 0), 0.35 / TEXEL)
 
 
-def _to_texel(angle: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Texel (column, row) of points on the cylinder, shape (..., 2)."""
-    from merec.synthetic.skin_map import BOTTOM, TOP
-
-    column = (angle / (2 * np.pi) + 0.5) * WIDTH
-    row = (TOP - y) / (TOP - BOTTOM) * HEIGHT
-    return np.stack([column, row], axis=-1)
-
-
 def _draw_brows(rng: np.random.Generator, identity: Identity) -> Field:
     """Two arcs of short strokes."""
     import cv2
@@ -208,8 +199,8 @@ def _draw_brows(rng: np.random.Generator, identity: Identity) -> Field:
         length = rng.uniform(2.2, 4.6, count) * np.clip(1.2 - 0.5 * along, 0.5, 1)
         depth = 105 - 0.010 * x**2  # the brow ridge bends back
         ends = (x + length * np.cos(lean), y + length * np.sin(lean) * 0.8)
-        start = _to_texel(side * np.arctan2(x, depth), y)
-        stop = _to_texel(side * np.arctan2(ends[0], depth), ends[1])
+        start = to_texel(side * np.arctan2(x, depth), y)
+        stop = to_texel(side * np.arctan2(ends[0], depth), ends[1])
         for a, b, alpha in zip(start * 8, stop * 8, rng.integers(90, 200, count), strict=True):
             layer_points = (int(a[0]), int(a[1])), (int(b[0]), int(b[1]))
             cv2.line(canvas, *layer_points, int(alpha), 1, cv2.LINE_AA, shift=3)
