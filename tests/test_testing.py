@@ -95,7 +95,7 @@ def test_a_backbone_says_what_it_reads():
     class Silent(Net):
         reads = None
 
-    with pytest.raises(AssertionError, match=r"Silent\.reads is None; expected one of flow_map"):
+    with pytest.raises(AssertionError, match=r"Silent\.reads is None; expected one of clip, flow"):
         check_backbone(Silent)
 
 

@@ -15,8 +15,8 @@ from merec.backbones.lite_point_gcn import FEATURES
 from merec.backbones.region_graph import GraphConvolution
 from merec.config import build, compose_node
 from merec.errors import InputError
-from merec.features import points as point_features
 from merec.features.regions import REGIONS
+from merec.features.representations import points as point_features
 
 SMALL = (
     *("backbone.widths=[[8,8],[8,12],[12,16,20]]", "backbone.graph.width=10"),

@@ -17,6 +17,7 @@ from sklearn.metrics import f1_score
 from torch.nn.functional import cross_entropy, mse_loss
 
 from merec.backbones import STSTNet
+from merec.backbones.kernels.acceleration import accelerate
 from merec.errors import InputError
 from merec.evaluation.completeness import assert_complete
 from merec.evaluation.splits import Fold
@@ -94,7 +95,7 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
     data = make_data().hold_out(fold.train, fold.test, fold.held_out)
     found = read_fold(swept, fold.number)
     task = Finetune(
-        STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True),
+        accelerate(STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True)),
         torch.optim.Adam,
         None,
         cross_entropy,
