@@ -11,12 +11,13 @@ from merec.corpora.casme3_frames import read_camera
 from merec.errors import StopError
 from merec.evaluation.protocol import describe_protocol
 from merec.evaluation.reliability import apply_temperature
-from merec.features.footage import Footage, open_footage
 from merec.features.frames import OUTSIDE
+from merec.features.input_clip import InputClip
 from merec.features.landmarks import FaceLandmarker
+from merec.features.open_clip import open_clip
 from merec.features.spotting import Spotted, Stream, spot_apex
 from merec.prediction_calibration import calibrate
-from merec.reporting.prediction import Prediction, Said
+from merec.reporting.prediction import Calibration, Prediction, Said
 from merec.reporting.prediction_files import write_prediction
 from merec.restore import Network, open_store, restore
 from merec.run_folder.resolved_config import find_node
@@ -43,7 +44,7 @@ def predict(
     """Find the apex of a clip, name the emotion, and write a picture and all facts to `out`.
 
     Args:
-        clip: A video, or a folder of frames (see `open_footage`).
+        clip: A video, or a folder of frames (see `open_clip`).
         checkpoint: Of a network; `None` to find the apex only.
         calibration: Finished run whose held-out predictions the temperature is fitted on; `None` for that in
             which the checkpoint lies, if all its folds are there.
@@ -59,53 +60,56 @@ def predict(
     Raises:
         InputError: If the clip, the checkpoint or the run cannot be used, or do not fit each other.
     """
-    footage = open_footage(clip, fps)
+    input_clip = open_clip(clip, fps)
     network = None if checkpoint is None else restore(checkpoint, plugins, other_code)
     # Whatever can be refused is, before the clip is looked through.
-    found = None if network is None else calibrate(network, calibration)
-    if network is not None and network.modality != "rgb" and not footage.has_depth:
+    calibrated = None if network is None else calibrate(network, calibration)
+    if network is not None and network.modality != "rgb" and not input_clip.has_depth:
         raise InputError(
             f"{network.file} was trained with datamodule={network.modality}, but {clip} has no depth; put "
             "depth maps (16-bit PNG, mm) into a folder depth beside color, or take a checkpoint of "
             "datamodule=rgb"
         )
     started = time.perf_counter()
-    try:
-        with FaceLandmarker() as landmarker:
-            spotted = spot_apex(footage, landmarker, _show_progress)
-    except StopError:
-        raise
-    except InputError as error:
-        named = str(clip) in str(error)
-        raise InputError(str(error) if named else f"{clip}: {error}") from error
+    spotted = _find_apex(input_clip)
     between = time.perf_counter()
-    _add_notes(footage, spotted)
+    _add_notes(input_clip, spotted)
     # A folder that goes: the faces of people who come to be looked at are not kept.
     with own_folder() as folder:
-        arrays, log_probability = _look_closely(footage, spotted, network, intrinsics, folder)
+        arrays, log_probability = _look_closely(input_clip, spotted, network, intrinsics, folder)
     seconds = {"spotting": between - started, "network": time.perf_counter() - between}
     said = None
     if network is not None and log_probability is not None:
-        raw = np.exp(log_probability)
-        cooled = raw
-        if found is not None and found.temperature is not None:
-            cooled = apply_temperature(log_probability[None], found.temperature)[0]
-        file, config = str(network.file), network.config
-        said = Said(
-            network.target,
-            cooled,
-            raw,
-            found,
-            file,
-            network.protocol,
-            str(config.get("name", "")),
-        )
-    prediction = Prediction(footage, spotted, arrays, said, seconds)
+        said = _describe_answer(network, log_probability, calibrated)
+    prediction = Prediction(input_clip, spotted, arrays, said, seconds)
     return prediction, write_prediction(prediction, out)
 
 
+def _find_apex(input_clip: InputClip) -> Spotted:
+    try:
+        with FaceLandmarker() as landmarker:
+            return spot_apex(input_clip, landmarker, _show_progress)
+    except StopError:
+        raise
+    except InputError as error:
+        named = str(input_clip.path) in str(error)
+        raise InputError(str(error) if named else f"{input_clip.path}: {error}") from error
+
+
+def _describe_answer(
+    network: Network, log_probability: np.ndarray, calibrated: Calibration | None
+) -> Said:
+    """Describe what a network says, with its probabilities as they are and calibrated."""
+    raw = np.exp(log_probability)
+    cooled = raw
+    if calibrated is not None and calibrated.temperature is not None:
+        cooled = apply_temperature(log_probability[None], calibrated.temperature)[0]
+    file, name = str(network.file), str(network.config.get("name", ""))
+    return Said(network.target, cooled, raw, calibrated, file, network.protocol, name)
+
+
 def _look_closely(
-    footage: Footage,
+    input_clip: InputClip,
     spotted: Spotted,
     network: Network | None,
     intrinsics: Path | None,
@@ -116,20 +120,20 @@ def _look_closely(
     from_clip = network is not None and network.representation.from_clip
     if from_clip:
         chosen = list(range(spotted.onset, spotted.offset + 1))
-    color, depth = footage.export(sorted({*chosen}), folder)
+    color, depth = input_clip.export(sorted({*chosen}), folder)
     onset, apex, offset = (
-        footage.numbers[position] for position in (spotted.onset, spotted.apex, spotted.offset)
+        input_clip.numbers[position] for position in (spotted.onset, spotted.apex, spotted.offset)
     )
     row = {
-        "sample_id": footage.name,
+        "sample_id": input_clip.name,
         "corpus": "clip",
         "subject": "unseen",
-        "clip": footage.name,
+        "clip": input_clip.name,
         "label": 0,  # nobody knows; nothing is scored
         "onset": onset,
         "apex": apex,
         "offset": offset if from_clip else pd.NA,
-        "fps": footage.fps,
+        "fps": input_clip.fps,
         "emotion": "",
         "action_units": None,
         "color": color,
@@ -151,10 +155,10 @@ def _look_closely(
     except InputError as error:
         reason = str(error)
         for position in chosen:  # of a video the frame, not the file that goes with the folder
-            file = str(color.path(footage.numbers[position]))
-            reason = reason.replace(file, footage.name_frame(position))
+            file = str(color.path(input_clip.numbers[position]))
+            reason = reason.replace(file, input_clip.name_frame(position))
         raise InputError(
-            f"onset {onset} and apex {apex} of {footage.path} were found, but cannot be used: {reason}"
+            f"onset {onset} and apex {apex} of {input_clip.path} were found, but cannot be used: {reason}"
         ) from error
     return arrays, said[0].numpy()
 
@@ -200,12 +204,12 @@ def _assert_camera(network: Network, corpus: Corpus, arrays: dict[str, np.ndarra
         )
 
 
-def _add_notes(footage: Footage, spotted: Spotted) -> None:
+def _add_notes(input_clip: InputClip, spotted: Spotted) -> None:
     """What should make its user doubt."""
     seen = int(spotted.curve.seen.sum())
     clear = spotted.movement >= _CLEAR * spotted.noise and spotted.contrast >= _CONTRAST
     if seen < _FEW:
-        footage.notes.append(
+        input_clip.notes.append(
             f"{seen} frames are too few to tell a movement from noise; take neither apex nor emotion for "
             "granted"
         )
@@ -219,21 +223,21 @@ def _add_notes(footage: Footage, spotted: Spotted) -> None:
         largest += f", is {' and '.join(told)}" if told else ", is all there is"
         if spotted.movement < _STILL:
             largest = "the face does not move at all"
-        footage.notes.append(
+        input_clip.notes.append(
             f"no short movement stands out: {largest}; take neither apex nor emotion for granted"
         )
     if spotted.face < _SMALL:
-        footage.notes.append(
+        input_clip.notes.append(
             f"the face is {spotted.face:.0f} px wide; below {_SMALL} px apexes are found less surely"
         )
     if spotted.outside > OUTSIDE:
-        footage.notes.append(
+        input_clip.notes.append(
             f"{spotted.outside:.0%} of the face's landmarks lie outside the frame, where they are guessed; "
             "record the whole face"
         )
     unseen = int((~spotted.curve.seen).sum())
     if unseen:
-        footage.notes.append(
+        input_clip.notes.append(
             f"the face is not seen in {unseen} of {len(spotted.curve.seen)} frames"
         )
 

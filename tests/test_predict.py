@@ -24,7 +24,7 @@ from merec.evaluation.reliability import (
     apply_temperature,
     fit_temperature,
 )
-from merec.features.footage import FrameFolder
+from merec.features.frame_folder import FrameFolder
 from merec.features.spotting import Curve, Spotted
 from merec.predict import _add_notes, _find_camera, predict
 from merec.reporting.prediction import Calibration, Said, describe_calibration
@@ -259,11 +259,11 @@ def test_a_clip_in_which_nothing_stands_out_is_said_to_be(
     some = np.arange(float(seconds))
     curve = Curve(some.astype(int), some, some, some, some >= 0)
     spotted = Spotted(0, 1, 1, movement, noise, contrast, curve, None, 300.0)
-    footage = FrameFolder(tmp_path, "a", 30.0, range(seconds))
-    _add_notes(footage, spotted)
-    assert len(footage.notes) == bool(said)
-    assert said in " ".join(footage.notes)
-    assert "inf" not in " ".join(footage.notes)
+    input_clip = FrameFolder(tmp_path, "a", 30.0, range(seconds))
+    _add_notes(input_clip, spotted)
+    assert len(input_clip.notes) == bool(said)
+    assert said in " ".join(input_clip.notes)
+    assert "inf" not in " ".join(input_clip.notes)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_the_apex_of_unseen_people_is_found(tmp_path, render_settings, find_loca
         truth = read_truth(tmp_path / "people", folder.relative_to(tmp_path / "people").as_posix())
         found, files = predict(folder, None, None, 30.0, None, tmp_path / "out")
         assert all(file.exists() for file in files)
-        apex = found.footage.numbers[found.spotted.apex]
+        apex = found.input_clip.numbers[found.spotted.apex]
         off.append(int(np.abs(truth.apex - apex).min()))
     assert len(off) == 10
     assert sum(frames <= 3 for frames in off) >= 8, off

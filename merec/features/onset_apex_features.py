@@ -8,15 +8,12 @@ import numpy as np
 from jaxtyping import Float
 
 from merec.features.alignment import OUTER_CORNERS, Alignment, align_face
+from merec.features.depth_change import measure_depth_change
 from merec.features.faces import FaceFinder
 from merec.features.frames import assert_unturned, decode_color, decode_depth, describe_size
+from merec.features.head_motion import estimate_head_motion, remove_head_depth
 from merec.features.landmarks import BLENDSHAPES
-from merec.features.motion import (
-    estimate_head_motion,
-    measure_depth_change,
-    measure_flow,
-    remove_head_depth,
-)
+from merec.features.optical_flow import measure_flow
 from merec.features.regions import draw_regions
 from merec.features.settings import CropSettings, MotionSettings
 from merec.features.structure import (

@@ -98,7 +98,7 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
         band = (row >= low_lid) & (row < nose)
         face &= ~(band | _widen(eyes, _LID * apart))
     regions &= face
-    # Cheeks take part in a smile; what fits the head's movement badly loses its vote (see motion.py).
+    # Cheeks take part in a smile; what fits the head's movement badly loses its vote (see head_motion.py).
     rigid = _outline_rigid(flat, size) & ~_widen(eyes, 2 * _LID * apart)
     rigid |= face & (row >= low_lid) & ~regions[[4, 5, 6, 7]].any(axis=0)
     return Masks(regions, face, rigid)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from merec.features.displacement_curve import Course, follow_face
-from merec.features.footage import Footage
+from merec.features.input_clip import InputClip
 from merec.features.landmarks import FaceLandmarker
 from merec.types import InputError
 
@@ -83,7 +83,7 @@ class Spotted(NamedTuple):
 
 
 def spot_apex(
-    footage: Footage, landmarker: FaceLandmarker, watch: Callable[[Stream, int], Stream]
+    input_clip: InputClip, landmarker: FaceLandmarker, watch: Callable[[Stream, int], Stream]
 ) -> Spotted:
     """Find onset and apex of the clearest short movement of a clip.
 
@@ -91,7 +91,7 @@ def spot_apex(
     what was found there up to a hundred times a second.
 
     Args:
-        footage: The clip.
+        input_clip: The clip.
         landmarker: Finds the face.
         watch: Passes frames on and is told how many come, e.g. to show a bar.
 
@@ -100,21 +100,23 @@ def spot_apex(
     """
 
     def follow(positions: Sequence[int]) -> Course:
-        frames = watch(footage.read(positions), len(positions))
-        lasts = footage.second(positions[-1]) - footage.second(positions[0])
-        return follow_face(frames, footage.second, lasts, landmarker, footage.name_frame)
+        frames = watch(input_clip.read(positions), len(positions))
+        lasts = input_clip.second(positions[-1]) - input_clip.second(positions[0])
+        return follow_face(frames, input_clip.second, lasts, landmarker, input_clip.name_frame)
 
-    every = range(len(footage.numbers))
-    if footage.duration <= WHOLE:
-        return spot(follow(_choose(footage, every, _FINE)))
-    step = max(_COARSE, footage.duration / _MOST)
+    every = range(len(input_clip.numbers))
+    if input_clip.duration <= WHOLE:
+        return spot(follow(_choose(input_clip, every, _FINE)))
+    step = max(_COARSE, input_clip.duration / _MOST)
     if step > _COARSE:
-        footage.notes.append(f"the clip is long, so one frame in {step:.1f} s is looked at first")
-    course = follow(_choose(footage, every, step))
+        input_clip.notes.append(
+            f"the clip is long, so one frame in {step:.1f} s is looked at first"
+        )
+    course = follow(_choose(input_clip, every, step))
     first = spot(course)
-    middle = footage.second(first.apex)
-    around = [each for each in every if abs(footage.second(each) - middle) <= _AROUND]
-    near = spot(follow(_choose(footage, around, _FINE)), middle)
+    middle = input_clip.second(first.apex)
+    around = [each for each in every if abs(input_clip.second(each) - middle) <= _AROUND]
+    near = spot(follow(_choose(input_clip, around, _FINE)), middle)
     return near._replace(
         overview=first.curve,
         face=min(first.face, near.face),
@@ -122,11 +124,11 @@ def spot_apex(
     )
 
 
-def _choose(footage: Footage, positions: Sequence[int], step: float) -> list[int]:
+def _choose(input_clip: InputClip, positions: Sequence[int], step: float) -> list[int]:
     """The first frame, and on from each the first that is `step` seconds later."""
     chosen, due = [], -np.inf
     for position in positions:
-        now = footage.second(position)
+        now = input_clip.second(position)
         if now >= due - 1e-6:
             chosen.append(position)
             # Steps do not add up to more than they should, but what a gap swallowed is not made up for.
@@ -144,30 +146,13 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
     Raises:
         InputError: If the face is never seen before, at and after a frame.
     """
-    seconds, cells = course.seconds, course.cells
-    seen, weights = course.seen, course.weights
-    if seen.sum() < 2:
-        raise InputError(
-            "the face is seen in one frame only; give a clip in which it is seen from the front throughout"
-        )
-    width = max(SMOOTH, 0.7 * float(np.median(np.diff(seconds))))
-
-    def at(times: np.ndarray) -> np.ndarray:
-        return smooth(seconds[seen], cells[seen], times, width)
-
-    first, last = seconds[0], seconds[-1]
-    now = at(seconds)
-    before, after = at(np.maximum(seconds - REACH, first)), at(np.minimum(seconds + REACH, last))
-    rest = at(np.maximum(seconds - _BACK, first))
-    transience = np.minimum(
-        _measure(now - (before + after) / 2, weights), _measure(now - rest, weights)
-    )
-    transience[~_is_clear(seconds, seen, REACH / 2)] = 0
+    seconds, seen, weights = course.seconds, course.seen, course.weights
+    now, change, transience = _measure_transience(course)
     asked = transience
     if middle is not None:
         asked = np.where(np.abs(seconds - middle) <= REACH + _COARSE, transience, -1)
     candidate = int(asked.argmax())
-    pattern = (now - (before + after) / 2)[candidate]
+    pattern = change[candidate]
     close = np.abs(seconds - seconds[candidate]) <= _NEAR + 1e-6
     apex = onset = candidate
     along = np.zeros(len(seconds))
@@ -180,7 +165,7 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
             break
     reach = float(np.percentile(np.linalg.norm(pattern, axis=-1), _PEAK))
     movement = (along - along[onset]) * reach
-    raw = _project(cells, pattern, weights) * reach
+    raw = _project(course.cells, pattern, weights) * reach
     noise = float(np.std((raw - along * reach)[seen]))
     far = np.abs(seconds - seconds[candidate]) > REACH
     usual = float(np.median(transience[far])) if far.sum() > _FEW else 0.0
@@ -197,6 +182,34 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
         course.face,
         course.outside,
     )
+
+
+def _measure_transience(
+    course: Course,
+) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, " frames"]]:
+    """Measure how far the skin is from where it is before and after.
+
+    Returns:
+        The smoothed displacements, these less the mean of before and after, and the transience.
+    """
+    seconds, seen, weights = course.seconds, course.seen, course.weights
+    if seen.sum() < 2:
+        raise InputError(
+            "the face is seen in one frame only; give a clip in which it is seen from the front throughout"
+        )
+    width = max(SMOOTH, 0.7 * float(np.median(np.diff(seconds))))
+
+    def at(times: np.ndarray) -> np.ndarray:
+        return smooth(seconds[seen], course.cells[seen], times, width)
+
+    first, last = seconds[0], seconds[-1]
+    now = at(seconds)
+    before, after = at(np.maximum(seconds - REACH, first)), at(np.minimum(seconds + REACH, last))
+    rest = at(np.maximum(seconds - _BACK, first))
+    change = now - (before + after) / 2
+    transience = np.minimum(_measure(change, weights), _measure(now - rest, weights))
+    transience[~_is_clear(seconds, seen, REACH / 2)] = 0
+    return now, change, transience
 
 
 def smooth(

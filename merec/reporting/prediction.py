@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from merec import __version__
 from merec.evaluation.reliability import TEMPERATURES
-from merec.features.footage import Footage
+from merec.features.input_clip import InputClip
 from merec.features.intensity import estimate_by_motion
 from merec.features.spotting import Curve, Spotted
 from merec.presentation.numbers_and_captions import format_list
@@ -73,14 +73,14 @@ class Prediction(NamedTuple):
     """What was found in a clip.
 
     Attributes:
-        footage: The clip.
+        input_clip: The clip.
         spotted: Its onset and apex.
         arrays: Crops and motion of these, see `make_crops` and `make_motion`.
         said: By the network; `None` without one.
         seconds: What took how long.
     """
 
-    footage: Footage
+    input_clip: InputClip
     spotted: Spotted
     arrays: Mapping[str, np.ndarray]
     said: Said | None
@@ -89,11 +89,11 @@ class Prediction(NamedTuple):
 
 def collect_facts(prediction: Prediction) -> dict[str, Any]:
     """Return all that was found, for JSON."""
-    footage, spotted, said = prediction.footage, prediction.spotted, prediction.said
+    clip, spotted, said = prediction.input_clip, prediction.spotted, prediction.said
     frames = {
         name: {
-            "frame": int(footage.numbers[position]),
-            "second": round(footage.second(position), 4),
+            "frame": int(clip.numbers[position]),
+            "second": round(clip.second(position), 4),
         }
         for name, position in (
             ("onset", spotted.onset),
@@ -102,12 +102,12 @@ def collect_facts(prediction: Prediction) -> dict[str, Any]:
         )
     }
     facts: dict[str, Any] = {
-        "clip": str(footage.path),
-        "frames": len(footage.numbers),
-        "first": int(footage.numbers[0]),
-        "last": int(footage.numbers[-1]),
-        "fps": footage.fps,
-        "seconds": round(footage.duration, 4),
+        "clip": str(clip.path),
+        "frames": len(clip.numbers),
+        "first": int(clip.numbers[0]),
+        "last": int(clip.numbers[-1]),
+        "fps": clip.fps,
+        "seconds": round(clip.duration, 4),
         **frames,
         "movement": {
             "unit": "hundredths of the distance between the eyes",
@@ -119,10 +119,10 @@ def collect_facts(prediction: Prediction) -> dict[str, Any]:
             },
         },
         "face": round(spotted.face, 1),
-        "curve": _list_curve(spotted.curve, footage),
-        "overview": spotted.overview and _list_curve(spotted.overview, footage),
+        "curve": _list_curve(spotted.curve, clip),
+        "overview": spotted.overview and _list_curve(spotted.overview, clip),
         "prediction": said and _describe_said(said),
-        "notes": footage.notes,
+        "notes": clip.notes,
         "took": {name: round(value, 3) for name, value in prediction.seconds.items()},
         "merec": __version__,
     }
@@ -146,9 +146,9 @@ def _describe_said(said: Said) -> dict[str, Any]:
     }
 
 
-def _list_curve(curve: Curve, footage: Footage) -> dict[str, list]:
+def _list_curve(curve: Curve, clip: InputClip) -> dict[str, list]:
     return {
-        "frame": [int(footage.numbers[position]) for position in curve.positions],
+        "frame": [int(clip.numbers[position]) for position in curve.positions],
         "second": np.round(curve.seconds, 4).tolist(),
         "movement": np.round(curve.movement, 4).tolist(),
         "transience": np.round(curve.transience, 4).tolist(),
@@ -163,15 +163,14 @@ def measure_regions(prediction: Prediction) -> dict[str, float]:
 
 def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str:
     """Describe what was found in a few lines for the terminal."""
-    footage, spotted, said = prediction.footage, prediction.spotted, prediction.said
-    onset, apex = (footage.numbers[position] for position in (spotted.onset, spotted.apex))
+    clip, spotted, said = prediction.input_clip, prediction.spotted, prediction.said
+    onset, apex = (clip.numbers[position] for position in (spotted.onset, spotted.apex))
     moves = measure_regions(prediction)
     most = max(moves, key=lambda name: moves[name])
     lines = [
-        f"{footage.path}: {len(footage.numbers)} frames, {footage.duration:.2f} s at {footage.fps:g} "
-        "frames/s",
-        f"onset frame {onset} ({footage.second(spotted.onset):.2f} s), apex frame {apex} "
-        f"({footage.second(spotted.apex):.2f} s); skin moves most in the {most}, {moves[most]:.1f} % of the "
+        f"{clip.path}: {len(clip.numbers)} frames, {clip.duration:.2f} s at {clip.fps:g} frames/s",
+        f"onset frame {onset} ({clip.second(spotted.onset):.2f} s), apex frame {apex} "
+        f"({clip.second(spotted.apex):.2f} s); skin moves most in the {most}, {moves[most]:.1f} % of the "
         "distance between the eyes",
     ]
     if said is not None:
@@ -187,7 +186,7 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
                 f"such networks reach UF1 {scores['uf1']:.2f}, UAR {scores['uar']:.2f} on held-out subjects "
                 f"of {said.protocol}"
             )
-    lines += [f"note: {note}" for note in footage.notes]
+    lines += [f"note: {note}" for note in clip.notes]
     took = prediction.seconds
     lines += [str(file) for file in files]
     lines.append(f"{sum(took.values()):.1f} s, {took['spotting']:.1f} of them to find the apex")

@@ -25,7 +25,7 @@ def write_prediction(prediction: Prediction, out: Path) -> tuple[Path, Path]:
     Returns:
         Both files.
     """
-    name = name_sheet(prediction.footage.name)
+    name = name_sheet(prediction.input_clip.name)
     picture, facts = out / f"{name}.png", out / f"{name}.json"
     with atomic(picture) as part:
         draw_prediction(prediction).savefig(part, dpi=_DPI)
@@ -35,10 +35,10 @@ def write_prediction(prediction: Prediction, out: Path) -> tuple[Path, Path]:
 
 def draw_prediction(prediction: Prediction) -> Figure:
     """Draw onset, apex, flow between them, the movement in the course of the clip, and the probabilities."""
-    footage, spotted, said = prediction.footage, prediction.spotted, prediction.said
+    clip, spotted, said = prediction.input_clip, prediction.spotted, prediction.said
     figure = Figure(figsize=(12, 7.4), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=(1.35, 1))
-    onset, apex = (footage.numbers[position] for position in (spotted.onset, spotted.apex))
+    onset, apex = (clip.numbers[position] for position in (spotted.onset, spotted.apex))
     faces = [figure.add_subplot(grid[0, column]) for column in range(3)]
     for axes, name, number in zip(faces, ("onset", "apex"), (onset, apex), strict=False):
         axes.imshow(prediction.arrays[name])
@@ -57,12 +57,12 @@ def draw_prediction(prediction: Prediction) -> Figure:
     moves = measure_regions(prediction)
     most = max(moves, key=lambda name: moves[name])
     share = f"{moves[most]:.1f} % of the distance between the eyes"
-    title = f"{footage.name}: skin moves most in the {most}, {share}"
+    title = f"{clip.name}: skin moves most in the {most}, {share}"
     if said is not None:
         title = f"{said.answer} · {title}"
     figure.suptitle(plain(title), fontsize=MEDIUM + 2)
-    if footage.notes:
-        figure.supxlabel(wrap("; ".join(footage.notes), 170), fontsize=SMALL, color=GREY)
+    if clip.notes:
+        figure.supxlabel(wrap("; ".join(clip.notes), 170), fontsize=SMALL, color=GREY)
     return figure
 
 
@@ -88,7 +88,7 @@ def _draw_flow(axes: Axes, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _draw_course(axes: Axes, prediction: Prediction) -> None:
     """Draw the movement frame by frame, with onset and apex."""
-    footage, spotted = prediction.footage, prediction.spotted
+    clip, spotted = prediction.input_clip, prediction.spotted
     curve = spotted.curve
     movement = np.where(curve.seen, curve.movement, np.nan)
     axes.plot(curve.seconds, movement, color=COLOURS[0], marker=".", markersize=3)
@@ -97,9 +97,9 @@ def _draw_course(axes: Axes, prediction: Prediction) -> None:
         ("onset", spotted.onset, GREY, 0.06),
         ("apex", spotted.apex, COLOURS[5], 0.95),
     ):
-        at = footage.second(position)
+        at = clip.second(position)
         axes.axvline(at, color=colour, linewidth=1.2)
-        text = f" {name} {footage.numbers[position]}"
+        text = f" {name} {clip.numbers[position]}"
         place = axes.get_xaxis_transform()
         axes.text(at, height, text, transform=place, fontsize=SMALL, color=colour)
     axes.axhspan(-spotted.noise, spotted.noise, color=GREY, alpha=0.15, linewidth=0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from merec.errors import InputError
-from merec.features.motion import remove_head_depth
+from merec.features.head_motion import remove_head_depth
 from merec.features.onset_apex_features import Pair
 from merec.features.representations.flow_map import make_flow_map
 from merec.features.representations.views import DEFAULT_VIEWS, make_views

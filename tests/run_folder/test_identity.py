@@ -221,8 +221,8 @@ def test_stages_of_features_are_code_of_a_run_on_frames_and_not_of_one_on_flow_m
         return {*hash_run_sources(config, [data]).files}
 
     maker = f"merec/features/representations/{representation}.py"
-    assert {"merec/features/motion.py", maker} <= hash_names(onset=1)
-    assert "merec/features/motion.py" not in hash_names()
+    assert {"merec/features/optical_flow.py", maker} <= hash_names(onset=1)
+    assert "merec/features/optical_flow.py" not in hash_names()
 
 
 def test_uncommitted_changes_are_recorded_as_a_hash_of_the_difference(tmp_path, monkeypatch):

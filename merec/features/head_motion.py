@@ -1,13 +1,9 @@
-"""What moves between onset and apex: optical flow, less the movement of the head, strain, depth change."""
+"""The movement of the head as a whole, between onset and apex, in the optical flow and in depth."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
-
-from merec.features.alignment import look_up_depth
-from merec.features.settings import METHODS
-from merec.types import InputError
+from jaxtyping import Bool, Float
 
 # Of the consensus: fits that are tried, px each is made from, px that judge it.
 _GUESSES, _FEW, _JUDGES = 128, 8, 512
@@ -29,36 +25,6 @@ class HeadMotion:
 
     flow: Float[np.ndarray, "size size 2"]
     shift: float
-
-
-def measure_flow(
-    onset: UInt8[np.ndarray, "size size 3"], apex: UInt8[np.ndarray, "size size 3"], method: str
-) -> Float[np.ndarray, "size size 2"]:
-    """Where each pixel of the onset is at the apex, relative to where it was: u to the right, v down, px.
-
-    Args:
-        onset: RGB crop.
-        apex: RGB crop by the same box.
-        method: `dis` (Kroeger et al. 2016, finest scale 0), `tvl1` (Zach et al. 2007) or `farneback` (2003).
-
-    Raises:
-        InputError: If there is no such method.
-    """
-    import cv2
-
-    before, after = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (onset, apex))
-    if method == "dis":
-        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        search.setFinestScale(0)  # full resolution: the preset's 1 is half of it
-        return search.calc(before, after, np.zeros((*before.shape, 2), np.float32))
-    if method == "tvl1":
-        # Three warps and four scales: a third of the time, .97 of the cosine (see dependencies.md).
-        solver = cv2.optflow.DualTVL1OpticalFlow.create(warps=3, epsilon=0.02, nscales=4)
-        return solver.calc(before, after, np.zeros((*before.shape, 2), np.float32))
-    if method == "farneback":
-        start = np.zeros((*before.shape, 2), np.float32)
-        return cv2.calcOpticalFlowFarneback(before, after, start, 0.5, 4, 15, 5, 7, 1.5, 0)
-    raise InputError(f"flow={method} is unknown; choose {', '.join(METHODS)}")
 
 
 def estimate_head_motion(
@@ -155,33 +121,3 @@ def _weigh(off: np.ndarray, close: float) -> np.ndarray:
     """Tukey's biweight of errors (..., values): 1 for none, 0 from `close` on."""
     squared = np.einsum("...v,...v->...", off, off)  # a sum over so short an axis is slow
     return np.clip(1 - squared / close**2, 0, None) ** 2
-
-
-def measure_depth_change(
-    onset: Float[np.ndarray, "size size"],
-    apex: Float[np.ndarray, "size size"],
-    known: Bool[np.ndarray, "size size"],
-    flow: Float[np.ndarray, "size size 2"],
-    most: float | int,
-) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
-    """How much further from the camera the skin at each pixel of the onset is at the apex.
-
-    The apex is looked up where the flow takes the pixel (see `look_up_depth`), as a point that moves sideways
-    over a slope has another depth without having moved in it.
-
-    Args:
-        onset: Depth, mm.
-        apex: Depth by the same box, mm; 0 = invalid.
-        known: Where the onset's depth is valid.
-        flow: px, with the head's.
-        most: mm; a larger change is a measuring error (8 in Zhang et al. 2025).
-
-    Returns:
-        Change in mm, 0 where unknown; and where it is known.
-    """
-    size = onset.shape[0]
-    here = np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32),) * 2), axis=-1)
-    there = look_up_depth(apex, here + flow)
-    change = there - onset
-    valid = known & (there > 0) & (np.abs(change) <= most)
-    return np.where(valid, change, 0).astype(np.float32), valid

@@ -5,14 +5,11 @@ import pytest
 
 from merec.errors import InputError
 from merec.features.alignment import Alignment, align_face
-from merec.features.motion import (
-    METHODS,
-    estimate_head_motion,
-    measure_depth_change,
-    measure_flow,
-    remove_head_depth,
-)
+from merec.features.depth_change import measure_depth_change
+from merec.features.head_motion import estimate_head_motion, remove_head_depth
+from merec.features.optical_flow import measure_flow
 from merec.features.regions import draw_regions
+from merec.features.settings import METHODS
 from merec.synthetic.truth import is_seen, project
 
 SIZE = 224
