@@ -467,7 +467,7 @@ def portrait(head, people) -> "Portrait":
     from merec.synthetic.skin_map import wrap_head
     from merec.synthetic.studio import default_camera, draw_studio
 
-    person = next(person for person in people if person.length)
+    person = next(person for person in people if person.hair.length)
     studio = draw_studio(person.name, 0)
     return Portrait(person, studio, default_camera(640, 480), head, wrap_head(head), 0)
 

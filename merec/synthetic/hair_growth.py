@@ -91,8 +91,8 @@ def draw_lashes(lashes: np.ndarray, identity: Identity) -> Field:
         cv2.polylines(
             canvas, [(points * 8).astype(np.int32)[:, None]], False, 1.0, 3, cv2.LINE_AA, shift=3
         )
-    line = cv2.GaussianBlur(canvas, (0, 0), (0.42 + 0.22 * identity.makeup) / TEXEL)
-    return np.clip(line * (0.75 + 0.5 * identity.makeup), 0, 0.95)
+    line = cv2.GaussianBlur(canvas, (0, 0), (0.42 + 0.22 * identity.skin.makeup) / TEXEL)
+    return np.clip(line * (0.75 + 0.5 * identity.skin.makeup), 0, 0.95)
 
 
 def _draw_beard(
@@ -107,15 +107,15 @@ def _draw_beard(
     lip = blob(np.abs(x), y, (11, 672.5), (12, 3.2))
     area = np.clip(np.maximum(np.maximum(jaw, sides), lip), 0, 1) * (1 - lips.clip(0, 1))
     speckle = 0.5 + 0.5 * np.clip(noise(rng, 0.7), -1.2, 1.5) / 1.5
-    shadow = 0.10 + 0.15 * identity.beard
-    return area * np.clip(shadow + identity.beard * speckle, 0, 0.9)
+    shadow = 0.10 + 0.15 * identity.hair.beard
+    return area * np.clip(shadow + identity.hair.beard * speckle, 0, 0.9)
 
 
 def _draw_scalp_hair(rng: np.random.Generator, identity: Identity, skin_map: SkinMap) -> Field:
     """Where the scalp bears hair: above a line that dips at the temples and runs behind the ears."""
     angle = np.abs(skin_map.angle)
     knots = np.deg2rad([0, 22, 40, 55, 66, 76, 84, 96, 112, 140, 180])
-    front = identity.hairline
+    front = identity.hair.hairline
     peak = float(rng.uniform(-4, 3))
     heights = np.array(
         [814 + peak, 814, 808, 792, 764, 736, 722, 745, 690, 664, 655], dtype=np.float32

@@ -60,6 +60,44 @@ _IRIS |= {"green": (90, 102, 70), "blue": (98, 124, 148), "grey": (110, 116, 120
 
 
 @dataclass(frozen=True)
+class Skin:
+    """Skin of a person.
+
+    Attributes:
+        colour: Albedo, sRGB 0..255.
+        melanin: 0 (light) to 1 (dark).
+        makeup: Strength of lip colour and lash line, 0 to 1.
+    """
+
+    colour: tuple[float, ...]
+    melanin: float
+    makeup: float
+
+
+@dataclass(frozen=True)
+class Hair:
+    """Hair of a person.
+
+    Attributes:
+        colour: Before it greys, sRGB 0..255.
+        grey: Share of grey hair, 0 to 1.
+        hairline: Height of the hairline over its usual place, mm.
+        volume: Thickness of the hair, mm.
+        length: How far long hair hangs below the eyes, mm; 0 for short hair.
+        beard: 0 (shaven) to 1 (full).
+        brow: Density of the brows, 0 to 1.
+    """
+
+    colour: tuple[float, ...]
+    grey: float
+    hairline: float
+    volume: float
+    length: float
+    beard: float
+    brow: float
+
+
+@dataclass(frozen=True)
 class Identity:
     """A person who does not exist.
 
@@ -69,17 +107,9 @@ class Identity:
         age: Years.
         ancestry: Shares of `ANCESTRIES`, sum 1.
         targets: Weights of the head model's targets.
-        skin: Albedo, sRGB 0..255.
-        melanin: 0 (light) to 1 (dark).
-        hair: Colour, sRGB 0..255.
-        grey: Share of grey hair, 0 to 1.
-        hairline: Height of the hairline over its usual place, mm.
-        volume: Thickness of the hair, mm.
-        length: How far long hair hangs below the eyes, mm; 0 for short hair.
-        beard: 0 (shaven) to 1 (full).
-        brow: Density of the brows, 0 to 1.
+        skin: Skin and make-up.
+        hair: Hair, beard and brows.
         iris: Colour, sRGB 0..255.
-        makeup: Strength of lip colour and lash line, 0 to 1.
         cloth: Colour of the shirt, sRGB 0..255.
     """
 
@@ -88,17 +118,9 @@ class Identity:
     age: float
     ancestry: tuple[float, ...]
     targets: dict[str, float]
-    skin: tuple[float, ...]
-    melanin: float
-    hair: tuple[float, ...]
-    grey: float
-    hairline: float
-    volume: float
-    length: float
-    beard: float
-    brow: float
+    skin: Skin
+    hair: Hair
     iris: tuple[float, ...]
-    makeup: float
     cloth: tuple[float, ...]
 
     def neutral(self, head: HeadModel) -> Float[np.ndarray, "vertices 3"]:
@@ -136,9 +158,19 @@ def draw_identity(name: str, number: int, seed: int, head: HeadModel) -> Identit
         age=age,
         ancestry=tuple(ancestry.tolist()),
         targets=_draw_shape(rng, female, age, ancestry, head),
-        skin=tuple(skin),
-        melanin=melanin,
-        hair=hair,
+        hair=_draw_hair(rng, hair, grey, female, age),
+        skin=Skin(tuple(skin), melanin, float(rng.uniform(0.1, 0.8)) if female else 0.0),
+        iris=iris,
+        cloth=tuple((rng.uniform(25, 190) + rng.normal(0, 18, 3)).clip(12, 225).tolist()),
+    )
+
+
+def _draw_hair(
+    rng: np.random.Generator, colour: tuple[float, ...], grey: float, female: bool, age: float
+) -> Hair:
+    """Cut, beard and brows by sex and age."""
+    return Hair(
+        colour=colour,
         grey=grey,
         hairline=float(
             rng.normal(0, 3) + (0 if female else max(0.0, age - 30) * rng.uniform(0, 0.4))
@@ -147,9 +179,6 @@ def draw_identity(name: str, number: int, seed: int, head: HeadModel) -> Identit
         length=float(rng.uniform(45, 110)) if female and rng.random() < 0.75 else 0.0,
         beard=0.0 if female else float(max(0.0, rng.normal(0.25, 0.35))),
         brow=float(np.clip(rng.normal(0.62 if female else 0.8, 0.12), 0.4, 1)),
-        iris=iris,
-        makeup=float(rng.uniform(0.1, 0.8)) if female else 0.0,
-        cloth=tuple((rng.uniform(25, 190) + rng.normal(0, 18, 3)).clip(12, 225).tolist()),
     )
 
 

@@ -62,7 +62,7 @@ def build_mesh(
         follows=(t * t * (3 - 2 * t))[:, None],
         cloth=cloth[:, None],
     )
-    return _add_long_hair(mesh, identity, head) if identity.length else mesh
+    return _add_long_hair(mesh, identity, head) if identity.hair.length else mesh
 
 
 def _add_long_hair(mesh: Mesh, identity: Identity, head: HeadModel) -> Mesh:
@@ -72,8 +72,8 @@ def _add_long_hair(mesh: Mesh, identity: Identity, head: HeadModel) -> Mesh:
         mesh.rest,
         head.triangles,
         float(eye[2]),
-        identity.volume,
-        identity.length,
+        identity.hair.volume,
+        identity.hair.length,
         identity.name,
     )
     return Mesh(
@@ -100,7 +100,7 @@ def _lift_scalp(
     skin = np.isin(np.arange(len(rest)), head.vertices_of("skin"))
     high = head.vertices[:, 1] > 640
     share = np.where(skin & high, np.clip(soft * 1.6 - 0.6, 0, 1), 0)[:, None]
-    return rest + identity.volume * share * vertex_normals(rest, head.triangles)
+    return rest + identity.hair.volume * share * vertex_normals(rest, head.triangles)
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> Float[np.ndarray, "vertices 3"]:

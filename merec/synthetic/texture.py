@@ -54,7 +54,7 @@ def paint(identity: Identity, skin_map: SkinMap, lashes: np.ndarray, seed: int) 
     albedo = _paint_hair(identity, albedo, growth, draw_lashes(lashes, identity))
     slope = _emboss(rng, skin_map, age, growth)
     oil = 0.5 + 0.5 * blob(x, y, (0, 700), (14, 30)) + 0.35 * blob(x, y, (0, 775), (40, 18))
-    gloss = oil + 0.5 * lips * (1 + identity.makeup)
+    gloss = oil + 0.5 * lips * (1 + identity.skin.makeup)
     gloss = gloss * (1 - 0.75 * growth.scalp) * (1 - 0.8 * growth.beard)
     gloss = gloss * (1 + 0.25 * noise(rng, 1.0))
     painted = np.dstack([albedo.clip(0.002, 0.95), gloss.clip(0, 1.5)]).astype(np.float32)
@@ -65,11 +65,11 @@ def _paint_hair(
     identity: Identity, skin: np.ndarray, growth: Growth, lashes: Field
 ) -> Float[np.ndarray, "height width 3"]:
     """The skin with brows, lashes, beard and scalp hair on it, linear RGB."""
-    grey = identity.grey
-    hair = to_linear(identity.hair)
+    grey = identity.hair.grey
+    hair = to_linear(identity.hair.colour)
     brow_colour = hair * 0.75 * (1 - 0.6 * grey)
     hair = hair * (1 - grey) + to_linear((158, 154, 150)) * grey
-    albedo = _mix(skin, brow_colour + 0.6 * grey * hair, growth.brows * identity.brow)
+    albedo = _mix(skin, brow_colour + 0.6 * grey * hair, growth.brows * identity.hair.brow)
     albedo = _mix(albedo, to_linear((22, 16, 14)), lashes)
     albedo = _mix(albedo, hair * 0.8, growth.beard)
     return _mix(albedo, hair * growth.strands.clip(0.3, 2)[..., None], growth.scalp)
@@ -80,7 +80,7 @@ def _paint_skin(
 ) -> Float[np.ndarray, "height width 3"]:
     """Skin, linear RGB: blood near the surface, blotches, pores, freckles and moles."""
     x, y = skin_map.x, skin_map.y
-    tone = to_linear(identity.skin)
+    tone = to_linear(identity.skin.colour)
     blood = (
         0.30 * blob(x, y, (-38, 690), (17, 15))
         + 0.30 * blob(x, y, (38, 690), (17, 15))
@@ -89,7 +89,7 @@ def _paint_skin(
         + 0.4 * skin_map.masks["ears"]
         + 0.12 * noise(rng, 9)
     )
-    blood *= 1 - 0.75 * identity.melanin
+    blood *= 1 - 0.75 * identity.skin.melanin
     light = 1 + 0.04 * noise(rng, 14) + 0.035 * noise(rng, 3.5) + 0.06 * noise(rng, 1.1)
     light += 0.03 * age * noise(rng, 6)
     tired = eye_field(x, y, (32, EYE_LEVEL - 12), (17, 6)) * (0.12 + 0.12 * age)
@@ -98,7 +98,7 @@ def _paint_skin(
     albedo = tone * light[..., None]
     albedo *= 1 + blood[..., None] * np.array([0.10, -0.24, -0.20], dtype=np.float32)
     spots = dots(rng, int(rng.integers(4, 22)), (0.5, 1.2)) * 0.55
-    if identity.melanin < 0.25 and rng.random() < 0.4:
+    if identity.skin.melanin < 0.25 and rng.random() < 0.4:
         spots += dots(rng, 700, (0.25, 0.7)) * 0.22 * (skin_map.masks["face"] > 0.3)
     spots += age**2 * dots(rng, 60, (0.8, 2.3)) * 0.2
     albedo *= 1 - spots.clip(0, 0.7)[..., None] * np.array([0.7, 0.85, 0.9], dtype=np.float32)
@@ -109,9 +109,12 @@ def _paint_lips(
     rng: np.random.Generator, identity: Identity, skin: np.ndarray, lips: Field, y: Field
 ) -> Float[np.ndarray, "height width 3"]:
     """The skin with lips on it, linear RGB."""
-    dark = min(1.0, 1.3 * identity.melanin)
+    dark = min(1.0, 1.3 * identity.skin.melanin)
     rose = to_linear((188, 100, 98)) * (1 - dark) + to_linear((98, 54, 52)) * dark
-    rose = rose * (1 - 0.35 * identity.makeup) + to_linear((150, 26, 44)) * 0.35 * identity.makeup
+    rose = (
+        rose * (1 - 0.35 * identity.skin.makeup)
+        + to_linear((150, 26, 44)) * 0.35 * identity.skin.makeup
+    )
     streaks = 1 + 0.10 * noise(rng, 1.3, stretch=(0.35, 2.2))
     mouth_line = 1 - 0.5 * lips * np.exp(-(((y - 660.5) / 1.6) ** 2))
     return _mix(skin, rose * (streaks * mouth_line)[..., None], 0.72 * lips)

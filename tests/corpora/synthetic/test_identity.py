@@ -17,7 +17,7 @@ def test_identities_differ_between_names_and_seeds(head, people):
         for another in shapes[:number]:
             apart = np.linalg.norm(one - another, axis=1)[head.vertices_of("skin")]
             assert apart.mean() > 1  # mm
-    assert len({person.skin for person in people}) == 6
+    assert len({person.skin.colour for person in people}) == 6
     alike = [draw_identity(name, 0, 0, head) for name in ("spNO.1", "spNO.7")]
     assert alike[0].age != alike[1].age
 
@@ -33,16 +33,16 @@ def test_all_that_is_drawn_is_within_its_bounds(head):
         person = draw_identity(f"spNO.{number}", number, 3, head)
         ages.append(person.age)
         assert abs(sum(person.ancestry) - 1) < 1e-9
-        assert 0 <= person.melanin <= 1
-        assert 0 <= person.grey <= 1
-        for colour in (person.skin, person.hair, person.iris, person.cloth):
+        assert 0 <= person.skin.melanin <= 1
+        assert 0 <= person.hair.grey <= 1
+        for colour in (person.skin.colour, person.hair.colour, person.iris, person.cloth):
             assert len(colour) == 3
             assert 0 <= min(colour) <= max(colour) <= 255
         assert person.targets.keys() <= head.targets.keys()
         if not person.female:
-            assert (person.length, person.makeup) == (0, 0)
+            assert (person.hair.length, person.skin.makeup) == (0, 0)
         else:
-            assert person.beard == 0
+            assert person.hair.beard == 0
     assert min(ages) >= 18
     assert max(ages) <= 70
     assert np.ptp(ages) > 35
@@ -50,8 +50,8 @@ def test_all_that_is_drawn_is_within_its_bounds(head):
 
 def test_darker_skin_has_more_melanin(head):
     drawn = [draw_identity(f"spNO.{number}", number, 0, head) for number in range(30)]
-    drawn.sort(key=lambda person: person.melanin)
-    brightness = [sum(person.skin) for person in drawn]
+    drawn.sort(key=lambda person: person.skin.melanin)
+    brightness = [sum(person.skin.colour) for person in drawn]
     assert brightness == sorted(brightness, reverse=True)
 
 
