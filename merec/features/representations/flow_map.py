@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from merec.corpora.megc2019_flow import CHANNELS, SIZE
+from merec.corpora.megc2019_packed import CHANNELS, SIZE
 from merec.features.onset_apex_features import Pair, require_depth
 from merec.features.representations import Channels, Inputs, Parts, Representation
 from merec.types import InputError
