@@ -11,16 +11,16 @@ expressions too, but no emotions, which are joined from v2 and from the list of 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from merec.corpora.casme3_annotation import Annotation, open_annotation
-from merec.corpora.casme3_frames import FrameFinder, list_unlabelled, read_camera
+from merec.corpora.casme3_frames import FrameFinder, Pair, list_unlabelled, read_camera
 from merec.corpora.casme3_lists import PATTERNS
 from merec.corpora.casme3_macro import read_macro
 from merec.corpora.reading.assemble import assemble, resolve_exclusions
-from merec.corpora.reading.coding_sheet import read_samples
+from merec.corpora.reading.coding_sheet import Samples, read_samples
 from merec.corpora.reading.folders import find_file
 from merec.corpora.reading.labels import Labelling
 from merec.corpora.reading.remarks import note_remarks, resolve_without
@@ -84,36 +84,25 @@ def read_casme3(
     return replace(corpus, camera=camera, macro=macro, unlabelled=clips)
 
 
-class _Micro(NamedTuple):
-    """The micro-expressions, as `read_samples` gives them."""
-
-    index: pd.DataFrame
-    rejected: pd.DataFrame
-    findings: list[Finding]
-
-
 def _read_micro(
     annotated: Annotation, labelling: Labelling, fps: float | int, finder: FrameFinder
-) -> _Micro:
+) -> Samples:
     """Read the samples and find their frames, by the onset as annotated in clip folders."""
     table, source, errata = annotated.table, annotated.source, annotated.errata
-    index, rejected, findings = read_samples(
-        table,
-        source,
-        labelling,
-        errata,
-        fps,
-        lambda row: finder.find(row, table.at[row["row"], "onset"]),
-    )
+
+    def find_frames(row: Mapping[Any, Any]) -> Pair:
+        return finder.find(row, table.at[row["row"], "onset"])
+
+    samples = read_samples(table, source, labelling, errata, fps, find_frames)
     # A rendered twin has no hand before its face.
     if source.choice == "casme3" and errata is not None:
-        findings += note_remarks(index, errata, source.where)
-    return _Micro(index, rejected, findings)
+        samples.findings.extend(note_remarks(samples.index, errata, source.where))
+    return samples
 
 
 def _select(
     annotated: Annotation,
-    micro: _Micro,
+    micro: Samples,
     of_macro: Sequence[Finding],
     exclude: Sequence[str],
     without: str | Sequence[str],

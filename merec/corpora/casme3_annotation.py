@@ -9,11 +9,10 @@ import pandas as pd
 from merec.corpora.casme3_full_sheets import read_full_sheet
 from merec.corpora.casme3_lists import ERRATA, LISTS, PART_A, PATTERNS, name_samples
 from merec.corpora.reading.errata import MIDDLE, UNKNOWN
-from merec.corpora.reading.folders import find_file, open_root, relate
+from merec.corpora.reading.folders import find_file, find_table, open_root, relate
 from merec.corpora.reading.labels import ClassMap, choose_classes
 from merec.corpora.reading.sheets import read_table
 from merec.corpora.reading.source import Source, describe_source
-from merec.path_names import is_file
 from merec.types import Finding, InputError
 
 _PART_C = ("part_c", "part_c_full")
@@ -106,16 +105,10 @@ def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:
             f"{', '.join(PATTERNS)} there, or one below; put the official file there, or set "
             "corpus.annotation=FILE"
         )
-    file = Path(annotation).expanduser()
-    if not is_file(file) and is_file(root / file):
-        file = root / file
-    if not is_file(file):
-        raise InputError(
-            f"corpus.annotation={annotation} is no file; expected {', '.join(LISTS)} or the path of a table"
-        )
-    for version, official in LISTS.items():
-        if file.name.casefold() in [name.casefold() for name in official.files]:
-            return file, version, version
+    editions = {kind: listed.files for kind, listed in LISTS.items()}
+    file, official = find_table(root, annotation, editions, "table")
+    if official is not None:
+        return file, official, official
     reasons = []
     for kind in ("v2", "dvscl", "part_c", "full", "part_c_full"):
         try:

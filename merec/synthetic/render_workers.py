@@ -32,24 +32,18 @@ def render_all(
 ) -> int:
     """Render clips in worker processes, with a bar; the number of frames."""
     from joblib import Parallel, delayed, parallel_config
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress
 
     if not clips:
         return 0
     chunks = list(_chunk(clips))
     total = sum(len(clip.frames) for clip in clips)
-    bar = Progress(
-        TextColumn("rendering"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames"),
-        TimeRemainingColumn(),
+    bar = progress.Progress(
+        progress.TextColumn("rendering"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("frames"),
+        progress.TimeRemainingColumn(),
     )
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1), bar:
         line = bar.add_task("", total=total)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from merec.corpora.reading.errata import apply_errata
-from merec.corpora.reading.folders import add_frames, find_file, relate
+from merec.corpora.reading.folders import add_frames, find_file, find_table, relate
 from merec.corpora.reading.labels import Labelling, label_samples
 from merec.corpora.reading.rows import read_rows
 from merec.corpora.reading.sheets import read_table
@@ -15,6 +15,20 @@ from merec.corpora.reading.source import Source, describe_source
 from merec.corpora.reading.spelling import mend_emotions
 from merec.corpora.reading.subjects import Naming, name_subjects
 from merec.types import Finding, Frames, InputError
+
+
+class Samples(NamedTuple):
+    """The samples of an annotation.
+
+    Attributes:
+        index: As `Corpus.index`.
+        rejected: As `Corpus.rejected`.
+        findings: What was mended or is wrong.
+    """
+
+    index: pd.DataFrame
+    rejected: pd.DataFrame
+    findings: list[Finding]
 
 
 def open_sheet(
@@ -77,17 +91,8 @@ def _find_sheet(
             f"{given}{sought} is not in {root} or one of its folders {', '.join(patterns)}; put the official "
             f"{what} there, or set corpus.annotation=FILE"
         )
-    file = Path(str(annotation)).expanduser()
-    file = root / file if not file.is_file() and (root / file).is_file() else file
-    if not file.is_file():
-        raise InputError(
-            f"corpus.annotation={annotation} is no file; expected {', '.join(editions)} or the path of a "
-            f"{what}"
-        )
-    for edition, names in editions.items():
-        if file.name.casefold() in [name.casefold() for name in names]:
-            return file, edition
-    return file, file.stem
+    file, official = find_table(root, str(annotation), editions, what)
+    return file, official or file.stem
 
 
 def read_samples(
@@ -97,7 +102,7 @@ def read_samples(
     errata: str | None,
     fps: float | int,
     find_frames: Callable[[Mapping[Any, Any]], tuple[Frames, Frames | None]],
-) -> tuple[pd.DataFrame, pd.DataFrame, list[Finding]]:
+) -> Samples:
     """Mend what is known to be wrong, read the rows, find their frames and label them.
 
     Args:
@@ -107,9 +112,6 @@ def read_samples(
         errata: Key of `errata.yaml`; `None` if no mistakes are known.
         fps: Frames/s.
         find_frames: Colour and depth of a row of `read_rows`.
-
-    Returns:
-        `Corpus.index`, `Corpus.rejected`, and what was mended or is wrong.
     """
     mended: list[Finding] = []
     if errata is not None:
@@ -120,4 +122,4 @@ def read_samples(
     rows, wrong = read_rows(table, labelling.emotions, scored, fps, source)
     rows = add_frames(rows, [find_frames(row) for row in rows.to_dict("records")])
     index, rejected = label_samples(rows, labelling.class_map, labelling.corpus)
-    return index, rejected, [*mended, *spelled, *wrong]
+    return Samples(index, rejected, [*mended, *spelled, *wrong])

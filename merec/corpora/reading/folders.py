@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from merec.corpora.reading.subjects import Naming
-from merec.path_names import is_folder
+from merec.path_names import is_file, is_folder
 from merec.types import Frames, InputError
 
 
@@ -104,6 +104,36 @@ def find_file(root: Path, names: Sequence[str], patterns: Iterable[str]) -> Path
     if taken is not None and taken.is_dir():
         raise InputError(f"{taken} is a folder, expected a file; copy it again from its source")
     return None
+
+
+def find_table(
+    root: Path, annotation: str, editions: Mapping[str, Sequence[str]], what: str
+) -> tuple[Path, str | None]:
+    """Find the table at a path, from here or from `root`.
+
+    Args:
+        root: Folder of the corpus.
+        annotation: The path.
+        editions: Edition → its official file names.
+        what: What the table is called, for messages.
+
+    Returns:
+        The file, and the edition whose name it has, if any.
+
+    Raises:
+        InputError: If there is no such file.
+    """
+    file = Path(annotation).expanduser()
+    file = root / file if not is_file(file) and is_file(root / file) else file
+    if not is_file(file):
+        raise InputError(
+            f"corpus.annotation={annotation} is no file; expected {', '.join(editions)} or the path of a "
+            f"{what}"
+        )
+    for edition, names in editions.items():
+        if file.name.casefold() in [name.casefold() for name in names]:
+            return file, edition
+    return file, None
 
 
 def name_frames(folder: Path, guess: str) -> Frames:
