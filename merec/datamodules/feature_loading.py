@@ -50,14 +50,16 @@ def load_features(
     Args:
         corpus: Whose faces.
         features: The feature store; a corpus of flow maps needs none.
-        representation: See `load_ready`, as the others.
-        modality: Likewise.
-        require_depth: Likewise.
-        views: Likewise.
+        representation: What the backbone reads.
+        modality: `rgb`, `depth` or `fused`.
+        require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
+            samples.
+        views: See `Representation.choose_views`.
         jitter: By how much onset and apex are off; `None` for not at all.
 
     Raises:
-        InputError: If there is no store, as `check_jitter`, `load_ready` and `load_shifted`.
+        InputError: As `check_jitter` and `FeatureStore.load`; if there is no store, a feature is not finite,
+            or those of shifted key frames cannot be made of all samples.
     """
     if jitter is not None:
         check_jitter(jitter, corpus)
@@ -68,36 +70,23 @@ def load_features(
             f"{corpus.protocol.name} has frames, whose features need a store; set "
             "datamodule.features to one, as conf/features does"
         )
-    ready, arrays = load_ready(corpus, features, representation, modality, require_depth, views)
+    ready, arrays = _load_ready(corpus, features, representation, modality, require_depth, views)
     if jitter is None or not jitter.active:
         return LoadedFeatures(ready, arrays)
     moved, shifts = shift_key_frames(ready, jitter)
-    shifted = load_shifted(moved, features, representation, modality, views)
+    shifted = _load_shifted(moved, features, representation, modality, views)
     return LoadedFeatures(ready, arrays, shifted, shifts)
 
 
-def load_ready(
+def _load_ready(
     corpus: Corpus,
     features: FeatureStore,
     representation: Representation,
     modality: str,
     require_depth: bool,
-    views: Sequence[str] | None = None,
+    views: Sequence[str] | None,
 ) -> tuple[Corpus, Arrays]:
-    """Return the part of a corpus whose features are ready, and these.
-
-    Args:
-        corpus: Of frames.
-        features: The feature store.
-        representation: What the backbone reads.
-        modality: `rgb`, `depth` or `fused`.
-        require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
-            samples.
-        views: See `Representation.choose_views`.
-
-    Raises:
-        InputError: As `FeatureStore.load`, or if a feature is not finite.
-    """
+    """Return the part of a corpus whose features are ready, and these."""
     loaded = features.load(corpus, representation, modality, views)
     if require_depth and modality == "rgb":
         in_depth = features.load(corpus, representation, "depth")
@@ -131,19 +120,14 @@ def load_ready(
     return corpus, arrays
 
 
-def load_shifted(
+def _load_shifted(
     corpus: Corpus,
     features: FeatureStore,
     representation: Representation,
     modality: str,
-    views: Sequence[str] | None = None,
+    views: Sequence[str] | None,
 ) -> Arrays:
-    """Features of all samples of a corpus, whose key frames were shifted.
-
-    Raises:
-        InputError: As `FeatureStore.load`, if a feature is not finite, or those of some samples cannot be
-            made: left out, they would make an easier test.
-    """
+    """Load the features of all samples; some left out would make an easier test."""
     loaded = features.load(corpus, representation, modality, views)
     ids = corpus.index["sample_id"]
     lost = ids.drop(ids.index[loaded.rows]).tolist()
