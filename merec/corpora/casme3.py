@@ -54,14 +54,14 @@ def read_casme3(
     Args:
         root: Folder with `spNO.X/` or `Part_A…/`, and the annotation in it or in `annotation*/`.
         name: Name of the data set (of part C `{name}c`); the protocol is `{name}-{classes}@{annotation}`.
-        annotation: A key of `LISTS`, or the path of a table with the columns of one of them.
+        annotation: `v2`, `v1`, `dvscl`, `part_c`, `full`, `part_c_full`, or the path of a table like these.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         emotions: Every emotion that may be annotated.
         spellings: Other official spellings → the one in `emotions`.
         expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
         exclude: Sample ids, `zero_motion` (onset and apex are one frame) or `damaged` (see `DAMAGED`).
-        without: Kinds of `remarks.yaml`; what is left is the protocol `…-without-{kind}`.
+        without: `occluded` or `wrongly_labelled` samples; what is left is the protocol `…-without-{kind}`.
         layout: `full`, `clip` or `auto` (full, where both lie there).
         part_c_frames: Colour folder of part C below `root`, with `{subject}` and `{clip}`.
         unlabelled: Glob below `root` of unlabelled clips; `None` for none.
