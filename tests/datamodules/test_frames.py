@@ -231,7 +231,9 @@ def test_colour_keeps_the_samples_without_depth_unless_all_modalities_are_to_hav
     assert "datamodule.require_depth=true" in caplog.text
     assert alike.sample_id.tolist() == depth.sample_id.tolist()
     assert_same_protocol(alike.corpus.protocol, depth.corpus.protocol, "rgb", "depth")
-    np.testing.assert_array_equal(alike.maps, np.delete(whole.maps, [2, 3], axis=0))
+    np.testing.assert_array_equal(
+        alike.sample_inputs.maps, np.delete(whole.sample_inputs.maps, [2, 3], axis=0)
+    )
     with pytest.raises(InputError, match=r"require_depth=true leaves what has no usable depth"):
         assert_same_protocol(whole.corpus.protocol, depth.corpus.protocol, "rgb", "depth")
 
@@ -241,7 +243,7 @@ def test_nothing_is_said_and_the_protocol_kept_if_all_are_ready(corpus, caplog):
     assert not caplog.text
     assert data.corpus.protocol == corpus.protocol
     assert data.corpus.channels == data.channels == ("dz", "dz_x", "dz_y")
-    assert data.maps.dtype == np.uint8
+    assert data.sample_inputs.maps.dtype == np.uint8
 
 
 def test_features_that_are_no_numbers_name_their_sample(corpus):
