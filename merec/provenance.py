@@ -1,4 +1,4 @@
-"""What a run is made of: config, data, code, versions and machine."""
+"""Provenance of a run: config, data, code, versions and machine."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What travels through merec: a corpus, a batch of its samples, the protocol they belong to."""
+"""Types that all parts of merec share: a corpus, a batch of its samples, the protocol."""
 
 import re
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""What networks share that read flow maps of one size and end in a linear layer."""
+"""Base of networks that read flow maps of one size and end in a linear layer."""
 
 from abc import abstractmethod
 

@@ -1,4 +1,4 @@
-"""What simple estimators reach: scikit-learn through the same folds, predictions and report."""
+"""Baselines: scikit-learn estimators through the same folds, predictions and report as networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What follows a verb on the command line: `KEY=VALUE`, overrides of the config, folders."""
+"""Arguments of a verb: `KEY=VALUE`, overrides of the config, folders."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What became of the jobs of a multirun: each leaves a note, and one that was killed cannot change it."""
+"""Outcome of the jobs of a multirun: each leaves a note, and one that was killed cannot change it."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Where the frames of CAS(ME)^3 lie: full layout, clip layout, part C, unlabelled clips, camera."""
+"""Frames of CAS(ME)^3 on disk: full layout, clip layout, part C, unlabelled clips, camera."""
 
 import math
 import re

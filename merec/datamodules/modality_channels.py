@@ -1,4 +1,4 @@
-"""Which modality of a corpus can be shown in which representation, and what that consists of."""
+"""Channels of each modality and representation, and the pairs that a corpus can show."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What may be pretrained on inside a fold: samples of anyone but the held-out subject."""
+"""Pretraining data of a fold: samples of all subjects but the held-out one."""
 
 import logging
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How well pretrained encoders tell pairs apart, as the folds of a run recorded it."""
+"""Contrastive accuracy of pretrained encoders, as the folds of a run recorded it."""
 
 from math import nan
 

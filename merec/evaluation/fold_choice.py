@@ -1,4 +1,4 @@
-"""Which folds a corpus has, and which of them are run."""
+"""Choice of folds: what each holds out, and which of them are run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who is trained on and who is held out."""
+"""Splits into training and held-out subjects."""
 
 import re
 import warnings

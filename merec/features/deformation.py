@@ -1,4 +1,4 @@
-"""How the skin is deformed in the cells of a flow map, whatever the head does."""
+"""Deformation of the skin in the cells of a flow map, apart from rigid head motion."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""How far the skin of a face is from where it was, frame by frame, less the movement of the head."""
+"""Displacement of the skin frame by frame, less the motion of the head."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple

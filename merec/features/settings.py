@@ -1,4 +1,4 @@
-"""What the stages of a feature are configured with; each stage is kept under its own settings."""
+"""Settings of the stages of a feature; each stage is cached under its own settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""Where in a clip a face moves and moves back: onset and apex by the peak of the flow, coarse to fine.
+"""Spot onset and apex of a clip by the peak of the optical flow, coarse to fine.
 
 A micro-expression is over within half a second, more or less. At its apex the skin is away both from where
 it was shortly before and from where it will be shortly after; with a head that sways and a smile that stays

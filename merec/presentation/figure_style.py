@@ -1,4 +1,4 @@
-"""What all pictures share: colours, sizes, axes, names, and how one becomes text."""
+"""Style of all figures: colours, sizes, axes, names, and a figure as text."""
 
 import io
 import re

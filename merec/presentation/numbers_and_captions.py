@@ -1,4 +1,4 @@
-"""How numbers, names and captions are written, the same in every output."""
+"""Formats of numbers, names and captions, the same in every output."""
 
 import math
 import re
@@ -43,6 +43,12 @@ def format_interval(value: float, low: float, high: float) -> str:
     if math.isnan(low):
         return f"{format_number(value)} [{NOTHING}]"
     return f"{format_number(value)} [{format_number(low, 3)}, {format_number(high, 3)}]"
+
+
+def spell_uf1(row: pd.Series) -> str:
+    """Write the UF1 of a row with the ends of its interval in words: `.7412 from .6901 to .7880`."""
+    score, low, high = (format_number(row[name]) for name in ("uf1", "uf1_low", "uf1_high"))
+    return f"{score} from {low} to {high}"
 
 
 def format_difference(value: float, digits: int = 4) -> str:

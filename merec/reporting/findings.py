@@ -1,4 +1,4 @@
-"""What `merec doctor` found: tables for people, and a CSV with everything."""
+"""Findings of `merec doctor`: tables for people, and a CSV with everything."""
 
 from collections.abc import Sequence
 from itertools import groupby

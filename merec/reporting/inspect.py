@@ -1,4 +1,4 @@
-"""What lies in the feature store of a sample, to be looked at: a sheet of pictures and a cloud of points."""
+"""Page of one sample out of the feature store: a sheet of pictures and a point cloud."""
 
 import base64
 import io

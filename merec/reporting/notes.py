@@ -1,4 +1,4 @@
-"""What the terminal was warned of while a report was made, so that the page says it too."""
+"""Warnings that the terminal showed while a report was made, for its page."""
 
 import logging
 from collections.abc import Iterator

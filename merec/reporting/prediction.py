@@ -1,4 +1,4 @@
-"""What was found in an unseen clip: facts for JSON, and a few lines of text."""
+"""Prediction of an unseen clip: facts for JSON, and a few lines of text."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What was found in an unseen clip as files: a picture of where the motion was, and the facts."""
+"""Files of a prediction of an unseen clip: a picture of where the motion was, and the facts."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `merec prepare` made of a corpus, in lines."""
+"""Summary of `merec prepare` in lines."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What was run: protocol; seeds, folders, time and code of every result; commands and versions."""
+"""Provenance section: protocol; seeds, folders, time and code of every result; commands and versions."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What others published on a protocol, with where it was read and whether its code leaks."""
+"""Published results on a protocol, with their source and whether the code leaks."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What a run says at its end: scores with intervals, and the optimism meter."""
+"""Summary of a run at its end: scores with intervals, and the optimism meter."""
 
 from rich.console import Console
 

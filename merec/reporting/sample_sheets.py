@@ -1,4 +1,4 @@
-"""Where the sheet of a sample lies, and the command that makes it."""
+"""Files of the sheets of samples, and the command that makes them."""
 
 import re
 import shlex

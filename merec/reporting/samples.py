@@ -1,4 +1,4 @@
-"""What each held-out sample was taken for, subject by subject, with its sheet to look at."""
+"""Prediction of each held-out sample, by subject, with its sheet to look at."""
 
 import os
 from collections.abc import Mapping, Sequence

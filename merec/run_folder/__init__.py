@@ -226,6 +226,10 @@ class RunFolder:
                 raise UnexpectedError(f"it holds {identity[:60]!r}, expected letters and digits")
         return identity
 
+    def write_wandb_id(self, identity: str) -> None:
+        """Write the id under which W&B knows the run."""
+        write_text(self.wandb_id, identity + "\n")
+
     def read_tracked(self) -> Tracked | None:
         """Read what the run told its logger; of runs of an earlier merec the logger alone, `None` if nothing.
 
@@ -241,7 +245,3 @@ class RunFolder:
     def write_tracked(self, tracked: Tracked) -> None:
         """Put on record what the run told its logger."""
         write_json(self.tracked, asdict(tracked))
-
-    def write_wandb_id(self, identity: str) -> None:
-        """Write the id under which W&B knows the run."""
-        write_text(self.wandb_id, identity + "\n")

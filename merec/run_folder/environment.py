@@ -1,4 +1,4 @@
-"""What a run was made of: the entries of environment.json, checked."""
+"""Entries of environment.json, checked: data, code and versions of a run."""
 
 import shlex
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a fold did epoch by epoch: the arrays of epochs.npz."""
+"""Arrays of epochs.npz: losses, accuracies and predictions of a fold, epoch by epoch."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

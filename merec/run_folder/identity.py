@@ -1,4 +1,4 @@
-"""Which settings make two runs one configuration; plain dictionaries, so that all layers may ask."""
+"""Identity of a configuration: the settings that runs must share to be pooled. Plain dictionaries."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a run told its logger, on record in the run's folder; a dashboard names nothing else."""
+"""Keys that a run logged, on record in its folder; a dashboard names no others."""
 
 import json
 import re

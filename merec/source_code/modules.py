@@ -1,4 +1,4 @@
-"""Where the source of a module lies, and whose it is: merec's, a library's or a plug-in's."""
+"""Source files of modules, and their owner: merec, a library or a plug-in."""
 
 import importlib.machinery
 import importlib.util

@@ -1,4 +1,4 @@
-"""How well each action unit is recognised, beside saying that it is always present."""
+"""Scores of each action unit, beside predicting that it is always present."""
 
 from collections.abc import Mapping, Sequence
 

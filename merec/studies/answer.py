@@ -1,4 +1,4 @@
-"""What a study gives to a report: a section of its page, tables, and raw numbers."""
+"""Answer of a study to its question: a section of the page, tables, and raw numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What choosing each fold's best epoch on its held-out samples would have claimed."""
+"""Score that choosing the best epoch of each fold on its held-out samples would have claimed."""
 
 from collections.abc import Sequence
 

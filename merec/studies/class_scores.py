@@ -1,4 +1,4 @@
-"""How well each class is recognised, what it is taken for, and UF1 without it."""
+"""F1 and recall of each class, the classes it is confused with, and UF1 without it."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrices of all folds pooled."""
 
 from collections.abc import Sequence
 from itertools import product

@@ -1,4 +1,4 @@
-"""Which sides cannot be told apart, as a picture: in the manner of a critical-difference diagram."""
+"""Methods without a significant difference, in the manner of a critical-difference diagram."""
 
 import math
 from collections.abc import Sequence

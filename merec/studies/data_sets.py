@@ -18,7 +18,7 @@ from merec.presentation.figure_style import (
     tidy,
     wrap,
 )
-from merec.presentation.numbers_and_captions import format_number, name_subset
+from merec.presentation.numbers_and_captions import format_number, name_subset, spell_uf1
 from merec.studies.answer import Answer, Picture
 from merec.studies.scores import score_results
 
@@ -29,8 +29,7 @@ def answer(results: Sequence[Result]) -> Answer:
     """Draw UF1 and UAR of every result, Full and by data set."""
     scores = score_results(results)
     alt = "UF1 with 95 % interval: " + "; ".join(
-        f"{row['result']} on {name_subset(row['subset'])} {format_number(row['uf1'])} from "
-        f"{format_number(row['uf1_low'])} to {format_number(row['uf1_high'])}"
+        f"{row['result']} on {name_subset(row['subset'])} {spell_uf1(row)}"
         for _, row in scores.iterrows()
     )
     caption = (

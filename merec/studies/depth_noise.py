@@ -1,4 +1,4 @@
-"""How good a depth camera must be: the score against the noise of depth."""
+"""Score against the noise of depth: how good must a depth camera be?"""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the threshold of intensity keeps of the pairs pretrained on, and the score against it."""
+"""Score and number of kept pairs against the intensity threshold of pretraining."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ from merec.presentation.numbers_and_captions import (
     describe_interval,
     describe_results,
     format_interval,
-    format_number,
+    spell_uf1,
 )
 from merec.presentation.table import Table
 from merec.studies.answer import Answer, Picture
@@ -105,9 +105,7 @@ def draw_studies(thresholds: pd.DataFrame) -> Iterator[Picture]:
             continue
         rows = rows.sort_values("least_intensity")
         alt = "UF1 with 95 % interval against the threshold of intensity: " + "; ".join(
-            f"{row['least_intensity']:g} gives {format_number(row['uf1'])} from "
-            f"{format_number(row['uf1_low'])} to {format_number(row['uf1_high'])}"
-            for _, row in rows.iterrows()
+            f"{row['least_intensity']:g} gives {spell_uf1(row)}" for _, row in rows.iterrows()
         )
         caption = (
             f"{'; '.join(rows['result'])}: equal but for the threshold. 95 % intervals of whole subjects "

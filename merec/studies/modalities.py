@@ -1,4 +1,4 @@
-"""What depth brings to a network that is otherwise equal."""
+"""Gain by depth: networks that differ in their modality only."""
 
 import logging
 import re

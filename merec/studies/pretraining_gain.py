@@ -1,4 +1,4 @@
-"""What pretraining brings: the same network from scratch, on random features, probed and finetuned."""
+"""Gain by pretraining: the same network from scratch, on random features, probed and finetuned."""
 
 from collections.abc import Sequence
 from dataclasses import replace

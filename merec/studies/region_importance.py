@@ -1,4 +1,4 @@
-"""What networks of points looked at, beside the coded action units."""
+"""Importance of facial regions to networks of points, beside the coded action units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What key frames that were spotted badly do to the score: results that differ in their shift only."""
+"""Score against the shift of key frames: results that differ in it only."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ from merec.presentation.numbers_and_captions import (
     describe_results,
     format_change,
     format_interval,
-    format_number,
+    spell_uf1,
 )
 from merec.presentation.table import Table
 from merec.run_folder import SHIFTS
@@ -152,11 +152,7 @@ def draw_jitters(jitters: pd.DataFrame) -> Iterator[Picture]:
             continue
         said = [
             f"{name} shifted: "
-            + "; ".join(
-                f"{row['shift']:+d} gives {format_number(row['uf1'])} from "
-                f"{format_number(row['uf1_low'])} to {format_number(row['uf1_high'])}"
-                for _, row in line.iterrows()
-            )
+            + "; ".join(f"{row['shift']:+d} gives {spell_uf1(row)}" for _, row in line.iterrows())
             for name, line in lines.items()
         ]
         caption = (

@@ -1,4 +1,4 @@
-"""How well each held-out subject is recognised."""
+"""Scores of each held-out subject."""
 
 from collections.abc import Sequence
 

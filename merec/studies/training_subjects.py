@@ -1,4 +1,4 @@
-"""How many training subjects it takes: the learning curve over subjects."""
+"""Learning curve over the number of training subjects."""
 
 from collections.abc import Sequence
 

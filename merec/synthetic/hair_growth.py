@@ -1,4 +1,4 @@
-"""Where hair grows on the skin map: brows, lashes, beard and scalp, as shares of 0 to 1."""
+"""Growth of hair on the skin map: brows, lashes, beard and scalp, as shares of 0 to 1."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Who a synthetic subject is: shape, skin, hair and eyes, drawn by seed."""
+"""Identity of a synthetic subject: shape, skin, hair and eyes, drawn by seed."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a rendered corpus is made of."""
+"""Settings of a rendered corpus."""
 
 import hashlib
 import json

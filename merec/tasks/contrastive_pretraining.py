@@ -3,12 +3,14 @@
 import copy
 import hashlib
 import logging
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from merec.datamodules import ClipDataModule, hold_out_pairs
@@ -23,6 +25,7 @@ from merec.tasks.network_trainer import Logging, NetworkTrainer
 from merec.tasks.pretraining_settings import PretrainingSettings
 from merec.tasks.progress import OnEpoch
 from merec.tasks.starting_weights import load_weights
+from merec.tasks.task_checks import check_optimizer
 from merec.tasks.trainer_factory import fit_module, read_keywords
 from merec.types import InputError
 
@@ -54,13 +57,23 @@ class ContrastivePretraining:
     sharing: Mapping[str, Sequence[str]]
     writes: bool
 
-    def check(self, held_out: Collection[str]) -> None:
-        """Refuse a fold of too few pairs.
+    def check(self, folds: Sequence[Collection[str]]) -> None:
+        """Refuse folds of too few pairs, and an optimiser or schedule that cannot be built.
+
+        Args:
+            folds: Held-out subjects of each fold.
 
         Raises:
-            InputError: With the number of pairs.
+            InputError: With the number of pairs, or what cannot be built.
         """
-        self.settings.contrast.check_pool(len(self.hold_out(self.labelled, held_out).train_rows))
+        for held_out in folds:
+            pairs = self.hold_out(self.labelled, held_out)
+            self.settings.contrast.check_pool(len(pairs.train_rows))
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            channels = self.data.in_channels
+            backbone = self.networks.backbone(in_channels=channels, num_classes=2)
+            check_optimizer(self.make_module(backbone, self.data), "recipe.pretrain")
 
     def hold_out(self, data: ClipDataModule, held_out: Collection[str]) -> ClipDataModule:
         """Return the pairs of a fold; those of held-out subjects are in `test_rows`.

@@ -28,7 +28,6 @@ from merec.tasks.starting_weights import StartingWeights
 from merec.tasks.task_checks import (
     check_representation,
     check_trainer,
-    rehearse_contrast,
     rehearse_finetuning,
 )
 from merec.tasks.trainer_factory import Length, fit_module, ignore_cluster
@@ -110,10 +109,7 @@ class FoldTrainer:
         """
         held_out = [self.list_subjects(fold.test) for fold in folds]
         if self.pretrainer is not None:
-            for subjects in held_out or [[]]:
-                self.pretrainer.check(subjects)
-        if isinstance(self.pretrainer, ContrastivePretraining):
-            rehearse_contrast(self.pretrainer)
+            self.pretrainer.check(held_out or [[]])
         file = self.settings.weights
         if file and folds:
             checkpoint = read_weights(file)

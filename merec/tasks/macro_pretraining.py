@@ -1,6 +1,6 @@
 """Pretrain a network on macro-expressions, by their labels."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ class MacroPretraining:
     length: Length
     subjects: Collection[str]
 
-    def check(self, held_out: Collection[str]) -> None:
-        """Accept every fold: whatever is left of the macro-expressions can be trained on."""
+    def check(self, folds: Sequence[Collection[str]]) -> None:
+        """Accept all folds: whatever is left of the macro-expressions can be trained on."""
 
     def hold_out(self, data: ClipDataModule, held_out: Collection[str]) -> ClipDataModule:
         """Return the macro-expressions of a fold, without held-out and recorded subjects.

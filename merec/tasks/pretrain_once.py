@@ -36,10 +36,8 @@ class Pretrain(FinetuneOnce):
         if self.is_main_process:
             trainer.write_pairs(folder)
         with FoldProgress("pretrain", 1, 0) as progress:
-            report, held_out = (
-                progress.start_fold(data.held_out),
-                trainer.list_subjects(data.test_rows),
-            )
+            report = progress.start_fold(data.held_out)
+            held_out = trainer.list_subjects(data.test_rows)
             checkpoint = trainer.pretrainer.make_checkpoint(data, held_out, report, logger or False)
         if self.is_main_process:
             write_checkpoint(file, add_config(checkpoint, folder))

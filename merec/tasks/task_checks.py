@@ -11,7 +11,6 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from merec.datamodules import ClipDataModule
 from merec.datamodules.batches import pack
 from merec.errors import quote_error
-from merec.tasks.contrastive_pretraining import ContrastivePretraining
 from merec.tasks.losses import describe_loss
 from merec.tasks.network_trainer import NetworkTrainer
 from merec.tracebacks import describe_mistake
@@ -87,7 +86,7 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
         backbone = networks.backbone(in_channels=data.in_channels, num_classes=len(data.classes))
         task = networks.make_task(backbone, data, freeze)
         networks.target.check_loss(*describe_loss(task.loss))
-        _build_optimizer(task, "recipe")
+        check_optimizer(task, "recipe")
         backbone.eval()
         with torch.no_grad():
             try:
@@ -95,7 +94,7 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
                 logits = backbone(pack(tuple(view[:2].float() for view in views)))
             except InputError:
                 raise
-            except Exception:
+            except Exception:  # each fold will raise it again, with its place in the network
                 return
             try:
                 task.loss(logits, data.label[:2], weight=task.class_weight)
@@ -106,21 +105,16 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
                 ) from error
 
 
-def rehearse_contrast(pretraining: ContrastivePretraining) -> None:
-    """Build the optimiser and the schedule of contrastive pretraining.
+def check_optimizer(module: pl.LightningModule, node: str) -> None:
+    """Build the optimiser and the schedule of a module.
+
+    Args:
+        module: The module.
+        node: Node of the config that holds both, for the message.
 
     Raises:
         InputError: If they cannot be built.
     """
-    pairs = pretraining.data
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        backbone = pretraining.networks.backbone(in_channels=pairs.in_channels, num_classes=2)
-        _build_optimizer(pretraining.make_module(backbone, pairs), "recipe.pretrain")
-
-
-def _build_optimizer(module: pl.LightningModule, node: str) -> None:
-    """Refuse an optimiser or schedule that cannot be built, naming the `node` of the config that holds it."""
     try:
         module.configure_optimizers()
     except Exception as error:

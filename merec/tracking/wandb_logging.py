@@ -1,4 +1,4 @@
-"""What a finished run tells its logger, so that a dashboard over a sweep can sort by it and show it."""
+"""Logging of a finished run to W&B or CSV, so that a dashboard can sort a sweep by it."""
 
 import logging
 import os

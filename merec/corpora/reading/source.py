@@ -1,4 +1,4 @@
-"""What a corpus is read from: names of its file, rows and cells for messages."""
+"""Source of a corpus: names of its file, rows and cells for messages."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Which engine trains the folds: `task.engine` and its settings."""
+"""Choice of the engine that trains the folds: `task.engine` and its settings."""
 
 import logging
 from collections.abc import Callable
