@@ -53,9 +53,10 @@ def test_relative_links_name_a_file_and_a_heading_of_it(page):
         if parts.scheme:
             continue
         linked = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+        # Headings of the reference are made by mkdocstrings; the strict build checks them.
+        generated = linked.suffix != ".md" or "reference" in linked.parts
         if not linked.exists():
             broken.append(f"{target}: no such file")
-        elif linked.suffix == ".md" and parts.fragment and "reference" not in linked.parts:
-            if parts.fragment not in links(linked).ids:
-                broken.append(f"{target}: no such heading")
+        elif parts.fragment and not generated and parts.fragment not in links(linked).ids:
+            broken.append(f"{target}: no such heading")
     assert not broken
