@@ -54,7 +54,7 @@ usage: merec VERB …
               task=finetune` writes a checkpoint of everyone; `merec predict --help` says more
   new       write a small package with a backbone or a corpus of your own, which passes its test
               merec new backbone NAME [root=FOLDER]; merec new corpus NAME [root=FOLDER]
-              root: the folder that is made, NAME by default. docs/own_backbone.md says more
+              root: the folder that is made, NAME by default. docs/howto/own_backbone.md says more
   completion  complete verbs, choices and keys by the tab key
               eval "$(merec completion bash)"       in ~/.bashrc; zsh likewise, after compinit
               merec completion fish | source        in ~/.config/fish/config.fish
