@@ -4,6 +4,7 @@ A comment before a fenced block names what a reader needs and a test does not ha
 licensed or own data, `<!-- commands: elsewhere -->` a network, a cluster or an account.
 """
 
+import json
 import os
 import re
 import shlex
@@ -155,3 +156,17 @@ def test_the_commands_of_a_page_run_as_written(page, tmp_path, find_local):
             check=False,
         )
         assert done.returncode == 0, f"{command.line}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_row_that_a_page_reproduces_is_the_one_that_it_quotes(merec, real_maps):
+    page = home() / "docs/howto/reproduce.md"
+    (command,) = [each for each in read_commands(page) if "logistic" in each.line]
+    line = command.line.replace("/data/megc2019_flow", str(real_maps / "megc2019_flow"))
+    done = merec(*shlex.split(line)[1:])
+    assert done.returncode == 0, done.stderr
+    (file,) = Path.cwd().rglob("metrics.json")
+    scores = json.loads(file.read_text())["scores"]["Full"]
+    quoted = re.search(r"UF1 (\.\d+) .*UAR (\.\d+) ", page.read_text(encoding="utf-8"))
+    assert quoted
+    assert quoted.groups() == tuple(f"{scores[name]['value']:.4f}"[1:] for name in ("uf1", "uar"))
