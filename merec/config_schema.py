@@ -19,7 +19,7 @@ NEEDED = ("corpus", "features", "datamodule", "backbone", "recipe", "loss", "tas
 
 @dataclass
 class Recipe:
-    """What a backbone wants to be trained with; see `merec.tasks.Finetune`."""
+    """Training settings that a backbone asks for; see `merec.tasks.Finetune`."""
 
     optimizer: Any = MISSING
     scheduler: Any = None

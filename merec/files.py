@@ -136,10 +136,10 @@ def _make_parents(folder: Path) -> int | None:
         folder = folder.parent
     mode = folder.stat().st_mode
     private = None if mode & _OTHERS else stat.S_IMODE(mode)
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
+    for missing_folder in reversed(missing):
+        missing_folder.mkdir(exist_ok=True)
         if private is not None:
-            each.chmod(private & 0o2770)
+            missing_folder.chmod(private & 0o2770)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     return private

@@ -10,7 +10,7 @@ _IMPORTED = ["merec.tasks.forkserver_preload"]
 
 
 def open_context() -> Any:
-    """What starts such processes; where there is no such server (Windows), each imports torch itself.
+    """Return the context that starts such processes; without forkserver (Windows) each imports torch itself.
 
     Not a fork of this process: threads of torch and of loggers do not survive one.
     """

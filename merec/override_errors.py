@@ -153,17 +153,17 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
     """
     text = str(error)
     nodes: dict[str, Any]
-    if found := re.search(r"Could not override '([^']+)'", text):
+    if match := re.search(r"Could not override '([^']+)'", text):
         nodes = OmegaConf.to_container(cfg)  # type: ignore[assignment]
-        return explain_key(found[1], nodes)
-    if found := re.search(r"In '([^']+)': ConfigKeyError.*?Key '([^']+)' not in", text, re.S):
+        return explain_key(match[1], nodes)
+    if match := re.search(r"In '([^']+)': ConfigKeyError.*?Key '([^']+)' not in", text, re.S):
         nodes = OmegaConf.to_container(cfg)  # type: ignore[assignment]
         full = re.search(r"full_key: (\S+)", text)
-        return f"conf/{found[1]}.yaml: {explain_key(full[1] if full else found[2], nodes)}"
+        return f"conf/{match[1]}.yaml: {explain_key(full[1] if full else match[2], nodes)}"
     if isinstance(error, InterpolationResolutionError | UnsupportedInterpolationType):
         return f"{unread or error.full_key} cannot be resolved ({text.splitlines()[0]}); give a value instead"
-    if found := re.search(r"Error merging override \+*([^=\s]+)=(.*)", text):
-        key, value = found[1], found[2].strip()
+    if match := re.search(r"Error merging override \+*([^=\s]+)=(.*)", text):
+        key, value = match[1], match[2].strip()
         cause = re.search(
             r"(?:converted to |valid |Cannot merge.*object_type=)(\w+)",
             str(error.__cause__ or ""),
@@ -173,28 +173,28 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
         wanted = expected.describe() if expected else _KINDS.get(cause[1] if cause else "", "")
         reason = (str(error.__cause__ or error).splitlines() or [""])[0]
         return f"{key}={value} is not understood; " + (f"expected {wanted}" if wanted else reason)
-    if found := re.search(r"Cannot find primary config '([^']+)'", text):
+    if match := re.search(r"Cannot find primary config '([^']+)'", text):
         return (
-            f"--config-name {found[1]}: merec has one config; put yours into experiments/{found[1]}.yaml and "
-            f"give experiments={found[1]}, and leave out --config-name"
+            f"--config-name {match[1]}: merec has one config; put yours into experiments/{match[1]}.yaml and "
+            f"give experiments={match[1]}, and leave out --config-name"
         )
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
-        group, name = found[1], found[2]
+    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, name = match[1], match[2]
         listed = re.search(
             r"Available options in '[^']+':(.*?)(?:Config search path|$)", text, re.S
         )
         return describe_choices(group, name, (listed[1] if listed else "").split())
-    if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*?)'", text):
-        expected = find_range(found[1].lstrip("+"))
-        number = found[2].replace(",", ".")
+    if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*?)'", text):
+        expected = find_range(match[1].lstrip("+"))
+        number = match[2].replace(",", ".")
         if expected and not expected.whole and re.fullmatch(r"\d+\.\d+([eE]-?\d+)?", number):
             return (
-                f"{found[1]}={found[2]} has a comma: for one number write {number} (decimals take a point), "
+                f"{match[1]}={match[2]} has a comma: for one number write {number} (decimals take a point), "
                 "for several runs add -m"
             )
         return (
-            f"{found[1]}={found[2]} has a comma: for several runs add -m, for a list write "
-            f"'{found[1]}=[{found[2]}]', for one text write {found[1]}='\"{found[2]}\"'"
+            f"{match[1]}={match[2]} has a comma: for several runs add -m, for a list write "
+            f"'{match[1]}=[{match[2]}]', for one text write {match[1]}='\"{match[2]}\"'"
         )
     if "override_grammar" in text:
         first = text.splitlines()[0]

@@ -50,8 +50,8 @@ def check_path(key: str, value: str) -> None:
     bare = value.strip()
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", value):
         raise InputError(f"{key}{value} is an address; give a file or folder of this machine")
-    if (found := re.search(r"(?:^|/)(\$[A-Za-z_]\w*)", value)) and not there:
-        raise InputError(f"{key}{value}: {found[1]} was not filled in; is it in single quotes?")
+    if (match := re.search(r"(?:^|/)(\$[A-Za-z_]\w*)", value)) and not there:
+        raise InputError(f"{key}{value}: {match[1]} was not filled in; is it in single quotes?")
     if bare not in ("", value) and not there and os.path.exists(os.path.expanduser(bare)):  # noqa: PTH110, PTH111
         raise InputError(
             f"{key}'{value}' does not exist, but '{bare}' does; take away the space at its end"

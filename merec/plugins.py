@@ -21,7 +21,7 @@ _TAKEN = {*sys.stdlib_module_names, "merec"}
 
 
 class Plugin(NamedTuple):
-    """Where a plug-in lies.
+    """Location of a plug-in.
 
     Attributes:
         modules: Its top-level packages and modules.
@@ -124,8 +124,8 @@ def _open_folder(folder: Path) -> list[Plugin]:
     packages = sorted(
         file.parent for file in folder.glob("*/__init__.py") if file.parent.name not in _TAKEN
     )
-    if found := [package for package in packages if (package / "conf").is_dir()]:
-        return [Plugin((package.name,), package / "conf") for package in found]
+    if plugin_packages := [package for package in packages if (package / "conf").is_dir()]:
+        return [Plugin((package.name,), package / "conf") for package in plugin_packages]
     if not any(folder.glob("*/*.yaml")) and not any(folder.glob("*/*/*.yaml")):
         raise InputError(
             f"--config-dir={folder} holds neither a package with conf/ nor choices such as "
@@ -138,13 +138,13 @@ def _open_folder(folder: Path) -> list[Plugin]:
 @cache
 def _find_plugins(folders: tuple[Path, ...], path: tuple[str, ...]) -> tuple[Plugin, ...]:
     """Find plug-ins; `path` is that of Python, on which the answer depends."""
-    found = [plugin for folder in folders for plugin in _open_folder(folder)]
-    names = {name for plugin in found for name in plugin.modules}
+    plugins = [plugin for folder in folders for plugin in _open_folder(folder)]
+    names = {name for plugin in plugins for name in plugin.modules}
     for name in sorted(_list_installed() - names):
         if places := _locate_package(name):
             confs = [place / "conf" for place in places if (place / "conf").is_dir()]
-            found.append(Plugin((name,), confs[0] if confs else None))
-    return tuple(found)
+            plugins.append(Plugin((name,), confs[0] if confs else None))
+    return tuple(plugins)
 
 
 def _list_installed() -> set[str]:

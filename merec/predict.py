@@ -17,7 +17,7 @@ from merec.features.landmarks import FaceLandmarker
 from merec.features.open_clip import open_clip
 from merec.features.spotting import Spotted, Stream, spot_apex
 from merec.prediction_calibration import calibrate
-from merec.reporting.prediction import Calibration, Prediction, Said
+from merec.reporting.prediction import Calibration, Prediction, TargetPrediction
 from merec.reporting.prediction_files import write_prediction
 from merec.restore import Network, open_store, restore
 from merec.run_folder.resolved_config import find_node
@@ -78,10 +78,10 @@ def predict(
     with own_folder() as folder:
         arrays, log_probability = _look_closely(input_clip, spotted, network, intrinsics, folder)
     seconds = {"spotting": between - started, "network": time.perf_counter() - between}
-    said = None
+    answer = None
     if network is not None and log_probability is not None:
-        said = _describe_answer(network, log_probability, calibrated)
-    prediction = Prediction(input_clip, spotted, arrays, said, seconds)
+        answer = _describe_answer(network, log_probability, calibrated)
+    prediction = Prediction(input_clip, spotted, arrays, answer, seconds)
     return prediction, write_prediction(prediction, out)
 
 
@@ -98,14 +98,14 @@ def _find_apex(input_clip: InputClip) -> Spotted:
 
 def _describe_answer(
     network: Network, log_probability: np.ndarray, calibrated: Calibration | None
-) -> Said:
+) -> TargetPrediction:
     """Describe what a network says, with its probabilities as they are and calibrated."""
     raw = np.exp(log_probability)
     cooled = raw
     if calibrated is not None and calibrated.temperature is not None:
         cooled = apply_temperature(log_probability[None], calibrated.temperature)[0]
     file, name = str(network.file), str(network.config.get("name", ""))
-    return Said(network.target, cooled, raw, calibrated, file, network.protocol, name)
+    return TargetPrediction(network.target, cooled, raw, calibrated, file, network.protocol, name)
 
 
 def _look_closely(
@@ -151,7 +151,7 @@ def _look_closely(
         if network is None:
             return arrays, None
         _assert_camera(network, corpus, arrays)
-        said = network.predict(network.show(corpus, features))
+        answer = network.predict(network.show(corpus, features))
     except InputError as error:
         reason = str(error)
         for position in chosen:  # of a video the frame, not the file that goes with the folder
@@ -160,11 +160,11 @@ def _look_closely(
         raise InputError(
             f"onset {onset} and apex {apex} of {input_clip.path} were found, but cannot be used: {reason}"
         ) from error
-    return arrays, said[0].numpy()
+    return arrays, answer[0].numpy()
 
 
 def _find_camera(network: Network | None, intrinsics: Path | None) -> Camera | None:
-    """The camera that was given, or that of the training; `None` if neither is known."""
+    """Return the camera that was given, or that of the training; `None` if neither is known."""
     if intrinsics is not None:
         if not intrinsics.is_file():
             raise InputError(
@@ -196,16 +196,16 @@ def _assert_camera(network: Network, corpus: Corpus, arrays: dict[str, np.ndarra
     height, width = arrays["frame"].tolist()
     camera = corpus.camera
     if camera is None or (camera.width, camera.height) != (width, height):
-        known = "is not known" if camera is None else f"is of {camera.width}×{camera.height} px"
+        size_text = "is not known" if camera is None else f"is of {camera.width}×{camera.height} px"
         raise InputError(
             f"the network reads points in depth, for which the camera of the frames ({width}×{height} px) "
-            f"is needed, but that of its training {known}; give intrinsics=FILE, YAML with "
+            f"is needed, but that of its training {size_text}; give intrinsics=FILE, YAML with "
             f"{', '.join(Camera._fields)}"
         )
 
 
 def _add_notes(input_clip: InputClip, spotted: Spotted) -> None:
-    """What should make its user doubt."""
+    """List what should make the user doubt the prediction."""
     seen = int(spotted.curve.seen.sum())
     clear = spotted.movement >= _CLEAR * spotted.noise and spotted.contrast >= _CONTRAST
     if seen < _FEW:
@@ -214,13 +214,13 @@ def _add_notes(input_clip: InputClip, spotted: Spotted) -> None:
             "granted"
         )
     elif not clear or spotted.movement < _STILL or spotted.apex <= spotted.onset:
-        told = []
+        notes = []
         if spotted.noise > 0:
-            told.append(f"{spotted.movement / spotted.noise:.1f} times the noise")
+            notes.append(f"{spotted.movement / spotted.noise:.1f} times the noise")
         if np.isfinite(spotted.contrast):
-            told.append(f"{spotted.contrast:.1f} times what happens elsewhere")
+            notes.append(f"{spotted.contrast:.1f} times what happens elsewhere")
         largest = f"the largest, {spotted.movement:.2f} % of the distance between the eyes"
-        largest += f", is {' and '.join(told)}" if told else ", is all there is"
+        largest += f", is {' and '.join(notes)}" if notes else ", is all there is"
         if spotted.movement < _STILL:
             largest = "the face does not move at all"
         input_clip.notes.append(

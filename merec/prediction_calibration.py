@@ -64,11 +64,11 @@ def _assert_alike(network: Network, result: Result, folder: Path) -> None:
     config = result.runs[0].config
     theirs, ours = (
         [
-            str(find_node(each, "backbone._target_")).rpartition(".")[2],
-            str(find_node(each, "datamodule.modality")),
-            str(find_node(each, "datamodule.representation")),
+            str(find_node(settings, "backbone._target_")).rpartition(".")[2],
+            str(find_node(settings, "datamodule.modality")),
+            str(find_node(settings, "datamodule.representation")),
         ]
-        for each in (config, network.config)
+        for settings in (config, network.config)
     )
     if str(find_node(config, "task._target_")).endswith(".Baseline"):
         theirs[0] = "a baseline"
@@ -80,7 +80,7 @@ def _assert_alike(network: Network, result: Result, folder: Path) -> None:
 
 
 def _describe(config: dict) -> dict:
-    """What decides about a network, but for the task it was trained in."""
+    """Describe all that decides about a network, but for the task it was trained in."""
     shared = shared_settings(config)
     kept = ("backbone", "datamodule", "finetune", "trainer", "pretrain", "freeze")
     return {key: shared[key] for key in kept if key in shared}

@@ -82,8 +82,8 @@ def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) 
             roots |= {*list_makers(CROPS, DEPTH, MOTION)}
     if config["task"].get("pretrain") == "contrastive":
         roots |= {*POOL_MAKERS}
-    found = hash_sources(roots, (*COUNTED_BY_CONTENT, "merec.features.sample"))
-    return found._replace(files=found.files | files)
+    sources = hash_sources(roots, (*COUNTED_BY_CONTENT, "merec.features.sample"))
+    return sources._replace(files=sources.files | files)
 
 
 def _list_texts(node: Any) -> Iterator[str]:
@@ -91,8 +91,8 @@ def _list_texts(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
     elif isinstance(node, list):
-        for each in node:
-            yield from _list_texts(each)
+        for value in node:
+            yield from _list_texts(value)
     elif isinstance(node, Mapping):
         for key, child in node.items():
             if key not in ("corpus", "features", "weights", "estimators", "describe", "_target_"):
@@ -102,8 +102,8 @@ def _list_texts(node: Any) -> Iterator[str]:
 def _list_targets(node: Any) -> Iterator[str]:
     """List each `_target_` that a task's node would build; of several estimators that of the chosen one."""
     if isinstance(node, list):
-        for each in node:
-            yield from _list_targets(each)
+        for value in node:
+            yield from _list_targets(value)
     if not isinstance(node, Mapping):
         return
     if "_target_" in node:

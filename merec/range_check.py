@@ -24,7 +24,7 @@ def find_out_of_range(nodes: Mapping[str, Any], prefix: str = "") -> list[str]:
 def _judge(key: str, value: Any) -> str | None:
     if isinstance(value, str) and ("${" in value or value == "???"):
         return None
-    shown = show_value(value)
+    text = show_value(value)
     expected = find_range(key)
     if isinstance(value, dict):
         return None
@@ -36,7 +36,7 @@ def _judge(key: str, value: Any) -> str | None:
             None if value else f"{key}=[]; expected two classes or more"
         )  # of a composite: their names
     if expected is not None:
-        return None if expected.holds(value) else f"{key}={shown}; expected {expected.describe()}"
+        return None if expected.holds(value) else f"{key}={text}; expected {expected.describe()}"
     given = value if isinstance(value, list) and key in _FILLED else [value]
     for odd in [one for one in given if key in WORDS and one not in WORDS[key]]:
         words = [show_value(word) for word in WORDS[key]]
@@ -46,12 +46,12 @@ def _judge(key: str, value: Any) -> str | None:
             if near
             else f"; choose {', '.join(words[:-1])} or {words[-1]}"
         )
-        return f"{key}={shown} is unknown{hint}"
+        return f"{key}={text} is unknown{hint}"
     if key in _FILLED and value is not None and (not isinstance(value, list) or not value):
-        return f"{key}={shown}; expected a list of names, or null for all"
+        return f"{key}={text}; expected a list of names, or null for all"
     numbers = value if isinstance(value, list) else [value]
     if any(isinstance(one, float) and not math.isfinite(one) for one in numbers):
-        return f"{key}={shown}; expected a finite number"
+        return f"{key}={text}; expected a finite number"
     return None
 
 

@@ -65,8 +65,8 @@ class Range:
         low = f"above {self.low:,}" if self.open_low else f"from {self.low:,}"
         high = f"below {self.high:,}" if self.open_high else f"to {self.high:,}"
         what = f"a list of {kind}s" if self.many else f"a {kind}"
-        others = ", true or false" if self.switch else ", or null" if self.null else ""
-        return f"{what} {low} {high}{others}"
+        alternatives = ", true or false" if self.switch else ", or null" if self.null else ""
+        return f"{what} {low} {high}{alternatives}"
 
 
 def whole(low: int, high: int = _MANY, **more: Any) -> Range:

@@ -22,9 +22,9 @@ def check_heeded(cfg: DictConfig, given: Sequence[str]) -> None:
     """
     chosen = open_representation(cfg.datamodule.representation)
     names: dict[str, list[str]] = {}
-    for each in dict.fromkeys((*list_representations(), chosen)):
-        for pattern in each.heeds:
-            names.setdefault(pattern, []).append(each.name)
+    for name in dict.fromkeys((*list_representations(), chosen)):
+        for pattern in name.heeds:
+            names.setdefault(pattern, []).append(name.name)
     needed = {
         pattern: ((Needed("datamodule.representation", tuple(heeding)),),)
         for pattern, heeding in names.items()

@@ -60,11 +60,11 @@ class Network(NamedTuple):
 
     @property
     def representation(self) -> Representation:
-        """What it reads."""
+        """Representation that the network reads."""
         return open_representation(self.config["datamodule"]["representation"])
 
     def show(self, corpus: Corpus, features: FeatureStore) -> ClipDataModule:
-        """Samples as those it was trained on were shown to it."""
+        """Return samples as those it was trained on were shown to it."""
         given = self.config["datamodule"]
         data = ClipDataModule(
             corpus,
@@ -210,12 +210,12 @@ def _compare_code(
     changed = name_changed(before, now)
     if not changed:
         return
-    found = f"{file} was trained by other code: {changed} changed since"
+    problem = f"{file} was trained by other code: {changed} changed since"
     if not accepted:
         raise InputError(
-            f"{found}, so its answers may be others; train it again, or set other_code=true to have them"
+            f"{problem}, so its answers may be others; train it again, or set other_code=true to have them"
         )
-    log.warning("%s; its answers may be others", found)
+    log.warning("%s; its answers may be others", problem)
 
 
 def _read_inputs(
@@ -244,7 +244,7 @@ def _read_inputs(
     saved = expect(facts.get("scales"), (list, type(None)), "scales", "a list")
     if (saved is None) != (data["scaling"] == "raw"):
         raise UnexpectedError("the scales of its inputs do not fit datamodule.scaling")
-    scales = None if saved is None else tuple(Scale(*map(torch.tensor, each)) for each in saved)
+    scales = None if saved is None else tuple(Scale(*map(torch.tensor, values)) for values in saved)
     for scale in scales or ():
         if not all(value.is_floating_point() and value.isfinite().all() for value in scale):
             raise UnexpectedError("a scale is not finite")
@@ -274,5 +274,5 @@ def open_store(config: Mapping[str, Any] | None, root: Path, source: Path | None
 
 
 def _values(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A node without what it is the node of."""
+    """Return a node without what it is the node of."""
     return {key: value for key, value in node.items() if key != "_target_"}

@@ -147,8 +147,8 @@ def _pool(folder: RunFolder) -> Result | None:
     notes = [fold.read_notes() for fold in folder.list_finished() if fold.notes.exists()]
     environment = run_.environment | {"seconds": round(sum(note["seconds"] for note in notes), 1)}
     for name in ("parameters", "tried"):  # of the network; how many candidates a fold chose among
-        found = [note[name] for note in notes if name in note]
-        environment |= {name: max(found)} if found else {}
+        values = [note[name] for note in notes if name in note]
+        environment |= {name: max(values)} if values else {}
     folder.write_environment(environment)
     result = pool_runs([replace(run_, environment=environment)])[0]
     folder.write_scores(collect_scores(result))
@@ -160,7 +160,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
 
     Of action units, the F1 of each, and the meter. An end that is NaN, since there is no interval, is `None`.
     """
-    known = {
+    columns = {
         "protocol": result.protocol.to_dict(),
         "seeds": result.seeds,
         "transductive": result.transductive,
@@ -169,7 +169,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
     if result.target.multilabel:
         units = result.score_units().to_dict("records")
         units = [{key: _or_none(value) for key, value in row.items()} for row in units]
-        return known | {"action_units": units, "optimism": optimism}
+        return columns | {"action_units": units, "optimism": optimism}
     scores = {
         subset: {
             name: {key: _or_none(value) for key, value in vars(score).items()}
@@ -177,7 +177,7 @@ def collect_scores(result: Result) -> dict[str, Any]:
         }
         for subset in result.subsets
     }
-    return known | {
+    return columns | {
         "absent_classes": {subset: result.find_absent_classes(subset) for subset in result.subsets},
         "scores": scores,
         "classes": result.score_classes(),
@@ -194,8 +194,8 @@ def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
     """Return whether a logger is to be told; it is not told again of a run that is whole."""
     if not cfg.logger:
         return False
-    told = folder.read_tracked()
-    return told is None or told.logger != cfg.logger["_target_"].rpartition(".")[2]
+    tracked = folder.read_tracked()
+    return tracked is None or tracked.logger != cfg.logger["_target_"].rpartition(".")[2]
 
 
 def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: RunFolder) -> Logger:
@@ -208,7 +208,7 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: RunFolder) ->
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     identity = folder.read_wandb_id() or secrets.token_hex(4)
     folder.write_wandb_id(identity)
-    shown = {key: value for key, value in config.items() if key != "logger"}
+    settings = {key: value for key, value in config.items() if key != "logger"}
     offline = {}
     if cfg.logger.get("mode") == "online" and (reason := find_network_fault()):
         log.warning("%s; this run is kept on this machine, trained as it is", reason)
@@ -217,7 +217,7 @@ def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: RunFolder) ->
         logger = build(cfg.logger, id=identity, **offline)
         # Lightning passes it in any case, whereupon wandb warns that it is of no use.
         getattr(logger, "_wandb_init", {}).pop("anonymous", None)
-        logger.experiment.config.update(hide_paths(shown), allow_val_change=True)
+        logger.experiment.config.update(hide_paths(settings), allow_val_change=True)
     except Exception as error:  # wandb has many ways to say that there is no account or no network
         tracebacks.error("W&B:\n%s", format_traceback(error))
         reason = quote_error(error)

@@ -8,7 +8,7 @@ import hashlib
 
 
 def derive_seed(*name: str | int) -> int:
-    """A 63-bit seed for a named stream, e.g. `derive_seed(seed, held_out_subject, epoch)`.
+    """Return a 63-bit seed for a named stream, e.g. `derive_seed(seed, held_out_subject, epoch)`.
 
     Hashed, so that neighbouring names give unrelated streams, which seed + epoch does not.
     """

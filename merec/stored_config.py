@@ -92,10 +92,10 @@ def _is_trusted(target: Any, packages: Sequence[str]) -> bool:
     if not _lies_in(module, packages):
         return False
     try:
-        found = getattr(import_module(module), name, None)
+        loaded = getattr(import_module(module), name, None)
     except ImportError:
         return False
-    return inspect.isclass(found) and _lies_in(found.__module__, packages)
+    return inspect.isclass(loaded) and _lies_in(loaded.__module__, packages)
 
 
 def _lies_in(module: str, packages: Sequence[str]) -> bool:

@@ -104,20 +104,20 @@ def _exchange(
     for _ in range(_SWEEPS):
         changed = False
         for subject in range(len(shares)):
-            own = place[subject]
+            current_group = place[subject]
             where = np.concatenate([place, np.arange(groups)])
             given = shares[subject] - partners  # what each partner's group gains
-            gain = 2 * (given * (totals[where] - totals[own] + given)).sum(1)
-            gain[where == own] = 0.0
-            if (place == own).sum() == 1:  # a group is never emptied
+            gain = 2 * (given * (totals[where] - totals[current_group] + given)).sum(1)
+            gain[where == current_group] = 0.0
+            if (place == current_group).sum() == 1:  # a group is never emptied
                 gain[len(shares) :] = 0.0
             best = int(gain.argmin())
             if gain[best] < -_TOLERANCE:
-                totals[own] -= given[best]
+                totals[current_group] -= given[best]
                 totals[where[best]] += given[best]
                 place[subject] = where[best]
                 if best < len(shares):
-                    place[best] = own
+                    place[best] = current_group
                 changed = True
         if not changed:
             break

@@ -1,4 +1,4 @@
-"""What the `_target_` of a config node must be, looked at before anything is called."""
+"""Checks of a config node's `_target_` before anything is called."""
 
 import inspect
 import sys
@@ -65,7 +65,7 @@ def _find_kind(path: str) -> str | None:
 
 
 def _gives(target: Callable[..., Any], kind: type) -> bool:
-    """Whether calling it gives an object of a class, as far as can be known."""
+    """Return whether calling it gives an object of a class, as far as can be known."""
     if inspect.isclass(target):
         return issubclass(target, kind)
     try:
@@ -76,7 +76,7 @@ def _gives(target: Callable[..., Any], kind: type) -> bool:
 
 
 def _takes_weight(target: Callable[..., Any], node: Mapping[str, Any]) -> bool:
-    """Whether what a node describes can be called as a loss is."""
+    """Return whether what a node describes can be called as a loss is."""
     if inspect.isclass(target):
         if node.get("_partial_"):
             return False  # calling it makes a module, no loss

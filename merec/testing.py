@@ -89,10 +89,10 @@ def check_corpus(corpus: Corpus) -> None:
     )
     counted = describe_protocol(protocol.name, index, protocol.classes, protocol.target)
     for field in ("samples", "subjects", "hash"):
-        told, found = getattr(protocol, field), getattr(counted, field)
-        assert told == found, (
-            f"protocol.{field} is {told}, but {found} in the index; make the protocol by describe_protocol "
-            "of that index"
+        expected, actual = getattr(protocol, field), getattr(counted, field)
+        assert expected == actual, (
+            f"protocol.{field} is {expected}, but {actual} in the index; make the protocol by "
+            "describe_protocol of that index"
         )
     if corpus.flow_maps is None:
         _check_frames(corpus)
@@ -125,11 +125,15 @@ def check_representation(representation: Representation) -> None:
         samples = [draw_parts(seed, settings, modality, views or ()) for seed in range(_SAMPLES)]
         made = [representation.make(parts) for parts in samples]
         arrays = []
-        for own in representation.arrays.values():
-            assert own in made[0], f"{where} makes {', '.join(made[0])}; expected {own}"
-            again = representation.make(samples[0])[own]
-            assert np.array_equal(made[0][own], again), f"{where}: {own} is another if made again"
-            array = np.stack([each[own] for each in made])
+        for array_name in representation.arrays.values():
+            assert array_name in made[0], (
+                f"{where} makes {', '.join(made[0])}; expected {array_name}"
+            )
+            again = representation.make(samples[0])[array_name]
+            assert np.array_equal(made[0][array_name], again), (
+                f"{where}: {array_name} is another if made again"
+            )
+            array = np.stack([sample[array_name] for sample in made])
             arrays.append(array.astype(np.float32) if array.dtype == np.float16 else array)
         inputs = representation.show(arrays, channels, None)
         for tensor, names in zip(inputs, channels, strict=True):
@@ -147,8 +151,8 @@ def _check_augmentation(
 
     def augment(given: Inputs, settings: Augmentation, seeds: Iterable[int]) -> Inputs:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        shown = representation.augment(given, channels, settings, generators)
-        return representation.drop(shown, settings, generators)
+        augmented = representation.augment(given, channels, settings, generators)
+        return representation.drop(augmented, settings, generators)
 
     off = {"crop": 1, "jitter": 0, "grey": 0, "dropout": 0, "scale": 1, "shift": 0}
     possible = {
@@ -157,7 +161,7 @@ def _check_augmentation(
         "geometry": {"dropout": 0.5, "scale": 1.25, "shift": 0.1},
     }
     on = {
-        key: each for kind in representation.augmentations for key, each in possible[kind].items()
+        key: value for kind in representation.augmentations for key, value in possible[kind].items()
     }
     mirror = Augmentation(flip=1, apart=False, **off)
     everything = Augmentation(flip=0.5, apart=True, **(off | on))

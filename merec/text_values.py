@@ -45,14 +45,15 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
         return
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        lines = [list(_find(value, each, path)) for each in arguments]
+        lines = [list(_find(value, argument, path)) for argument in arguments]
         complaints = [some for some in lines if some]
         fits = any(
-            _is_kind(value, each) and not some for each, some in zip(arguments, lines, strict=True)
+            _is_kind(value, argument) and not some
+            for argument, some in zip(arguments, lines, strict=True)
         )
         if complaints and not fits:
             words = " or ".join(
-                dict.fromkeys(word for each in arguments for word in _list_words(each))
+                dict.fromkeys(word for argument in arguments for word in _list_words(argument))
             )
             yield from [f"{path}={value}; expected {words}"] if words else complaints[0]
     elif hint is str:
@@ -82,7 +83,7 @@ def _list_words(hint: Any) -> list[str]:
 
 
 def _is_kind(value: Any, hint: Any) -> bool:
-    """Whether a value may be what an annotation says, by its outer type alone."""
+    """Return whether a value may be what an annotation says, by its outer type alone."""
     kind = get_origin(hint) or hint
     if kind is Literal:
         return not isinstance(value, list | Mapping) and value in get_args(hint)

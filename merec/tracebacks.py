@@ -34,10 +34,12 @@ def find_place(error: BaseException) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if not _is_library(frame.filename)]
-    others = [frame for frame in ours if _PACKAGE not in Path(frame.filename).resolve().parents]
+    user_frames = [
+        frame for frame in ours if _PACKAGE not in Path(frame.filename).resolve().parents
+    ]
     if not ours:
         return ""
-    frame = (others or ours)[-1]
+    frame = (user_frames or ours)[-1]
     return f"{frame.filename}:{frame.lineno}, in {frame.name}"
 
 

@@ -44,7 +44,7 @@ class Batch(NamedTuple):
     sample_id: np.ndarray  # of str, one per sample: a prediction is joined by it, never by position
 
     def to(self, device: "torch.device") -> "Batch":
-        """The same samples on another device."""
+        """Return the same samples on another device."""
         inputs = self.inputs
         if isinstance(inputs, tuple):
             first, second = inputs
@@ -92,19 +92,19 @@ class Protocol:
 
     @property
     def leaves_one_subject_out(self) -> bool:
-        """Whether each fold holds out a single subject, as published numbers of most protocols do."""
+        """True if each fold holds out a single subject, as published numbers of most protocols do."""
         return not self.held_out and not self.groups
 
     @property
     def unit(self) -> str:
-        """What a fold holds out, in words."""
+        """Unit that a fold holds out, in words."""
         if self.groups:
             return "group of subjects"
         return "data set" if self.held_out else "subject"
 
     @property
     def split(self) -> str:
-        """Who is trained on and who is held out, in words."""
+        """Split in words: who is trained on and who is held out."""
         if self.train_on:
             return f"trained on {', '.join(self.train_on)}, tested on {', '.join(self.held_out)}"
         if self.groups:
@@ -112,7 +112,7 @@ class Protocol:
         return f"leave-one-{self.unit.replace(' ', '-')}-out"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain lists and numbers, for JSON."""
+        """Return it as plain lists and numbers, for JSON."""
         plain = {
             key: [*value] if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -121,7 +121,7 @@ class Protocol:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Protocol":
-        """The inverse of `to_dict`."""
+        """Return the inverse of `to_dict`."""
         tuples = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
         groups = tuple(tuple(names) for names in fields.get("groups", ()))
         return cls(**(fields | tuples | {"groups": groups}))
@@ -171,7 +171,7 @@ class Frames:
     name: str
 
     def path(self, number: int) -> Path:
-        """The file of a frame; it need not exist."""
+        """Return the file of a frame; it need not exist."""
         return self.folder / self.name.format(int(number))
 
     def numbers(self) -> list[int]:
@@ -180,8 +180,8 @@ class Frames:
         pattern = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
         if not self.folder.is_dir():
             return []
-        found = (pattern.fullmatch(file.name) for file in self.folder.iterdir())
-        return sorted(int(match[1]) for match in found if match)
+        matches = (pattern.fullmatch(file.name) for file in self.folder.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
 
 
 class Finding(NamedTuple):

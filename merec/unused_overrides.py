@@ -10,7 +10,7 @@ from merec.range_check import show_value
 
 @dataclass(frozen=True)
 class Needed:
-    """What a key has an effect with.
+    """Condition under which a key has an effect.
 
     Attributes:
         key: Dotted key of the setting that decides.

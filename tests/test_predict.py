@@ -27,7 +27,7 @@ from merec.evaluation.reliability import (
 from merec.features.frame_folder import FrameFolder
 from merec.features.spotting import Curve, Spotted
 from merec.predict import _add_notes, _find_camera, predict
-from merec.reporting.prediction import Calibration, Said, describe_calibration
+from merec.reporting.prediction import Calibration, TargetPrediction, describe_calibration
 from merec.restore import restore
 from merec.run_folder.checkpoint import read_checkpoint
 from merec.synthetic.synthesize import synthesize
@@ -383,7 +383,9 @@ def test_a_network_of_action_units_tells_each_by_itself(merec, trained, clip, tm
 def test_a_temperature_that_is_not_determined_is_said_and_not_applied():
     calibration = Calibration("runs/a", None, 12, [], {})
     probability = np.array([0.45, 0.3, 0.25])
-    said = Said(Emotion(tuple(CLASSES[:3])), probability, probability, calibration, "a", "b", "c")
+    said = TargetPrediction(
+        Emotion(tuple(CLASSES[:3])), probability, probability, calibration, "a", "b", "c"
+    )
     words = describe_calibration(said)
     assert words.startswith(
         "not calibrated: temperature not determined by the 12 held-out predictions of runs/a"

@@ -1,4 +1,4 @@
-"""What looks at the samples: torch modules that know nothing of folds or tasks."""
+"""Networks that read the samples: torch modules that know nothing of folds or tasks."""
 
 from merec.backbones.dual_view import DualView
 from merec.backbones.flow_streams import DualInception, OffApexNet

@@ -129,5 +129,5 @@ class Inception(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch filters height width"]:
-        """The responses of all four; what pools them rectifies them then, for that is less work."""
+        """Return the responses of all four; what pools them rectifies them then, for that is less work."""
         return torch.cat([branch(inputs) for branch in self.branches], dim=1)

@@ -149,9 +149,9 @@ class LitePointGCN(nn.Module):
         them) come last, so that later stages read distinct points as long as there are any.
         """
         motion = points[..., 3 : len(FEATURES)]
-        shown = [number - 3 for number in self.chosen if number > 2]
+        channels = [number - 3 for number in self.chosen if number > 2]
         centred = _centre(motion) if self.centre_motion else motion
-        ranked = (centred if self.legacy.rank_centred else motion)[..., shown]
+        ranked = (centred if self.legacy.rank_centred else motion)[..., channels]
         length = torch.linalg.vector_norm(ranked, dim=-1)
         whole = torch.cat([points[..., :3], centred], -1)
         kept = (points[..., len(FEATURES) :] > 0).all(-1)  # of no marks all are kept
@@ -159,7 +159,9 @@ class LitePointGCN(nn.Module):
             whole = torch.where(kept[..., None], whole, whole[:, :, :1])
             length = torch.where(kept, length, length[:, :, :1])
         if not self.apart:
-            whole, length, kept = (each.flatten(1, 2)[:, None] for each in (whole, length, kept))
+            whole, length, kept = (
+                values.flatten(1, 2)[:, None] for values in (whole, length, kept)
+            )
         k = round(self.keep[0] * whole.shape[2])
         if self.legacy.drop_to_first:
             return _gather(whole, length.topk(k, dim=2).indices)
@@ -231,10 +233,10 @@ class PointStage(nn.Module):
 
     def __init__(self, places: int, inputs: int, widths: Sequence[int]):
         super().__init__()
-        first, *others = widths
+        first, *rest = widths
         self.enter = nn.Linear(places + inputs, first)
         layers: list[nn.Module] = [nn.BatchNorm1d(first), nn.ReLU(inplace=True)]
-        for before, width in pairwise([first, *others]):
+        for before, width in pairwise([first, *rest]):
             layers += [nn.Linear(before, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
 
@@ -294,6 +296,6 @@ def _check(
         )
     if len(widths) != 3 or not all(widths) or len(widths[2]) < 2:
         raise InputError(
-            f"backbone.widths={[list(each) for each in widths]}; expected the widths of three stages, the "
+            f"backbone.widths={[list(stage) for stage in widths]}; expected the widths of three stages, the "
             "last with two layers at least"
         )

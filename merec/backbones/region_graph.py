@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class GraphConvolution(nn.Module):
-    """adjacency · regions · weight + bias, the adjacency learned.
+    """Graph convolution with a learned adjacency matrix: adjacency · regions · weight + bias.
 
     Args:
         nodes: Regions.

@@ -24,7 +24,7 @@ COMPARISONS = ("whole", "halves")
 
 
 class Choice(NamedTuple):
-    """What is chosen: how slopes are scaled, how faces are compared, and the kernel's width."""
+    """Candidate of the inner selection: how slopes are scaled, how faces are compared, the kernel's width."""
 
     scale: str
     comparison: str
@@ -74,13 +74,15 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         """Choose and fit; `groups` are the subjects."""
         self.classes_, label = np.unique(y, return_inverse=True)
         subjects = [np.flatnonzero(groups == name) for name in np.unique(groups)]
-        choices = [Choice(*each) for each in product(SCALES, COMPARISONS, self.widths)]
+        choices = [Choice(*candidate) for candidate in product(SCALES, COMPARISONS, self.widths)]
         self.tried_, best = len(choices), -1.0
         faces = self._split(X)
         for scale in SCALES:
             apart = [measure_halves(halves, halves) for halves in faces[scale]]
-            for choice in (each for each in choices if each.scale == scale):
-                fits = [_Fit.of(each, choice, label, subjects, self.ridges) for each in apart]
+            for choice in (candidate for candidate in choices if candidate.scale == scale):
+                fits = [
+                    _Fit.of(candidate, choice, label, subjects, self.ridges) for candidate in apart
+                ]
                 left_out = np.mean([fit.left_out for fit in fits], axis=0)
                 score = _rank(label, left_out)
                 if score > best:
@@ -90,7 +92,7 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         return self
 
     def _split(self, X: np.ndarray) -> dict[str, list[np.ndarray]]:  # noqa: N803
-        """The halves of each face by scale and grid, each (sides, rows, features)."""
+        """Return the halves of each face by scale and grid, each (sides, rows, features)."""
         sizes = [SIDES * len(FIELDS) * cells * (cells // 2) for cells in self.cells]
         if X.shape[1] != len(SCALES) * sum(sizes):
             raise ValueError(f"{X.shape[1]} features; {len(SCALES) * sum(sizes)} were expected")
@@ -103,17 +105,17 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         }
 
     def decision_function(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """What the committee says of each class on average; 0 where it knows nothing."""
+        """Return the mean decision value of each class over the committee; 0 where a member knows nothing."""
         choice = Choice(**self.best_params_)
         faces = self._split(X)[choice.scale]
-        said = [
-            compare(measure_halves(shown, seen), choice.comparison, fit.spread) @ fit.weights
-            for shown, seen, fit in zip(faces, self.seen_, self.fits_, strict=True)
+        decisions = [
+            compare(measure_halves(features, seen), choice.comparison, fit.spread) @ fit.weights
+            for features, seen, fit in zip(faces, self.seen_, self.fits_, strict=True)
         ]
-        return np.mean(said, axis=0)
+        return np.mean(decisions, axis=0)
 
     def predict(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """The class of which it says most."""
+        """Return the class of which it says most."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 
@@ -164,17 +166,17 @@ def measure_halves(
 def compare(
     apart: Float[np.ndarray, "2 2 ones others"], comparison: str, spread: float
 ) -> Float[np.ndarray, "ones others"]:
-    """The kernel of two sets of faces whose halves are so far apart."""
+    """Return the kernel of two sets of faces whose halves are so far apart."""
     if comparison == "whole":
         apart = np.stack([apart[0, 0] + apart[1, 1], apart[0, 1] + apart[1, 0]])[None]
     return np.exp(-apart / (2 * spread)).mean(axis=(0, 1))
 
 
 def _typical(apart: Float[np.ndarray, "2 2 rows rows"], comparison: str) -> np.ndarray:
-    """The squared distances that the widths are measured by."""
+    """Return the squared distances that the widths are measured by."""
     return apart if comparison == "halves" else apart[0, 0] + apart[1, 1]
 
 
-def _rank(label: Int[np.ndarray, " rows"], said: Float[np.ndarray, "rows classes"]) -> float:
+def _rank(label: Int[np.ndarray, " rows"], scores: Float[np.ndarray, "rows classes"]) -> float:
     """Mean area under the curve of each class against the rest."""
-    return float(np.mean([roc_auc_score(label == c, said[:, c]) for c in range(said.shape[1])]))
+    return float(np.mean([roc_auc_score(label == c, scores[:, c]) for c in range(scores.shape[1])]))

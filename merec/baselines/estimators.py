@@ -230,8 +230,8 @@ def fit_and_score_units(
             notes[name] = {}
             continue
         given = train_maps, marks.astype(np.int64), train_subject, test_maps, channels
-        said, chosen = fit_and_score(estimator, describe, *given, num_classes=2)
-        scores[:, unit] = said[:, 1]
+        predicted, chosen = fit_and_score(estimator, describe, *given, num_classes=2)
+        scores[:, unit] = predicted[:, 1]
         notes[name] = chosen
     return scores, notes
 

@@ -16,7 +16,7 @@ from merec.metrics import confusion, uf1
 
 
 class Candidate(NamedTuple):
-    """What is chosen: features, the kernel's width and how much the fit is held back."""
+    """Candidate of the inner selection: features, the kernel's width and the ridge penalty."""
 
     family: str
     width: float
@@ -83,8 +83,8 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
                 for ridge in self.ridges:
                     inverse = turned / (values + ridge) @ turned.T
                     weights = inverse @ target
-                    said = target - leave_out(inverse, weights, subjects)
-                    score = float(uf1(confusion(label, said.argmax(axis=1), number)))
+                    residual = target - leave_out(inverse, weights, subjects)
+                    score = float(uf1(confusion(label, residual.argmax(axis=1), number)))
                     if score > best:
                         best, self.weights_, self.scale_ = score, weights, width * scale
                         chosen, self.seen_ = Candidate(family, width, ridge), seen
@@ -92,28 +92,28 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
         return self
 
     def _split(self, X: np.ndarray, family: str) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
-        """The features of a family, of each sample and of its mirror image."""
+        """Return the features of a family, of each sample and of its mirror image."""
         blocks = X.reshape(len(X), 2, self.blocks, -1)[:, :, list(self.families[family])]
         seen, mirrored = blocks.reshape(len(X), 2, -1).swapaxes(0, 1)
         return seen, mirrored
 
     def decision_function(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """What the regression says of each class; 0 where it knows nothing."""
+        """Return the regression's decision value of each class; 0 where it knows nothing."""
         seen, mirrored = self._split(X, self.best_params_["family"])
         return _compare(seen, self.seen_, mirrored, self.scale_) @ self.weights_
 
     def predict(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """The class of which it says most."""
+        """Return the class of which it says most."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 
 def _compare(
     one: np.ndarray, other: np.ndarray, mirrored: np.ndarray, scale: float
 ) -> Float[np.ndarray, "ones others"]:
-    """The kernel: of `one` as it is and mirrored with `other`, which comes to the same as mirroring that."""
+    """Compute the kernel of `one`, as it is and mirrored, with `other`."""
     kernels = [
-        np.exp(-euclidean_distances(shown, other, squared=True) / (2 * scale))
-        for shown in (one, mirrored)
+        np.exp(-euclidean_distances(orientation, other, squared=True) / (2 * scale))
+        for orientation in (one, mirrored)
     ]
     return (kernels[0] + kernels[1]) / 2
 

@@ -57,7 +57,10 @@ class TrueActionUnits(BaseEstimator):
         Raises:
             InputError: If fewer than two classes of training samples have coded action units.
         """
-        coded, known = train[train["action_units"].notna()], test["action_units"].notna().to_numpy()
+        coded, has_units = (
+            train[train["action_units"].notna()],
+            test["action_units"].notna().to_numpy(),
+        )
         label = coded["label"].to_numpy(np.int64)
         if len(np.unique(label)) < 2:
             raise InputError(
@@ -67,10 +70,10 @@ class TrueActionUnits(BaseEstimator):
         numbers = sorted({unit.number for units in coded["action_units"] for unit in units})
         units = [f"AU{number}" for number in numbers]
         scores = np.tile(np.bincount(label, minlength=num_classes) / len(label), (len(test), 1))
-        if known.any():
+        if has_units.any():
             with threadpool_limits(limits=1):  # sums come in one order on any number of cores
                 fitted = clone(self.estimator).fit(mark_coded(coded, units).astype(float), label)
-                marks = mark_coded(test[known], units).astype(float)
-                scores[known] = 0.0
-                scores[np.ix_(known, fitted.classes_)] = fitted.predict_proba(marks)
+                marks = mark_coded(test[has_units], units).astype(float)
+                scores[has_units] = 0.0
+                scores[np.ix_(has_units, fitted.classes_)] = fitted.predict_proba(marks)
         return scores

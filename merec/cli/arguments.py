@@ -52,14 +52,14 @@ def expand_home(value: str) -> str:
 
 
 def read_flag(verb: str, key: str, value: str) -> bool:
-    """`true` or `false`."""
+    """Read `true` or `false`."""
     if value.lower() not in ("true", "false"):
         raise InputError(f"merec {verb}: {key}={value} is not understood; it is true or false")
     return value.lower() == "true"
 
 
 def read_jobs(verb: str, value: str) -> int:
-    """A number of processes, or -1 for one per core."""
+    """Return a number of processes, or -1 for one per core."""
     if not value.lstrip("-").isdecimal() or int(value) == 0 or int(value) < -1:
         raise InputError(
             f"merec {verb}: jobs={value} is not understood; it is a number of processes, or -1 for "

@@ -10,7 +10,7 @@ STUDY = "experiments"  # may say of what corpus and features are, too
 
 
 def name_corpus(verb: str, overrides: list[str]) -> str:
-    """What `corpus=` says."""
+    """Return the corpus that `corpus=` names."""
     for key in ("corpus=", f"{STUDY}="):
         for text in overrides:
             if text.startswith(key):
@@ -23,7 +23,7 @@ def name_corpus(verb: str, overrides: list[str]) -> str:
 
 
 def build_corpus_and_features(overrides: list[str]) -> tuple[Any, Any]:
-    """What overrides of the groups corpus and features describe."""
+    """Build the corpus and the feature store that overrides of both groups describe."""
     from merec.config import build, compose_node
 
     corpus, features = (

@@ -1,4 +1,4 @@
-"""What `merec --help` and `merec VERB --help` print; of `merec train --help` Hydra does."""
+"""Texts of `merec --help` and `merec VERB --help`; Hydra prints those of `merec train --help`."""
 
 import re
 import textwrap

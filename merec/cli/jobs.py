@@ -50,8 +50,8 @@ class Jobs:
             seconds = (time.time() - self.started) / ended * (self.total - ended)
             left = f"; about {_describe_time(seconds)} left for all"
         of = f" of {self.total}" if self.total else ""
-        own = [text for text in overrides if text.partition("=")[0] in self.varied]
-        log.info("job %d%s: %s%s", number + 1, of, " ".join(own), left)
+        varied = [text for text in overrides if text.partition("=")[0] in self.varied]
+        log.info("job %d%s: %s%s", number + 1, of, " ".join(varied), left)
 
     @contextmanager
     def note(self, number: int, folder: Path) -> Iterator[None]:
@@ -86,7 +86,7 @@ class Jobs:
         self._write(number, folder, f"{reason or 'its result was lost'}; see {log_file}")
 
     def find_begun(self) -> "Jobs":
-        """The same notes, for a round without the jobs that have left one."""
+        """Return the same notes, for a round without the jobs that have left one."""
         return replace(self, begun=frozenset(self._read()))
 
     def assert_finished(self) -> None:

@@ -10,7 +10,7 @@ _made: list[Path] = []  # folders for output, inner ones first
 
 
 def locate_table(verb: str, out: str, name: str) -> Path | None:
-    """Where a verb's table goes: `out`, runs/VERB/NAME.csv without one, nowhere if it is null."""
+    """Return the path of a verb's table: `out`, runs/VERB/NAME.csv without one, none if it is null."""
     if out == "null":
         return None
     file = Path(out or f"runs/{verb}/{name}.csv")

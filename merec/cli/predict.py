@@ -45,7 +45,7 @@ def predict(arguments: list[str]) -> None:
                 "import (PYTHONPATH says from where)"
             )
     other_code = read_flag("predict", "other_code", options["other_code"] or "false")
-    found, files = predict(
+    prediction, files = predict(
         paths[0], checkpoint, calibration, fps, intrinsics, out, plugins, other_code
     )
-    sys.stdout.write(describe_prediction(found, files))
+    sys.stdout.write(describe_prediction(prediction, files))

@@ -41,11 +41,17 @@ def prepare(arguments: list[str]) -> int:
         table = table[["sample_id", "subject", "onset", "apex", "intensity"]]
     else:
         modality = choose_modality(corpus, features)
-        shown = list_shown(modality) if every else [(open_representation("points"), modality)]
-        table = features.prepare(corpus, jobs, shown)
+        combinations = (
+            list_shown(modality) if every else [(open_representation("points"), modality)]
+        )
+        table = features.prepare(corpus, jobs, combinations)
         if every and corpus.unlabelled is not None and len(corpus.unlabelled):
             pairs = features.make_pool(corpus, jobs)
-            features.prepare(pairs, jobs, [each for each in shown if len(each[0].arrays) == 2])
+            features.prepare(
+                pairs,
+                jobs,
+                [combination for combination in combinations if len(combination[0].arrays) == 2],
+            )
     if out:
         write_csv(out, table)
     describe = describe_pairs if unlabelled else describe_failures

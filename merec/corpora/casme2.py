@@ -78,9 +78,9 @@ def read_casme2(
         folder, EDITIONS, annotation, PATTERNS, COLUMNS, "casme2", CASME2, "coding sheet"
     )
     labelling = Labelling(name, chosen, emotions, spellings)
-    index, rejected, found = read_samples(table, source, labelling, ERRATA, fps, find_frames)
+    index, rejected, findings = read_samples(table, source, labelling, ERRATA, fps, find_frames)
     omitted = dict.fromkeys(left_out.get(classes, ()), "not in the published protocol")
-    found, _ = excuse(found, omitted)
+    findings, _ = excuse(findings, omitted)
     index, omissions = leave_out(index, omitted, source.where, "left out", "left out")
     rejected = rejected[~rejected["sample_id"].isin(list(omitted))]
     return assemble(
@@ -90,7 +90,7 @@ def read_casme2(
         expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
         source=source,
-        findings=[*found, *notes, *omissions],
+        findings=[*findings, *notes, *omissions],
         lenient=lenient,
         rejected=rejected,
     )
@@ -105,7 +105,7 @@ def _choose_frames(frames: str) -> tuple[tuple[str, ...], str]:
 def _find_frames(
     root: Path, disk: Disk, folders: Sequence[str], guess: str, row: Mapping[Any, Any]
 ) -> tuple[Frames, None]:
-    """The frames of a clip, none of depth; archives at times hold a folder of their own name once more."""
+    """Return the frames of a clip, none of depth; an archive may hold a folder of its own name once more."""
     clip = (row["subject"], row["clip"])
     places = [(root, *parts, *clip) for name in folders for parts in ((name,), (name, name))]
     folder = disk.first(places) or root.joinpath(folders[0], *clip)

@@ -110,16 +110,21 @@ def _select(
     lenient: bool,
 ) -> Corpus:
     """Leave samples out and make the corpus of the others."""
-    known = annotated.table["sample_id"].tolist()
-    leaves = resolve_exclusions(micro.index, known, [what for what in exclude if what != "damaged"])
+    sample_ids = annotated.table["sample_id"].tolist()
+    leaves = resolve_exclusions(
+        micro.index, sample_ids, [what for what in exclude if what != "damaged"]
+    )
     findings = [*annotated.findings, *micro.findings]
     if "damaged" in exclude:
         damaged = _find_damaged(micro.index, annotated.root)
         leaves |= damaged
         if not damaged:
-            found, remedy = f"no sample has its onset or apex in {DAMAGED}", "nothing was left out"
+            problem, remedy = (
+                f"no sample has its onset or apex in {DAMAGED}",
+                "nothing was left out",
+            )
             where = annotated.source.where
-            findings.append(Finding("note", "excluded", where, None, "", found, remedy))
+            findings.append(Finding("note", "excluded", where, None, "", problem, remedy))
     return assemble(
         micro.index,
         name=annotated.protocol,
@@ -130,12 +135,12 @@ def _select(
         findings=[*findings, *of_macro],
         lenient=lenient,
         rejected=micro.rejected,
-        without=resolve_without(without, known, annotated.errata),
+        without=resolve_without(without, sample_ids, annotated.errata),
     )
 
 
 def _find_damaged(index: pd.DataFrame, root: Path) -> dict[str, str]:
-    """Samples whose onset or apex is in the official list of damaged images."""
+    """Return samples whose onset or apex is in the official list of damaged images."""
     file = find_file(root, [DAMAGED], PATTERNS)
     if file is None:
         raise InputError(

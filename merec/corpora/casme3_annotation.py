@@ -46,7 +46,7 @@ class Annotation:
 
     @property
     def part_c(self) -> bool:
-        """Whether it annotates part C."""
+        """True if it annotates part C."""
         return self.kind in _PART_C
 
     @property

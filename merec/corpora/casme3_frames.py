@@ -80,7 +80,7 @@ class FrameFinder:
         return Frames(frame, COLOR), Frames(depth, DEPTH)
 
     def _find_clip(self, names: Sequence[str]) -> Path | None:
-        """A clip's folder that spells the subject in another way, as `spNo.01_a_355`."""
+        """Return a clip's folder that spells the subject in another way, as `spNo.01_a_355`."""
         for place in self.clips:
             if place not in self._respelled:
                 self._respelled[place] = {}

@@ -36,15 +36,15 @@ def read_full_sheet(
         InputError: If the list that names the emotions is missing, or a row is neither.
     """
     names = LISTS[str(LISTS[kind].emotions)]
-    found = None
+    annotated = None
     for folder in dict.fromkeys((root, Path(source.file).parent)):
-        found = found or read_list(folder, names)
-    if found is None:
+        annotated = annotated or read_list(folder, names)
+    if annotated is None:
         raise InputError(
             f"{source.file} names no emotions; put {names.files[0]} beside it, which does, or set "
             f"corpus.annotation={LISTS[kind].emotions}"
         )
-    named, of_list = found
+    named, of_list = annotated
     refuse_bad_cells(named, Path(of_list.file))
     micro, macro = _split_types(table, source)
     duplicates: list[Finding] = []
@@ -91,11 +91,11 @@ def join_emotions(table: pd.DataFrame, *lists: pd.DataFrame) -> pd.Series:
         table: Column `sample_id`.
         lists: Columns `sample_id` and `emotion`; the first that names a sample counts.
     """
-    known: dict[str, str] = {}
+    emotion_of: dict[str, str] = {}
     for named in lists:
         for sample_id, emotion in zip(named["sample_id"], named["emotion"], strict=True):
-            known.setdefault(str(sample_id), str(emotion))
-    return table["sample_id"].map(lambda sample_id: known.get(sample_id, ""))
+            emotion_of.setdefault(str(sample_id), str(emotion))
+    return table["sample_id"].map(lambda sample_id: emotion_of.get(sample_id, ""))
 
 
 def _join_part_c(
@@ -126,13 +126,13 @@ def _join_part_c(
         if match is not None and twice[row] and cells["offset"] != match["offset"]:
             clip += "b"
             sample_id = f"{cells['subject']}_{clip}_{cells['onset']}"
-            found = (
+            matches = (
                 f"onset {cells['onset']} in two rows; offset {cells['offset']} here, {match['offset']} in "
                 f"{list_file.name}"
             )
             remedy = f"probably one expression; {name_exclusion(sample_id)} leaves this row out"
             findings.append(
-                Finding("warning", "duplicate", source.where, int(row), sample_id, found, remedy)
+                Finding("warning", "duplicate", source.where, int(row), sample_id, matches, remedy)
             )
         clips.append(clip)
         emotions.append("" if match is None else str(match["emotion"]))

@@ -40,16 +40,16 @@ def read_macro(
     table["emotion"], _ = mend_emotions(table["emotion"], labelling.spellings, source.where)
     table["offset"] = table["offset"].mask(table["offset"] == "", UNKNOWN)
     # No protocol depends on them: whatever is wrong is a warning, and an emotion of no class is left out.
-    rows, found = read_rows(table, sorted(set(table["emotion"])), (), fps, source)
+    rows, findings = read_rows(table, sorted(set(table["emotion"])), (), fps, source)
     frames = [finder.find(row, str(row["onset"])) for row in rows.to_dict("records")]
     class_map = {**labelling.class_map, "unknown": [""]}
     macro, _ = label_samples(add_frames(rows, frames), class_map, labelling.corpus)
     macro["label"] = macro["label"].where(macro["emotion"] != "", -1)
-    return macro, found
+    return macro, findings
 
 
 def _list_macro(annotated: Annotation) -> tuple[pd.DataFrame, Source] | None:
-    """The macro-expressions of a full sheet or of the list of them, with emotions and action units."""
+    """Return the macro-expressions of a full sheet or of the list of them, with emotions and action units."""
     listed = None if annotated.part_c else read_list(annotated.root, MACRO_LIST)
     if annotated.macro is not None:
         named = [] if listed is None else [listed[0]]
@@ -62,11 +62,11 @@ def _list_macro(annotated: Annotation) -> tuple[pd.DataFrame, Source] | None:
 
 
 def _join_units(listed: pd.DataFrame, root: Path) -> pd.Series:
-    """The action units of the list of macro-expressions; if it names none, those of the full sheet."""
+    """Return the action units of the list of macro-expressions; if it names none, those of the full sheet."""
     if listed["action_units"].any():
         return listed["action_units"]
-    found = read_list(root, LISTS["full"])
-    if found is None:
+    full_list = read_list(root, LISTS["full"])
+    if full_list is None:
         return listed["action_units"]
-    units = dict(zip(found[0]["sample_id"], found[0]["action_units"], strict=True))
+    units = dict(zip(full_list[0]["sample_id"], full_list[0]["action_units"], strict=True))
     return listed["sample_id"].map(lambda sample_id: units.get(sample_id, ""))

@@ -10,7 +10,7 @@ from merec.types import Corpus, InputError
 
 
 def make_macro_corpus(corpus: Corpus) -> Corpus:
-    """The labelled macro-expressions of a corpus, of the same classes or the same action units.
+    """Return the labelled macro-expressions of a corpus, of the same classes or the same action units.
 
     Subjects are spelt as in `corpus.index`, so that whoever holds one out holds both out.
 
@@ -40,8 +40,10 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
 
 
 def respell_subjects(table: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
-    """A table of other samples, its subjects spelt as in the index of a corpus."""
-    known = {spell_subject(subject): subject for subject in corpus.index["subject"].unique()}
+    """Return a table of other samples, its subjects spelt as in the index of a corpus."""
+    spelling_of = {spell_subject(subject): subject for subject in corpus.index["subject"].unique()}
     return table.assign(
-        subject=table["subject"].map(lambda own: known.get(spell_subject(own), own))
+        subject=table["subject"].map(
+            lambda spelling: spelling_of.get(spell_subject(spelling), spelling)
+        )
     )

@@ -67,7 +67,7 @@ def read_megc2019(
 
 
 def _name_part(finding: Finding, part: str) -> Finding:
-    """A part's finding as one of the whole: its place and its keys are those of the part."""
+    """Return a part's finding as one of the whole: its place and its keys are those of the part."""
     remedy = finding.remedy
     for key in ("expected", "exclude", "root"):
         remedy = remedy.replace(f"corpus.{key}", f"corpus.parts.{part}.{key}")

@@ -51,9 +51,9 @@ def read_megc2019_flow(
     elif circulating:
         index, maps = _read_folders(circulating[0])
     else:
-        found = "does not exist" if not folder.exists() else "holds neither flow.npz nor */u_test"
+        problem = "does not exist" if not folder.exists() else "holds neither flow.npz nor */u_test"
         raise InputError(
-            f"corpus.root={root} {found}; expected the MEGC2019 flow maps. Set corpus.root=FOLDER, or "
+            f"corpus.root={root} {problem}; expected the MEGC2019 flow maps. Set corpus.root=FOLDER, or "
             f"MEREC_DATA to the folder that holds megc2019_flow, or roots in "
             f"conf/local/default.yaml. {_SOURCE}"
         )
@@ -130,7 +130,7 @@ def _read_folders(
 
 
 def _name_corpus(subject: str, folder: Path) -> str:
-    """The data set that a subject's name belongs to: `sub01` CASME II, `s01` SMIC, `006` SAMM."""
+    """Return the data set that a subject's name belongs to: `sub01` CASME II, `s01` SMIC, `006` SAMM."""
     for corpus, pattern in {"casme2": r"sub\d\d", "smic": r"s\d\d", "samm": r"\d{3}"}.items():
         if re.fullmatch(pattern, subject):
             return corpus

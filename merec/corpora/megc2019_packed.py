@@ -62,7 +62,7 @@ def read_packed(
 def _load_archive(
     file: Path,
 ) -> tuple[UInt8[np.ndarray, "samples channels height width"], list[str], dict[str, np.ndarray]]:
-    """The maps, their sample ids, and whichever arrays of `_STORED` the archive has."""
+    """Return the maps, their sample ids, and whichever arrays of `_STORED` the archive has."""
     refuse_stranger(file)
     try:
         with np.load(file) as arrays:
@@ -111,7 +111,7 @@ def _read_samples(table: Path, ids: Sequence[str], archive: str) -> pd.DataFrame
 
 
 def _judge_row(row: Mapping[Any, Any]) -> str:
-    """What is wrong with the names of a row, and what was expected; "" if nothing is."""
+    """Describe what is wrong with the names of a row, and what was expected; "" if nothing is."""
     for key in COLUMNS:
         if reason := describe_bad_name(row[key]) if key != "label" else "":
             return f"{key} {row[key][:60]!r} {reason}; expected a name"
@@ -121,7 +121,7 @@ def _judge_row(row: Mapping[Any, Any]) -> str:
 
 
 def _spell_subjects(rows: pd.DataFrame, table: Path) -> list[str]:
-    """The subjects as their data set spells them; a sample must be named by its subject."""
+    """Return the subjects as their data set spells them; a sample must be named by its subject."""
     subjects = [
         NAMINGS[data_set].spell(subject) if data_set in NAMINGS else subject
         for data_set, subject in zip(rows["dataset"], rows["subject"], strict=True)

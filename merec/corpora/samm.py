@@ -66,7 +66,7 @@ def read_samm(
     )
     find_frames = partial(_find_frames, folder, Disk(SAMM))
     labelling = Labelling(name, chosen, emotions, spellings)
-    index, rejected, found = read_samples(table, source, labelling, ERRATA, fps, find_frames)
+    index, rejected, findings = read_samples(table, source, labelling, ERRATA, fps, find_frames)
     return assemble(
         index,
         name=f"{name}-{classes}{edition}",
@@ -74,14 +74,14 @@ def read_samm(
         expected=expected,
         exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
         source=source,
-        findings=[*notes, *found],
+        findings=[*notes, *findings],
         lenient=lenient,
         rejected=rejected,
     )
 
 
 def _find_frames(root: Path, disk: Disk, row: Mapping[Any, Any]) -> tuple[Frames, None]:
-    """The frames of a clip, none of depth: `006/006_1_2/006_05562.jpg`; their number has 4 or 5 digits."""
+    """Return the colour frames of a clip: `006/006_1_2/006_05562.jpg`; their number has 4 or 5 digits."""
     subject, clip = row["subject"], row["clip"]
     places = [(root, *parts, subject, clip) for parts in ((), ("SAMM",), ("SAMM", "SAMM"))]
     folder = disk.first(places) or root / subject / clip

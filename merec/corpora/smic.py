@@ -65,13 +65,13 @@ def read_smic(
     rows, findings = _list_clips(disk, base, folder, emotions, fps)
     rows = add_frames(rows.drop(columns="color"), [(color, None) for color in rows["color"]])
     index, _ = label_samples(rows.assign(sound=True), chosen, name)
-    known = {*rows["sample_id"], *(f.sample_id for f in findings if f.sample_id)}
+    listed_ids = {*rows["sample_id"], *(f.sample_id for f in findings if f.sample_id)}
     return assemble(
         index,
         name=f"{name}-{classes}",
         classes=list(chosen),
         expected=expected,
-        exclude=resolve_exclusions(index, sorted(known), exclude),
+        exclude=resolve_exclusions(index, sorted(listed_ids), exclude),
         source=Source(base, relate(base, folder), "smic"),
         findings=findings,
         lenient=lenient,
@@ -100,8 +100,8 @@ def _list_clips(
                 continue
             if emotion not in emotions:
                 remedy = f"expected the folders {', '.join(emotions)}; rename it"
-                found, where = f"folder {of_class.name}", relate(of_class, root)
-                findings.append(Finding("error", "unknown class", where, None, "", found, remedy))
+                problem, where = f"folder {of_class.name}", relate(of_class, root)
+                findings.append(Finding("error", "unknown class", where, None, "", problem, remedy))
                 continue
             for clip in disk.list(of_class).values():
                 if clip.is_dir():
@@ -113,11 +113,11 @@ def _list_clips(
                     )
                     if twice:
                         sample_id = str(row["sample_id"])
-                        found = f"a second folder {sample_id}"
+                        problem = f"a second folder {sample_id}"
                         remedy = f"keep one of the two, or leave both out with {name_exclusion(sample_id)}"
                         where = relate(clip, root)
                         wrong = [
-                            Finding("error", "duplicate", where, None, sample_id, found, remedy)
+                            Finding("error", "duplicate", where, None, sample_id, problem, remedy)
                         ]
                     findings += wrong
                     if row and not twice:
@@ -133,7 +133,7 @@ def _list_clips(
 def _read_clip(
     folder: Path, emotion: str, fps: float | int, where: str
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """A clip's row; `{}` with a finding if it has no frames or no proper name."""
+    """Return a clip's row; `{}` with a finding if it has no frames or no proper name."""
     match = re.fullmatch(r"s(\d+)_(\w+)", folder.name, re.IGNORECASE)
     if match is None or SMIC.spell(match[1]) != SMIC.spell(folder.parents[2].name):
         subject = folder.parents[2].name

@@ -34,7 +34,7 @@ class Scale(NamedTuple):
 
 
 class Augmenter(NamedTuple):
-    """What happens to training samples, seeded by (seed, held-out subject, epoch, sample id)."""
+    """Augmentation of training samples, seeded by (seed, held-out subject, epoch, sample id)."""
 
     settings: Augmentation
     representation: Representation
@@ -45,7 +45,7 @@ class Augmenter(NamedTuple):
     def apply(
         self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
     ) -> tuple[Tensor, ...]:
-        """A batch as the epoch shows it."""
+        """Return a batch as the epoch shows it."""
         generators = self._seed(sample_id, epoch, "augment")
         return self.representation.augment(views, self.channels, self.settings, generators)
 
@@ -90,7 +90,7 @@ class Clips(Dataset):
 
 
 def _take(view: Tensor, rows: Rows) -> Tensor:
-    """Samples of a view; copied as they lie in memory, nine times as fast as through their axes."""
+    """Return samples of a view; copied as they lie in memory, nine times as fast as through their axes."""
     last = view.ndim == 4 and view.is_contiguous(memory_format=torch.channels_last)
     lying = view.permute(0, 2, 3, 1) if last else view
     taken = lying.flatten(1).index_select(0, torch.from_numpy(rows)).unflatten(1, lying.shape[1:])
@@ -104,7 +104,7 @@ def rescale(views: tuple[Tensor, ...], scales: tuple[Scale, ...]) -> tuple[Tenso
 
 
 def pack(views: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
-    """What a backbone takes: the one view, or both."""
+    """Return the input of a backbone: the one view, or both."""
     if len(views) == 1:
         return views[0]
     first, second = views
@@ -112,7 +112,7 @@ def pack(views: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
 
 
 class Sums(NamedTuple):
-    """Of each sample and channel of a view, so that the scale of a fold is not measured on all its pixels.
+    """Sums over each sample and channel of a view, so that a fold's scale needs no look at all its pixels.
 
     In float64; each depends on its sample alone, so that the held-out ones cannot show in a scale.
 
@@ -137,13 +137,13 @@ def sum_up(view: Float[Tensor, "samples *shape"], channel: int) -> Sums:
         channel: Which axis the channels are.
     """
     axis = channel % view.ndim
-    others = [each for each in range(1, view.ndim) if each != axis]
-    shape = tuple(view.shape[axis] if each == axis else 1 for each in range(view.ndim))
+    other_axes = [number for number in range(1, view.ndim) if number != axis]
+    shape = tuple(view.shape[axis] if number == axis else 1 for number in range(view.ndim))
     total, squares = [], []
     for some in view.split(64):  # a copy of all would be as large as all
         exact = some.double()
-        total.append(exact.sum(others))
-        squares.append(exact.square().sum(others))
+        total.append(exact.sum(other_axes))
+        squares.append(exact.square().sum(other_axes))
     values = view[:1].numel() // view.shape[axis]
     return Sums(torch.cat(total), torch.cat(squares), values, shape)
 
@@ -197,7 +197,7 @@ class SeededBatches(Sampler):
         self.seed, self.held_out, self.epoch = seed, held_out, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Set the epoch; Lightning calls it before each one."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Draw]:
@@ -210,7 +210,7 @@ class SeededBatches(Sampler):
             yield Draw(deal(batch), epoch)
 
     def __len__(self) -> int:
-        """Number of batches; a sample left over joins the last, for a norm needs two in each process."""
+        """Return the number of batches; a single sample left over joins the last: a norm needs two."""
         least = 2 * count_ranks()
         if self.even:
             return max(1, min(-(-len(self.rows) // self.batch_size), len(self.rows) // least))
@@ -219,15 +219,15 @@ class SeededBatches(Sampler):
 
 
 def _balance(rows: Rows, label: Int[np.ndarray, " rows"], rng: np.random.Generator) -> Rows:
-    """As many rows, of each class equally many (but for a remainder), each as seldom twice as can be."""
+    """Draw as many rows, of each class equally many (but for a remainder), with as few repeats as can be."""
     classes = rng.permutation(np.unique(label))
     shares = np.full(len(classes), len(rows) // max(1, len(classes)))
     shares[: len(rows) - shares.sum()] += 1
     drawn = []
     for number, share in zip(classes, shares, strict=True):
-        own = rows[label == number]
-        whole, rest = divmod(int(share), len(own))
-        drawn += [own] * whole + [rng.permutation(own)[:rest]]
+        class_rows = rows[label == number]
+        whole, rest = divmod(int(share), len(class_rows))
+        drawn += [class_rows] * whole + [rng.permutation(class_rows)[:rest]]
     return np.concatenate([rows[:0], *drawn])
 
 

@@ -171,7 +171,7 @@ class ClipDataModule(pl.LightningDataModule):
         return pack(tested if self.scales is None else rescale(tested, self.scales))
 
     def of(self, corpus: Corpus, **changes: Any) -> "ClipDataModule":
-        """The samples of another corpus, shown like these, with its key frames as annotated.
+        """Return the samples of another corpus, shown like these, with its key frames as annotated.
 
         Args:
             corpus: Whose faces.
@@ -188,7 +188,7 @@ class ClipDataModule(pl.LightningDataModule):
         return ClipDataModule(corpus, **(settings | changes))
 
     def relabel(self, corpus: Corpus, min_subjects: int) -> "ClipDataModule":
-        """The same samples with other labels, without those that cannot be labelled.
+        """Return the same samples with other labels, without those that cannot be labelled.
 
         Args:
             corpus: `self.corpus` with another target, see `set_target`.
@@ -245,7 +245,7 @@ class ClipDataModule(pl.LightningDataModule):
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
     ) -> "ClipDataModule":
-        """The view of one fold.
+        """Return the view of one fold.
 
         Args:
             train: Rows to train on, but for those without motion.
@@ -286,7 +286,7 @@ class ClipDataModule(pl.LightningDataModule):
         return load_batches(clips, batches, self.num_workers)
 
     def predict_dataloader(self) -> DataLoader:
-        """The held-out samples, in the order of the index."""
+        """Return the held-out samples, in the order of the index."""
         views, batches = self.sample_inputs.tested, OrderedBatches(self.test_rows, self.batch_size)
         clips = Clips(views, self.label, self.sample_id, self.scales, None)
         return load_batches(clips, batches, self.num_workers)

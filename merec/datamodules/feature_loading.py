@@ -107,8 +107,8 @@ def _load_ready(
         index = corpus.index.iloc[loaded.rows].reset_index(drop=True)
         if not name.endswith("-subset"):  # numbers on it are not numbers on the protocol
             name = f"{name}-subset"
-        known = corpus.protocol
-        protocol = describe_protocol(name, index, known.classes, known.target)
+        corpus_protocol = corpus.protocol
+        protocol = describe_protocol(name, index, corpus_protocol.classes, corpus_protocol.target)
         corpus = replace(corpus, index=index, protocol=protocol)
     if loaded.note:
         log.warning("faces of %s to be doubted: %s", name, loaded.note)

@@ -30,7 +30,7 @@ class Jitter:
 
     @property
     def active(self) -> bool:
-        """Whether anything is shifted."""
+        """True if anything is shifted."""
         return bool(self.onset or self.apex)
 
 
@@ -50,7 +50,7 @@ def check_jitter(jitter: Jitter, corpus: Corpus) -> None:
 
 
 def shift_key_frames(corpus: Corpus, jitter: Jitter) -> tuple[Corpus, pd.DataFrame]:
-    """A corpus whose samples have other key frames.
+    """Return a corpus whose samples have other key frames.
 
     Args:
         corpus: Of frames.
@@ -100,7 +100,7 @@ def shift_pair(onset: int, apex: int, jitter: Jitter, numbers: np.ndarray) -> tu
 
 
 def move_towards(start: int, target: int, numbers: np.ndarray) -> int:
-    """The frame on disk that is nearest to `target` on the way from `start`; `start` itself if none is."""
+    """Return the frame on disk that is nearest to `target` on the way from `start`; or `start` itself."""
     low, high = min(start, target), max(start, target)
     passed = numbers[(numbers >= low) & (numbers <= high)]
     if not len(passed):

@@ -16,7 +16,7 @@ def choose_channels(
     channels: Sequence[str] | None,
     views: Sequence[str] | None = None,
 ) -> Channels:
-    """What a pair of modality and representation consists of, if the corpus has it.
+    """Return the channels of a pair of modality and representation, if the corpus has it.
 
     Args:
         corpus: Whose faces.
@@ -48,10 +48,10 @@ def choose_channels(
                 f"{asked} needs the camera of {name}, which is unknown; set corpus.intrinsics, or use "
                 f"datamodule=rgb, or datamodule={modality} with a backbone that reads views or flow_map"
             )
-    shown = representation.channels(modality, views)
+    view_channels = representation.channels(modality, views)
     if not representation.stretched:
-        return shown
-    there = shown[0] if corpus.flow_maps is None else corpus.channels
+        return view_channels
+    there = view_channels[0] if corpus.flow_maps is None else corpus.channels
     unknown = sorted(set(channels or ()) - set(there))
     if unknown:
         raise InputError(

@@ -44,7 +44,7 @@ class PairPool:
 
 
 def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDataModule:
-    """What `task.pretrain` names beside the samples of `data`, shown like these.
+    """Open the samples that `task.pretrain` names, in the form of `data`.
 
     Raises:
         InputError: If nothing is named so, or the corpus has none.
@@ -90,7 +90,7 @@ def _collect_pairs(corpus: Corpus, features: FeatureStore, source: str) -> Corpu
 
 
 def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str) -> ClipDataModule:
-    """The view of a fold on what it pretrains on: nobody of `held_out`, under a name for what is drawn.
+    """Return the pretraining data of this fold, without the subjects in `held_out`.
 
     Raises:
         InputError: If nothing is left.
@@ -100,7 +100,7 @@ def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str)
 
 
 def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int) -> ClipDataModule:
-    """The pairs that those folds pretrain on which hold somebody of `held_out` out; whose pairs are tested.
+    """Return the pairs to pretrain on without `held_out`; those of `held_out` are tested.
 
     What is drawn depends on who is missing, not on who asks: folds of subjects of whom there is no pair draw
     the same.
@@ -121,7 +121,7 @@ def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int
 def choose_pairs(
     pool: Corpus, held_out: list[str], least: float | int
 ) -> Int[np.ndarray, " pairs"]:
-    """Rows of a pool of pairs that a fold may pretrain on.
+    """Choose the rows of a pool of pairs that a fold may pretrain on.
 
     Args:
         pool: Of pairs, as `FeatureStore.make_pool` gives it.
@@ -162,10 +162,12 @@ def mark_others(corpus: Corpus, held_out: list[str]) -> Bool[np.ndarray, " sampl
             "%d of %d samples of %s name no subject and are left out: they may show %s",
             *(int(unknown.sum()), len(index), name, who),
         )
-    others = ~unknown & ~subjects.isin([spell_subject(subject) for subject in held_out]).to_numpy()
-    if not others.any():
+    other_subjects = (
+        ~unknown & ~subjects.isin([spell_subject(subject) for subject in held_out]).to_numpy()
+    )
+    if not other_subjects.any():
         raise InputError(
             f"all {len(index)} samples of {name} show {who}, who is held out, or nobody knows whom; add "
             "some of other subjects, in folders that name them (spNO.1)"
         )
-    return others
+    return other_subjects

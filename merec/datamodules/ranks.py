@@ -10,17 +10,17 @@ from merec.types import InputError
 
 
 def count_ranks() -> int:
-    """How many processes train together; 1 if this one is alone."""
+    """Return how many processes train together; 1 if this one is alone."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def name_rank() -> tuple[int, ...]:
-    """What tells random streams of this process from those of the others; nothing if it is alone."""
+    """Return the part of a seed that distinguishes this process; nothing if it is alone."""
     return (dist.get_rank(),) if count_ranks() > 1 else ()
 
 
 def deal(batch: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " share"]:
-    """The part of a batch that is for this process; what does not divide evenly is left out of all parts.
+    """Return this process's part of a batch; a remainder that does not divide evenly is left out.
 
     Raises:
         InputError: If there is not a sample for each process.
@@ -37,7 +37,7 @@ def deal(batch: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " share"]:
 
 
 def gather(rows: Tensor) -> Tensor:
-    """The rows of a whole batch, in its order, where each process has those that it was dealt.
+    """Return the rows of a whole batch, in its order, where each process has those that it was dealt.
 
     To be used for what all processes compute alike, the loss of the whole batch. What flows back to the rows
     of this process then stands for all, and is given as many times as there are processes, for DDP takes the
@@ -48,7 +48,7 @@ def gather(rows: Tensor) -> Tensor:
         return rows
     parts = [torch.empty_like(rows) for _ in range(ranks)]
     dist.all_gather(parts, rows.detach().contiguous())
-    parts[dist.get_rank()] = own = rows.clone()
-    if own.requires_grad:
-        own.register_hook(lambda gradient: gradient * ranks)
+    parts[dist.get_rank()] = local_rows = rows.clone()
+    if local_rows.requires_grad:
+        local_rows.register_hook(lambda gradient: gradient * ranks)
     return torch.stack(parts, 1).flatten(0, 1)

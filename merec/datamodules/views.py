@@ -11,16 +11,16 @@ from merec.types import InputError
 
 
 def find_still(views: Sequence[Float[Tensor, "samples ..."]]) -> Bool[np.ndarray, " samples"]:
-    """Samples of which a view is zero all over: onset and apex are one frame, or depth is unknown.
+    """Return samples of which a view is zero all over: onset and apex are one frame, or depth is unknown.
 
     Raises:
         InputError: If a view is zero in every sample.
     """
     still = [(view.flatten(1) == 0).all(1).numpy() for view in views]
-    for number, each in enumerate(still, start=1):
-        if len(each) and each.all():
+    for number, image in enumerate(still, start=1):
+        if len(image) and image.all():
             raise InputError(
-                f"view {number} is zero in all {len(each)} samples, so there is nothing to learn from it; "
+                f"view {number} is zero in all {len(image)} samples, so there is nothing to learn from it; "
                 "look at some with merec inspect, and use datamodule=rgb if there is no depth"
             )
     return np.logical_or.reduce(still)

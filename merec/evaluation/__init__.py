@@ -1,1 +1,1 @@
-"""Who is held out, how predictions are scored, and how sure one may be of the score."""
+"""Splits into folds, scores of predictions, and their confidence intervals."""

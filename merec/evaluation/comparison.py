@@ -39,22 +39,22 @@ def compare_results(a: Result, b: Result) -> pd.DataFrame:
         for name in a.target.metrics:
             if metric := a.target.scorers.get(name):
                 scores = pooled(metric, counts_a), pooled(metric, counts_b)
-                found = compare_paired(metric, counts_a, counts_b)
+                comparison = compare_paired(metric, counts_a, counts_b)
             else:  # of what is ranked, not of what is decided
                 of_a, of_b = (np.mean(side.score_seeds(subset)[name]) for side in (a, b))
                 scores = float(of_a), float(of_b)
-                effective = count_effective(counts_a, each=False)
-                found = compare_auc(a.rankings(subset), b.rankings(subset), effective)
+                effective = count_effective(counts_a, per_part=False)
+                comparison = compare_auc(a.rankings(subset), b.rankings(subset), effective)
             rows.append(
                 {
                     "subset": subset,
                     "metric": name,
                     "a": scores[0],
                     "b": scores[1],
-                    "difference": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "p": found.p,
+                    "difference": comparison.value,
+                    "low": comparison.low,
+                    "high": comparison.high,
+                    "p": comparison.p,
                     "samples": predictions["sample_id"].nunique(),
                     "subjects": predictions["subject"].nunique(),
                 }
@@ -78,12 +78,16 @@ def compare_with_base(base: Result, result: Result) -> pd.DataFrame | None:
         The columns of `compare_results` (`a` is the base, `b` the result), with `b_low` and `b_high`; `None`,
         and a warning, if they cannot be paired.
     """
-    found = compare_if_paired(base, result)
-    if found is None:
+    comparison = compare_if_paired(base, result)
+    if comparison is None:
         return None
     scores = {subset: result.score(subset) for subset in result.subsets}
-    own = [scores[s][m] for s, m in zip(found["subset"], found["metric"], strict=True)]
-    return found.assign(b_low=[score.low for score in own], b_high=[score.high for score in own])
+    result_scores = [
+        scores[s][m] for s, m in zip(comparison["subset"], comparison["metric"], strict=True)
+    ]
+    return comparison.assign(
+        b_low=[score.low for score in result_scores], b_high=[score.high for score in result_scores]
+    )
 
 
 def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
@@ -118,12 +122,12 @@ def compare_classes(sides: Sequence[Result], reference: int | None = None) -> pd
     target = sides[0].target
     for a, b in pair_sides(sides, reference):
         for subset in a.subsets:
-            found = paired_intervals(
+            intervals = paired_intervals(
                 lambda counts: target.select_classes(f1_per_class(counts)),
                 *_pair_counts(a, b, subset),
             )
             scores_a, scores_b = a.score_classes(subset), b.score_classes(subset)
-            for name, (difference, low, high) in zip(a.protocol.classes, found.T, strict=True):
+            for name, (difference, low, high) in zip(a.protocol.classes, intervals.T, strict=True):
                 rows.append(
                     {
                         "result_a": a.name,
@@ -152,7 +156,7 @@ def pair_sides(
 
 
 def _pair_counts(a: Result, b: Result, subset: str) -> tuple[np.ndarray, np.ndarray]:
-    """The confusion matrices of both by seed and subject.
+    """Return the confusion matrices of both by seed and subject.
 
     Raises:
         InputError: If the subjects differ, or the seeds cannot be paired.

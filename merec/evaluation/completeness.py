@@ -1,4 +1,4 @@
-"""Whether predictions are those of every sample of a protocol, once per seed."""
+"""Check that predictions cover every sample of a protocol, once per seed."""
 
 from collections.abc import Sequence
 
@@ -39,13 +39,13 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
                 f"{len(folds)} of {protocol.folds} folds ({shorten(sorted(folds))}); "
                 "run the same command again to train them"
             )
-        found = describe_protocol(protocol.name, rows, protocol.classes)
-        if protocol.sources and found.hash == protocol.hash and found.sources != protocol.sources:
+        actual = describe_protocol(protocol.name, rows, protocol.classes)
+        if protocol.sources and actual.hash == protocol.hash and actual.sources != protocol.sources:
             raise InputError(
                 f"{source}: column corpus of seed {seed} is not what the run recorded: a sample was moved to "
                 "another data set; delete the folds that were changed and run the same command again"
             )
-        if (found.samples, found.subjects, found.hash) != expected:
+        if (actual.samples, actual.subjects, actual.hash) != expected:
             edited = find_edited_label(rows, protocol)
             if edited is not None:
                 sample_id, label, trained = edited
@@ -55,8 +55,8 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
                     "command again"
                 )
             raise InputError(
-                f"{source}: the {found.samples} samples of seed {seed} are not the "
-                f"{protocol.samples} of {protocol.name} ({found.hash}, not {protocol.hash}); its "
+                f"{source}: the {actual.samples} samples of seed {seed} are not the "
+                f"{protocol.samples} of {protocol.name} ({actual.hash}, not {protocol.hash}); its "
                 "folders hold another corpus or another version of it"
             )
 

@@ -11,7 +11,7 @@ from merec.types import Corpus, Protocol
 
 @dataclass(frozen=True)
 class FoldChoice(Part):
-    """What each fold holds out and trains on.
+    """Rule of the split: what each fold holds out and trains on.
 
     Attributes:
         folds: Which folds are run: `None` for all, or e.g. `"0-9"`.

@@ -61,12 +61,12 @@ def _refuse(
     rows = np.flatnonzero(wrong)
     if len(rows):
         first = rows[0]
-        found = np.asarray(value)[first]
-        found = f"{found:g}" if isinstance(found, float) else found
+        entry = np.asarray(value)[first]
+        entry = f"{entry:g}" if isinstance(entry, float) else entry
         more = f"; {len(rows) - 1} more such lines" if len(rows) > 1 else ""
         # Line 1 holds the names of the columns.
         raise UnexpectedError(
-            f"line {first + 2}, sample {table['sample_id'].iloc[first]}: {what} is {found}, expected "
+            f"line {first + 2}, sample {table['sample_id'].iloc[first]}: {what} is {entry}, expected "
             f"{expected}{more}"
         )
 
@@ -93,7 +93,11 @@ def _check_held_out(table: pd.DataFrame, folder: FoldFolder, protocol: Protocol,
     if held_out is None:
         return
     # A subject or a data set: which it is, the protocol of a corpus alone does not say.
-    others = (table["subject"] != held_out) & (table["corpus"] != held_out)
+    other_subject = (table["subject"] != held_out) & (table["corpus"] != held_out)
     _refuse(
-        table, others, "subject", table["subject"], f"{held_out}, held out by {folder.notes.name}"
+        table,
+        other_subject,
+        "subject",
+        table["subject"],
+        f"{held_out}, held out by {folder.notes.name}",
     )

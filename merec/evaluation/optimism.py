@@ -41,7 +41,7 @@ class Optimism:
 def choose_best_epoch_per_fold(
     predicted: ByEpoch, label: Shaped[np.ndarray, "samples *units"], fold: np.ndarray
 ) -> Int[np.ndarray, "samples *units"]:
-    """What is predicted if each fold picks the epoch that is right most often on whom it holds out.
+    """Return the predictions if each fold picks the epoch that is right most often on its held-out subject.
 
     Of action units it picks that of the highest F1, of all samples and action units together: most are
     absent, so that who says nothing is right most often. The earliest such epoch is taken. This is the leak,
@@ -50,18 +50,22 @@ def choose_best_epoch_per_fold(
     chosen = np.empty(label.shape, dtype=predicted.dtype)
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)
-        said, truth = predicted[rows], label[rows, None]
-        right = (said == truth).sum(0) if label.ndim == 1 else _score_together(said, truth)
-        chosen[rows] = said[:, right.argmax()]
+        fold_predicted, truth = predicted[rows], label[rows, None]
+        right = (
+            (fold_predicted == truth).sum(0)
+            if label.ndim == 1
+            else _score_together(fold_predicted, truth)
+        )
+        chosen[rows] = fold_predicted[:, right.argmax()]
     return chosen
 
 
 def _score_together(
-    said: Int[np.ndarray, "samples epochs units"], truth: Shaped[np.ndarray, "samples 1 units"]
+    predicted: Int[np.ndarray, "samples epochs units"], truth: Shaped[np.ndarray, "samples 1 units"]
 ) -> Float[np.ndarray, " epochs"]:
     """F1 of all samples and action units together, epoch by epoch; 1 where nothing is there nor said."""
-    hits = (said.astype(bool) & truth.astype(bool)).sum((0, 2))
-    named = said.sum((0, 2)) + truth.sum()
+    hits = (predicted.astype(bool) & truth.astype(bool)).sum((0, 2))
+    named = predicted.sum((0, 2)) + truth.sum()
     return np.divide(2 * hits, named, out=np.ones(len(hits)), where=named > 0)
 
 

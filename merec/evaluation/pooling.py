@@ -60,19 +60,21 @@ def _warn_of_unlike_code(group: list[Run]) -> None:
     name = group[0].environment["name"]
     commits = [run.environment.get("commit") for run in group]
     if len(set(commits)) > 1:
-        told = [f"{run.folder} ({each})" for run, each in zip(group, commits, strict=True)]
-        log.warning("%s pools runs of different commits: %s", name, ", ".join(told))
+        run_texts = [f"{run.folder} ({record})" for run, record in zip(group, commits, strict=True)]
+        log.warning("%s pools runs of different commits: %s", name, ", ".join(run_texts))
     versions = [run.environment.get("versions") or {} for run in group]
     unlike = {}
-    for package in sorted({package for each in versions for package in each}):
-        found = dict.fromkeys(str(each.get(package, "none recorded")) for each in versions)
-        if len(found) > 1:
-            unlike[package] = " and ".join(found)
+    for package in sorted({package for record in versions for package in record}):
+        versions_used = dict.fromkeys(
+            str(record.get(package, "none recorded")) for record in versions
+        )
+        if len(versions_used) > 1:
+            unlike[package] = " and ".join(versions_used)
     if unlike:
         log.warning(
             "%s pools runs of different versions: %s; %s",
             name,
-            ", ".join(f"{package} {found}" for package, found in unlike.items()),
+            ", ".join(f"{package} {versions_used}" for package, versions_used in unlike.items()),
             ", ".join(str(run.folder) for run in group),
         )
 
@@ -83,11 +85,11 @@ def _mention_other_code(
     """Add to the reason why runs are not whole that others would complete them but for their code."""
     mine = group[0].configuration
     alike = [other[0] for other in groups if other[0].configuration[:2] == mine[:2]]
-    others = [run for run in alike if run.configuration != mine]
-    if not others:
+    different = [run for run in alike if run.configuration != mine]
+    if not different:
         return error
-    mine_code, theirs = (run.environment.get("code") or {} for run in (group[0], others[0]))
+    mine_code, theirs = (run.environment.get("code") or {} for run in (group[0], different[0]))
     return InputError(
-        f"{error}; {others[0].folder} has the same config and data, but was trained by other code "
+        f"{error}; {different[0].folder} has the same config and data, but was trained by other code "
         f"({name_changed(mine_code, theirs)}), so they are not pooled"
     )

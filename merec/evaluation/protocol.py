@@ -23,7 +23,7 @@ def describe_protocol(
     Raises:
         InputError: If a class is named twice.
     """
-    twice = sorted(str(each) for each in {*classes} if [*classes].count(each) > 1)
+    twice = sorted(str(class_name) for class_name in {*classes} if [*classes].count(class_name) > 1)
     if twice:
         raise InputError(f"{name}: class {twice[0]} is named twice; name each class once")
     # NUL is in no file name: with a comma, ("a,b", "c") and ("a", "b,c") would hash alike.
@@ -32,8 +32,8 @@ def describe_protocol(
     samples, subjects = len(index), index["subject"].nunique()
     sources = ""
     if "corpus" in index:
-        known = sorted(index[["sample_id", "corpus"]].astype(str).agg("\0".join, axis=1))
-        sources = hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
+        sample_lines = sorted(index[["sample_id", "corpus"]].astype(str).agg("\0".join, axis=1))
+        sources = hashlib.sha256("\n".join(sample_lines).encode()).hexdigest()[:16]
     return Protocol(
         name, tuple(classes), samples, subjects, digest[:16], target=target, sources=sources
     )
@@ -109,13 +109,13 @@ def assert_counts(
             f"corpus.expected: the hash is {expected['hash']}, which is no text; put it in quotes"
         )
     label_names = index["label"].map(dict(enumerate(classes)))
-    found: dict[str, int | str] = {
+    counts: dict[str, int | str] = {
         "samples": len(index),
         "subjects": index["subject"].nunique(),
         "hash": describe_protocol("", index, classes).hash,
     }
-    found |= {f"corpus {name}": int(n) for name, n in index["corpus"].value_counts().items()}
-    found |= {f"class {name}": int(n) for name, n in label_names.value_counts().items()}
+    counts |= {f"corpus {name}": int(n) for name, n in index["corpus"].value_counts().items()}
+    counts |= {f"class {name}": int(n) for name, n in label_names.value_counts().items()}
     wanted: dict[str, int | str] = {}
     for key, value in expected.items():
         wanted |= (
@@ -130,18 +130,18 @@ def assert_counts(
                 f"corpus.expected.{name}={number}; expected a whole number, or corpus.expected=null for none"
             )
     wrong = [
-        f"{key}: {found.get(key, 0)} found, {n} expected"
+        f"{key}: {counts.get(key, 0)} found, {n} expected"
         for key, n in wanted.items()
-        if found.get(key, 0) != n
+        if counts.get(key, 0) != n
     ]
     if wrong:
-        known = expected.get("class") or classes
-        unknown = [name for name in classes if name not in known]
+        class_names = expected.get("class") or classes
+        unknown = [name for name in classes if name not in class_names]
         # Where fewer are known, a number is expected of some classes only.
-        if unknown and len(known) >= len(classes):
+        if unknown and len(class_names) >= len(classes):
             raise InputError(
                 f"corpus.classes has {', '.join(unknown)}, which the protocol of {source} has not; there are "
-                f"{', '.join(known)}"
+                f"{', '.join(class_names)}"
             )
         raise InputError(
             f"{source} does not hold the protocol's samples ({'; '.join(wrong)}); {WRONG_COUNTS}"

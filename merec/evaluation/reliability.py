@@ -37,11 +37,13 @@ def measure_reliability(
     label: Int[np.ndarray, " samples"],
     bins: int = BINS,
 ) -> Reliability:
-    """How often predictions of each confidence are right (Guo et al. 2017, §2)."""
+    """Measure how often predictions of each confidence are right (Guo et al. 2017, §2)."""
     confidence, right, where = bin_predictions(probability, label, bins)
     samples = np.bincount(where, minlength=bins)
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(where, each, minlength=bins) / samples for each in (confidence, right)]
+        means = [
+            np.bincount(where, values, minlength=bins) / samples for values in (confidence, right)
+        ]
     return Reliability(samples, *means)
 
 
@@ -50,7 +52,7 @@ def measure_calibration_error(
     label: Int[np.ndarray, " samples"],
     bins: int = BINS,
 ) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy of the bins, by their samples.
+    """Compute the expected calibration error: mean gap of confidence and accuracy, bins weighed by samples.
 
     A gap counts whichever way it goes, so that few samples give an error even to honest probabilities.
     """
@@ -119,5 +121,5 @@ def apply_temperature(
     log_probability: Float[np.ndarray, "samples classes"], temperature: float
 ) -> Float[np.ndarray, "samples classes"]:
     """Probabilities after a temperature; the order of the classes stays."""
-    known = np.maximum(log_probability, np.log(np.finfo(float).tiny))
-    return np.exp(log_softmax(known / temperature, axis=1))
+    clipped = np.maximum(log_probability, np.log(np.finfo(float).tiny))
+    return np.exp(log_softmax(clipped / temperature, axis=1))

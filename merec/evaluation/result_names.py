@@ -51,14 +51,14 @@ def _keep_telling(keys: list[str], same: list[dict[str, Any]]) -> list[str]:
     kept: list[str] = []
     groups = 1
     for key in keys:
-        found = len({str([other.get(k) for k in (*kept, key)]) for other in same})
-        if found > groups:
-            kept, groups = [*kept, key], found
+        distinct = len({str([other.get(k) for k in (*kept, key)]) for other in same})
+        if distinct > groups:
+            kept, groups = [*kept, key], distinct
     return kept
 
 
 def _spell_settings(settings: dict[str, Any], keys: list[str]) -> list[str]:
     """Spell settings as one types them: null, not None, beside `freeze=none`."""
     values = {key: "null" if settings[key] is None else settings[key] for key in keys}
-    shown = [f"{key.rpartition('.')[2]}={value}" for key, value in values.items()]
-    return list(dict.fromkeys(shown))
+    texts = [f"{key.rpartition('.')[2]}={value}" for key, value in values.items()]
+    return list(dict.fromkeys(texts))

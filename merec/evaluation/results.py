@@ -79,29 +79,29 @@ class Result:
 
     def hash_without(self, keys: Sequence[str]) -> str:
         """Return a hash that results share which differ in nothing but these settings of the task."""
-        others = {key: value for key, value in self.settings.items() if key not in keys}
-        return configuration_hash(others)
+        rest = {key: value for key, value in self.settings.items() if key not in keys}
+        return configuration_hash(rest)
 
     @property
     def key(self) -> str:
-        """What tells the ids of its figures from those of other results."""
+        """Identifier that distinguishes the figures of this result from those of others."""
         return str(self.runs[0].environment["configuration"])
 
     @property
     def remark(self) -> str | None:
-        """What its configs say that a reader must know, e.g. `demo scale`."""
+        """Remark of its configs that a reader must know, e.g. `demo scale`."""
         return join_remarks(self.runs)
 
     @property
     def transductive(self) -> bool:
-        """Whether any pretraining saw held-out subjects."""
+        """True if any pretraining saw held-out subjects."""
         return any(run.environment.get("transductive", False) for run in self.runs)
 
     @property
     def without_motion(self) -> int:
-        """How many samples were predicted, but not trained on, since they show no motion."""
-        known = [run.environment.get("not_trained_on") or {} for run in self.runs]
-        return max(int(each.get("zero_motion", 0)) for each in known)
+        """Number of samples that were predicted, but not trained on, since they show no motion."""
+        records = [run.environment.get("not_trained_on") or {} for run in self.runs]
+        return max(int(record.get("zero_motion", 0)) for record in records)
 
     @property
     def subsets(self) -> dict[str, pd.DataFrame]:
@@ -115,7 +115,7 @@ class Result:
 
     @property
     def target(self) -> Target:
-        """What is predicted."""
+        """Target of the predictions."""
         return open_target(self.protocol)
 
     def confusions(
@@ -125,7 +125,7 @@ class Result:
         return self.target.count(self.subsets[subset])
 
     def rankings(self, subset: str = "Full") -> list[Ranking]:
-        """How the samples of a subset are ranked by each action unit, in the order of `seeds`."""
+        """Rank the samples of a subset by each action unit, in the order of `seeds`."""
         table, classes = (
             self.subsets[subset].sort_values(["seed", "sample_id"]),
             self.protocol.classes,
@@ -143,7 +143,7 @@ class Result:
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
-                name: Score(*score_intervals(metric, counts, each=False).tolist())
+                name: Score(*score_intervals(metric, counts, per_part=False).tolist())
                 for name, metric in self.target.scorers.items()
             }
             if "auc" in self.target.metrics:
@@ -154,7 +154,7 @@ class Result:
         """Compute the area under the curve of each action unit and their mean, with intervals."""
         _, counts = self.confusions(subset)
         effective = np.append(
-            count_effective(counts, each=True), count_effective(counts, each=False)
+            count_effective(counts, per_part=True), count_effective(counts, per_part=False)
         )
         return auc_intervals(self.rankings(subset), effective)
 
@@ -184,7 +184,7 @@ class Result:
         }
 
     def score_units(self) -> pd.DataFrame:
-        """How well each action unit is told, all folds pooled.
+        """Score each action unit, all folds pooled.
 
         Returns:
             One row per action `unit` and a last one of their `mean`: `samples` and `subjects` that show it,
@@ -198,25 +198,25 @@ class Result:
     @cached_property
     def _units(self) -> pd.DataFrame:
         _, counts = self.confusions()
-        shown = counts[0, :, :, 1].sum(-1)  # by subject and unit
+        positives = counts[0, :, :, 1].sum(-1)  # by subject and unit
         chance = chance_f1(counts[0].sum(0))
-        guessed = guess_units(shown.sum(0), int(counts[0, :, 0].sum()))
+        guessed = guess_units(positives.sum(0), int(counts[0, :, 0].sum()))
         f1, low, high = np.column_stack(
             [
-                score_intervals(f1_per_unit, counts, each=True),
-                score_intervals(mean_f1, counts, each=False),
+                score_intervals(f1_per_unit, counts, per_part=True),
+                score_intervals(mean_f1, counts, per_part=False),
             ]
         )
         return pd.DataFrame(
             {
                 "unit": [*self.protocol.classes, "mean"],
-                "samples": [*shown.sum(0), shown.sum()],
-                "subjects": [*(shown > 0).sum(0), int((shown.sum(1) > 0).sum())],
+                "samples": [*positives.sum(0), positives.sum()],
+                "subjects": [*(positives > 0).sum(0), int((positives.sum(1) > 0).sum())],
                 "f1": f1,
                 "low": low,
                 "high": high,
                 **dict(zip(("auc", "auc_low", "auc_high"), self._score_areas("Full"), strict=True)),
-                "stable": [*(shown.sum(0) >= STABLE), True],
+                "stable": [*(positives.sum(0) >= STABLE), True],
                 "chance": [*chance, chance.mean()],
                 "by_frequency": [*guessed, guessed.mean()],
             }
@@ -235,10 +235,12 @@ class Result:
                 if seed in run.predictions["seed"].to_numpy():
                     folds |= run.read_epochs()
             if len(folds) == self.protocol.folds:
-                known = self.predictions[self.predictions["seed"] == seed].set_index("sample_id")
+                seed_rows = self.predictions[self.predictions["seed"] == seed].set_index(
+                    "sample_id"
+                )
                 ids = np.concatenate([fold.sample_id for fold in folds.values()])
                 by_epoch = [row for fold in folds.values() for row in fold.predicted]
-                truth, number = self.read_truth(ids), known.loc[ids, "fold"].to_numpy()
+                truth, number = self.read_truth(ids), seed_rows.loc[ids, "fold"].to_numpy()
                 readings.append(measure_optimism(by_epoch, truth, number, self.target))
             elif folds:
                 lost = sorted({*range(self.protocol.folds)} - folds.keys())
@@ -253,7 +255,7 @@ class Result:
     def read_truth(
         self, sample_id: Shaped[np.ndarray, " samples"]
     ) -> Int[np.ndarray, " samples"] | Bool[np.ndarray, "samples units"]:
-        """The labels of some samples; of action units whether each is there."""
+        """Return the labels of some samples; of action units whether each is there."""
         label = self.predictions.drop_duplicates("sample_id").set_index("sample_id")["label"]
         return self.target.read(label.loc[sample_id])
 

@@ -20,7 +20,7 @@ STABLE = 20  # samples that must show a unit; the area over fewer pairs is mostl
 
 @dataclass(frozen=True)
 class Ranking:
-    """How the samples of one seed are ranked, for each action unit.
+    """Ranking of the samples of one seed, for each action unit.
 
     Attributes:
         score: Probability of each unit, of each sample.
@@ -39,8 +39,10 @@ class Ranking:
     ) -> Float[np.ndarray, "draws units"]:
         """Count the pairs of a sample with a unit and one without, each subject counted so often."""
         marks = self._mark_subjects()
-        shown, lacking = (kept.T.astype(float) @ marks for kept in (self.present, ~self.present))
-        return (times @ shown.T) * (times @ lacking.T)
+        with_unit, lacking = (
+            kept.T.astype(float) @ marks for kept in (self.present, ~self.present)
+        )
+        return (times @ with_unit.T) * (times @ lacking.T)
 
     def count_wins(self, over: "Ranking") -> Float[np.ndarray, "units subjects subjects"]:
         """Count by subjects the pairs in which a sample with a unit is scored above one without.
@@ -51,10 +53,10 @@ class Ranking:
         """
         marks = self._mark_subjects()
         wins = np.zeros((self.present.shape[1], self.subjects, self.subjects))
-        for unit, shown in enumerate(self.present.T):
-            with_it, without = self.score[shown, unit][:, None], over.score[~shown, unit]
+        for unit, present in enumerate(self.present.T):
+            with_it, without = self.score[present, unit][:, None], over.score[~present, unit]
             above = (with_it > without) + 0.5 * (with_it == without)
-            wins[unit] = marks[shown].T @ above @ marks[~shown]
+            wins[unit] = marks[present].T @ above @ marks[~present]
         return wins
 
     def _mark_subjects(self) -> Float[np.ndarray, "samples subjects"]:

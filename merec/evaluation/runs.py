@@ -49,14 +49,20 @@ class Run:
     @property
     def configuration(self) -> tuple[str | None, ...]:
         """Hashes of config, data and code, which runs share that differ in seed and fold range alone."""
-        known = self.environment
-        return known["configuration"], known.get("content"), "+".join(self.codes) or None
+        environment = self.environment
+        return (
+            environment["configuration"],
+            environment.get("content"),
+            "+".join(self.codes) or None,
+        )
 
     @property
     def codes(self) -> list[str]:
         """A hash of each version of the code that its folds were trained by; one, unless that was forced."""
-        known = [each["code"] for each in list_sessions(self.environment) if each.get("code")]
-        return list(dict.fromkeys(combine(code) for code in known))
+        codes = [
+            session["code"] for session in list_sessions(self.environment) if session.get("code")
+        ]
+        return list(dict.fromkeys(combine(code) for code in codes))
 
     def read_epochs(self) -> dict[int, Epochs]:
         """Read the epochs of each fold, by fold number; empty for estimators that have none.
@@ -64,15 +70,15 @@ class Run:
         Raises:
             InputError: If a file is damaged, or is of other samples or classes than the fold's predictions.
         """
-        found = {}
+        recorded = {}
         for number, rows in self.predictions.groupby("fold"):
             fold = self.folder.fold(int(number))
             epochs = fold.read_epochs()
             if epochs is not None:
                 with reading(fold.epochs, FOLD_AGAIN):
                     self._check_epochs(epochs, rows)
-                found[int(number)] = epochs
-        return found
+                recorded[int(number)] = epochs
+        return recorded
 
     def _check_epochs(self, epochs: Epochs, rows: pd.DataFrame) -> None:
         if sorted(epochs.sample_id.tolist()) != sorted(rows["sample_id"]):

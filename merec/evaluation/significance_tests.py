@@ -53,7 +53,7 @@ def compare_paired(
     swap = np.random.default_rng(seed).integers(0, 2, size=(draws, a.shape[1]))
     from_a = _mix(metric, a, b, swap)
     from_b = _mix(metric, b, a, swap)
-    effective = count_effective(a, each=False)
+    effective = count_effective(a, per_part=False)
     return conclude_paired(observed, drawn, from_b - from_a, a.shape[1], effective)
 
 
@@ -80,7 +80,7 @@ def conclude_paired(
 
 
 def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.ndarray:
-    """The metric of each permutation, `swap` taking a subject from `b` instead of `a`."""
+    """Return the metric of each permutation, `swap` taking a subject from `b` instead of `a`."""
     scores = [
         metric(
             (one.sum(0).reshape(-1) + swap @ (other - one).reshape(len(one), -1)).reshape(

@@ -196,10 +196,10 @@ def _hold_out(
         index["subject"].to_numpy(str), index["corpus"].to_numpy(str), train_on
     )
     tested = index.iloc[np.concatenate([fold.test for fold in folds])]
-    known = corpus.protocol
-    found = describe_protocol(known.name, tested, known.classes, known.target)
+    protocol = corpus.protocol
+    tested_protocol = describe_protocol(protocol.name, tested, protocol.classes, protocol.target)
     return folds, replace(
-        found,
+        tested_protocol,
         held_out=tuple(fold.held_out for fold in folds),
         train_on=tuple(sorted(set(train_on or ()))),
     )
@@ -217,9 +217,9 @@ def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
         return folds
     numbers: set[int] = set()
     for part in str(wanted).replace(" ", "").split(","):
-        found = re.fullmatch(r"(\d+)(?:([-/])(\d+))?", part)
+        match = re.fullmatch(r"(\d+)(?:([-/])(\d+))?", part)
         first, sign, last = (
-            (int(found[1]), found[2], int(found[3] or found[1])) if found else (1, "", 0)
+            (int(match[1]), match[2], int(match[3] or match[1])) if match else (1, "", 0)
         )
         if sign == "/":
             numbers |= set(_deal(first, last, len(folds)))

@@ -32,13 +32,13 @@ DIFFERENCE_RANGE = (-1.0, 1.0)
 
 
 def pooled(metric: Metric, counts: BySubject) -> float:
-    """The metric of all subjects pooled, averaged over seeds."""
+    """Return the metric of all subjects pooled, averaged over seeds."""
     return float(metric(counts.sum(1)).mean())
 
 
 @lru_cache(maxsize=8)  # the same draws serve every metric of a table
 def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "draws subjects"]:
-    """How often each subject is drawn, `num_subjects` times with replacement (Efron 1979)."""
+    """Draw how often each subject counts, `num_subjects` times with replacement (Efron 1979)."""
     even = np.full(num_subjects, 1 / num_subjects)
     return np.random.default_rng(seed).multinomial(num_subjects, even, size=draws)
 
@@ -46,7 +46,7 @@ def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "
 def score_draws(
     metric: Metric, counts: np.ndarray, times: np.ndarray
 ) -> Float[np.ndarray, "draws *scores"]:
-    """The seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
+    """Return the seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
     scores = [
         metric((times @ one.reshape(len(one), -1)).reshape(len(times), *one.shape[1:]))
         for one in counts
@@ -57,7 +57,7 @@ def score_draws(
 def bootstrap(
     metric: Metric, counts: BySubject, draws: int = DRAWS, seed: int = 0
 ) -> Float[np.ndarray, "draws *scores"]:
-    """The metric of `draws` sets of subjects drawn with replacement."""
+    """Return the metric of `draws` sets of subjects drawn with replacement."""
     return score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
 
 
@@ -67,7 +67,7 @@ def bootstrap_mean(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Float[np.ndarray, " draws"]:
-    """The mean of `value` over the samples of `draws` sets of subjects drawn with replacement."""
+    """Return the mean of `value` over the samples of `draws` sets of subjects drawn with replacement."""
     _, number = np.unique(subject, return_inverse=True)
     samples = np.bincount(number)
     times = draw_subjects(len(samples), draws, seed)
@@ -146,10 +146,10 @@ def _count_samples(counts: BySubject) -> Int[np.ndarray, "subjects parts"]:
     return by_class[..., 1] if counts.ndim == 5 else by_class
 
 
-def count_effective(counts: BySubject, each: bool) -> Float[np.ndarray, " parts"] | float:
-    """Compute the effective number of subjects of a score of all classes, or of `each` class by itself."""
+def count_effective(counts: BySubject, per_part: bool) -> Float[np.ndarray, " parts"] | float:
+    """Compute the effective number of subjects of a score: one number, or one per class with `per_part`."""
     samples = _count_samples(counts)
-    if not each:
+    if not per_part:
         return effective_subjects(samples)
     return np.array([effective_subjects(column[:, None]) for column in samples.T])
 
@@ -188,7 +188,7 @@ def paired_intervals(
     value = metrics(b.sum(1)).mean(0) - metrics(a.sum(1)).mean(0)
     times = draw_subjects(a.shape[1], draws, seed)
     drawn = score_draws(metrics, b, times) - score_draws(metrics, a, times)
-    effective = count_effective(a, each=True)
+    effective = count_effective(a, per_part=True)
     ends = t_interval(value, drawn, a.shape[1], effective, DIFFERENCE_RANGE)
     return np.stack([value, *ends])
 
@@ -196,7 +196,7 @@ def paired_intervals(
 def score_intervals(
     metrics: Metric,
     counts: BySubject,
-    each: bool,
+    per_part: bool,
     limits: tuple[float, float] = SCORE_RANGE,
     draws: int = DRAWS,
     seed: int = 0,
@@ -206,7 +206,7 @@ def score_intervals(
     Args:
         metrics: The score or scores of a matrix.
         counts: The matrices.
-        each: Whether each score is that of one class or action unit, which few subjects may show.
+        per_part: Whether each score is that of one class or action unit, which few subjects may show.
         limits: Least and largest value that a score can take.
         draws: How many sets of subjects to draw.
         seed: Of the draws.
@@ -216,5 +216,5 @@ def score_intervals(
     """
     drawn = score_draws(metrics, counts, draw_subjects(counts.shape[1], draws, seed))
     value = metrics(counts.sum(1)).mean(0)
-    ends = t_interval(value, drawn, counts.shape[1], count_effective(counts, each), limits)
+    ends = t_interval(value, drawn, counts.shape[1], count_effective(counts, per_part), limits)
     return np.stack([value, *ends])

@@ -1,4 +1,4 @@
-"""What is computed from a sample's pixels before a model looks at them."""
+"""Features that are computed from a sample's pixels before a network reads them."""
 
 from merec.features.prepare import FeatureStore
 

@@ -52,13 +52,13 @@ class Alignment:
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def to_frame(self, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
-        """The inverse of `to_crop`."""
+        """Return the inverse of `to_crop`."""
         return (points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
 
     def crop_color(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "size size 3"]:
-        """The face in colour: bilinear; beyond the frame its edge goes on."""
+        """Return the face in colour: bilinear; beyond the frame its edge goes on."""
         import cv2
 
         shape = (self.size, self.size)
@@ -69,7 +69,7 @@ class Alignment:
     def crop_depth(
         self, depth: np.ndarray
     ) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
-        """The face's depth in mm and where there is any, see `look_up_depth`.
+        """Return the face's depth in mm and where there is any, see `look_up_depth`.
 
         Args:
             depth: mm, of shape (height, width), 0 = invalid.

@@ -7,7 +7,7 @@ from merec.types import InputError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to training samples, and how much of it; off are 0 and, for `crop` and `scale`, 1.
+    """Settings of augmentation; off are 0 and, for `crop` and `scale`, 1.
 
     Attributes:
         flip: Share of samples that are mirrored, all views alike but for two that show the same `apart`.
@@ -53,15 +53,15 @@ class Augmentation:
 
     @property
     def active(self) -> bool:
-        """Whether anything happens."""
+        """True if anything happens."""
         return bool(self.flip) or self.crop != 1 or self.light or self.geometry
 
     @property
     def light(self) -> bool:
-        """Whether colours change."""
+        """True if colours change."""
         return bool(self.jitter or self.grey)
 
     @property
     def geometry(self) -> bool:
-        """Whether points are dropped or moved."""
+        """True if points are dropped or moved."""
         return bool(self.dropout or self.scale != 1 or self.shift)

@@ -40,8 +40,10 @@ def describe_deformation(
         InputError: If `keep` is not two of the channels.
     """
     both = [
-        _pool(_combine(_differentiate(shown, channels, keep)), cells, spread).reshape(len(maps), -1)
-        for shown in (maps, mirror(maps, channels))
+        _pool(_combine(_differentiate(oriented, channels, keep)), cells, spread).reshape(
+            len(maps), -1
+        )
+        for oriented in (maps, mirror(maps, channels))
     ]
     return np.concatenate(both, axis=1)
 
@@ -110,7 +112,7 @@ def _differentiate(
 def _combine(
     slopes: Float[np.ndarray, "maps component axis height width"],
 ) -> Float[np.ndarray, "maps fields height width"]:
-    """The four `FIELDS`."""
+    """Return the four `FIELDS`."""
     (u_y, u_x), (v_y, v_x) = slopes.transpose(1, 2, 0, 3, 4)
     return np.stack([u_x + v_y, u_x - v_y, u_y + v_x, v_x - u_y], axis=1)
 
@@ -124,7 +126,7 @@ def _pool(
 
 
 def _weigh(size: int, cells: int, spread: float) -> Float[np.ndarray, "cells size"]:
-    """How much each pixel counts in each cell; a cell's weights add up to 1."""
+    """Weigh each pixel in each cell; the weights of a cell add up to 1."""
     centre = (np.arange(cells) + 0.5) * size / cells - 0.5
     away = (np.arange(size) - centre[:, None]) * cells / size
     weight = np.exp(-((away / spread) ** 2) / 2)

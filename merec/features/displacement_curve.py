@@ -80,7 +80,7 @@ def follow_face(
     return Course(
         np.array(positions),
         np.array(seconds),
-        np.stack([each[chosen] for each in displacements]),
+        np.stack([curve[chosen] for curve in displacements]),
         share[chosen] / share[chosen].sum(),
         np.array(seen),
         float(extent),

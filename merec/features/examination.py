@@ -40,19 +40,17 @@ def examine_faces(corpus: Corpus, features: FeatureStore, jobs: int) -> list[Fin
             table[column] if status is None else table[column].where(table["status"] == status, "")
         )
         for rows in group_by_kind(pairs, texts.tolist()):
-            found, _, remedy = texts[rows[0]].partition("; ")
+            problem, _, remedy = texts[rows[0]].partition("; ")
             remedy = remedy or _LOOK
             if len(rows) > max(1, len(table) / 2):
-                found = (
-                    f"{len(rows)} of {len(table)} samples, e.g. {pairs[rows[0]].sample_id}: {found}"
-                )
-                findings.append(Finding(severity, kind, "", None, "", found, remedy))
+                problem = f"{len(rows)} of {len(table)} samples, e.g. {pairs[rows[0]].sample_id}: {problem}"
+                findings.append(Finding(severity, kind, "", None, "", problem, remedy))
                 continue
             for row in rows:
-                found, _, remedy = texts[row].partition("; ")
+                problem, _, remedy = texts[row].partition("; ")
                 remedy = remedy or _LOOK
                 where = str(pairs[row].color[0].parent)
                 number = numbers[row]
                 name = pairs[row].sample_id
-                findings.append(Finding(severity, kind, where, number, name, found, remedy))
+                findings.append(Finding(severity, kind, where, number, name, problem, remedy))
     return findings

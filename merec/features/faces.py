@@ -37,7 +37,7 @@ class FaceFinder:
             self._opened.close()
 
     def find(self, file: Path, content: bytes, frame: np.ndarray | None = None) -> FaceLandmarks:
-        """The one face in a frame.
+        """Return the one face in a frame.
 
         Args:
             file: The frame's.
@@ -93,6 +93,6 @@ class FaceFinder:
 
 @lru_cache(maxsize=1)
 def identify_tools() -> dict[str, Any]:
-    """What else decides about all stages: the model, and what opens and finds."""
+    """Identify what else decides about all stages: the model, and the libraries that open images."""
     tools = {name: version(name) for name in ("mediapipe", "opencv-contrib-python", "pillow")}
     return tools | {"model": ASSETS["face_landmarker"].sha256}

@@ -95,7 +95,7 @@ def open_folder(path: Path, fps: float | int | None) -> FrameFolder:
     place = disk.find(path, "color") or path
     color = _list_images(place)
     if not color:
-        inside = sorted(each.name for each in place.iterdir() if each.is_dir())
+        inside = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
         hint = f"; it has folders {', '.join(inside[:3])}: give one of them" if inside else ""
         raise InputError(
             f"{place} holds no numbered images ({', '.join(_SUFFIXES[:3])}, e.g. 1.jpg){hint}"
@@ -123,20 +123,20 @@ def open_folder(path: Path, fps: float | int | None) -> FrameFolder:
 
 
 def _list_images(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the last number in their names.
+    """Return the images of a folder by the last number in their names.
 
     Raises:
         InputError: If two have the same.
     """
-    found: dict[int, Path] = {}
+    images: dict[int, Path] = {}
     for file in sorted(folder.iterdir()):
         number = re.search(r"(\d+)\D*$", file.stem)
         if file.suffix.casefold() not in _SUFFIXES or file.name[0] == "." or not number:
             continue
-        if int(number[1]) in found:
+        if int(number[1]) in images:
             raise InputError(
-                f"{found[int(number[1])]} and {file.name} have one number; give a folder with the frames of "
+                f"{images[int(number[1])]} and {file.name} have one number; give a folder with the frames of "
                 "one clip"
             )
-        found[int(number[1])] = file
-    return found
+        images[int(number[1])] = file
+    return images

@@ -31,7 +31,7 @@ class ReadError(InputError):
 
 
 def read_bytes(file: Path) -> bytes:
-    """The content of a frame's file.
+    """Return the content of a frame's file.
 
     Raises:
         InputError: If there is no such file; `ReadError` if it cannot be read.
@@ -75,7 +75,7 @@ def assert_unturned(content: bytes, file: Path) -> None:
 
 
 def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame in RGB, turned upright by its EXIF orientation.
+    """Return a frame in RGB, turned upright by its EXIF orientation.
 
     Args:
         content: Of the file.
@@ -93,7 +93,7 @@ def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 
 def decode_depth(
     content: bytes, file: Path, shape: tuple[int, int]
 ) -> Float[np.ndarray, "height width"]:
-    """A frame's depth in mm, 0 = invalid; in the unit that its file names, whole mm if it names none.
+    """Return a frame's depth in mm, 0 = invalid; in the unit that its file names, whole mm if it names none.
 
     Args:
         content: Of the file.
@@ -144,10 +144,10 @@ def find_face(
             f"no face is found in {file} ({describe_size(frame)}); expected one from the front, {LEAST_FACE} "
             "px wide or more: look at it, and leave the sample out: corpus.exclude"
         )
-    if face.others:
+    if face.other_faces:
         raise InputError(
-            f"{1 + face.others} faces are found in {file}, expected one; crop the clip to one of them, or "
-            "leave the sample out: corpus.exclude"
+            f"{1 + face.other_faces} faces are found in {file}, expected one; crop the clip to one of them, "
+            "or leave the sample out: corpus.exclude"
         )
     assert_fit(face.points, str(file))
     return face
@@ -237,9 +237,9 @@ def _decode(content: bytes, file: Path, mode: str | None) -> np.ndarray:
     if content.endswith(_ENDS):
         flags = cv2.IMREAD_COLOR_RGB if mode else cv2.IMREAD_UNCHANGED  # the former heeds EXIF
         with contextlib.suppress(cv2.error):  # of one that is too large
-            found = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-            if found is not None:
-                return found
+            decoded = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+            if decoded is not None:
+                return decoded
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert(mode) if mode else image)

@@ -32,7 +32,7 @@ def estimate_head_motion(
     rigid: Bool[np.ndarray, "size size"],
     relief: Float[np.ndarray, "size size"] | None,
 ) -> HeadMotion:
-    """The movement of the head as a whole, from skin that expressions move little.
+    """Return the movement of the head as a whole, from skin that expressions move little.
 
     An affine function of the position fits the flow where the skin is rigid. A head that turns moves near
     points further than far ones, so where depth is known it is one more regressor. As a smile takes most of
@@ -68,14 +68,14 @@ def estimate_head_motion(
 
 def remove_head_depth(
     change: Float[np.ndarray, "size size"],
-    known: Bool[np.ndarray, "size size"],
+    valid: Bool[np.ndarray, "size size"],
     rigid: Bool[np.ndarray, "size size"],
 ) -> Float[np.ndarray, "size size"]:
-    """A depth change less the head's, which is an affine function of the position as the flow's is.
+    """Return a depth change less the head's, which is an affine function of the position as the flow's is.
 
     Args:
         change: mm.
-        known: Where it was measured; elsewhere it has no vote.
+        valid: Where it was measured; elsewhere it has no vote.
         rigid: Skin that most expressions leave alone.
 
     Returns:
@@ -85,7 +85,7 @@ def remove_head_depth(
     column, row = np.meshgrid(*(np.linspace(-1, 1, size),) * 2)
     basis = np.stack([np.ones_like(column), column, row], axis=-1)
     chosen = np.zeros_like(rigid)
-    chosen[::_STEP, ::_STEP] = (rigid & known)[::_STEP, ::_STEP]
+    chosen[::_STEP, ::_STEP] = (rigid & valid)[::_STEP, ::_STEP]
     a, b = basis[chosen], change[chosen].astype(np.float64)[:, None]
     if len(a) < 4 * basis.shape[-1]:
         return change
@@ -96,7 +96,7 @@ def remove_head_depth(
 def _fit_robustly(
     a: Float[np.ndarray, "samples terms"], b: Float[np.ndarray, "samples values"], close: float
 ) -> Float[np.ndarray, "terms values"]:
-    """The fit that most samples agree with, refined by reweighting those that do.
+    """Return the fit that most samples agree with, refined by reweighting those that do.
 
     Args:
         a: Terms of each sample.

@@ -28,7 +28,7 @@ _TO_YIQ = (_LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.3111
 def resize_images(
     views: Sequence[Tensor], channels: Sequence[Sequence[str]], size: int
 ) -> tuple[Tensor, ...]:
-    """Views at another size, each pixel the mean of what it covers; flow in px of that size.
+    """Return views at another size, each pixel the mean of what it covers; flow in px of that size.
 
     Args:
         views: Each (samples, channels, side, side).
@@ -74,18 +74,18 @@ def augment_images(
         settings: What may happen.
         generators: One per sample.
     """
-    shown, luck, mirrored = [], _draw_luck(inputs[0], settings, generators), None
+    augmented, luck, mirrored = [], _draw_luck(inputs[0], settings, generators), None
     for number, (images, names) in enumerate(zip(inputs, channels, strict=True)):
         if number and settings.apart:
             luck = _draw_luck(images, settings, generators)
         if mirrored is None or (settings.apart and names == channels[0]):
             mirrored = luck.drawn[:, 0] < settings.flip
-        shown.append(_augment_input(images, names, top, settings, luck, mirrored))
-    return tuple(shown)
+        augmented.append(_augment_input(images, names, top, settings, luck, mirrored))
+    return tuple(augmented)
 
 
 class _Luck(NamedTuple):
-    """What is drawn for a view of each sample: ten numbers of 0 to 1, and the part that is cut out."""
+    """Random draws for a view of each sample: ten numbers of 0 to 1, and the part that is cut out."""
 
     drawn: Float[Tensor, "batch 10"]
     boxes: "list[Box]"
@@ -128,7 +128,7 @@ def _augment_input(
 def flip_images(
     images: Float[Tensor, "batch channels *frames height width"], channels: Sequence[str], top: int
 ) -> Float[Tensor, "batch channels *frames height width"]:
-    """The mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
+    """Return the mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
 
     Args:
         images: Of one view, or of a clip.
@@ -153,7 +153,7 @@ class Box(NamedTuple):
 
 
 def place_box(luck: Float[Tensor, "3"], smallest: float | int, height: int, width: int) -> Box:
-    """A part of an image, in the proportions of the whole: a face is not stretched, and strain stays true.
+    """Choose a part of an image, in the proportions of the whole: a face is not stretched.
 
     Args:
         luck: Three numbers of 0 to 1, for the area, for how far down and how far to the right.
@@ -172,7 +172,7 @@ def crop_images(
     channels: Sequence[str],
     boxes: Sequence[Box],
 ) -> Float[Tensor, "batch channels height width"]:
-    """A part of each image at the size of the whole.
+    """Return a part of each image at the size of the whole.
 
     Flow is in px, so it grows as the image does. Its strain does not, nor do depth and colour.
 
@@ -198,7 +198,7 @@ def change_colors(
     saturation: Float[Tensor, " batch"],
     turn: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch 3 height width"]:
-    """What becomes of the difference of two frames if both are seen in another light.
+    """Change the difference of two frames as if both were seen in another light.
 
     All of it is linear in the frames, so the difference takes the same change; nothing is clipped.
 

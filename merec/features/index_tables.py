@@ -83,20 +83,20 @@ def write_table(store: Store, name: str, table: pd.DataFrame) -> None:
 
 def collect(store: Store, stage: Stage, table: pd.DataFrame) -> list[dict[str, np.ndarray]] | None:
     """Return the arrays of the samples of a table that have any; `None` if some are gone or damaged."""
-    found = []
+    samples = []
     for key in table["key"]:
         arrays = store.load(stage.folder, key) if key else None
         if key and arrays is None:
             return None
         if arrays is not None:
-            found.append(arrays)
-    return found
+            samples.append(arrays)
+    return samples
 
 
 def _stamp(file: Path) -> tuple[int, int]:
     """Size and time of a file; -1 where there is none."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return -1, -1
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns

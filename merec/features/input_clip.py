@@ -35,7 +35,7 @@ class InputClip(ABC):
     notes: list[str] = field(default_factory=list)
 
     def second(self, position: int) -> float:
-        """When a frame was taken, s after the first."""
+        """Return the time of a frame, s after the first."""
         return (self.numbers[position] - self.numbers[0]) / self.fps
 
     @property
@@ -45,7 +45,7 @@ class InputClip(ABC):
 
     @property
     def has_depth(self) -> bool:
-        """Whether depth lies beside the frames."""
+        """True if depth lies beside the frames."""
         return False
 
     def note(self, text: str) -> None:
@@ -59,7 +59,7 @@ class InputClip(ABC):
 
     @abstractmethod
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-        """Some frames in RGB, each with its position; one at a time is in memory.
+        """Return some frames in RGB, each with its position; one at a time is in memory.
 
         Args:
             positions: Rising. What cannot be decoded is left out.
@@ -67,4 +67,4 @@ class InputClip(ABC):
 
     @abstractmethod
     def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
-        """Some frames as files, by number, and their depth if all have it; made below `folder` if need be."""
+        """Return some frames as files, by number, and their depth if all have it; written below `folder`."""

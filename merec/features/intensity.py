@@ -1,4 +1,4 @@
-"""How much of an expression a pair of frames shows: what weak pairs are dropped by before pretraining.
+"""Intensity of the expression in a pair of frames, by which weak pairs are dropped before pretraining.
 
 An estimator is a function of a pair's crops and motion (see `make_crops` and `make_motion`) that gives an
 intensity per action unit or region; `measure_intensity` takes the largest (Li et al. 2025, "AU-intensity
@@ -51,7 +51,7 @@ def estimate_by_blendshapes(crops: Arrays, motion: Arrays) -> dict[str, float]:
 
 
 def estimate_by_motion(crops: Arrays, motion: Arrays) -> dict[str, float]:
-    """How far the skin of each region moves, in hundredths of the distance between the eyes.
+    """Estimate how far the skin of each region moves, in hundredths of the distance between the eyes.
 
     The length of the flow that a tenth of the region exceeds, less the head's if that was removed. On the
     same pairs its rank correlation with the truth is .64.
@@ -74,5 +74,5 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def measure_intensity(estimator: str, crops: Arrays, motion: Arrays) -> float:
-    """The largest intensity that an estimator, by name, finds."""
+    """Return the largest intensity that an estimator, by name, finds."""
     return max(ESTIMATORS[estimator](crops, motion).values())

@@ -1,4 +1,4 @@
-"""Where a face is in an image: MediaPipe's 478 landmarks and 52 blendshapes."""
+"""Face landmarks: MediaPipe's 478 landmarks and 52 blendshapes."""
 
 import contextlib
 import math
@@ -64,13 +64,13 @@ class FaceLandmarks:
             not follow a micro-expression.
         transformation: Pose of the canonical face (cm) before a camera of 63° vertical field of view. Where
             the image had to be padded, the camera is that of the padded image.
-        others: Number of further faces in the image that are at least half as wide.
+        other_faces: Number of further faces in the image that are at least half as wide.
     """
 
     points: Float[np.ndarray, "478 3"]
     blendshapes: dict[str, float]
     transformation: Float[np.ndarray, "4 4"]
-    others: int = 0
+    other_faces: int = 0
 
 
 class FaceLandmarker:
@@ -108,7 +108,7 @@ class FaceLandmarker:
         self._landmarker.close()
 
     def find(self, image: np.ndarray) -> FaceLandmarks | None:
-        """The face in an image, or `None`.
+        """Return the face in an image, or `None`.
 
         If none is found, the image is padded by a quarter and looked at again, for the detector misses some
         faces that fill the image (2 of 442 tightly cropped ones, which it finds then); then in overlapping
@@ -134,7 +134,7 @@ class FaceLandmarker:
         return self._find_in_tiles(image) if face is None else face
 
     def is_upside_down(self, image: np.ndarray, face: FaceLandmarks | None = None) -> bool:
-        """Whether a face is upside down, which its landmarks do not show: they are upright then, and wrong.
+        """Return whether a face is upside down; its landmarks are upright then, and wrong.
 
         In an image turned by a quarter the landmarks are right whichever way is up (mean error below .05 of
         the distance between the eyes). Of 720 rendered faces none is called upside down, but one if a single
@@ -161,7 +161,7 @@ class FaceLandmarker:
         return True
 
     def _find_in_tiles(self, image: np.ndarray) -> FaceLandmarks | None:
-        """The face in an image, looked for in squares of half its longer side, then a quarter, and so on."""
+        """Find the face in squares of half the image's longer side, then of a quarter, and so on."""
         side = max(image.shape[:2]) // 2
         while side >= _LEAST_TILE:
             faces = []
@@ -175,7 +175,7 @@ class FaceLandmarker:
         return None
 
     def _look_again(self, image: np.ndarray, faces: list[FaceLandmarks]) -> FaceLandmarks:
-        """The largest of faces that were found in tiles, in a square around it that no tile's border cuts."""
+        """Find the largest of the faces in tiles again, in a square around it that no tile's border cuts."""
         spans = [(face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)) for face in faces]
         sizes = [float((high - low).max()) for low, high in spans]
         main = int(np.argmax(sizes))
@@ -190,22 +190,22 @@ class FaceLandmarker:
             for sign in (-1, 1)
         )
         again = self._find(image[top:bottom, left:right], -int(top), -int(left)) or faces[main]
-        return replace(again, others=max(again.others, len(apart) - 1))
+        return replace(again, other_faces=max(again.other_faces, len(apart) - 1))
 
     def _find(self, image: np.ndarray, top: int, left: int) -> FaceLandmarks | None:
-        """The face in an image whose pixel (0, 0) is pixel (-top, -left) of the one asked about."""
+        """Return the face in an image whose pixel (0, 0) is pixel (-top, -left) of the one asked about."""
         import mediapipe
 
         pixels = mediapipe.Image(
             image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
         )
-        found = self._landmarker.detect(pixels)
-        if not found.face_landmarks:
+        detection = self._landmarker.detect(pixels)
+        if not detection.face_landmarks:
             return None
         height, width = image.shape[:2]
         faces = [
             np.array([(point.x, point.y, point.z) for point in face])
-            for face in found.face_landmarks
+            for face in detection.face_landmarks
         ]
         widths = [float(np.ptp(face[:, 0])) for face in faces]
         main = int(np.argmax(widths))
@@ -213,14 +213,14 @@ class FaceLandmarker:
         points = faces[main] * (width, height, width) - (left + 0.5, top + 0.5, 0)
         return FaceLandmarks(
             points,
-            {shape.category_name: shape.score for shape in found.face_blendshapes[main]},
-            np.asarray(found.facial_transformation_matrixes[main], np.float64),
+            {shape.category_name: shape.score for shape in detection.face_blendshapes[main]},
+            np.asarray(detection.facial_transformation_matrixes[main], np.float64),
             sum(other >= 0.5 * widths[main] for other in widths) - 1,
         )
 
 
 def _spread(length: int, side: int) -> list[int]:
-    """Where tiles begin that cover a length evenly and overlap by a third of their side or more."""
+    """Place tiles that cover a length evenly and overlap by a third of their side or more."""
     if length <= side:
         return [0]
     count = 1 + math.ceil((length - side) / (_TILE_STEP * side))

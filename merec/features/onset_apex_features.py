@@ -103,15 +103,17 @@ def make_crops(
             f"{pair.color[1]} is {describe_size(apex)}, but its onset {describe_size(onset)}; copy the clip "
             "again from its source"
         )
-    found = {file: faces.find(file, contents[file], frame) for file, frame in frames.items()}
-    shown = [found[file] for file in pair.color]
-    faces.assert_upright(pair.color[0], onset, shown[0])
-    alignment = align_face(shown[0].points, settings.size, settings.margin)
+    faces_by_file = {
+        file: faces.find(file, contents[file], frame) for file, frame in frames.items()
+    }
+    face_pair = [faces_by_file[file] for file in pair.color]
+    faces.assert_upright(pair.color[0], onset, face_pair[0])
+    alignment = align_face(face_pair[0].points, settings.size, settings.margin)
     landmarks = [
         np.column_stack(
             [alignment.to_crop(face.points[:, :2]), alignment.scale * face.points[:, 2]]
         )
-        for face in shown
+        for face in face_pair
     ]
     return {
         "onset": alignment.crop_color(onset),
@@ -120,7 +122,7 @@ def make_crops(
         "matrix": alignment.matrix,
         "landmarks": np.stack(landmarks).astype(np.float32),
         "blendshapes": np.array(
-            [[face.blendshapes[name] for name in BLENDSHAPES] for face in shown],
+            [[face.blendshapes[name] for name in BLENDSHAPES] for face in face_pair],
             dtype=np.float32,
         ),
     }
@@ -151,14 +153,14 @@ def make_depth(
         assert_unturned(contents[file], file)
     height, width = crops["frame"].tolist()
     alignment = Alignment(crops["matrix"], crops["onset"].shape[0])
-    shown = crops["landmarks"][0].astype(np.float64)
-    points = np.column_stack([alignment.to_frame(shown[:, :2]), shown[:, 2]])
+    onset_landmarks = crops["landmarks"][0].astype(np.float64)
+    points = np.column_stack([alignment.to_frame(onset_landmarks[:, :2]), onset_landmarks[:, 2]])
     depths, eyes = {}, np.zeros((2, 3))
     for file in dict.fromkeys(pair.depth):
         depth = decode_depth(contents[file], file, (height, width))
         depth = pair.add_noise(depth, file, noise)
-        crop, known = alignment.crop_depth(depth)
-        share = float(known.mean())
+        crop, valid = alignment.crop_depth(depth)
+        share = float(valid.mean())
         if share < 0.5:
             raise InputError(
                 f"{file} has depth in {share:.0%} of the face only; copy it again, or take datamodule=rgb"
@@ -203,12 +205,12 @@ def assert_true_size(pair: Pair, made: Mapping[str, np.ndarray], frame: np.ndarr
 
 
 def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> dict[str, np.ndarray]:
-    """What moves between the crops.
+    """Measure the motion between the crops.
 
     Returns:
         `flow` (size, size, 2) px, less the head's if so set; `head` (size, size, 2) px, the head's; `shift`
         (1,), its mean length in px; `face` (size, size) bool; `regions` (8, size, size) bool; with depth
-        `dz` (size, size) mm, less the head's, and `known` (size, size) bool.
+        `dz` (size, size) mm, less the head's, and `has_depth` (size, size) bool.
     """
     size = crops["onset"].shape[0]
     flow = measure_flow(crops["onset"], crops["apex"], settings.flow)
@@ -216,9 +218,9 @@ def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> di
     relief = None
     if "depth" in crops:
         before, after = crops["depth"].astype(np.float32)
-        known = before > 0
-        usual = np.median(before[masks.face & known]) if (masks.face & known).any() else 0.0
-        relief = np.where(known & (np.abs(before - usual) < RELIEF), before, usual)
+        has_depth = before > 0
+        usual = np.median(before[masks.face & has_depth]) if (masks.face & has_depth).any() else 0.0
+        relief = np.where(has_depth & (np.abs(before - usual) < RELIEF), before, usual)
     head = estimate_head_motion(flow, masks.rigid, relief)
     made = {
         "flow": (flow - head.flow if settings.head else flow).astype(np.float16),
@@ -230,7 +232,7 @@ def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> di
     if "depth" in crops:
         # A head that comes closer takes all skin with it, which is no measuring error.
         most = settings.most_depth * (WIDE if settings.head else 1)
-        change, valid = measure_depth_change(before, after, known, flow, most)
+        change, valid = measure_depth_change(before, after, has_depth, flow, most)
         if settings.head:
             change = remove_head_depth(change, valid, masks.rigid)
             valid &= np.abs(change) <= settings.most_depth

@@ -10,7 +10,7 @@ from merec.types import InputError
 def measure_flow(
     onset: UInt8[np.ndarray, "size size 3"], apex: UInt8[np.ndarray, "size size 3"], method: str
 ) -> Float[np.ndarray, "size size 2"]:
-    """Where each pixel of the onset is at the apex, relative to where it was: u to the right, v down, px.
+    """Measure the displacement of each pixel from onset to apex: u to the right, v down, px.
 
     Args:
         onset: RGB crop.

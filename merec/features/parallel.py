@@ -15,7 +15,7 @@ def map_chunks(
     jobs: int,
     unit: str,
 ) -> list[_Result]:
-    """The results of a function of a few items at a time, in the order of the items.
+    """Return the results of a function of a few items at a time, in the order of the items.
 
     Args:
         function: From items to as many results; it goes to other processes.
@@ -52,7 +52,7 @@ def map_chunks(
 def _run_alone(
     function: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]
 ) -> list[_Result]:
-    """A chunk on one thread, as the processes share the cores."""
+    """Return a chunk on one thread, as the processes share the cores."""
     import cv2
     import scipy.interpolate  # noqa: F401  (limits heed only what is loaded)
     from threadpoolctl import threadpool_limits

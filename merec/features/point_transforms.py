@@ -28,7 +28,7 @@ def augment_points(
 def flip_points(
     points: Float[Tensor, "batch regions k 6"],
 ) -> Float[Tensor, "batch regions k 6"]:
-    """The mirrored face: left and right regions change places, x and u their sign. Twice changes nothing."""
+    """Mirror the face: left and right regions change places, x and u their sign. Twice changes nothing."""
     sign = torch.ones(len(FEATURES))
     sign[[FEATURES.index("x"), FEATURES.index("u")]] = -1
     return points[:, list(MIRRORED)] * sign

@@ -141,11 +141,11 @@ class FeatureStore:
             InputError: If the corpus has no frames, the store cannot be written, or the landmarker's model
                 cannot be had. A sample that cannot be used is none: it has a row.
         """
-        shown = [_name_stage(*names) for names in representations]
+        stage_names = [_name_stage(*names) for names in representations]
         pairs = self.list_pairs(corpus, any(kind.from_clip for kind, _ in representations))
-        stages = [MOTION, *([SCENE] if any(pair.depth for pair in pairs) else []), *shown]
+        stages = [MOTION, *([SCENE] if any(pair.depth for pair in pairs) else []), *stage_names]
         outcomes = self._run(pairs, stages, jobs)
-        for stage in shown:
+        for stage in stage_names:
             keep_index(self.store, stage, pairs, self.settings, outcomes)
         in_depth = {stage.folder for stage in stages if stage.needs_depth}
         rows = []
@@ -180,26 +180,29 @@ class FeatureStore:
         """
         stage = _name_stage(representation, modality, views)
         pairs = self.list_pairs(corpus, representation.from_clip)
-        known = self.store.read_table(name_index(stage, pairs, self.settings))
-        found = None if known is None else collect(self.store, stage, known)
-        if found is None:
+        index_table = self.store.read_table(name_index(stage, pairs, self.settings))
+        samples = None if index_table is None else collect(self.store, stage, index_table)
+        if samples is None:
             outcomes = self._run(pairs, [stage], 1 if len(pairs) < _FEW else -1)
-            known = keep_index(self.store, stage, pairs, self.settings, outcomes)
-            found = collect(self.store, stage, known)
-        assert known is not None
-        reason = sum_up(pairs, known["reason"].tolist())
-        if found is None or not found:
+            index_table = keep_index(self.store, stage, pairs, self.settings, outcomes)
+            samples = collect(self.store, stage, index_table)
+        assert index_table is not None
+        reason = sum_up(pairs, index_table["reason"].tolist())
+        if samples is None or not samples:
             raise InputError(
                 f"no sample of {corpus.protocol.name} can be used: "
                 f"{reason or 'the store changed meanwhile'}; merec prepare lists all reasons"
             )
-        rows = np.flatnonzero(known["key"].to_numpy() != "")
+        rows = np.flatnonzero(index_table["key"].to_numpy() != "")
         names = representation.arrays.items()
-        arrays = {name: np.stack([sample[own] for sample in found]) for name, own in names}
+        arrays = {
+            name: np.stack([sample[stored_name] for sample in samples])
+            for name, stored_name in names
+        }
         for name, array in arrays.items():
             if array.dtype == np.float16:  # kept in half the room
                 arrays[name] = array.astype(np.float32)
-        return Loaded(rows, arrays, reason, sum_up(pairs, known["note"].tolist()))
+        return Loaded(rows, arrays, reason, sum_up(pairs, index_table["note"].tolist()))
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
         """Crops and motion of one sample, by the names that `make_crops` and `make_motion` give them.
@@ -251,9 +254,9 @@ class FeatureStore:
         table = self.store.read_table(name)
         if table is None:
             work = partial(pair_up_clips, settings=self.settings, pool=self.pool, store=self.store)
-            found = map_chunks(work, clips, jobs, "clips")
-            table = tabulate_pairs(clips, found)
-            reasons = [reason for each in found for reason in each.reasons]
+            pools = map_chunks(work, clips, jobs, "clips")
+            table = tabulate_pairs(clips, pools)
+            reasons = [reason for pool in pools for reason in pool.reasons]
             if reasons:
                 log.warning(
                     "%d frames or pairs of unlabelled clips are left out, the first as %s",
@@ -283,7 +286,11 @@ def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
 def list_shown(modality: str) -> list[tuple[Representation, str]]:
     """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
     modalities = MODALITIES if modality == "fused" else ("rgb",)
-    return [(kind, each) for kind in list_representations() for each in modalities]
+    return [
+        (kind, modality_of_stage)
+        for kind in list_representations()
+        for modality_of_stage in modalities
+    ]
 
 
 def _name_stage(

@@ -37,7 +37,7 @@ _BROW = 0.6  # where the eye and brow regions end, from the brow's highest point
 
 
 class Masks(NamedTuple):
-    """Where the regions are in a crop.
+    """Pixels of each region in a crop.
 
     Attributes:
         regions: One mask per region, in the order of `REGIONS`; they may overlap.
@@ -125,14 +125,14 @@ def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
 
 
 def _hull(points: list, size: int) -> np.ndarray:
-    """The convex hull of some points."""
+    """Return the convex hull of some points."""
     import cv2
 
     return _fill([cv2.convexHull(np.array(points, dtype=np.float32))[:, 0]], size)
 
 
 def _widen(mask: np.ndarray, by: float) -> np.ndarray:
-    """A mask and all within `by` px of it."""
+    """Return a mask and all within `by` px of it."""
     import cv2
 
     reach = 2 * round(by) + 1

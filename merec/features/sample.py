@@ -46,12 +46,12 @@ class Stage(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """Where it lies in the store."""
+        """Folder in the store."""
         return "-".join([self.name, *(self.views or filter(None, [self.modality]))])
 
     @property
     def needs_depth(self) -> bool:
-        """Whether it cannot be made of colour alone."""
+        """True if it cannot be made of colour alone."""
         if self.views:
             return "depth" in self.views
         return self.name in ("depth", "scene") or self.modality in ("depth", "fused")
@@ -82,7 +82,7 @@ def name_code(code: Callable[..., Any]) -> str:
 
 
 class Outcome(NamedTuple):
-    """What became of a sample.
+    """Outcome of making the features of a sample.
 
     Attributes:
         keys: Of the stages that are there, by folder.
@@ -123,7 +123,7 @@ class Sample:
         self._made: dict[Stage, dict[str, np.ndarray]] = {}
 
     def key(self, stage: Stage) -> str:
-        """Changes with all that decides about the stage's arrays, and with nothing else."""
+        """Return a key that changes with all that decides about the stage's arrays, and with nothing else."""
         settings = _choose_settings(self.settings, stage, self.pair)
         if stage == CROPS:
             sources = self._identify(self.pair.color)
@@ -145,7 +145,7 @@ class Sample:
         return [self._hashes[file] for file in files]
 
     def _list_before(self, stage: Stage) -> tuple[Stage, ...]:
-        """The stages that one is made of. Without depth its maker says what is missing."""
+        """Return the stages that one is made of. Without depth its maker says what is missing."""
         with_depth = stage == SCENE or (stage.needs_depth and self.pair.depth is not None)
         crops = (CROPS, DEPTH) if with_depth else (CROPS,)
         if stage.representation is None or stage.representation.from_clip:
@@ -153,7 +153,7 @@ class Sample:
         return (*crops, SCENE if with_depth else MOTION)
 
     def get(self, stage: Stage, names: Collection[str] = ()) -> dict[str, np.ndarray]:
-        """The arrays of a stage, or only those of some names.
+        """Return the arrays of a stage, or only those of some names.
 
         Raises:
             InputError: If it cannot be made, e.g. as no face is found.
@@ -242,7 +242,7 @@ def _prepare_sample(
 
 
 def _choose_settings(settings: Settings, stage: Stage, pair: Pair) -> dict[str, Any]:
-    """The settings that a stage itself heeds."""
+    """Return the settings that a stage itself heeds."""
     if stage.representation is not None:
         return stage.representation.list_settings(settings, pair)
     if stage == CROPS:

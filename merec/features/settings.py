@@ -17,7 +17,7 @@ _Settings = TypeVar("_Settings")
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How frames become crops.
+    """Settings of the face crop.
 
     Attributes:
         size: Of the crop, px.
@@ -34,7 +34,7 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How motion is measured.
+    """Settings of optical flow and depth change.
 
     Attributes:
         flow: `dis`, `tvl1` or `farneback`.
@@ -55,7 +55,7 @@ class MotionSettings:
 
 @dataclass(frozen=True)
 class PointSettings:
-    """How points are chosen.
+    """Settings of the points.
 
     Attributes:
         k: Points per region.
@@ -82,7 +82,7 @@ class PointSettings:
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How a clip is shown.
+    """Settings of clips.
 
     Attributes:
         frames: How many, evenly from onset to offset.
@@ -99,7 +99,7 @@ class ClipSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of all stages.
+    """Settings of all stages.
 
     Attributes:
         crops: Of the first.
@@ -123,14 +123,14 @@ class Settings:
         _require(self.depth_noise >= 0, "depth_noise", self.depth_noise, "0 (none) or more mm")
         most = f"up to the {self.crops.size} px of features.crops.size"
         _require(self.clip.size <= self.crops.size, "clip.size", self.clip.size, most)
-        known = ", ".join(DIFFERENCES)
-        _require(self.difference in DIFFERENCES, "difference", self.difference, known)
+        choices = ", ".join(DIFFERENCES)
+        _require(self.difference in DIFFERENCES, "difference", self.difference, choices)
         _require(self.view_region in REGIONS, "view_region", self.view_region, ", ".join(REGIONS))
 
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """How pairs are taken from clips without labels.
+    """Settings of the pairs that are taken from clips without labels.
 
     Attributes:
         windows: Most windows of a clip, spread evenly over it.
@@ -148,12 +148,12 @@ class PoolSettings:
         _require(self.windows >= 1, "pool.windows", self.windows, "1 or more windows of a clip")
         _require(self.seconds > 0, "pool.seconds", self.seconds, "more than 0 s")
         _require(self.step >= 1, "pool.step", self.step, "1 or more frames")
-        known = ", ".join(ESTIMATORS)
-        _require(self.intensity in ESTIMATORS, "pool.intensity", self.intensity, known)
+        choices = ", ".join(ESTIMATORS)
+        _require(self.intensity in ESTIMATORS, "pool.intensity", self.intensity, choices)
 
 
 def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) -> _Settings:
-    """Settings out of a config's mapping.
+    """Read settings from a config's mapping.
 
     Args:
         kind: Of which stage.
@@ -163,11 +163,11 @@ def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) ->
     Raises:
         InputError: If a key is missing or unknown, or a value out of range.
     """
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    if set(given) != set(known):
+    keys = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if set(given) != set(keys):
         raise InputError(
             f"features.{name} has {', '.join(map(str, given)) or 'nothing'}; expected all of "
-            f"{', '.join(known)}"
+            f"{', '.join(keys)}"
         )
     try:
         return kind(**given)
@@ -175,6 +175,6 @@ def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) ->
         raise InputError(f"features.{name}={dict(given)} is not understood ({error})") from error
 
 
-def _require(good: bool, key: str, found: object, expected: str) -> None:
+def _require(good: bool, key: str, value: object, expected: str) -> None:
     if not good:
-        raise InputError(f"features.{key}={found}; expected {expected}")
+        raise InputError(f"features.{key}={value}; expected {expected}")

@@ -141,7 +141,7 @@ class SkinTracker:
 
 
 def _make_reference(frame: np.ndarray, second: float, face: FaceLandmarks) -> _Reference:
-    """A frame and its face as a reference."""
+    """Return a frame and its face as a reference."""
     alignment = align_face(face.points, SIZE, _MARGIN)
     points = np.column_stack(
         [alignment.to_crop(face.points[:, :2]), alignment.scale * face.points[:, 2]]
@@ -165,7 +165,7 @@ def _make_reference(frame: np.ndarray, second: float, face: FaceLandmarks) -> _R
 
 
 def _measure(reference: _Reference, frame: np.ndarray) -> Float[np.ndarray, "grid grid 2"] | None:
-    """How far each cell has moved since the reference; `None` if the frame shows another thing."""
+    """Measure the displacement of each cell since the reference; `None` if the frame shows another thing."""
     crop = reference.alignment.crop_color(frame)
     flow = measure_flow(reference.crop, crop, "dis")
     if _compare(reference, crop, flow) < _ALIKE:
@@ -200,13 +200,13 @@ def _draw_relief(points: np.ndarray) -> Float[np.ndarray, "size size"]:
     import cv2
 
     small = points * (_RELIEF / SIZE)
-    shape, known = shape_from_landmarks(small, _RELIEF)
-    depth = np.where(known, shape[..., 2], np.median(shape[..., 2][known]))
+    shape, valid = shape_from_landmarks(small, _RELIEF)
+    depth = np.where(valid, shape[..., 2], np.median(shape[..., 2][valid]))
     return cv2.resize(depth.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
 
 
 def _average(field: np.ndarray) -> np.ndarray:
-    """The mean of each cell."""
+    """Return the mean of each cell."""
     import cv2
 
     return cv2.resize(field.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)

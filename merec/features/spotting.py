@@ -35,7 +35,7 @@ Stream = Iterable[tuple[int, np.ndarray]]  # of frames with their positions
 
 
 class Curve(NamedTuple):
-    """How far the face moves in the course of a clip.
+    """Displacement of the face over the course of a clip.
 
     Attributes:
         positions: Frames of the clip.
@@ -54,7 +54,7 @@ class Curve(NamedTuple):
 
 
 class Spotted(NamedTuple):
-    """What was found.
+    """Result of spotting.
 
     Attributes:
         onset: Position of the last quiet frame before the rise.
@@ -115,7 +115,7 @@ def spot_apex(
     course = follow(_choose(input_clip, every, step))
     first = spot(course)
     middle = input_clip.second(first.apex)
-    around = [each for each in every if abs(input_clip.second(each) - middle) <= _AROUND]
+    around = [frame for frame in every if abs(input_clip.second(frame) - middle) <= _AROUND]
     near = spot(follow(_choose(input_clip, around, _FINE)), middle)
     return near._replace(
         overview=first.curve,
@@ -125,7 +125,7 @@ def spot_apex(
 
 
 def _choose(input_clip: InputClip, positions: Sequence[int], step: float) -> list[int]:
-    """The first frame, and on from each the first that is `step` seconds later."""
+    """Return the first frame, and on from each the first that is `step` seconds later."""
     chosen, due = [], -np.inf
     for position in positions:
         now = input_clip.second(position)
@@ -248,7 +248,7 @@ def smooth(
 
 
 def _find_onset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
-    """The last frame before the apex at which the movement had hardly begun."""
+    """Return the last frame before the apex at which the movement had hardly begun."""
     first = int(np.searchsorted(seconds, seconds[apex] - _BACK))
     before = along[first : apex + 1]
     # Down to half of the rise, whatever happens on the way, then on as long as it falls.
@@ -262,7 +262,7 @@ def _find_onset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
 
 
 def _find_offset(seconds: np.ndarray, along: np.ndarray, apex: int) -> int:
-    """The first frame after the apex at which the movement is nearly over: an onset in reversed time."""
+    """Return the first frame after the apex at which the movement is nearly over: a reversed onset."""
     last = len(seconds) - 1
     return last - _find_onset(seconds[-1] - seconds[::-1], along[::-1], last - apex)
 
@@ -272,7 +272,7 @@ def _project(
     pattern: Float[np.ndarray, "cells 2"],
     weights: Float[np.ndarray, " cells"],
 ) -> Float[np.ndarray, " frames"]:
-    """How much of a pattern there is in each frame, 1 for the pattern itself."""
+    """Return the share of a pattern in each frame, 1 for the pattern itself."""
     weighted = pattern * weights[:, None]
     return np.einsum("fcd,cd->f", cells, weighted) / max(float((pattern * weighted).sum()), 1e-12)
 
@@ -287,7 +287,7 @@ def _measure(
 def _is_clear(
     seconds: Float[np.ndarray, " frames"], seen: Bool[np.ndarray, " frames"], within: float
 ) -> Bool[np.ndarray, " frames"]:
-    """Whether the face is seen in all frames around each."""
+    """Return whether the face is seen in all frames around each."""
     clear = seen.copy()
     for time in seconds[~seen]:
         clear &= np.abs(seconds - time) > within

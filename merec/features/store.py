@@ -1,4 +1,4 @@
-"""Where features lie: one file per sample and stage, under a key of all that decides its content."""
+"""Feature store: one file per sample and stage, under a key of all that decides its content."""
 
 import hashlib
 import json
@@ -52,13 +52,13 @@ class Store:
         self._ready = False  # private, and swept of what killed processes left
 
     def path(self, stage: str, key: str) -> Path:
-        """The file of a key; a folder per first two digits keeps listings short."""
+        """Return the file of a key; a folder per first two digits keeps listings short."""
         return self.root / stage / key[:2] / f"{key}.safetensors"
 
     def load(
         self, stage: str, key: str, names: Collection[str] = ()
     ) -> dict[str, np.ndarray] | None:
-        """The arrays, or only those of some names; `None` if they are not there or damaged, which is as good.
+        """Read the arrays, or only those of some names; `None` if they are missing or damaged.
 
         A file that was cut off is damaged whichever names are asked for, as its header gives its length.
         """
@@ -87,7 +87,7 @@ class Store:
             part.write_bytes(content)
 
     def read_table(self, name: str) -> pd.DataFrame | None:
-        """A table kept by `write_table`, all columns as text; `None` if it is not there or damaged."""
+        """Return a table kept by `write_table`, all columns as text; `None` if it is not there or damaged."""
         file = self.root / "tables" / f"{name}.csv"
         try:
             return pd.read_csv(file, dtype=str, keep_default_na=False) if file.exists() else None

@@ -1,4 +1,4 @@
-"""Where the skin is in space: from depth through the camera's true intrinsics, or from the landmark mesh."""
+"""Position of the skin in space, from depth and the camera's intrinsics, or from the landmark mesh."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Real
@@ -30,15 +30,15 @@ def read_depth_at(
     window = depth[at[0] + around[:, None], at[1] + around].reshape(len(points), 9)
     window = np.where((window > 0) & inside[:, None], window, np.nan)
     there = np.isfinite(window).any(axis=1)
-    found = np.full(len(points), np.nan)
-    found[there] = np.nanmedian(window[there], axis=1)
-    return found
+    depths = np.full(len(points), np.nan)
+    depths[there] = np.nanmedian(window[there], axis=1)
+    return depths
 
 
 def is_mirrored(
     landmarks: Float[np.ndarray, "landmarks 3"], depth: Real[np.ndarray, "height width"]
 ) -> bool:
-    """Whether the mirror image of a depth map fits a face better than the map itself.
+    """Return whether the mirror image of a depth map fits a face better than the map itself.
 
     A map fits as well as its depth at the landmarks correlates with their z (the nose is nearest), both less
     a plane, times the share of them that it puts onto the face. The plane is the head's tilt, of which z is
@@ -51,7 +51,7 @@ def is_mirrored(
         depth: mm, 0 = invalid.
     """
     as_it_is, *turned = (
-        _fit_depth(landmarks, each) for each in (depth, depth[:, ::-1], depth[::-1, ::-1])
+        _fit_depth(landmarks, flipped) for flipped in (depth, depth[:, ::-1], depth[::-1, ::-1])
     )
     return max(turned) > as_it_is + _BETTER
 
@@ -59,14 +59,14 @@ def is_mirrored(
 def _fit_depth(landmarks: np.ndarray, depth: np.ndarray) -> float:
     """Correlation with the landmarks' z, both less a plane, times the share of landmarks on the face."""
     here = read_depth_at(landmarks, depth)
-    known = np.isfinite(here)
-    if known.any():
-        known[known] = np.abs(here[known] - np.median(here[known])) < _RELIEF
-    share = float(known.mean())
-    if share < 0.3 or np.ptp(here[known]) == 0:
+    valid = np.isfinite(here)
+    if valid.any():
+        valid[valid] = np.abs(here[valid] - np.median(here[valid])) < _RELIEF
+    share = float(valid.mean())
+    if share < 0.3 or np.ptp(here[valid]) == 0:
         return 0.0
-    plane = np.column_stack([np.ones(known.sum()), landmarks[known, :2]])
-    values = np.column_stack([here[known], landmarks[known, 2]])
+    plane = np.column_stack([np.ones(valid.sum()), landmarks[valid, :2]])
+    values = np.column_stack([here[valid], landmarks[valid, 2]])
     relief = values - plane @ np.linalg.lstsq(plane, values, rcond=None)[0]
     if (relief.std(axis=0) < 1e-9 * np.abs(values).max()).any():  # a wall
         return 0.0
@@ -108,7 +108,7 @@ def back_project(
 def shape_from_landmarks(
     points: Float[np.ndarray, "landmarks 3"], size: int
 ) -> tuple[Float[np.ndarray, "size size 3"], Bool[np.ndarray, "size size"]]:
-    """The face's shape from its landmark mesh, where there is no depth.
+    """Return the face's shape from its landmark mesh, where there is no depth.
 
     Linear between neighbouring landmarks; x and y in px of the crop, z on MediaPipe's scale, which is about
     the same, smaller towards the camera.
@@ -124,19 +124,19 @@ def shape_from_landmarks(
 
     column, row = np.meshgrid(*(np.arange(size, dtype=np.float64),) * 2)
     z = LinearNDInterpolator(points[:, :2], points[:, 2])(column, row)
-    known = np.isfinite(z)
-    return np.stack([column, row, np.where(known, z, 0)], axis=-1).astype(np.float32), known
+    valid = np.isfinite(z)
+    return np.stack([column, row, np.where(valid, z, 0)], axis=-1).astype(np.float32), valid
 
 
 def find_outliers(
-    points: Float[np.ndarray, "size size 3"], known: Bool[np.ndarray, "size size"]
+    points: Float[np.ndarray, "size size 3"], valid: Bool[np.ndarray, "size size"]
 ) -> Bool[np.ndarray, "size size"]:
     """Points further than 1.5 times the mean distance from the centroid, e.g. the wall beside a cheek."""
-    if not known.any():
-        return np.zeros_like(known)
-    here = points[known].T.copy()  # axis by axis, a third of the time
+    if not valid.any():
+        return np.zeros_like(valid)
+    here = points[valid].T.copy()  # axis by axis, a third of the time
     # The median, as the wall would pull a mean towards itself.
     off = np.linalg.norm(here - np.median(here, axis=1, keepdims=True), axis=0)
-    found = np.zeros_like(known)
-    found[known] = off > OUTLIER * off.mean()
-    return found
+    outliers = np.zeros_like(valid)
+    outliers[valid] = off > OUTLIER * off.mean()
+    return outliers

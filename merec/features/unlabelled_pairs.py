@@ -40,7 +40,7 @@ class Clip(NamedTuple):
 
     @property
     def files(self) -> list[Path]:
-        """Of all frames in colour."""
+        """Files of all colour frames."""
         return [self.color.path(number) for number in self.numbers]
 
     def pair(self, onset: int, apex: int) -> Pair:
@@ -50,7 +50,7 @@ class Clip(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a clip gave.
+    """Pairs of one clip, or the reasons why it has none.
 
     Attributes:
         pairs: Onset and apex (frame numbers) and intensity of each pair.
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def list_clips(corpus: Corpus) -> list[Clip]:
-    """The clips without labels that have two frames at least.
+    """Return the clips without labels that have two frames at least.
 
     Raises:
         InputError: If there are none.
@@ -103,13 +103,13 @@ def pair_up_clips(
     Raises:
         StopError: If no clip can be used.
     """
-    found = []
+    results = []
     with FaceFinder(store) as faces:
         for clip in clips:
-            found.append(Found([], []))
+            results.append(Found([], []))
             for window in choose_windows(clip, pool):
-                _pair_up(clip, window, settings, pool, faces, found[-1])
-    return found
+                _pair_up(clip, window, settings, pool, faces, results[-1])
+    return results
 
 
 def _pair_up(
@@ -118,10 +118,10 @@ def _pair_up(
     settings: Settings,
     pool: PoolSettings,
     faces: FaceFinder,
-    found: Found,
+    result: Found,
 ) -> None:
     """Add the pairs of a window to what its clip gave."""
-    shown: dict[int, float] = {}
+    strengths: dict[int, float] = {}
     for number in window:
         file = clip.color.path(number)
         try:
@@ -129,18 +129,18 @@ def _pair_up(
         except StopError:
             raise
         except InputError as error:
-            found.reasons.append(str(error))
+            result.reasons.append(str(error))
         else:
-            shown[number] = sum(units.values())
-    if not shown:
+            strengths[number] = sum(units.values())
+    if not strengths:
         return
     # Of a clip of two frames, a rendered pair, the first is the onset: of 32 such the other one was the less
     # expressive by its blendshapes in 16.
-    rested = min(shown, key=lambda number: shown[number])
+    rested = min(strengths, key=lambda number: strengths[number])
     onset = clip.numbers[0] if len(clip.numbers) == 2 else rested
     # Of no more frames than a step has, as of a clip of onset and apex alone, the last is one too.
     for apex in window[:: min(pool.step, len(window) - 1)]:
-        if apex == onset or apex not in shown:
+        if apex == onset or apex not in strengths:
             continue
         try:
             sample = Sample(clip.pair(onset, apex), settings, faces)
@@ -148,23 +148,23 @@ def _pair_up(
         except StopError:
             raise
         except InputError as error:
-            found.reasons.append(str(error))
+            result.reasons.append(str(error))
         else:
-            found.pairs.append((onset, apex, measure_intensity(pool.intensity, crops, motion)))
+            result.pairs.append((onset, apex, measure_intensity(pool.intensity, crops, motion)))
 
 
-def tabulate_pairs(clips: Sequence[Clip], found: Sequence[Found]) -> pd.DataFrame:
-    """A row per pair: `clip_id`, `onset`, `apex`, `intensity`."""
+def tabulate_pairs(clips: Sequence[Clip], results: Sequence[Found]) -> pd.DataFrame:
+    """Return a row per pair: `clip_id`, `onset`, `apex`, `intensity`."""
     rows = [
         (clip.clip_id, *pair)
-        for clip, each in zip(clips, found, strict=True)
-        for pair in each.pairs
+        for clip, result in zip(clips, results, strict=True)
+        for pair in result.pairs
     ]
     return pd.DataFrame(rows, columns=["clip_id", "onset", "apex", "intensity"])
 
 
 def describe_pool(corpus: Corpus, table: pd.DataFrame) -> Corpus:
-    """The pairs of a table (see `tabulate_pairs`) as the samples of a corpus.
+    """Return the pairs of a table (see `tabulate_pairs`) as the samples of a corpus.
 
     Raises:
         InputError: If there are none.

@@ -1,1 +1,1 @@
-"""How numbers, captions, tables and figures are written, the same in every output."""
+"""Style of numbers, captions, tables and figures, the same in every output."""

@@ -129,9 +129,9 @@ def describe_tried(results: Sequence[Result]) -> str:
         result.name: max((run.environment.get("tried") or 0 for run in result.runs), default=0)
         for result in results
     }
-    known = [f"{number} by {name}" for name, number in tried.items() if number]
-    others = "" if len(known) == len(tried) else f"{', others ' if known else ''}none recorded"
-    return f"Configurations tried inside each fold: {', '.join(known)}{others}."
+    counts = [f"{number} by {name}" for name, number in tried.items() if number]
+    rest = "" if len(counts) == len(tried) else f"{', rest ' if counts else ''}none recorded"
+    return f"Configurations tried inside each fold: {', '.join(counts)}{rest}."
 
 
 def describe_results(results: Sequence[Result]) -> str:

@@ -30,5 +30,5 @@ class Table:
         return list(self.rows.itertuples(index=False, name=None))
 
     def is_numeric(self, column: str) -> bool:
-        """Whether a column holds numbers, which stand to the right."""
+        """Return whether a column holds numbers, which stand to the right."""
         return bool(self.rows[column].str.fullmatch(r"[\d.,/%\[\] +−–±]*").all())

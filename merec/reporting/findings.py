@@ -50,8 +50,8 @@ def lay_out_findings(
     severity: str, kind: str, findings: Sequence[Finding], written: Path | None
 ) -> Table:
     """Lay out the findings of one kind as a table; a remedy that all share stands below it."""
-    shown = findings if kind in WHOLE else findings[:MOST]
-    remedies = {finding.remedy for finding in shown}
+    listed = findings if kind in WHOLE else findings[:MOST]
+    remedies = {finding.remedy for finding in listed}
     rows = pd.DataFrame(
         [
             {
@@ -61,18 +61,18 @@ def lay_out_findings(
                 "Found": finding.found,
                 "What to do": finding.remedy,
             }
-            for finding in shown
+            for finding in listed
         ]
     )
     empty = [name for name in ("Row from 0", "Sample", "Where") if not rows[name].any()]
     rows = rows.drop(columns=empty)
     notes = []
-    if len(remedies) == 1 and len(shown) > 1:
+    if len(remedies) == 1 and len(listed) > 1:
         rows = rows.drop(columns="What to do")
         notes.append(f"What to do: {next(iter(remedies))}.")
-    if len(findings) > len(shown):
+    if len(findings) > len(listed):
         place = "in the CSV" if written else "(out=FILE.csv lists all)"
-        notes.append(f"… and {len(findings) - len(shown)} more {place}.")
+        notes.append(f"… and {len(findings) - len(listed)} more {place}.")
     return Table(f"{severity}: {kind} ({len(findings)})", " ".join(notes), rows)
 
 
@@ -88,7 +88,7 @@ def describe_examination(examination: Examination) -> str:
     if corpus.flow_maps is not None:
         lines.append(f"{len(corpus.flow_maps)} flow maps; there are no frames to look at.")
     else:
-        others = [
+        other_findings = [
             f"{len(table)} {what}"
             for table, what in (
                 (corpus.macro, "macro-expressions"),
@@ -96,7 +96,7 @@ def describe_examination(examination: Examination) -> str:
             )
             if table is not None
         ]
-        beside = f" (with {' and '.join(others)})" if others else ""
+        beside = f" (with {' and '.join(other_findings)})" if other_findings else ""
         lines.append(
             f"{examination.clips:,} clips{beside}; of {examination.wanted:,} frames from onset to "
             f"offset {examination.color:,} lie there in colour and {examination.depth:,} in depth; "

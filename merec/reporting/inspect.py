@@ -33,7 +33,7 @@ _DPI = 100
 
 @runtime_checkable
 class Source(Protocol):
-    """What has the features of samples: a `FeatureStore`."""
+    """Source of the features of samples: a `FeatureStore`."""
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
         """Return crops and motion of a sample; see `make_crops` and `make_motion`."""
@@ -161,10 +161,10 @@ def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
     _draw_wheel(panels[4])
     strain = np.where(face, compute_strain(flow[..., 0], flow[..., 1]), np.nan)
     strongest = _find_most(strain[face], 0.05)
-    shown = panels[5].imshow(strain, cmap="magma", vmin=0, vmax=strongest)
+    image = panels[5].imshow(strain, cmap="magma", vmin=0, vmax=strongest)
     panels[5].set_facecolor(_NOTHING)
     panels[5].set_title("optical strain")
-    figure.colorbar(shown, ax=panels[5], shrink=0.7)
+    figure.colorbar(image, ax=panels[5], shrink=0.7)
     if "depth" in arrays:
         _show_depth(panels[6], arrays["depth"][0].astype(np.float32), face)
         dz = arrays["dz"].astype(np.float32)
@@ -212,10 +212,10 @@ def _draw_wheel(axes: Axes) -> None:
 def _show_signed(axes: Axes, field: np.ndarray, where: np.ndarray, name: str, least: float) -> None:
     most = _find_most(np.abs(field[where]), least)
     masked = np.where(where, field, np.nan)
-    shown = axes.imshow(masked, cmap="RdBu_r", vmin=-most, vmax=most)
+    image = axes.imshow(masked, cmap="RdBu_r", vmin=-most, vmax=most)
     axes.set_facecolor(_NOTHING)
     axes.set_title(name)
-    axes.figure.colorbar(shown, ax=axes, shrink=0.7)
+    axes.figure.colorbar(image, ax=axes, shrink=0.7)
 
 
 def _show_regions(axes: Axes, image: np.ndarray, regions: np.ndarray) -> None:
@@ -231,15 +231,15 @@ def _show_regions(axes: Axes, image: np.ndarray, regions: np.ndarray) -> None:
 
 
 def _show_depth(axes: Axes, depth: np.ndarray, face: np.ndarray) -> None:
-    known = depth > 0
-    of_face = depth[known & face]
+    valid = depth > 0
+    of_face = depth[valid & face]
     low, high = np.percentile(of_face, (1, 99)) if len(of_face) else (0.0, 1.0)
     # Half as much again behind the face: ears and hair show, the wall is one colour.
-    shown = axes.imshow(
-        np.where(known, depth, np.nan), cmap="viridis_r", vmin=low, vmax=high + (high - low) / 2
+    image = axes.imshow(
+        np.where(valid, depth, np.nan), cmap="viridis_r", vmin=low, vmax=high + (high - low) / 2
     )
     axes.set_facecolor(_NOTHING)
-    axes.figure.colorbar(shown, ax=axes, shrink=0.7)
+    axes.figure.colorbar(image, ax=axes, shrink=0.7)
     axes.set_title(f"depth, face {low:.0f} to {high:.0f} mm; grey: none")
 
 

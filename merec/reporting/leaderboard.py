@@ -40,7 +40,7 @@ def rank_results(results: Sequence[Result]) -> pd.DataFrame:
         network, NaN for estimators) and `tried` (configurations that each fold chose among).
     """
     published_rows = load_published(results[0].protocol.name).rows
-    known = {row.backbone: row for row in published_rows if row.backbone}
+    by_backbone = {row.backbone: row for row in published_rows if row.backbone}
     scores_of_results = score_results(results)
     by_subset = scores_of_results.set_index(["result", "subset"])
     rows = []
@@ -55,7 +55,7 @@ def rank_results(results: Sequence[Result]) -> pd.DataFrame:
                 ]
                 row |= {f"{name}_{subset}": scores[name] for name in ends}
         name, settings = _read_backbone(result)
-        published = known[name].choose_version(settings) if name in known else None
+        published = by_backbone[name].choose_version(settings) if name in by_backbone else None
         rows.append(row | _cite(published) | _cost(result))
     return pd.DataFrame(rows).sort_values("uf1", ascending=False, ignore_index=True)
 
@@ -126,16 +126,18 @@ def _cite(published: Published | None) -> dict[str, object]:
 
 def _cost(result: Result) -> dict[str, float]:
     """Return mean seconds of a seed, and the largest of the rest: of runs, and of folds within them."""
-    known = [run.environment for run in result.runs]
-    seconds = _find(known, "seconds")
-    found = {"seconds": sum(seconds) / len(result.seeds) if seconds else np.nan}
-    return found | {
-        name: max(_find(known, name), default=np.nan) for name in ("parameters", "tried")
+    environments = [run.environment for run in result.runs]
+    seconds = _find(environments, "seconds")
+    cost = {"seconds": sum(seconds) / len(result.seeds) if seconds else np.nan}
+    return cost | {
+        name: max(_find(environments, name), default=np.nan) for name in ("parameters", "tried")
     }
 
 
 def _find(environments: Sequence[dict], key: str) -> list[float]:
-    return [float(each[key]) for each in environments if each.get(key) is not None]
+    return [
+        float(environment[key]) for environment in environments if environment.get(key) is not None
+    ]
 
 
 def _spell_published(row: pd.Series) -> str:

@@ -32,8 +32,8 @@ def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) ->
         lead: A sentence below it.
         answers: Its sections; those without parts are left out.
     """
-    shown = {answer.title: list(filter(None, answer.parts)) for answer in answers}
-    sections = {heading: parts for heading, parts in shown.items() if parts}
+    parts_by_title = {answer.title: list(filter(None, answer.parts)) for answer in answers}
+    sections = {heading: parts for heading, parts in parts_by_title.items() if parts}
     style, script = (
         files("merec.reporting").joinpath("html", f"page.{kind}").read_text(encoding="utf-8")
         for kind in ("css", "js")

@@ -59,8 +59,8 @@ def make_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None) -> Cloud
         alignment = Alignment(arrays["matrix"], size)
         depth = arrays["depth"][0].astype(np.float32)
         start = back_project(depth, alignment, camera)
-        known = (depth > 0) & arrays["face"]
-        known &= ~find_outliers(start, known)
+        valid = (depth > 0) & arrays["face"]
+        valid &= ~find_outliers(start, valid)
         # Where the pixel goes in the frame, and how far away it is then.
         shift = flow @ np.linalg.inv(arrays["matrix"][:, :2]).T
         away = depth + arrays["dz"].astype(np.float64)
@@ -69,13 +69,13 @@ def make_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None) -> Cloud
         end[..., :2] += shift / (camera.fx, camera.fy) * away[..., None]
     else:
         unit = "px"
-        start, known = shape_from_landmarks(arrays["landmarks"][0].astype(np.float64), size)
-        known = known & arrays["face"]
+        start, valid = shape_from_landmarks(arrays["landmarks"][0].astype(np.float64), size)
+        valid = valid & arrays["face"]
         end = start.astype(np.float64)
         end[..., :2] += flow
     regions = np.concatenate([arrays["regions"], np.ones((1, size, size), bool)])
     chosen = np.zeros((size, size), bool)
-    chosen[::_POINTS, ::_POINTS] = known[::_POINTS, ::_POINTS]
+    chosen[::_POINTS, ::_POINTS] = valid[::_POINTS, ::_POINTS]
     row, column = np.nonzero(chosen)
     return Cloud(
         start[chosen].astype(np.float64),
@@ -98,7 +98,7 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
 
     cloud = make_cloud(arrays, camera)
     figure = go.Figure()
-    shown = False
+    drawn = False
     for number, (name, color) in enumerate(
         zip((*REGIONS, "rest of the face"), (*REGION_COLOURS, _REST), strict=True)
     ):
@@ -106,8 +106,8 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
         if not inside.any():
             continue
         _add_points(figure, cloud, inside, name, color)
-        _add_arrows(figure, cloud, inside, in_legend=not shown)
-        shown = True
+        _add_arrows(figure, cloud, inside, in_legend=not drawn)
+        drawn = True
     figure.update_layout(
         title=f"{escape(title)}<br>motion {_LONGER} times as long; {cloud.unit}",
         scene={

@@ -20,7 +20,7 @@ NOTHING_TOLD = "no action unit"
 
 
 class Calibration(NamedTuple):
-    """Where the temperature of probabilities comes from.
+    """Origin of the temperature of probabilities.
 
     Attributes:
         source: Run whose held-out predictions it was fitted on.
@@ -37,8 +37,8 @@ class Calibration(NamedTuple):
     scores: dict[str, float]
 
 
-class Said(NamedTuple):
-    """What a network said.
+class TargetPrediction(NamedTuple):
+    """Prediction of a network for a clip.
 
     Attributes:
         target: What it predicts, of which classes.
@@ -70,26 +70,26 @@ class Said(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What was found in a clip.
+    """Apex, features and prediction of a clip.
 
     Attributes:
         input_clip: The clip.
         spotted: Its onset and apex.
         arrays: Crops and motion of these, see `make_crops` and `make_motion`.
-        said: By the network; `None` without one.
+        answer: By the network; `None` without one.
         seconds: What took how long.
     """
 
     input_clip: InputClip
     spotted: Spotted
     arrays: Mapping[str, np.ndarray]
-    said: Said | None
+    answer: TargetPrediction | None
     seconds: dict[str, float]
 
 
 def collect_facts(prediction: Prediction) -> dict[str, Any]:
     """Return all that was found, for JSON."""
-    clip, spotted, said = prediction.input_clip, prediction.spotted, prediction.said
+    clip, spotted, answer = prediction.input_clip, prediction.spotted, prediction.answer
     frames = {
         name: {
             "frame": int(clip.numbers[position]),
@@ -121,7 +121,7 @@ def collect_facts(prediction: Prediction) -> dict[str, Any]:
         "face": round(spotted.face, 1),
         "curve": _list_curve(spotted.curve, clip),
         "overview": spotted.overview and _list_curve(spotted.overview, clip),
-        "prediction": said and _describe_said(said),
+        "prediction": answer and _describe_answer(answer),
         "notes": clip.notes,
         "took": {name: round(value, 3) for name, value in prediction.seconds.items()},
         "merec": __version__,
@@ -129,20 +129,23 @@ def collect_facts(prediction: Prediction) -> dict[str, Any]:
     return facts
 
 
-def _describe_said(said: Said) -> dict[str, Any]:
-    calibration = said.calibration
+def _describe_answer(answer: TargetPrediction) -> dict[str, Any]:
+    calibration = answer.calibration
 
     def name(values: np.ndarray) -> dict[str, float]:
-        return {each: float(value) for each, value in zip(said.target.classes, values, strict=True)}
+        return {
+            class_name: float(value)
+            for class_name, value in zip(answer.target.classes, values, strict=True)
+        }
 
     return {
-        said.target.name: said.target.to_answer(said.named),
-        "probability": name(said.probability),
-        "uncalibrated": name(said.raw),
+        answer.target.name: answer.target.to_answer(answer.named),
+        "probability": name(answer.probability),
+        "uncalibrated": name(answer.raw),
         "calibration": calibration and calibration._asdict(),
-        "checkpoint": said.checkpoint,
-        "trained_on": said.protocol,
-        "network": said.name,
+        "checkpoint": answer.checkpoint,
+        "trained_on": answer.protocol,
+        "network": answer.name,
     }
 
 
@@ -163,7 +166,7 @@ def measure_regions(prediction: Prediction) -> dict[str, float]:
 
 def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str:
     """Describe what was found in a few lines for the terminal."""
-    clip, spotted, said = prediction.input_clip, prediction.spotted, prediction.said
+    clip, spotted, answer = prediction.input_clip, prediction.spotted, prediction.answer
     onset, apex = (clip.numbers[position] for position in (spotted.onset, spotted.apex))
     moves = measure_regions(prediction)
     most = max(moves, key=lambda name: moves[name])
@@ -173,18 +176,18 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
         f"({clip.second(spotted.apex):.2f} s); skin moves most in the {most}, {moves[most]:.1f} % of the "
         "distance between the eyes",
     ]
-    if said is not None:
-        lines.append(f"{said.target.title}: {said.answer} ({describe_calibration(said)})")
-        order = np.argsort(-said.probability)
-        width = max(map(len, said.target.classes))
+    if answer is not None:
+        lines.append(f"{answer.target.title}: {answer.answer} ({describe_calibration(answer)})")
+        order = np.argsort(-answer.probability)
+        width = max(map(len, answer.target.classes))
         lines += [
-            f"  {said.target.classes[at]:{width}}  {said.probability[at]:.2f}" for at in order
+            f"  {answer.target.classes[at]:{width}}  {answer.probability[at]:.2f}" for at in order
         ]
-        scores = said.calibration.scores if said.calibration else {}
+        scores = answer.calibration.scores if answer.calibration else {}
         if scores:
             lines.append(
                 f"such networks reach UF1 {scores['uf1']:.2f}, UAR {scores['uar']:.2f} on held-out subjects "
-                f"of {said.protocol}"
+                f"of {answer.protocol}"
             )
     lines += [f"note: {note}" for note in clip.notes]
     took = prediction.seconds
@@ -193,10 +196,10 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
     return "\n".join(lines) + "\n"
 
 
-def describe_calibration(said: Said) -> str:
+def describe_calibration(answer: TargetPrediction) -> str:
     """Say whether probabilities are calibrated and by what, or why they are not."""
-    calibration = said.calibration
-    if said.target.multilabel:
+    calibration = answer.calibration
+    if answer.target.multilabel:
         return f"not calibrated; there from a probability of {THRESHOLD:g} on"
     if calibration is None:
         return "not calibrated: calibration=RUN names a finished task=loso run of the same network"

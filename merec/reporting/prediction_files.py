@@ -11,7 +11,7 @@ from merec.features.spotting import Spotted
 from merec.files import atomic, write_json
 from merec.presentation.figure_style import COLOURS, GREY, MEDIUM, SMALL, plain, tidy, wrap
 from merec.reporting.inspect import color_flow
-from merec.reporting.prediction import Prediction, Said, collect_facts, measure_regions
+from merec.reporting.prediction import Prediction, TargetPrediction, collect_facts, measure_regions
 from merec.reporting.sample_sheets import name_sheet
 
 _LEAST = 0.25  # px of the crop that full colour stands for at the least, so that noise stays pale
@@ -35,7 +35,7 @@ def write_prediction(prediction: Prediction, out: Path) -> tuple[Path, Path]:
 
 def draw_prediction(prediction: Prediction) -> Figure:
     """Draw onset, apex, flow between them, the movement in the course of the clip, and the probabilities."""
-    clip, spotted, said = prediction.input_clip, prediction.spotted, prediction.said
+    clip, spotted, answer = prediction.input_clip, prediction.spotted, prediction.answer
     figure = Figure(figsize=(12, 7.4), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=(1.35, 1))
     onset, apex = (clip.numbers[position] for position in (spotted.onset, spotted.apex))
@@ -47,19 +47,19 @@ def draw_prediction(prediction: Prediction) -> Figure:
     for axes in faces:
         axes.set_xticks([])
         axes.set_yticks([])
-    wide = 3 if said is None else 2
+    wide = 3 if answer is None else 2
     below = grid[1, :wide].subgridspec(1 if spotted.overview is None else 2, 1, hspace=0.08)
     _draw_course(figure.add_subplot(below[0]), prediction)
     if spotted.overview is not None:
         _draw_overview(figure.add_subplot(below[1]), spotted)
-    if said is not None:
-        _draw_probabilities(figure.add_subplot(grid[1, 2]), said)
+    if answer is not None:
+        _draw_probabilities(figure.add_subplot(grid[1, 2]), answer)
     moves = measure_regions(prediction)
     most = max(moves, key=lambda name: moves[name])
     share = f"{moves[most]:.1f} % of the distance between the eyes"
     title = f"{clip.name}: skin moves most in the {most}, {share}"
-    if said is not None:
-        title = f"{said.answer} · {title}"
+    if answer is not None:
+        title = f"{answer.answer} · {title}"
     figure.suptitle(plain(title), fontsize=MEDIUM + 2)
     if clip.notes:
         figure.supxlabel(wrap("; ".join(clip.notes), 170), fontsize=SMALL, color=GREY)
@@ -120,18 +120,18 @@ def _draw_overview(axes: Axes, spotted: Spotted) -> None:
     tidy(axes, "y")
 
 
-def _draw_probabilities(axes: Axes, said: Said) -> None:
+def _draw_probabilities(axes: Axes, answer: TargetPrediction) -> None:
     """Draw a bar per class."""
-    places = np.arange(len(said.target.classes))
-    colours = [COLOURS[0] if name in said.named else GREY for name in said.target.classes]
-    axes.barh(places, said.probability, color=colours)
-    for place, value in zip(places, said.probability, strict=True):
+    places = np.arange(len(answer.target.classes))
+    colours = [COLOURS[0] if name in answer.named else GREY for name in answer.target.classes]
+    axes.barh(places, answer.probability, color=colours)
+    for place, value in zip(places, answer.probability, strict=True):
         axes.annotate(f" {value:.2f}", (value, place), fontsize=SMALL, va="center")
-    axes.set_yticks(places, [plain(name) for name in said.target.classes], fontsize=MEDIUM)
+    axes.set_yticks(places, [plain(name) for name in answer.target.classes], fontsize=MEDIUM)
     axes.set_xlim(0, 1.12)
     axes.invert_yaxis()
     state = "not calibrated"
-    if said.calibration is not None and said.calibration.temperature is not None:
-        state = f"calibrated, temperature {said.calibration.temperature:.2f}"
+    if answer.calibration is not None and answer.calibration.temperature is not None:
+        state = f"calibrated, temperature {answer.calibration.temperature:.2f}"
     axes.set_title(f"probability ({state})", fontsize=MEDIUM)
     tidy(axes, "x")

@@ -18,7 +18,7 @@ from merec.studies.answer import Answer
 
 
 class Provenance(NamedTuple):
-    """What was run: facts of the protocol, a table of results, and lines to copy, by their name."""
+    """Provenance of results: facts of the protocol, a table of results, and lines to copy, by their name."""
 
     facts: Mapping[str, str]
     table: Table

@@ -102,8 +102,8 @@ def load_published(protocol: str) -> PublishedTable:
     """
     key = protocol.partition("@")[0]
     text = files("merec.reporting").joinpath("published.yaml").read_text(encoding="utf-8")
-    known = yaml.safe_load(text).get(key, {"rows": [], "note": ""})
-    return PublishedTable(key, [_read_row(row) for row in known["rows"]], known["note"])
+    table = yaml.safe_load(text).get(key, {"rows": [], "note": ""})
+    return PublishedTable(key, [_read_row(row) for row in table["rows"]], table["note"])
 
 
 def _read_row(row: dict[str, Any]) -> Published:
@@ -147,8 +147,8 @@ def lay_out_published(results: Sequence[Result]) -> Table | None:
             | {"Source": f"{row.source}, LEAK" if row.leak else row.source}
         )
     for result in results:
-        own = scores[scores["result"] == result.name]
-        own_scores = own.set_index("subset").to_dict("index")
+        result_scores = scores[scores["result"] == result.name]
+        own_scores = result_scores.set_index("subset").to_dict("index")
         cells = {"Method": result.name, "Modality": NOTHING}
         for subset in subsets:
             cells[name_subset(subset)] = format_pair(

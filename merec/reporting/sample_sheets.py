@@ -28,13 +28,13 @@ def find_sheets(samples: pd.DataFrame, folder: Path) -> dict[str, Path]:
         samples: Columns `sample_id` and `corpus`.
         folder: Where `merec inspect` wrote.
     """
-    found = {}
+    sheets = {}
     rows = samples[["sample_id", "corpus"]].drop_duplicates()
     for sample_id, corpus in rows.itertuples(index=False):
         sheet = folder / f"{name_sheet(sample_id)}.png"
         if sheet.is_file() and _read_source(sheet) == corpus:
-            found[sample_id] = sheet
-    return found
+            sheets[sample_id] = sheet
+    return sheets
 
 
 def _read_source(sheet: Path) -> str | None:

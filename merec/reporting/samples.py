@@ -39,7 +39,7 @@ class SubjectSamples(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """How to read the samples, and those of each subject."""
+    """Samples of a report and how to read them, by subject."""
 
     about: str
     subjects: Sequence[SubjectSamples]
@@ -70,7 +70,7 @@ def answer_samples(results: Sequence[Result], out: Path, sheets: Path) -> Answer
 def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
     """List every subject's samples, each linked with its sheet, and the command that makes missing ones."""
     samples = results[0].predictions.drop_duplicates("sample_id").sort_values("sample_id")
-    said = {result.name: _say_predictions(result) for result in results}
+    predictions = {result.name: _say_predictions(result) for result in results}
     classes, anchors = results[0].protocol.classes, name_anchors(results)
     subjects = []
     for (corpus, subject), rows in samples.groupby(["corpus", "subject"]):
@@ -79,7 +79,10 @@ def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
             {
                 "Sample": ids,
                 "True class": [classes[label] for label in rows["label"]],
-                **{name: [words[sample_id] for sample_id in ids] for name, words in said.items()},
+                **{
+                    name: [words[sample_id] for sample_id in ids]
+                    for name, words in predictions.items()
+                },
             }
         )
         links = {
@@ -110,7 +113,7 @@ def _describe(result: Result, sheets: Sheets) -> str:
 
 def _say_predictions(result: Result) -> dict[str, str]:
     """Say what a result took each sample for, in a few words."""
-    classes, said = result.protocol.classes, {}
+    classes, predictions = result.protocol.classes, {}
     for sample_id, rows in result.predictions.groupby("sample_id", sort=False):
         right = (rows["label"] == rows["predicted"]).tolist()
         mark = "✓" if all(right) else "~" if any(right) else "✗"
@@ -120,5 +123,5 @@ def _say_predictions(result: Result) -> dict[str, str]:
         else:
             counts = rows["predicted"].value_counts().sort_index()
             words = format_list([f"{classes[int(c)]} {n}×" for c, n in counts.items()])
-        said[str(sample_id)] = f"{mark} {words}"
-    return said
+        predictions[str(sample_id)] = f"{mark} {words}"
+    return predictions

@@ -80,7 +80,7 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What was logged while it was trained, tracebacks included."""
+        """Log of the training, tracebacks included."""
         return self.path / "train.log"
 
     @property
@@ -100,7 +100,7 @@ class RunFolder:
 
     @property
     def tracked(self) -> Path:
-        """What the run told its logger."""
+        """Record of what the run sent to its logger."""
         return self.path / "tracked"
 
     @property
@@ -110,12 +110,12 @@ class RunFolder:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every subject was held out and scored."""
+        """True if every subject was held out and scored."""
         return self.metrics.exists()
 
     @property
     def has_results(self) -> bool:
-        """Whether anything was trained there that must not be mixed with something else."""
+        """True if anything was trained there that must not be mixed with something else."""
         return bool(self.list_finished()) or self.checkpoint.exists()
 
     def fold(self, number: int) -> FoldFolder:
@@ -150,10 +150,10 @@ class RunFolder:
             InputError: If the file is missing or damaged, or an entry that merec reads is missing or of
                 another kind.
         """
-        found = read_json(self.environment, RUN_AGAIN)
+        environment = read_json(self.environment, RUN_AGAIN)
         with reading(self.environment, RUN_AGAIN):
-            check_environment(found)
-        return found
+            check_environment(environment)
+        return environment
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write what the run was made of."""

@@ -53,9 +53,9 @@ def check_protocol(fields: Any) -> Protocol:
         UnexpectedError: If an entry is missing, unknown or of another kind.
     """
     expect(fields, dict, "protocol", "entries by name")
-    known = Protocol.__dataclass_fields__
+    field_names = Protocol.__dataclass_fields__
     for name in fields:
-        if name not in known:
+        if name not in field_names:
             raise UnexpectedError(
                 f"protocol has the entry {name!r}, which this version of merec lacks"
             )

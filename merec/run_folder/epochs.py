@@ -14,7 +14,7 @@ _ARRAYS = ("sample_id", "predicted", "train_loss", "train_accuracy")
 
 @dataclass(frozen=True)
 class Epochs:
-    """What one fold did, epoch by epoch.
+    """Record of one fold, epoch by epoch.
 
     Attributes:
         sample_id: Held-out samples.

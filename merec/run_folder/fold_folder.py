@@ -49,17 +49,17 @@ class FoldFolder:
 
     @property
     def notes(self) -> Path:
-        """Who was held out, how long it took and what was chosen inside the fold."""
+        """Held-out subject, seconds, and what was chosen inside the fold."""
         return self.path / "fold.json"
 
     @property
     def epochs(self) -> Path:
-        """What happened epoch by epoch."""
+        """Record of the epochs."""
         return self.path / "epochs.npz"
 
     @property
     def is_whole(self) -> bool:
-        """Whether the fold has finished."""
+        """True if the fold has finished."""
         return self.predictions.exists()
 
     def read_predictions(self) -> pd.DataFrame:

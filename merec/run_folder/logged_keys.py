@@ -59,8 +59,8 @@ def parse_tracked(text: str) -> Tracked:
     record = expect(json.loads(text), dict, "it", "entries by name")
     keys = expect(record.get("keys"), dict, "keys", "entries by name")
     for name, names in keys.items():
-        for each in expect(names, list, f"keys.{name}", "a list of names"):
-            expect(each, str, f"an entry of keys.{name}", "a name")
+        for group in expect(names, list, f"keys.{name}", "a list of names"):
+            expect(group, str, f"an entry of keys.{name}", "a name")
     expect(record.get("logger"), str, "logger", "a name")
     for name in ("project", "entity", "group", "local"):
         expect(record.get(name), (str, type(None)), name, "a text")

@@ -38,10 +38,10 @@ def read_predictions(path: Path) -> pd.DataFrame:
         # as text first: by version, pandas' own parser rounds probabilities, and 1.5 is no class.
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
         missing = [column for column in COLUMNS if column not in table]
-        said = list(table.filter(regex="^p_"))
-        names = [column.removeprefix("p_") for column in said]
+        probability_columns = list(table.filter(regex="^p_"))
+        names = [column.removeprefix("p_") for column in probability_columns]
         numbers = _NUMBERS[:2] if are_action_units(names) else _NUMBERS  # their labels are names
-        types = dict.fromkeys(said, "float64") | dict.fromkeys(numbers, "int64")
+        types = dict.fromkeys(probability_columns, "float64") | dict.fromkeys(numbers, "int64")
         for column in [name for name in types if name in table]:
             table[column] = _read_numbers(table[column], types[column])
     if missing and COLUMNS[1] in content.decode(errors="ignore").partition("\n")[0].split(";"):

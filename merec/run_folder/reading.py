@@ -74,9 +74,9 @@ def expect(value: Any, kind: type | tuple[type, ...], name: str, words: str) -> 
     """
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        found = repr(value)
-        found = found if len(found) <= 60 else f"{found[:60]}…"
-        raise UnexpectedError(f"{name} is {found}, expected {words}")
+        text = repr(value)
+        text = text if len(text) <= 60 else f"{text[:60]}…"
+        raise UnexpectedError(f"{name} is {text}, expected {words}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Whether a run folder may go on with a config, with data and with code."""
+"""Checks before a run folder is resumed: same config, same data, same code."""
 
 import logging
 from typing import Any
@@ -77,14 +77,14 @@ def assert_same_code(folder: RunFolder, environment: dict[str, Any], resume: str
     if before == now:
         return
     if before is None:
-        found = "was made by a merec that did not record the code of its results"
+        problem = "was made by a merec that did not record the code of its results"
     else:
-        found = f"holds results of other code: {name_changed(before, now)} changed since they were computed"
+        problem = f"holds results of other code: {name_changed(before, now)} changed since they were computed"
     if resume == "force":
-        log.warning("%s %s; resume=force keeps them", folder.path, found)
+        log.warning("%s %s; resume=force keeps them", folder.path, problem)
         return
     raise InputError(
-        f"{folder} {found}; {_ELSEWHERE}, or set resume=force to keep them and train what is missing by "
+        f"{folder} {problem}; {_ELSEWHERE}, or set resume=force to keep them and train what is missing by "
         "the code of today, which every table then says"
     )
 

@@ -116,8 +116,8 @@ def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources
 
 @cache
 def _hash_sources(roots: tuple[str, ...], without: tuple[str, ...]) -> Sources:
-    own = {root.partition(".")[0] for root in roots if is_own_root(root.partition(".")[0])}
-    walk = _Walk(own | {"merec"}, without)
+    packages = {root.partition(".")[0] for root in roots if is_own_root(root.partition(".")[0])}
+    walk = _Walk(packages | {"merec"}, without)
     theirs = {root.partition(".")[0] for root in roots} & walk.own - {"merec"}
     for root in (*roots, *list_loaded(theirs)):
         if not walk.follow(root) and root.partition(".")[0] not in walk.external:
@@ -131,8 +131,8 @@ def _hash_sources(roots: tuple[str, ...], without: tuple[str, ...]) -> Sources:
 class _Walk:
     """Follows names from definition to definition."""
 
-    def __init__(self, own: set[str], without: tuple[str, ...]):
-        self.own, self.without = own, without
+    def __init__(self, packages: set[str], without: tuple[str, ...]):
+        self.own, self.without = packages, without
         self.external: set[str] = set()
         self.used: dict[Module, dict[ast.stmt, None]] = {}
         self._followed: set[str] = set()
@@ -141,13 +141,13 @@ class _Walk:
     def follow(self, dotted: str) -> bool:
         """Add what a dotted name stands for, and what that uses; whether it is ours."""
         self._waiting.append(dotted)
-        known = self._locate(dotted) is not None
+        is_merec = self._locate(dotted) is not None
         while self._waiting:
             name = self._waiting.pop()
             if name not in self._followed:
                 self._followed.add(name)
                 self._add(name)
-        return known
+        return is_merec
 
     def _locate(self, dotted: str) -> tuple[Module, list[str]] | None:
         """Find the module that a dotted name leads into, and the rest of it; `None` if it is not ours."""
@@ -169,11 +169,13 @@ class _Walk:
 
     def _add(self, dotted: str) -> None:
         """Count what a dotted name stands for, and note what that uses."""
-        found = self._locate(dotted)
-        if found is None:
+        location = self._locate(dotted)
+        if location is None:
             return
-        module, rest = found
-        if any(module.name == each or module.name.startswith(f"{each}.") for each in self.without):
+        module, rest = location
+        if any(
+            module.name == prefix or module.name.startswith(f"{prefix}.") for prefix in self.without
+        ):
             return
         theirs = module.name.partition(".")[0] != "merec"
         if theirs:
@@ -188,7 +190,7 @@ class _Walk:
             statements = module.tree.body
         if module not in self.used:
             self.used[module] = {}
-            tops = {each.partition(".")[0] for each in module.imported.values()}
+            tops = {prefix.partition(".")[0] for prefix in module.imported.values()}
             self.external |= {top for top in tops if top not in self.own and is_outside(top)}
             self._waiting += module.run  # `import x` may change what is used here
         used = self.used[module]
@@ -204,7 +206,7 @@ class _Walk:
             digest = hashlib.sha256()
             for text in sorted(spell(statement) for statement in statements):
                 digest.update(text.encode() + b"\n")
-            for file in sorted({file for each in statements for file in list_files(each, module)}):
+            for file in sorted({file for node in statements for file in list_files(node, module)}):
                 digest.update(file.name.encode() + read_once(file))
             parts = module.name.split(".")
             name = (

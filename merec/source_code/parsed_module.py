@@ -20,8 +20,8 @@ class Module:
         self.run: list[str] = []  # modules that are imported as a whole
         for statement in self.tree.body:
             names = list(_list_defined(statement))
-            for each in names:
-                self.defined.setdefault(each, []).append(statement)
+            for defined_name in names:
+                self.defined.setdefault(defined_name, []).append(statement)
             is_import = isinstance(statement, (ast.Import, ast.ImportFrom))
             if isinstance(statement, ast.Import):
                 self.run += [alias.name for alias in statement.names]
@@ -37,7 +37,7 @@ class Module:
 
     @cached_property
     def imported(self) -> dict[str, str]:
-        """What each imported name stands for, dotted; those imported inside functions too."""
+        """Dotted name behind each imported name; those imported inside functions too."""
         return dict(self._list_imports())
 
     def _list_imports(self) -> Iterator[tuple[str, str]]:
@@ -76,8 +76,8 @@ def _list_defined(statement: ast.stmt) -> Iterator[str]:
             if isinstance(inner, ast.stmt):
                 yield from _list_defined(inner)
             elif isinstance(inner, ast.ExceptHandler):
-                for each in inner.body:
-                    yield from _list_defined(each)
+                for nested in inner.body:
+                    yield from _list_defined(nested)
 
 
 def list_used(node: ast.AST, module: Module) -> Iterator[str]:
@@ -108,12 +108,12 @@ def list_files(statement: ast.stmt, module: Module) -> Iterator[Path]:
             continue
         try:
             if text[0] == "." and "/" not in text:
-                found = [module.path.with_suffix(text)]
+                paths = [module.path.with_suffix(text)]
             else:
-                found = [module.path.parent / text, *module.path.parent.glob(f"*/{text}")]
+                paths = [module.path.parent / text, *module.path.parent.glob(f"*/{text}")]
         except (ValueError, OSError, NotImplementedError):  # no name that a file can have
             continue
-        yield from (file for file in found if file.suffix != ".py" and file.is_file())
+        yield from (file for file in paths if file.suffix != ".py" and file.is_file())
 
 
 @cache  # also since it changes the tree

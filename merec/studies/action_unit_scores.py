@@ -30,13 +30,13 @@ def answer(results: Sequence[Result]) -> list[Answer]:
     means = "; ".join(f"{name} {format_number(f1['f1'].iloc[-1])}" for name, f1 in scores.items())
     alt = f"F1 of each action unit with its interval; mean: {means}"
     picture = Picture("units", draw_units(scores), alt, "Mean over seeds, 95 % intervals.")
-    mean, each = lay_out_unit_scores(results), lay_out_units(results)
+    mean, by_unit = lay_out_unit_scores(results), lay_out_units(results)
     answers = [
         Answer("Scores", [mean], {"scores": mean}),
         Answer(
             "Action units",
-            [picture, each],
-            {"action-units": each},
+            [picture, by_unit],
+            {"action-units": by_unit},
             {"action_units": _list_units(results)},
         ),
     ]
@@ -92,11 +92,15 @@ def lay_out_units(results: Sequence[Result]) -> Table:
             "By frequency": format_number(unit["by_frequency"]),
         }
         for name, table in scores.items():
-            own = table.iloc[number]
+            unit_scores = table.iloc[number]
             title = "F1" if len(scores) == 1 else name
-            cells[title] = format_interval(own["f1"], own["low"], own["high"])
+            cells[title] = format_interval(
+                unit_scores["f1"], unit_scores["low"], unit_scores["high"]
+            )
             if len(scores) == 1:
-                cells["AUC"] = format_interval(own["auc"], own["auc_low"], own["auc_high"])
+                cells["AUC"] = format_interval(
+                    unit_scores["auc"], unit_scores["auc_low"], unit_scores["auc_high"]
+                )
         rows.append(cells)
     unstable = [str(row["Action unit"]) for row in rows if str(row["Action unit"]).endswith("*")]
     if unstable:
@@ -129,7 +133,7 @@ def lay_out_areas(results: Sequence[Result]) -> list[Table]:
     )
     for name, table in scores.items():
         ends = zip(table["auc"], table["auc_low"], table["auc_high"], strict=True)
-        rows[name] = [format_interval(*each) for each in ends]
+        rows[name] = [format_interval(*bounds) for bounds in ends]
     caption = (
         f"{describe_results(results)} Area under the ROC curve, all folds pooled, mean over seeds "
         f"[{describe_interval()}]; chance .5. *: shown by fewer than {STABLE} samples, hence unstable."

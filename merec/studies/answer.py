@@ -47,7 +47,7 @@ class Folded(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study found; where it says nothing, parts and tables are missing or `None`.
+    """Answer of a study to its question; parts and tables that it lacks are missing or `None`.
 
     Attributes:
         title: Title of its section.

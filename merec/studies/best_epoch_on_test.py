@@ -92,7 +92,9 @@ def lay_out_optimism(results: Sequence[Result]) -> Table:
         mean = readings.mean(numeric_only=True)
         cells = {"Method": str(name), "Epochs": format_list(sorted(readings["epochs"].unique()))}
         for reading, title in zip(READINGS, titles, strict=True):
-            cells[title] = "/".join(format_number(mean[f"{reading}_{each}"]) for each in metrics)
+            cells[title] = "/".join(
+                format_number(mean[f"{reading}_{metric}"]) for metric in metrics
+            )
         rows.append(cells)
     unit, scores = results[0].protocol.unit, "/".join(metrics).upper()
     below = _UNITS_BELOW_HONEST if results[0].target.multilabel else BELOW_HONEST

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: calibration error, Brier score, reliability diagrams."""
+"""Calibration of probabilities: calibration error, Brier score, reliability diagrams."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -122,7 +122,7 @@ def name_scores(result: Result) -> str:
 
 
 def gives_decision_values(estimator: Mapping[str, Any]) -> bool:
-    """Whether a configured estimator has no probabilities, so that its scores are not calibrated."""
+    """Return whether a configured estimator has no probabilities, so that its scores are not calibrated."""
     name = str(estimator.get("_target_", "")).rpartition(".")[2]
     if name in _DECIDING and not estimator.get("probability", False):
         return True
@@ -133,9 +133,9 @@ def gives_decision_values(estimator: Mapping[str, Any]) -> bool:
 def _list_children(value: object) -> list[Mapping[str, Any]]:
     """Return the nodes in a value of a config."""
     return [
-        each
-        for each in (value if isinstance(value, list) else [value])
-        if isinstance(each, Mapping)
+        child
+        for child in (value if isinstance(value, list) else [value])
+        if isinstance(child, Mapping)
     ]
 
 
@@ -213,7 +213,7 @@ def read_reliability(result: Result) -> Reliability:
 
 def describe_reliability(results: Sequence[Result]) -> str:
     """Say what the diagrams show."""
-    said = []
+    sentences = []
     for result in results:
         curve = read_reliability(result)
         bins = [
@@ -223,5 +223,5 @@ def describe_reliability(results: Sequence[Result]) -> str:
             )
             if n
         ]
-        said.append(f"{result.name} confidence {', '.join(bins)}")
-    return f"Reliability diagrams: {'; '.join(said)}"
+        sentences.append(f"{result.name} confidence {', '.join(bins)}")
+    return f"Reliability diagrams: {'; '.join(sentences)}"

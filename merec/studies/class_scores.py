@@ -69,13 +69,13 @@ def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:
     for result in results:
         classes = result.protocol.classes
         counts = result.confusions()[1]
-        f1 = score_intervals(f1_per_class, counts, each=True)
-        gain = score_intervals(_gain_without_each, counts, each=False, limits=DIFFERENCE_RANGE)
+        f1 = score_intervals(f1_per_class, counts, per_part=True)
+        gain = score_intervals(_gain_without_each, counts, per_part=False, limits=DIFFERENCE_RANGE)
         without = uf1_without_each(counts.sum(1)).mean(0)
         pooled = counts.sum((0, 1))
         wrong = pooled - np.diag(np.diag(pooled))
         for number, name in enumerate(classes):
-            found = int(wrong[number].argmax())
+            confused = int(wrong[number].argmax())
             total = int(pooled[number].sum())
             rows.append(
                 {
@@ -83,8 +83,8 @@ def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:
                     "class": name,
                     "samples": total // len(counts),
                     **dict(zip(("f1", "f1_low", "f1_high"), f1[:, number], strict=True)),
-                    "taken_for": classes[found] if wrong[number, found] else "",
-                    "share": wrong[number, found] / max(total, 1),
+                    "taken_for": classes[confused] if wrong[number, confused] else "",
+                    "share": wrong[number, confused] / max(total, 1),
                     "uf1_without": without[number],
                     **dict(zip(("difference", "low", "high"), gain[:, number], strict=True)),
                 }

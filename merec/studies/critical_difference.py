@@ -31,9 +31,9 @@ def find_groups(comparison: Comparison) -> list[list[str]]:
 
     alike = comparison.full[comparison.full["p_holm"] > ALPHA]
     graph = networkx.Graph(list(zip(alike["result_a"], alike["result_b"], strict=True)))
-    found = [set(graph)] if comparison.reference else networkx.find_cliques(graph)
+    cliques = [set(graph)] if comparison.reference else networkx.find_cliques(graph)
     names = [side.name for side in rank_sides(comparison)]
-    groups = [[name for name in names if name in group] for group in found if len(group) > 1]
+    groups = [[name for name in names if name in group] for group in cliques if len(group) > 1]
     return sorted(groups, key=lambda group: [names.index(name) for name in group])
 
 

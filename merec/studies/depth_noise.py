@@ -27,9 +27,9 @@ def read_depth_noise(result: Result) -> float | None:
     if elsewhere or not {"camera", "depth_noise", "depth_step", "width"} <= set(render):
         return None
     given = (render[name] for name in ("camera", "depth_noise", "depth_step", "width"))
-    own = float(choose_sensor(*given).spread(REFERENCE))
+    sensor_noise = float(choose_sensor(*given).spread(REFERENCE))
     added = (data.get("features") or {}).get("depth_noise") or 0
-    return round(math.hypot(own, added), 3)
+    return round(math.hypot(sensor_noise, added), 3)
 
 
 DEPTH_NOISE = Setting(

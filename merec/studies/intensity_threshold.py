@@ -37,8 +37,8 @@ def answer(results: Sequence[Result]) -> Answer:
 
 def read_pairs(result: Result) -> pd.DataFrame | None:
     """Read the pool of pairs of a result's pretraining (see `RunFolder.read_pairs`), which its runs share."""
-    found = (run.folder.read_pairs() for run in result.runs)
-    return next((pairs for pairs in found if pairs is not None), None)
+    pair_tables = (run.folder.read_pairs() for run in result.runs)
+    return next((pairs for pairs in pair_tables if pairs is not None), None)
 
 
 def count_pairs(pairs: pd.DataFrame) -> dict[str, int]:
@@ -88,10 +88,10 @@ def lay_out_thresholds(results: Sequence[Result], table: pd.DataFrame) -> Table:
         }
         for _, row in table.iterrows()
     ]
-    shown = [result for result in results if result.name in set(table["result"])]
+    compared = [result for result in results if result.name in set(table["result"])]
     units = "; ".join(f"{name}: {_UNITS[name]}" for name in table["estimator"].unique())
     caption = (
-        f"{describe_results(shown)} Pairs at or above the threshold are kept, of the whole pool; a fold "
+        f"{describe_results(compared)} Pairs at or above the threshold are kept, of the whole pool; a fold "
         f"leaves its held-out subject's out besides. Unit of the threshold: {units}. "
         f"[{describe_interval()}]."
     )

@@ -49,10 +49,10 @@ def compare_modalities(results: Sequence[Result]) -> pd.DataFrame:
     for family, members in _find_families(results).items():
         base = next(iter(members.values()))
         for modality, result in members.items():
-            found = compare_with_base(base, result)
+            comparison = compare_with_base(base, result)
             about = {**result.identity, "family": family, "modality": modality, "base": base.name}
-            if found is not None:
-                tables.append(found.assign(**about)[_COLUMNS])
+            if comparison is not None:
+                tables.append(comparison.assign(**about)[_COLUMNS])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_COLUMNS)
 
 
@@ -65,8 +65,8 @@ def _find_families(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
         modality = data.get("modality")
         if modality not in MODALITIES:
             continue
-        others = {key: value for key, value in data.items() if key not in _DECIDED}
-        members = families.setdefault(configuration_hash({**settings, "datamodule": others}), {})
+        rest = {key: value for key, value in data.items() if key not in _DECIDED}
+        members = families.setdefault(configuration_hash({**settings, "datamodule": rest}), {})
         if modality in members:
             log.warning(
                 "%s is not in the table of modalities: it differs from %s in %s only",
@@ -98,20 +98,20 @@ def lay_out_modalities(results: Sequence[Result], rows: pd.DataFrame) -> Table |
     if full.empty:
         return None
     lines = []
-    for (_, metric), own in full.groupby(["family", "metric"], sort=False):
+    for (_, metric), metric_rows in full.groupby(["family", "metric"], sort=False):
         scores, change, p = dict.fromkeys(MODALITIES, NOTHING), NOTHING, NOTHING
-        for _, row in own.iterrows():
+        for _, row in metric_rows.iterrows():
             scores[row["modality"]] = format_interval(row["b"], row["b_low"], row["b_high"])
-            if row["modality"] == "fused" and own["modality"].iloc[0] == "rgb":
+            if row["modality"] == "fused" and metric_rows["modality"].iloc[0] == "rgb":
                 change, p = format_change(row), format_p(row["p"], DRAWS).removeprefix("= ")
-        first = own.iloc[0]
+        first = metric_rows.iloc[0]
         name = re.sub(rf"[-_ ]{first['modality']}\b", "", first["result"], count=1)
         cells = {"Method": name, "Metric": str(metric).upper()}
         cells |= {_TITLES[modality]: score for modality, score in scores.items()}
         lines.append(cells | {"Fused − RGB": change, "p": p})
-    shown = [result for result in results if result.name in set(full["result"])]
+    compared = [result for result in results if result.name in set(full["result"])]
     caption = (
-        f"{describe_results(shown)} Equal but for the modality and its channels. [{describe_interval()}; "
+        f"{describe_results(compared)} Equal but for the modality and its channels. [{describe_interval()}; "
         f"paired for a difference]; p: paired permutation of subjects, {DRAWS:,} "
         "draws, two-sided, not corrected for the number of rows."
     )

@@ -62,7 +62,7 @@ def describe_controls(results: Sequence[Result]) -> str:
     for result in results:
         if what := name_control(result):
             names.setdefault(what, []).append(result.name)
-    parts = [f"{what} ({', '.join(own)})" for what, own in names.items()]
+    parts = [f"{what} ({', '.join(result_names)})" for what, result_names in names.items()]
     return f"Controls: {'; '.join(parts)}." if parts else ""
 
 
@@ -110,9 +110,9 @@ def score_all_guesses(result: Result) -> pd.DataFrame:
         for subset, rows in result.subsets.items()
     }
     frequency = np.bincount(labels["Full"], minlength=classes) / len(labels["Full"])
-    known = {"protocol": result.protocol.name, "protocol_hash": result.protocol.hash}
+    protocol_cells = {"protocol": result.protocol.name, "protocol_hash": result.protocol.hash}
     rows = [
-        known | {"guess": guess, "subset": subset, "samples": len(label)} | scores
+        protocol_cells | {"guess": guess, "subset": subset, "samples": len(label)} | scores
         for subset, label in labels.items()
         for guess, scores in score_guesses(label, frequency).items()
     ]

@@ -139,9 +139,9 @@ def lay_out_pairs(comparison: Comparison) -> Table:
     sides, letters, pairs = comparison.sides, comparison.letters, comparison.pairs
     full = pairs[pairs["subset"] == "Full"]
     rows = []
-    for (a, b), own in full.groupby(["result_a", "result_b"], sort=False):
+    for (a, b), group in full.groupby(["result_a", "result_b"], sort=False):
         cells = {"Pair": f"{letters[b]} − {letters[a]}"}
-        for _, row in own.iterrows():
+        for _, row in group.iterrows():
             metric = row["metric"].upper()
             cells[f"{metric} difference"] = format_change(row)
             cells[f"p {metric}"] = format_p(row["p"], DRAWS).removeprefix("= ")
@@ -159,8 +159,8 @@ def lay_out_subsets(comparison: Comparison) -> Iterator[Table]:
     pairs, metric = comparison.pairs, comparison.metric
     rows = pairs[(pairs["subset"] != "Full") & (pairs["metric"] == metric)]
     columns = {
-        str(subset): f"{name_subset(str(subset))} (n = {own['samples'].iloc[0]})"
-        for subset, own in rows.groupby("subset", sort=False)
+        str(subset): f"{name_subset(str(subset))} (n = {group['samples'].iloc[0]})"
+        for subset, group in rows.groupby("subset", sort=False)
     }
     caption = (
         f"{describe_results(comparison.sides)} {metric.upper()} of subsets of the same predictions "
@@ -174,8 +174,8 @@ def lay_out_class_pairs(comparison: Comparison) -> Iterator[Table]:
     kind = comparison.sides[0].target.class_name
     rows = comparison.classes[comparison.classes["subset"] == "Full"]
     columns = {
-        str(name): f"{name} (n = {own['samples'].iloc[0]})"
-        for name, own in rows.groupby("class", sort=False)
+        str(name): f"{name} (n = {group['samples'].iloc[0]})"
+        for name, group in rows.groupby("class", sort=False)
     }
     caption = f"{describe_results(comparison.sides)} F1 of each {kind} {_INTERVAL}."
     yield from _spread(rows, "class", columns, comparison.letters, f"Pairs by {kind}", caption)
@@ -192,13 +192,13 @@ def _spread(
     """Return a row for each pair, a column for each of what `by` holds; a few columns at a time."""
     names = list(columns)
     for first in range(0, len(names), _WIDE):
-        shown = names[first : first + _WIDE]
+        window = names[first : first + _WIDE]
         table = []
-        for (a, b), own in rows.groupby(["result_a", "result_b"], sort=False):
-            changes = {str(row[by]): format_change(row) for _, row in own.iterrows()}
-            cells = {columns[name]: changes[name] for name in shown}
+        for (a, b), group in rows.groupby(["result_a", "result_b"], sort=False):
+            changes = {str(row[by]): format_change(row) for _, row in group.iterrows()}
+            cells = {columns[name]: changes[name] for name in window}
             table.append({"Pair": f"{letters[str(b)]} − {letters[str(a)]}"} | cells)
-        part = f", {shown[0]} to {shown[-1]}" if len(names) > _WIDE else ""
+        part = f", {window[0]} to {window[-1]}" if len(names) > _WIDE else ""
         yield Table(f"{title}{part}", caption, pd.DataFrame(table))
 
 
@@ -240,8 +240,8 @@ def quote_pairs(comparison: Comparison) -> str:
         # A reference is taken from the others, and the others are taken from the best.
         change = row if (row["result_b"] == first) != bool(reference) else _turn_round(row)
         words = f"{format_change(change)}, p {format_holm(row)}"
-        told = apart if row["p_holm"] <= ALPHA else alike
-        told.append(
+        sentences = apart if row["p_holm"] <= ALPHA else alike
+        sentences.append(
             f"{other} (seeds {seeds[other]}; {metric} {format_number(value[other])}, {words})"
         )
     parts = [f"told apart from it: {'; '.join(apart)}"] if apart else []

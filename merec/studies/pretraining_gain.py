@@ -90,10 +90,10 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
     for family in _find_families(results):
         for result in family:
             control = _find_control(result, family)
-            found = compare_with_base(control, result)
-            if found is None:
+            comparison = compare_with_base(control, result)
+            if comparison is None:
                 continue
-            found = found.assign(
+            comparison = comparison.assign(
                 **result.identity,
                 **read_monitor(result),
                 start=name_start(result),
@@ -102,7 +102,7 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
                 seeds=" ".join(map(str, result.seeds)),
                 control=control.name,
             )
-            rows.append(found[_COLUMNS])
+            rows.append(comparison[_COLUMNS])
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=_COLUMNS)
 
 
@@ -118,7 +118,7 @@ def _find_families(results: Sequence[Result]) -> list[list[Result]]:
 
 def _find_control(result: Result, family: Sequence[Result]) -> Result:
     """Return what a result of a family is compared with; a control alone with itself."""
-    controls = {_rank(each): each for each in reversed(family) if _rank(each) < 2}
+    controls = {_rank(start): start for start in reversed(family) if _rank(start) < 2}
     if _rank(result) < 2:
         return controls.get(0, result)
     return controls.get(1 if _is_frozen(result.settings) else 0) or family[0]
@@ -168,11 +168,11 @@ def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Tabl
                 "Held out": _format_accuracy(row["held_out_told_apart"], row["held_out_chance"]),
             }
         )
-    shown = [result for result in results if result.name in set(full["result"])]
+    compared = [result for result in results if result.name in set(full["result"])]
     caption = (
-        f"{describe_results(shown)} Equal but for their start and what follows from it; probed: the encoder "
-        "is frozen, and the head trained. Pairs told apart: contrastive accuracy on training pairs in the "
-        f"last {LATEST_STEPS} steps, and on those of held-out subjects at the end (chance level), which says "
+        f"{describe_results(compared)} Equal but for their start and what follows from it; probed: "
+        "the encoder is frozen, and the head trained. Pairs told apart: contrastive accuracy on training "
+        f"pairs in the last {LATEST_STEPS} steps, and on those of held-out subjects at the end (chance level), which says "
         f"nothing of action units or emotions. [{describe_interval()}; paired for a difference]; p: paired "
         "permutation of "
         f"subjects, {DRAWS:,} draws, two-sided, not corrected for the number of rows."

@@ -50,7 +50,7 @@ _CELL = 0.72  # inch
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether the regions that coded action units move matter more than the others.
+    """Agreement of importance with coded action units: do the regions that they move matter more?
 
     Attributes:
         auc: Probability that they do, mean over samples and seeds; chance is .5.
@@ -65,7 +65,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the networks of a result looked at.
+    """Importance of each region for the networks of a result.
 
     Attributes:
         regions: One row per seed, sample and region: `importance` and `coded` as the folds wrote them,
@@ -110,20 +110,20 @@ class Explanation:
         compared = np.isfinite(auc)
         if not compared.any():
             return None
-        known = wide.index[compared]
-        subjects = known.get_level_values("subject").to_numpy(str)
+        values = wide.index[compared]
+        subjects = values.get_level_values("subject").to_numpy(str)
         interval = mean_interval(auc[compared], subjects)
         return Agreement(
             Score(float(auc[compared].mean()), *interval),
-            known.get_level_values("sample_id").nunique(),
+            values.get_level_values("sample_id").nunique(),
             len(np.unique(subjects)),
         )
 
 
 def answer(results: Sequence[Result]) -> Answer:
     """Show the importance of each region, result by result; nothing where networks read no points."""
-    found = [(result, read_explanation(result)) for result in results]
-    explained = [(result, explanation) for result, explanation in found if explanation]
+    explanations = [(result, read_explanation(result)) for result in results]
+    explained = [(result, explanation) for result, explanation in explanations if explanation]
     parts: list[object] = []
     for result, explanation in explained:
         parts.append(_show_importance(result, explanation))
@@ -168,8 +168,8 @@ def read_explanation(result: Result) -> Explanation | None:
     }
     if tables["regions"].empty:
         return None
-    known = result.predictions[["seed", "sample_id", "subject", "predicted"]]
-    regions = tables["regions"].merge(known, on=["seed", "sample_id"], validate="many_to_one")
+    predictions = result.predictions[["seed", "sample_id", "subject", "predicted"]]
+    regions = tables["regions"].merge(predictions, on=["seed", "sample_id"], validate="many_to_one")
     names = regions["region"].unique().tolist()
     return Explanation(regions, tables["adjacency"], names, result.protocol.classes)
 
@@ -249,11 +249,11 @@ def lay_out_agreement(explained: Sequence[tuple[Result, Explanation]]) -> Table 
     """Lay out the AUC of each result's importance for the coded regions; `None` where nothing is coded."""
     rows = []
     for result, explanation in explained:
-        found = explanation.compare_with_action_units()
-        if found is not None:
-            interval = format_interval(found.auc.value, found.auc.low, found.auc.high)
-            cells = {"Method": result.name, "n": str(found.samples)}
-            rows.append(cells | {"Subjects": str(found.subjects), "AUC": interval})
+        agreement = explanation.compare_with_action_units()
+        if agreement is not None:
+            interval = format_interval(agreement.auc.value, agreement.auc.low, agreement.auc.high)
+            cells = {"Method": result.name, "n": str(agreement.samples)}
+            rows.append(cells | {"Subjects": str(agreement.subjects), "AUC": interval})
     if not rows:
         return None
     caption = (

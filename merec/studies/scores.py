@@ -83,8 +83,8 @@ def score_results(results: Sequence[Result]) -> pd.DataFrame:
             row["absent"] = ", ".join(absent)
             for metric in ("uf1", "uar"):
                 row[f"present_{metric}"] = larger * result.score(subset)[metric].value
-            known = subset == "Full" and result.name in claims
-            claimed = claims[result.name] if known else {}
+            has_claim = subset == "Full" and result.name in claims
+            claimed = claims[result.name] if has_claim else {}
             row |= {f"claimed_{m}": claimed.get(f"best_epoch_{m}", np.nan) for m in ("uf1", "uar")}
             rows.append(row)
     return pd.DataFrame(rows)

@@ -88,8 +88,8 @@ def read_study(results: Sequence[Result], setting: Setting) -> pd.DataFrame:
         if modality is None or value is None:
             continue
         left_out = (*setting.keys, *_BY_MODALITY)
-        others = {key: each for key, each in settings.items() if key not in left_out}
-        key = configuration_hash(others), str(modality), value
+        rest = {key: other for key, other in settings.items() if key not in left_out}
+        key = configuration_hash(rest), str(modality), value
         if key in members:
             if not (setting.of_depth and modality == "rgb"):
                 log.warning("%s is left out of its study beside %s", result.name, members[key].name)
@@ -132,8 +132,8 @@ def _describe(
     }
     colour = members.get((study, "rgb", value))
     if colour is None and setting.of_depth:
-        found = (other for (s, m, _), other in members.items() if (s, m) == (study, "rgb"))
-        colour = next(found, None)
+        candidates = (other for (s, m, _), other in members.items() if (s, m) == (study, "rgb"))
+        colour = next(candidates, None)
     if modality != "fused" or colour is None:
         return row
     change = compare_if_paired(colour, result)
@@ -169,17 +169,19 @@ def explain_study(
 ) -> str:
     """Say in one sentence at which values fused beats colour alone, and each modality the guesses."""
     parts = []
-    for method, own in rows.groupby("method", sort=False):
-        fused = own[own["difference"].notna()]
+    for method, method_rows in rows.groupby("method", sort=False):
+        fused = method_rows[method_rows["difference"].notna()]
         if len(fused):
             better = fused["low"] > 0
             parts.append(f"depth beside colour helps {method} {_list(fused, better, setting.unit)}")
-        alone = own[own["modality"] == "depth"] if setting.of_depth else own
+        alone = method_rows[method_rows["modality"] == "depth"] if setting.of_depth else method_rows
         for modality, curve in alone.groupby("modality", sort=False):
-            shown = {"rgb": "colour alone", "fused": "both"}.get(str(modality), "depth alone")
+            modality_text = {"rgb": "colour alone", "fused": "both"}.get(
+                str(modality), "depth alone"
+            )
             clear = curve["score_low"] > line[1]
             parts.append(
-                f"{method} on {shown} is above {line[0]} ({format_number(line[1], 3)}) "
+                f"{method} on {modality_text} is above {line[0]} ({format_number(line[1], 3)}) "
                 f"{_list(curve, clear, setting.unit)}"
             )
     text = "; ".join(parts)
@@ -191,12 +193,12 @@ def explain_study(
 
 def _list(rows: pd.DataFrame, kept: pd.Series, unit: str) -> str:
     values = [f"{value:g}" for value in sorted(rows["setting"][kept])]
-    others = [f"{value:g}" for value in sorted(rows["setting"][~kept])]
+    remaining = [f"{value:g}" for value in sorted(rows["setting"][~kept])]
     if not values:
-        return f"at none of {', '.join(others)}{unit}"
-    if not others:
+        return f"at none of {', '.join(remaining)}{unit}"
+    if not remaining:
         return f"at all of {', '.join(values)}{unit}"
-    return f"at {', '.join(values)}{unit}, not at {', '.join(others)}{unit}"
+    return f"at {', '.join(values)}{unit}, not at {', '.join(remaining)}{unit}"
 
 
 def draw_curves(
@@ -212,16 +214,16 @@ def draw_curves(
     """
     constant = rows[(rows["modality"] == "rgb") & setting.of_depth]
     curves = rows.drop(constant.index)
-    shown = [name for name in MODALITIES if name in set(curves["modality"])]
-    figure = Figure(figsize=(4.8, 2.3 * len(shown) + 0.9), layout="constrained")
-    panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    modalities = [name for name in MODALITIES if name in set(curves["modality"])]
+    figure = Figure(figsize=(4.8, 2.3 * len(modalities) + 0.9), layout="constrained")
+    panels = figure.subplots(len(modalities), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     reach = curves["setting"].max() - curves["setting"].min()
     methods = list(rows["method"].unique())
-    for axes, modality in zip(panels, shown, strict=True):
+    for axes, modality in zip(panels, modalities, strict=True):
         for number, method in enumerate(methods):
             colour = COLOURS[number % (len(COLOURS) - 1)]
-            own = curves[(curves["modality"] == modality) & (curves["method"] == method)]
-            for _, curve in own.groupby("study"):
+            method_curve = curves[(curves["modality"] == modality) & (curves["method"] == method)]
+            for _, curve in method_curve.groupby("study"):
                 place = curve["setting"] + _ASIDE * reach * (number - (len(methods) - 1) / 2)
                 axes.errorbar(
                     place,

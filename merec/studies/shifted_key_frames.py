@@ -102,8 +102,10 @@ def _describe(study: str, result: Result, annotated: Result | None) -> dict[str,
         row |= scores[metric].to_columns(metric)
     if annotated is None or annotated is result:
         return row
-    found = compare_if_paired(annotated, result)
-    return row if found is None else row | found.iloc[0][[*_CHANGE]].to_dict()  # UF1 on Full
+    comparison = compare_if_paired(annotated, result)
+    return (
+        row if comparison is None else row | comparison.iloc[0][[*_CHANGE]].to_dict()
+    )  # UF1 on Full
 
 
 def _is_shifted(result: Result) -> bool:
@@ -114,8 +116,8 @@ def _hash_otherwise(result: Result) -> str:
     """Return a hash that results share which differ in nothing but their jitter."""
     settings = result.settings
     data = settings.get("datamodule") or {}
-    others = {key: value for key, value in data.items() if key != "jitter"}
-    return configuration_hash(settings | {"datamodule": others})
+    rest = {key: value for key, value in data.items() if key != "jitter"}
+    return configuration_hash(settings | {"datamodule": rest})
 
 
 def lay_out_jitter(results: Sequence[Result], table: pd.DataFrame) -> Table:
@@ -133,11 +135,11 @@ def lay_out_jitter(results: Sequence[Result], table: pd.DataFrame) -> Table:
         }
         for _, row in table.iterrows()
     ]
-    shown = [result for result in results if result.name in set(table["result"])]
+    compared = [result for result in results if result.name in set(table["result"])]
     caption = (
-        f"{describe_results(shown)} Equal but for the key frames of the held-out samples, shifted by so many "
-        "frames; all were trained on annotated ones. Reached: mean shift of onset and apex. Clamped: samples "
-        "of which one could not go all the way, as the frame is not on disk or the onset would not stay "
+        f"{describe_results(compared)} Equal but for the key frames of the held-out samples, shifted by "
+        "so many frames; all were trained on annotated ones. Reached: mean shift of onset and apex. Clamped: "
+        "samples of which one could not go all the way, as the frame is not on disk or the onset would not stay "
         "before the apex; it went as far as it could. Less annotated: UF1 less that of annotated key frames. "
         f"[{describe_interval()}; paired for a difference]."
     )
@@ -150,7 +152,7 @@ def draw_jitters(jitters: pd.DataFrame) -> Iterator[Picture]:
         lines = split_lines(rows)
         if not lines:
             continue
-        said = [
+        labels = [
             f"{name} shifted: "
             + "; ".join(f"{row['shift']:+d} gives {spell_uf1(row)}" for _, row in line.iterrows())
             for name, line in lines.items()
@@ -159,7 +161,7 @@ def draw_jitters(jitters: pd.DataFrame) -> Iterator[Picture]:
             f"{rows['result'].iloc[0]} and {len(rows) - 1} more, equal but for the key frames they were "
             "tested with. 95 % intervals of whole subjects drawn with replacement."
         )
-        alt = f"UF1 with 95 % interval against the shift in frames. {'. '.join(said)}"
+        alt = f"UF1 with 95 % interval against the shift in frames. {'. '.join(labels)}"
         yield Picture("jitter", draw_study(lines), alt, caption)
 
 

@@ -1,4 +1,4 @@
-"""What is predicted of a sample: its emotion, or which action units it shows.
+"""Targets of a prediction: the emotion of a sample, or the action units that it shows.
 
 A target says how labels are read, learnt, decided, scored and named. Both have the same attributes and
 methods, see `Emotion`.

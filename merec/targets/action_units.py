@@ -195,7 +195,7 @@ class ActionUnits:
     def list_predicted(self, probability: Float[np.ndarray, " units"]) -> list[str]:
         """Return the names of the action units that are present."""
         present = probability >= THRESHOLD
-        return [name for name, shown in zip(self.classes, present, strict=True) if shown]
+        return [name for name, is_present in zip(self.classes, present, strict=True) if is_present]
 
     def to_answer(self, predicted: list[str]) -> list[str]:
         """Return the names of the action units."""
@@ -203,8 +203,8 @@ class ActionUnits:
 
     def check_labels(self, column: str, labels: pd.Series) -> Check:
         """Return the test that each label names these action units and no others."""
-        known = {*self.classes, NOTHING}
-        wrong = np.array([not known.issuperset(str(text).split("+")) for text in labels])
+        allowed = {*self.classes, NOTHING}
+        wrong = np.array([not allowed.issuperset(str(text).split("+")) for text in labels])
         return Check(wrong, column, labels, f"units of {', '.join(self.classes)}")
 
     def check_predicted(

@@ -92,8 +92,8 @@ def find_trained_units(index: pd.DataFrame, min_subjects: int) -> tuple[str, ...
 
 def _count_subjects(index: pd.DataFrame) -> pd.Series:
     """Count the subjects who show each action unit, sorted by its number."""
-    shown = pd.DataFrame({"unit": _read_numbers(index), "subject": index["subject"]})
-    return shown.explode("unit").dropna().groupby("unit")["subject"].nunique().sort_index()
+    table = pd.DataFrame({"unit": _read_numbers(index), "subject": index["subject"]})
+    return table.explode("unit").dropna().groupby("unit")["subject"].nunique().sort_index()
 
 
 def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -107,14 +107,14 @@ def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
         InputError: If a data set has no coded action units.
     """
     assert_coded(index, name)
-    known = index["action_units"].notna()
-    if not known.all():
+    coded = index["action_units"].notna()
+    if not coded.all():
         log.warning(
             "%d of %d samples of %s are left out, neither trained on nor scored: their action units were not "
             "coded or cannot be read; merec doctor names the rows",
-            *(int((~known).sum()), len(index), name),
+            *(int((~coded).sum()), len(index), name),
         )
-    return index[known].reset_index(drop=True)
+    return index[coded].reset_index(drop=True)
 
 
 def assert_coded(index: pd.DataFrame, name: str) -> None:
@@ -150,7 +150,7 @@ def mark_coded(index: pd.DataFrame, classes: Sequence[str]) -> Bool[np.ndarray, 
 
 
 def _read_numbers(index: pd.DataFrame) -> pd.Series:
-    """The numbers of the action units of each sample, all of which are known."""
+    """Return the numbers of the action units of each sample, all of which are known."""
     return index["action_units"].map(lambda units: frozenset(unit.number for unit in units))
 
 
@@ -161,7 +161,7 @@ def spell_units(marks: Bool[np.ndarray, "samples units"], classes: Sequence[str]
 
 
 def mark_units(spelled: Iterable[str], classes: Sequence[str]) -> Bool[np.ndarray, "samples units"]:
-    """The inverse of `spell_units`.
+    """Return the inverse of `spell_units`.
 
     Raises:
         ValueError: If something is no list of these action units.

@@ -60,5 +60,5 @@ def describe_inputs(data: ClipDataModule) -> dict[str, Any]:
         "in_channels": list(channels) if isinstance(channels, tuple) else channels,
         "protocol": data.corpus.protocol.name,
         "classes": list(data.classes),
-        "scales": data.scales and [[each.tolist() for each in scale] for scale in data.scales],
+        "scales": data.scales and [[values.tolist() for values in scale] for scale in data.scales],
     }

@@ -243,7 +243,7 @@ def _renew(
     at: Int[Tensor, " batch"],
     momentum: float | int,
 ) -> Float[Tensor, "pool size"]:
-    """A memory bank some rows of which have moved towards embeddings."""
+    """Return a memory bank some rows of which have moved towards embeddings."""
     return bank.index_copy(0, at, normalize(momentum * bank[at] + (1 - momentum) * embedding))
 
 

@@ -62,8 +62,8 @@ class Contrastive(pl.LightningModule):
     def training_step(self, batch: Batch, number: int) -> dict[str, Tensor]:
         """Return the loss of the whole batch and its number of matched pairs."""
         first, second = (gather(view) for view in self._encode(batch, number))
-        own = torch.tensor([self.place[name] for name in batch.sample_id], device=first.device)
-        at = gather(own)
+        places = torch.tensor([self.place[name] for name in batch.sample_id], device=first.device)
+        at = gather(places)
         loss, hits = self.objective(first, second, at)
         self.objective.update(first, second, at)
         return {"loss": loss, "hits": hits}

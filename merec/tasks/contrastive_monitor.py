@@ -96,7 +96,7 @@ class MonitorContrast(pl.Callback):
 
         def run(method: Any, batches: Sequence[Batch]) -> list[Any]:
             with precision.forward_context():
-                moved = (precision.convert_input(each.to(task.device).inputs) for each in batches)
+                moved = (precision.convert_input(batch.to(task.device).inputs) for batch in batches)
                 return [method(inputs) for inputs in moved]
 
         embedded = run(backbone.encode, self.held_out)
@@ -127,12 +127,12 @@ class MonitorContrast(pl.Callback):
         )
         log.info("%s", describe_monitor(self.rows[-1]))
         if trainer.logger:
-            shown = {
+            measurements = {
                 f"pretraining/{key}": value
                 for key, value in self.rows[-1].items()
                 if key not in ("step", "held_out_pairs") and not isnan(value)
             }
-            trainer.logger.log_metrics(shown, step=trainer.current_epoch)
+            trainer.logger.log_metrics(measurements, step=trainer.current_epoch)
 
 
 def describe_monitor(row: dict[str, float]) -> str:

@@ -48,10 +48,10 @@ class EndTogether(pl.Callback):
             time.sleep(
                 _MOMENT
             )  # the main process mostly fails likewise, reports it and ends this one
-        others = _take_others(trainer)
+        other_processes = _take_others(trainer)
         broken = isinstance(exception, Exception) and not refused
-        lost = broken and any(_has_failed(other) for other in others)
-        _end(others)
+        lost = broken and any(_has_failed(other) for other in other_processes)
+        _end(other_processes)
         if lost:
             raise InputError(
                 "the process of another device failed, for the reason that it says above; mend that and "
@@ -62,9 +62,9 @@ class EndTogether(pl.Callback):
 def _take_others(trainer: pl.Trainer) -> list[subprocess.Popen]:
     """Take over the processes that Lightning started; it would end this one, too."""
     started: list[subprocess.Popen] = getattr(trainer.strategy.launcher, "procs", [])
-    others = [*started]
+    other_processes = [*started]
     started.clear()
-    return others
+    return other_processes
 
 
 def _has_failed(process: subprocess.Popen) -> bool:

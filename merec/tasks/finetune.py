@@ -54,8 +54,8 @@ class Finetune(pl.LightningModule):
         self.frozen: list[nn.Module] = []
         if freeze == "encoder":
             self.frozen = [
-                each
-                for name, each in backbone.named_children()
+                child
+                for name, child in backbone.named_children()
                 if name not in getattr(backbone, "fresh", ())
             ]
         for module in self.frozen:
@@ -119,7 +119,7 @@ def check_freeze(backbone: Any, freeze: str) -> None:
     """
     fresh = getattr(backbone, "fresh", ())
     if freeze != "none" and (freeze != "encoder" or not fresh):
-        others = " or encoder" if fresh else ", for it does not say what its head is"
+        alternative = " or encoder" if fresh else ", for it does not say what its head is"
         raise InputError(
-            f"task.freeze={freeze} is not possible with {backbone.__name__}; choose none{others}"
+            f"task.freeze={freeze} is not possible with {backbone.__name__}; choose none{alternative}"
         )

@@ -114,8 +114,8 @@ Engine = Callable[[Sequence[Fold], FoldWriter, Progress], Generator[Trained, Non
 
 def name_folds(folds: Sequence[Fold]) -> str:
     """Return a short name of folds that are trained jointly."""
-    first, *others = (fold.held_out for fold in folds)
-    return f"{first} and {len(others)} others" if others else first
+    first, *rest = (fold.held_out for fold in folds)
+    return f"{first} and {len(rest)} others" if rest else first
 
 
 def one_by_one(train: Callable[[Fold, OnEpoch], Outcome]) -> Engine:
@@ -225,7 +225,9 @@ def run_folds(
         )
     if failed:
         failed.sort(key=lambda trained: trained.fold.number)
-        names = ", ".join(f"{each.fold.number} {each.fold.held_out}" for each in failed)
+        names = ", ".join(
+            f"{trained_fold.fold.number} {trained_fold.fold.held_out}" for trained_fold in failed
+        )
         raise InputError(
             f"{len(failed)} of {len(folds)} folds failed ({names}); the first said: "
             f"{failed[0].failure}{_point_to(failed[0], writer)}. "

@@ -40,8 +40,8 @@ class MacroPretraining:
             held_out: Held-out subjects; others than those recorded where the number of epochs is chosen.
         """
         unseen = {*held_out, *data.subject[data.test_rows].tolist()}
-        others = hold_out_others(self.data, sorted(unseen), data.held_out)
-        return others.choose_classes(data.classes)
+        remaining = hold_out_others(self.data, sorted(unseen), data.held_out)
+        return remaining.choose_classes(data.classes)
 
     def pretrain(
         self,
@@ -51,8 +51,8 @@ class MacroPretraining:
         on_epoch: OnEpoch,
     ) -> list[dict[str, float]]:
         """Pretrain the backbone of a fold; nothing is measured meanwhile."""
-        others = self.hold_out(data, held_out)
-        self.networks.train(backbone, others, "none", on_epoch, length=self.length)
+        remaining = self.hold_out(data, held_out)
+        self.networks.train(backbone, remaining, "none", on_epoch, length=self.length)
         return []
 
     def make_checkpoint(
@@ -63,10 +63,10 @@ class MacroPretraining:
         logger: Logging = False,
     ) -> dict[str, Any]:
         """Pretrain a fresh network and return its checkpoint."""
-        others = self.hold_out(data, held_out)
+        remaining = self.hold_out(data, held_out)
         backbone = self.networks.start(data, held_out, data.classes)
-        task, _, _ = self.networks.train(backbone, others, "none", on_epoch, logger, self.length)
-        return self.networks.pack(task, [others], self.subjects)
+        task, _, _ = self.networks.train(backbone, remaining, "none", on_epoch, logger, self.length)
+        return self.networks.pack(task, [remaining], self.subjects)
 
     def write_pairs(self, folder: Path) -> None:
         """Write nothing: there are no pairs of frames."""

@@ -91,15 +91,15 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> 
         InputError: If the checkpoint is of another backbone, size or number of classes.
     """
     prefix = "backbone."
-    own = {
+    weights = {
         key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
     }
     fresh = tuple(f"{name}." for name in getattr(backbone, "fresh", ()))
-    if fresh and not any(key.startswith(fresh) for key in own):
+    if fresh and not any(key.startswith(fresh) for key in weights):
         started = backbone.state_dict()
-        own |= {key: value for key, value in started.items() if key.startswith(fresh)}
+        weights |= {key: value for key, value in started.items() if key.startswith(fresh)}
     for key, value in backbone.state_dict().items():
-        given = own.get(key, value)
+        given = weights.get(key, value)
         # Torch casts whatever it is given; weights of another precision are right, integers are damage.
         both_float = given.is_floating_point() and value.is_floating_point()
         if given.dtype != value.dtype and not both_float:
@@ -107,7 +107,7 @@ def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> 
                 f"{source}: {prefix}{key} holds {given.dtype}, expected {value.dtype}; train it again"
             )
     try:
-        backbone.load_state_dict(own)
+        backbone.load_state_dict(weights)
     except RuntimeError as error:
         reason = quote_error(error)  # it lists every weight
         raise InputError(

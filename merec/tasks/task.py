@@ -66,7 +66,7 @@ class NetworkTask:
 
     @property
     def min_subjects(self) -> int:
-        """How many training subjects must show an action unit for a fold to learn it."""
+        """Number of training subjects that must show an action unit for a fold to learn it."""
         return self.fold_trainer.settings.min_subjects
 
     @property
@@ -77,5 +77,5 @@ class NetworkTask:
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process writes the run folder."""
+        """True if this process writes the run folder."""
         return self.fold_trainer.is_main_process

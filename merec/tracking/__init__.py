@@ -1,1 +1,1 @@
-"""What W&B is told of a run, and the dashboards made of it."""
+"""W&B: what a run sends to it, and the dashboards made of it."""

@@ -74,7 +74,7 @@ def write_dashboard(
 def make_workspace(
     sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]", entity: str
 ) -> "Workspace":
-    """A saved view of the project: the sections over the runs of the groups, the best run first."""
+    """Return a saved view of the project: the sections over the runs of the groups, the best run first."""
     import wandb_workspaces.workspaces as ws
 
     columns = ["uf1", "uf1_low", "uf1_high", "uar", "optimism/gap_uf1"]
@@ -85,7 +85,7 @@ def make_workspace(
         sections=[
             ws.Section(
                 name=section.title,
-                panels=list[Any](shown.panel for shown in section.shown),
+                panels=list[Any](chart.panel for chart in section.charts),
                 is_open=True,
                 layout_settings=ws.SectionLayoutSettings(columns=2, rows=2),
             )
@@ -103,7 +103,7 @@ def make_workspace(
 def make_report(
     sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]", entity: str
 ) -> "Report":
-    """A page: the tables of `merec report` as they are now, and below each the living panels."""
+    """Return a page: the tables of `merec report` as they are now, and below each the living panels."""
     import wandb_workspaces.reports.v2 as wr
 
     # With matplotlib, which writes to the user's home as it is imported.
@@ -129,7 +129,7 @@ def make_report(
             order=[wr.OrderBy(wr.SummaryMetric("uf1"))],
         )
         runset._id = "".join(c for c in section.title.lower() if c.isalnum())[:11]
-        panels = list[Any](shown.panel for shown in section.shown)
+        panels = list[Any](chart.panel for chart in section.charts)
         blocks.append(wr.PanelGrid(runsets=[runset], panels=panels, hide_run_sets=True))
     return wr.Report(
         project=sweep.project,
@@ -142,13 +142,13 @@ def make_report(
 
 
 def _name(sweep: Sweep) -> str:
-    """The groups, in the letters that W&B takes for a name."""
+    """Return the groups, in the letters that W&B takes for a name."""
     name = f"merec {format_list(sweep.groups) or sweep.project}"
     return "".join(c if c.isalnum() or c in " ,._-" else "-" for c in name)[:100]
 
 
 def _filter(sweep: Sweep, results: Sequence[Result]) -> str:
-    """Runs of the groups that follow the protocol: those of another would not compare."""
+    """Return runs of the groups that follow the protocol: those of another would not compare."""
 
     def spell(values: Sequence[str]) -> str:
         # W&B replaces signs of comparison even within quotes.
@@ -166,15 +166,17 @@ def _filter(sweep: Sweep, results: Sequence[Result]) -> str:
 def lay_out_sections(
     sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]"
 ) -> Table:
-    """What the dashboard holds, a row per panel."""
+    """List the content of the dashboard, a row per panel."""
     rows = [
         {
             "Section": section.title if first else "",
-            "Panel": shown.title,
-            "Reads": format_list(shown.names),
+            "Panel": chart.title,
+            "Reads": format_list(chart.names),
         }
         for section in sections
-        for shown, first in zip(section.shown, [True] + [False] * len(section.shown), strict=False)
+        for chart, first in zip(
+            section.charts, [True] + [False] * len(section.charts), strict=False
+        )
     ]
     groups = format_list(sweep.groups) or "none"
     caption = (
@@ -185,7 +187,7 @@ def lay_out_sections(
 
 
 def _say_what_is_local(sweep: Sweep, paths: Sequence[Path], online: bool) -> list[str]:
-    """How to bring to W&B what is not there yet."""
+    """Explain how to bring to W&B what is not there yet."""
     lines = []
     if sweep.local:
         count = f"{len(sweep.local)} of {len(sweep.runs)} runs are on this machine only; "

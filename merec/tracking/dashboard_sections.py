@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from merec.run_folder.logged_keys import Keys
 from merec.tracking.panels import (
-    Shown,
+    Chart,
     draw_bars,
     draw_confusion,
     draw_curves,
@@ -25,7 +25,7 @@ class Section:
 
     title: str
     note: str
-    shown: list[Shown]
+    charts: list[Chart]
 
 
 def make_sections(keys: Keys, varied: Sequence[str]) -> list[Section]:
@@ -57,7 +57,7 @@ def make_sections(keys: Keys, varied: Sequence[str]) -> list[Section]:
         _show_regions(keys),
         _show_cost(keys, by),
     ]
-    return [section for section in sections if section.shown]
+    return [section for section in sections if section.charts]
 
 
 def _show_scores(keys: Keys, choices: list[str], by: str | None) -> Section:
@@ -69,10 +69,10 @@ def _show_scores(keys: Keys, choices: list[str], by: str | None) -> Section:
         [
             *draw_picture("UF1 and UAR with intervals, each run", "scores", keys),
             *(
-                shown
+                chart
                 for choice in choices
                 for metric in ("uf1", "uar")
-                for shown in draw_bars(
+                for chart in draw_bars(
                     f"{metric.upper()} by {shorten(choice)}",
                     [f"{metric}_low", metric, f"{metric}_high"],
                     keys,
@@ -112,7 +112,7 @@ def _show_classes(keys: Keys, by: str | None) -> Section:
 
 
 def _show_optimism(keys: Keys, by: str | None) -> Section:
-    """The honest score beside that of the best epoch on test."""
+    """Return the honest score beside that of the best epoch on test."""
     return Section(
         "Optimism",
         "The honest UF1 beside what choosing the best epoch on each held-out subject would have claimed, "
@@ -166,7 +166,7 @@ def _show_curves(keys: Keys, by: str | None) -> Section:
 
 
 def _show_regions(keys: Keys) -> Section:
-    """Importance of regions, and the pairs of pretraining."""
+    """Show the importance of regions, and the pairs of pretraining."""
     return Section(
         "Regions and pairs",
         "What each region of the face is worth to a network of points; pairs that were pretrained on.",

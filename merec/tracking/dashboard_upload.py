@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def find_account(sweep: Sweep, online: bool | None) -> str | None:
-    """Whose W&B account the dashboard is saved in; `None` if it stays here.
+    """Return the W&B account that the dashboard is saved in; `None` if it stays here.
 
     Raises:
         InputError: If it was asked for and there is no account.
@@ -49,15 +49,15 @@ def recall(out: Path, workspace: "Workspace", report: "Report") -> None:
         saved = json.loads((out / "workspace.json").read_text(encoding="utf-8"))
         page = json.loads((out / "report.json").read_text(encoding="utf-8"))
         entity, same = saved["entity"], (saved["project"], saved["displayName"])
-        known = saved["id"], saved["name"], page["id"]
+        ids = saved["id"], saved["name"], page["id"]
     except (OSError, ValueError, KeyError, TypeError):  # none yet, or of no use
         return
-    if same != (workspace.project, workspace.name) or not all(known):
+    if same != (workspace.project, workspace.name) or not all(ids):
         return
     if workspace.entity not in ("", entity):
         return
     workspace.entity = report.entity = entity
-    workspace._internal_id, workspace._internal_name, report.id = known
+    workspace._internal_id, workspace._internal_name, report.id = ids
 
 
 def save(workspace: "Workspace", report: "Report", out: Path) -> None:

@@ -13,7 +13,7 @@ _MOST_RUNS = 500  # W&B draws ten unless told otherwise
 
 
 @dataclass(frozen=True)
-class Shown:
+class Chart:
     """A panel, what it is called, and the names of what it reads."""
 
     title: str
@@ -21,11 +21,11 @@ class Shown:
     names: list[str]
 
 
-def _show(title: str, panel: Panel, names: list[str], wide: bool = False) -> list[Shown]:
-    """A panel under an id that follows from what it is, so that the same runs give the same file."""
+def _show(title: str, panel: Panel, names: list[str], wide: bool = False) -> list[Chart]:
+    """Return a panel under an id that follows from what it is, so that the same runs give the same file."""
     panel.layout = wr.Layout(w=24 if wide else 12, h=12 if wide else 9)
     panel._id = sha256(" ".join([title, *names]).encode()).hexdigest()[:11]
-    return [Shown(title, panel, names)]
+    return [Chart(title, panel, names)]
 
 
 def shorten(name: str) -> str:
@@ -35,7 +35,7 @@ def shorten(name: str) -> str:
 
 def draw_bars(
     title: str, metrics: list[str], keys: Keys, by: str | None, needs: str | None = None
-) -> list[Shown]:
+) -> list[Chart]:
     """Draw bars of scores, averaged over the runs of each kind; none unless `needs` was logged."""
     metrics = [name for name in metrics if name in keys.scores]
     if not metrics or (needs is not None and needs not in metrics):
@@ -53,7 +53,7 @@ def draw_bars(
     return _show(title, panel, [*metrics, *([by] if by else [])])
 
 
-def draw_scatter(title: str, x: str, y: str, keys: Keys) -> list[Shown]:
+def draw_scatter(title: str, x: str, y: str, keys: Keys) -> list[Chart]:
     """Draw one score over another."""
     if not {x, y} <= set(keys.scores):
         return []
@@ -61,7 +61,7 @@ def draw_scatter(title: str, x: str, y: str, keys: Keys) -> list[Shown]:
     return _show(title, panel, [x, y])
 
 
-def draw_parallel(settings: list[str], scores: list[str], keys: Keys) -> list[Shown]:
+def draw_parallel(settings: list[str], scores: list[str], keys: Keys) -> list[Chart]:
     """Draw the settings and scores of each run as a line."""
     settings = [name for name in settings if name in keys.config]
     scores = [name for name in scores if name in keys.scores]
@@ -76,7 +76,7 @@ def draw_parallel(settings: list[str], scores: list[str], keys: Keys) -> list[Sh
     return _show(title, panel, [*settings, *scores], wide=True)
 
 
-def draw_curves(title: str, lines: list[str], keys: Keys, by: str | None) -> list[Shown]:
+def draw_curves(title: str, lines: list[str], keys: Keys, by: str | None) -> list[Chart]:
     """Draw curves over epochs."""
     lines = [name for name in lines if name in keys.curves]
     if not lines:
@@ -93,7 +93,7 @@ def draw_curves(title: str, lines: list[str], keys: Keys, by: str | None) -> lis
     return _show(title, panel, ["curves/epoch", *lines, *([by] if by else [])])
 
 
-def draw_picture(title: str, name: str, keys: Keys) -> list[Shown]:
+def draw_picture(title: str, name: str, keys: Keys) -> list[Chart]:
     """Draw a picture of each run."""
     if name not in keys.pictures:
         return []
@@ -101,14 +101,14 @@ def draw_picture(title: str, name: str, keys: Keys) -> list[Shown]:
     return _show(title, panel, [name], wide=True)
 
 
-def draw_table(title: str, name: str, keys: Keys) -> list[Shown]:
+def draw_table(title: str, name: str, keys: Keys) -> list[Chart]:
     """Draw a table of each run."""
     if name not in keys.tables:
         return []
     return _show(title, wr.WeavePanelSummaryTable(table_name=name), [name], wide=True)
 
 
-def draw_confusion(keys: Keys) -> list[Shown]:
+def draw_confusion(keys: Keys) -> list[Chart]:
     """Draw W&B's own confusion matrix, which lays the runs that are chosen side by side."""
     name, title = "confusion_counts", "Confusion, runs side by side"
     if name not in keys.tables:

@@ -35,7 +35,7 @@ class Sweep:
 
     @property
     def entity(self) -> str:
-        """Who owns the project; empty if no run says so, for it is then whoever syncs."""
+        """Owner of the project; empty if no run names one, for it is then whoever syncs."""
         return next((tracked.entity for tracked in self.tracked if tracked.entity), "")
 
     @property
@@ -50,12 +50,12 @@ class Sweep:
 
     @property
     def online(self) -> bool:
-        """Whether all of them were logged online, which the user then asked for."""
+        """True if all of them were logged online, which the user then asked for."""
         return all(tracked.local is None for tracked in self.tracked)
 
     @property
     def local(self) -> list[Path]:
-        """What `wandb sync` would upload and has not yet."""
+        """Folders that `wandb sync` would upload and has not yet."""
         pairs = zip(self.runs, self.tracked, strict=True)
         folders = [run.folder.path / tracked.local for run, tracked in pairs if tracked.local]
         return [
@@ -64,7 +64,7 @@ class Sweep:
 
 
 def find_sweep(runs: Sequence[Run]) -> Sweep:
-    """The runs that were logged to W&B, with what each told it.
+    """Return the runs that were logged to W&B, with what each told it.
 
     Those that were only found below a folder that the user named are passed over with a warning.
 
@@ -92,7 +92,7 @@ def find_sweep(runs: Sequence[Run]) -> Sweep:
 
 
 def _explain_silence(run: Run, tracked: Tracked | None) -> str:
-    """Why a run has nothing to show, and what to do."""
+    """Explain why a run has nothing to show, and what to do."""
     again = "nothing is trained again, it is only logged"
     held_out = run.predictions["subject"].nunique()
     if held_out < run.protocol.subjects:
@@ -120,10 +120,12 @@ def _assert_one_project(sweep: Sweep) -> None:
     for run, tracked in zip(sweep.runs, sweep.tracked, strict=True):
         places.setdefault(f"{tracked.entity or sweep.entity}/{tracked.project}", run.folder.path)
     if len(places) > 1:
-        found = "; ".join(f"{place.strip('/')} ({folder})" for place, folder in places.items())
+        places_text = "; ".join(
+            f"{place.strip('/')} ({folder})" for place, folder in places.items()
+        )
         raise InputError(
-            f"these runs are of {len(places)} W&B projects: {found}; a dashboard is of one: give the runs of "
-            "one of them"
+            f"these runs are of {len(places)} W&B projects: {places_text}; a dashboard is of one: give the "
+            "runs of one of them"
         )
 
 

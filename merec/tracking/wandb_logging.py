@@ -47,9 +47,9 @@ def flatten_scores(result: Result) -> dict[str, float]:
     units = result.target.multilabel
     flat = _flatten_units(result) if units else _flatten_emotions(result)
     for name in ("seconds", "parameters"):
-        found = [run.environment[name] for run in result.runs if name in run.environment]
-        if found:
-            flat[f"cost/{name}"] = float(np.mean(found))
+        values = [run.environment[name] for run in result.runs if name in run.environment]
+        if values:
+            flat[f"cost/{name}"] = float(np.mean(values))
     readings, metric = read_optimism([result]), result.target.metrics[0]
     if len(readings):
         for name in ("best_epoch", "best_common_epoch", "random_guess"):
@@ -117,9 +117,9 @@ def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
         curve_keys = [f"curves/{key}" for key in curves]
     words = describe_run(result)
     tables, pictures = collect_tables(result), draw_pictures(result, curves)
-    shown: dict[str, Any] = {key: wandb.Table(dataframe=table) for key, table in tables.items()}
-    shown |= {key: wandb.Image(picture) for key, picture in pictures.items()}
-    run.log(flat | shown)  # numbers too: W&B's bar charts offer only what has a history
+    media: dict[str, Any] = {key: wandb.Table(dataframe=table) for key, table in tables.items()}
+    media |= {key: wandb.Image(picture) for key, picture in pictures.items()}
+    run.log(flat | media)  # numbers too: W&B's bar charts offer only what has a history
     run.summary.update(flat | words)
     artifact = wandb.Artifact(f"predictions-{run.id}", type="predictions")
     files = RunFolder(folder)
@@ -140,7 +140,7 @@ def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
 
 
 def describe_run(result: Result) -> dict[str, Any]:
-    """What is said of a run in words: protocol, code, whether pretraining saw held-out subjects."""
+    """Describe a run in words: protocol, code, whether pretraining saw held-out subjects."""
     protocol = result.protocol
     return {
         "protocol": protocol.name,
@@ -161,9 +161,9 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
     names = list(result.protocol.classes)
     pooled = result.confusions()[1].sum((0, 1))
     cells = [
-        {"true": true, "predicted": said, "samples": int(pooled[row, column])}
+        {"true": true, "predicted": column_name, "samples": int(pooled[row, column])}
         for row, true in enumerate(names)
-        for column, said in enumerate(names)
+        for column, column_name in enumerate(names)
     ]
     return {
         "confusion_counts": pd.DataFrame(cells),
@@ -173,7 +173,7 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 
 
 def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figure]:
-    """The report's figures of one run: those for which it recorded enough."""
+    """Return the report's figures of one run: those for which it recorded enough."""
     optimism, pictures = read_optimism([result]), {}
     units = result.target.multilabel
     if units:
@@ -223,7 +223,7 @@ _PATHS = ("root", "roots", "weights", "save_dir", "default_root_dir")
 
 
 def hide_paths(config: Any) -> Any:
-    """A config without the folders of this machine, which are nobody else's business."""
+    """Return a config without the folders of this machine, which are nobody else's business."""
     if isinstance(config, dict):
         return {key: hide_paths(value) for key, value in config.items() if key not in _PATHS}
     if isinstance(config, list):

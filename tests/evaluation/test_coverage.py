@@ -116,7 +116,7 @@ def test_intervals_of_studies_side_by_side_are_those_of_each() -> None:
     drawn = score(uf1, counts, draw_subjects(8, DRAWS, 0))
     effective = np.array([effective_subjects(study.sum(-1)) for study in counts])
     together = t_interval(uf1(counts.sum(1)), drawn, 8, effective)
-    alone = [score_intervals(uf1, study[None], each=False, draws=DRAWS)[1:] for study in counts]
+    alone = [score_intervals(uf1, study[None], per_part=False, draws=DRAWS)[1:] for study in counts]
     np.testing.assert_allclose(together.T, alone)
 
 

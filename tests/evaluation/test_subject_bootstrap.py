@@ -164,7 +164,7 @@ def test_the_effective_number_of_subjects_is_that_of_equal_ones_and_less_of_uneq
 @pytest.mark.parametrize("subjects", [1, 2])
 def test_one_or_two_subjects_give_a_score_without_an_interval(subjects):
     a, b = np.random.default_rng(0).integers(1, 5, size=(2, 1, subjects, 3, 3))
-    value, low, high = score_intervals(uf1, a, each=False)
+    value, low, high = score_intervals(uf1, a, per_part=False)
     assert value == pytest.approx(pooled(uf1, a))
     assert np.isnan([low, high]).all()
     found = compare_paired(uf1, a, b, draws=99)
@@ -177,7 +177,7 @@ def test_one_or_two_subjects_give_a_score_without_an_interval(subjects):
 def test_a_class_that_two_subjects_show_has_no_interval_and_the_others_have():
     counts = np.random.default_rng(0).integers(1, 5, size=(1, 8, 3, 3))
     counts[:, 2:, 1] = 0
-    _, low, high = score_intervals(f1_per_class, counts, each=True)
+    _, low, high = score_intervals(f1_per_class, counts, per_part=True)
     assert np.isnan([low[1], high[1]]).all()
     assert np.isfinite([low[[0, 2]], high[[0, 2]]]).all()
 
@@ -186,7 +186,7 @@ def test_an_interval_ends_where_scores_do():
     counts = np.zeros((1, 4, 3, 3), dtype=np.int64)
     counts[..., range(3), range(3)] = 5
     counts[0, 0] = np.roll(counts[0, 0], 1, axis=0)
-    _, low, high = score_intervals(uf1, counts, each=False)
+    _, low, high = score_intervals(uf1, counts, per_part=False)
     assert (low, high) == (0, 1)
 
 
@@ -198,7 +198,7 @@ def test_the_interval_of_subjects_covers_where_one_of_samples_does_not():
     covered, covered_by_samples, studies = 0, 0, 100
     for study in range(studies):
         counts = population[:, rng.integers(1500, size=40)]
-        _, low, high = score_intervals(uf1, counts, each=False, draws=400, seed=study)
+        _, low, high = score_intervals(uf1, counts, per_part=False, draws=400, seed=study)
         covered += low <= truth <= high
         # What a bootstrap that draws samples and ignores faces would claim.
         cells = counts.sum((0, 1)).ravel()

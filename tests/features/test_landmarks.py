@@ -114,12 +114,12 @@ def test_a_small_face_in_a_large_frame_is_found_in_tiles(landmarker, rendered_fa
     assert landmarker._find(frame, 0, 0) is None
     face = landmarker.find(frame)
     assert face is not None
-    assert face.others == 0
+    assert face.other_faces == 0
     expected = (whole.points[:, :2] + 0.5) * scale - 0.5 + (1100, 600)
     off = np.linalg.norm(face.points[:, :2] - expected, axis=1)
     assert np.median(off) < 2
     frame[100 : 100 + small.shape[0], 200 : 200 + small.shape[1]] = small
-    assert landmarker.find(frame).others == 1
+    assert landmarker.find(frame).other_faces == 1
 
 
 def test_an_upside_down_face_is_told_from_an_upright_one(landmarker, rendered_faces):

@@ -98,7 +98,7 @@ def _compute_covariance(points: Tensor, mean: Tensor) -> Tensor:
 
 
 class NormGradient(NamedTuple):
-    """What the statistics of a norm bring to the gradient of every response.
+    """Share of a norm's statistics in the gradient of every response.
 
     Attributes:
         offset: Taken away from each channel.

@@ -12,7 +12,7 @@ from merec.corpora.doctor.classes import judge_classes
 from merec.corpora.doctor.files import Folders, judge_files
 from merec.corpora.doctor.pixels import judge_pixels
 from merec.corpora.doctor.rows import judge_rows
-from merec.corpora.doctor.samples import Footage, collect_clips
+from merec.corpora.doctor.samples import ClipFrames, collect_clips
 from merec.corpora.doctor.scan import Scan, scan_clips
 from merec.types import Corpus, Finding
 
@@ -23,7 +23,7 @@ SEVERITIES = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Examination:
-    """What a corpus looks like on disk.
+    """Result of looking at a corpus on disk.
 
     Attributes:
         corpus: The corpus.
@@ -46,7 +46,7 @@ class Examination:
     sparse: tuple[str, ...]
 
     def count(self, severity: str) -> int:
-        """Number of findings of a severity."""
+        """Return number of findings of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
 
@@ -73,15 +73,15 @@ def examine(
     clips = collect_clips(corpus)
     scans = _scan(clips, deep, jobs)
     folders = Folders()
-    found = list(corpus.findings)
-    found += judge_rows(clips, root, corpus.findings)
+    findings = list(corpus.findings)
+    findings += judge_rows(clips, root, corpus.findings)
     for clip, scan in zip(clips, scans, strict=True):
-        found += judge_files(clip, scan, corpus.key_frames, folders, root)
-    found += folders.find_lookalikes([clip.color.folder for clip in clips], root)
-    found += judge_pixels(clips, scans, corpus.camera, root)
-    found += judge_classes(corpus)
-    flawed = {finding.sample_id for finding in found if finding.severity == "error"} - {""}
-    found += [finding for finding in faces if finding.sample_id not in flawed]
+        findings += judge_files(clip, scan, corpus.key_frames, folders, root)
+    findings += folders.find_lookalikes([clip.color.folder for clip in clips], root)
+    findings += judge_pixels(clips, scans, corpus.camera, root)
+    findings += judge_classes(corpus)
+    flawed = {finding.sample_id for finding in findings if finding.severity == "error"} - {""}
+    findings += [finding for finding in faces if finding.sample_id not in flawed]
     wanted = color = depth = 0
     for clip, scan in zip(clips, scans, strict=True):
         numbers = clip.make_request().wanted
@@ -92,7 +92,7 @@ def examine(
     opened = sum(len(scan.color_pixels) + len(scan.depth_pixels) for scan in scans)
     return Examination(
         corpus,
-        tuple(sorted(_merge(found, clips), key=_order)),
+        tuple(sorted(_merge(findings, clips), key=_order)),
         len(clips),
         wanted,
         color,
@@ -102,7 +102,7 @@ def examine(
     )
 
 
-def _scan(clips: Sequence[Footage], deep: bool, jobs: int) -> list[Scan]:
+def _scan(clips: Sequence[ClipFrames], deep: bool, jobs: int) -> list[Scan]:
     console = Console(stderr=True)
     scans = scan_clips([clip.make_request() for clip in clips], deep, jobs)
     return list(
@@ -117,8 +117,8 @@ def _scan(clips: Sequence[Footage], deep: bool, jobs: int) -> list[Scan]:
     )
 
 
-def _merge(findings: Sequence[Finding], clips: Sequence[Footage]) -> list[Finding]:
-    """Where not one clip of the protocol has its folder, say so once: the root is wrong, not the clips."""
+def _merge(findings: Sequence[Finding], clips: Sequence[ClipFrames]) -> list[Finding]:
+    """Report once that no clip of the protocol has its folder: the root is wrong, not the clips."""
     total = len([clip for clip in clips if any(sample.scored for sample in clip.samples)])
     merged = list(findings)
     for kind in ("missing folder", "missing depth folder"):

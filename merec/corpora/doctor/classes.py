@@ -13,18 +13,18 @@ def judge_classes(corpus: Corpus) -> Iterator[Finding]:
         return
     absent = find_absent_classes(index["label"].to_numpy(), classes)
     if absent:
-        found = describe_absent_classes(absent, classes)
+        problem = describe_absent_classes(absent, classes)
         remedy = "expected samples of every class; take a list that has them, or corpus.classes without it"
-        yield Finding("warning", "class without samples", "", None, "", found, remedy)
+        yield Finding("warning", "class without samples", "", None, "", problem, remedy)
     for name, rows in index.groupby("corpus"):
         missing = find_absent_classes(rows["label"].to_numpy(), classes)
         if len(missing) > len(absent):
-            found = f"{name} alone: {describe_absent_classes(missing, classes)}"
+            problem = f"{name} alone: {describe_absent_classes(missing, classes)}"
             remedy = "its own UF1 and UAR are to be read with this in mind"
-            yield Finding("note", "class without samples", "", None, "", found, remedy)
+            yield Finding("note", "class without samples", "", None, "", problem, remedy)
     for label, rows in index.groupby("label"):
         subjects = rows["subject"].unique()
         if len(subjects) == 1:
-            found = f"class {classes[int(label)]} is shown by {subjects[0]} alone"
+            problem = f"class {classes[int(label)]} is shown by {subjects[0]} alone"
             remedy = "whoever holds this subject out cannot train on the class, so its F1 is 0"
-            yield Finding("warning", "class of one subject", "", None, "", found, remedy)
+            yield Finding("warning", "class of one subject", "", None, "", problem, remedy)

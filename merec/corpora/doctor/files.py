@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import Footage, Sample, format_ranges, name_keys
+from merec.corpora.doctor.samples import ClipFrames, Sample, format_ranges, name_keys
 from merec.corpora.doctor.scan import Listing, Scan
 from merec.corpora.reading.folders import relate
 from merec.types import Finding, Frames
@@ -19,7 +19,7 @@ class Folders:
         self._names: dict[Path, list[str]] = {}
 
     def list_names(self, parent: Path) -> list[str]:
-        """What lies in a folder; nothing if it cannot be listed."""
+        """List the names in a folder; none if it cannot be listed."""
         if parent not in self._names:
             try:
                 self._names[parent] = sorted(path.name for path in parent.iterdir())
@@ -28,7 +28,7 @@ class Folders:
         return self._names[parent]
 
     def find_near(self, path: Path) -> Path | None:
-        """The folder on the way to a missing `path` whose name differs in case only."""
+        """Return the folder on the way to a missing `path` whose name differs in case only."""
         missing = path
         while not missing.parent.exists():
             missing = missing.parent
@@ -45,7 +45,7 @@ class Folders:
             for folder in (path, *path.parents)
             if root is None or root in folder.parents
         }
-        found = []
+        findings = []
         for folder in sorted(named):
             names = self.list_names(folder.parent) if root else []
             if folder.name not in names:  # missing: told with its clip
@@ -57,14 +57,14 @@ class Folders:
                     text = f"{twin} lies beside {folder.name}; no sample is read from it"
                     remedy = "expected one folder; merge the two under the annotation's spelling"
                     where = relate(other, root)
-                    found.append(
+                    findings.append(
                         Finding("warning", "spelling of folder", where, None, "", text, remedy)
                     )
-        return found
+        return findings
 
 
 def judge_files(
-    clip: Footage, scan: Scan, key_frames: Sequence[str], folders: Folders, root: Path | None
+    clip: ClipFrames, scan: Scan, key_frames: Sequence[str], folders: Folders, root: Path | None
 ) -> Iterator[Finding]:
     """Compare a clip's folders with what its samples need: every frame, or `key_frames`."""
     trouble = _judge_folder(clip.samples, clip.color, scan.color, "", folders, root)
@@ -117,31 +117,31 @@ def _judge_folder(
         return []
     remedy = f"{_AGAIN}; corpus.root=FOLDER says where the corpus lies"
     if listing.problem:
-        kind, found = "unreadable folder", listing.problem
+        kind, problem = "unreadable folder", listing.problem
         remedy = "expected a folder that you may list; change its permissions"
     elif not listing.exists:
-        kind, found = f"missing {what}folder", "there is no such folder"
+        kind, problem = f"missing {what}folder", "there is no such folder"
         near = folders.find_near(frames.folder)
         if frames.folder.is_file():
-            found = f"{frames.folder.name} is a file, a folder of frames is expected"
+            problem = f"{frames.folder.name} is a file, a folder of frames is expected"
         elif near:
             expected = frames.folder.parts[len(near.parts) - 1]
-            found = f"{near.name} lies there, {expected} is expected"
+            problem = f"{near.name} lies there, {expected} is expected"
             remedy = f"rename {relate(near, root)} to {expected}"
     elif listing.strangers:
         kind = "frames numbered differently"
         first, last = listing.strangers[0], listing.strangers[-1]
         span = first if first == last else f"{first} … {last}"
         expected = frames.name.format(next(iter(samples[0].frames.values()), 1))
-        found, remedy = f"{span} lie there, names such as {expected} are expected", _NUMBERING
+        problem, remedy = f"{span} lie there, names such as {expected} are expected", _NUMBERING
     else:
-        kind, found, remedy = f"dead {what}clip", "the folder holds no frame", _AGAIN
-    first_sample, *others = samples
-    if others:
-        found += f" ({len(samples)} samples: {', '.join(s.sample_id for s in samples[:8])}"
-        found += ", …)" if len(samples) > 8 else ")"
+        kind, problem, remedy = f"dead {what}clip", "the folder holds no frame", _AGAIN
+    first_sample, *more_samples = samples
+    if more_samples:
+        problem += f" ({len(samples)} samples: {', '.join(s.sample_id for s in samples[:8])}"
+        problem += ", …)" if len(samples) > 8 else ")"
     scored = next((sample for sample in samples if sample.scored), first_sample)
-    return [scored.report("error", kind, where, found, remedy)]
+    return [scored.report("error", kind, where, problem, remedy)]
 
 
 def _judge_numbering(
@@ -152,13 +152,15 @@ def _judge_numbering(
     wrong = sorted(whole & listing.misspelt.keys())
     if wrong:
         name = frames.name.format(wrong[0])
-        found = f"{listing.misspelt[wrong[0]]} where {name} is expected ({len(wrong)} such frames)"
-        yield sample.report("error", kind, where, found, _NUMBERING)
+        problem = (
+            f"{listing.misspelt[wrong[0]]} where {name} is expected ({len(wrong)} such frames)"
+        )
+        yield sample.report("error", kind, where, problem, _NUMBERING)
     elif not whole & listing.numbers:
         there = format_ranges(listing.numbers, most=4)
-        found = f"frames {there} lie there, none of {format_ranges(whole, most=4)}"
+        problem = f"frames {there} lie there, none of {format_ranges(whole, most=4)}"
         remedy = f"{_NUMBERING}, or {_AGAIN}"
-        yield sample.report("error", kind, where, found, remedy)
+        yield sample.report("error", kind, where, problem, remedy)
 
 
 def _report(
@@ -172,8 +174,10 @@ def _report(
     if gone:
         severity = "error" if gone & sample.keys else "warning"
         where = frames.path(min(gone)) if len(gone) == 1 else frames.folder
-        found = f"{format_ranges(gone)} of {format_ranges(whole, most=4)}{name_keys(sample, gone)}"
-        yield sample.report(severity, kind, relate(where, root), found, _AGAIN)
+        problem = (
+            f"{format_ranges(gone)} of {format_ranges(whole, most=4)}{name_keys(sample, gone)}"
+        )
+        yield sample.report(severity, kind, relate(where, root), problem, _AGAIN)
 
 
 def _report_empty(
@@ -183,5 +187,5 @@ def _report_empty(
     if empty:
         severity = "error" if empty & sample.keys else "warning"
         where = frames.path(min(empty)) if len(empty) == 1 else frames.folder
-        found = f"no bytes in {format_ranges(empty)}{name_keys(sample, empty)}"
-        yield sample.report(severity, "empty file", relate(where, root), found, _AGAIN)
+        problem = f"no bytes in {format_ranges(empty)}{name_keys(sample, empty)}"
+        yield sample.report(severity, "empty file", relate(where, root), problem, _AGAIN)

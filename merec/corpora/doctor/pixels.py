@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import Footage, format_ranges, name_keys
+from merec.corpora.doctor.samples import ClipFrames, format_ranges, name_keys
 from merec.corpora.doctor.scan import Pixels, Scan
 from merec.corpora.reading.folders import relate
 from merec.types import Camera, Finding, Frames
@@ -21,7 +21,7 @@ Problem = tuple[str, str, str]  # kind, found, remedy
 
 
 def judge_pixels(
-    clips: Sequence[Footage], scans: Sequence[Scan], camera: Camera | None, root: Path | None
+    clips: Sequence[ClipFrames], scans: Sequence[Scan], camera: Camera | None, root: Path | None
 ) -> Iterator[Finding]:
     """Judge every opened image; a property of the whole corpus is told once."""
     sizes = Counter(size for scan in scans for size in _sizes(scan.color_pixels))
@@ -40,12 +40,12 @@ def judge_pixels(
             )
     grey = _find_grey(clips, scans)
     for name in sorted(grey):
-        found = f"the frames of {name} are grey"
+        problem = f"the frames of {name} are grey"
         remedy = "right if they were recorded so (SAMM was); else copy the colour frames"
-        yield Finding("note", "grey colour", "", None, "", found, remedy)
+        yield Finding("note", "grey colour", "", None, "", problem, remedy)
     for clip, scan in zip(clips, scans, strict=True):
-        own = Counter(_sizes(scan.color_pixels))
-        size = usual or (_most_common(own) if own else None)
+        frame_sizes = Counter(_sizes(scan.color_pixels))
+        size = usual or (_most_common(frame_sizes) if frame_sizes else None)
 
         def judge_color(number: int, pixels: Pixels, size: Size | None = size) -> Iterator[Problem]:
             return _judge_color(pixels, size)
@@ -102,7 +102,7 @@ def _judge_size(pixels: Pixels, size: Size | None, kind: str, remedy: str) -> It
 
 
 def _gather(
-    clip: Footage,
+    clip: ClipFrames,
     frames: Frames,
     opened: Mapping[int, Pixels],
     judge: Callable[[int, Pixels], Iterator[Problem]],
@@ -120,29 +120,31 @@ def _gather(
         for kind, by_number in hits.items():
             if kind in skipped:
                 continue
-            _, found, remedy = by_number[min(by_number)]
+            _, message, remedy = by_number[min(by_number)]
             where = frames.path(min(by_number)) if len(by_number) == 1 else frames.folder
             numbers = f"{format_ranges(by_number)}{name_keys(sample, by_number)}"
             severity = "error" if sample.keys & by_number.keys() else "warning"
             if kind in ("grey colour", "turned frame"):
                 severity = "warning"
-            yield sample.report(severity, kind, relate(where, root), f"{numbers}: {found}", remedy)
+            yield sample.report(
+                severity, kind, relate(where, root), f"{numbers}: {message}", remedy
+            )
 
 
-def _find_frozen(clip: Footage, scan: Scan, root: Path | None) -> Iterator[Finding]:
+def _find_frozen(clip: ClipFrames, scan: Scan, root: Path | None) -> Iterator[Finding]:
     for sample in clip.samples:
         onset, apex = sample.frames.get("onset"), sample.frames.get("apex")
         if onset is None or apex is None or onset == apex:
             continue
         one, other = scan.color_pixels.get(onset), scan.color_pixels.get(apex)
         if one and other and one.digest and one.digest == other.digest:
-            found = f"onset {onset} and apex {apex} are one image"
+            problem = f"onset {onset} and apex {apex} are one image"
             where = relate(clip.color.folder, root)
-            yield sample.report("warning", "frozen clip", where, found, _AGAIN)
+            yield sample.report("warning", "frozen clip", where, problem, _AGAIN)
 
 
-def _find_grey(clips: Sequence[Footage], scans: Sequence[Scan]) -> set[str]:
-    """Data sets of which more than half of the opened frames are grey."""
+def _find_grey(clips: Sequence[ClipFrames], scans: Sequence[Scan]) -> set[str]:
+    """Return data sets of which more than half of the opened frames are grey."""
     counts: dict[str, list[bool]] = {}
     for clip, scan in zip(clips, scans, strict=True):
         grey = [pixels.grey for pixels in scan.color_pixels.values() if not pixels.problem]

@@ -1,32 +1,32 @@
-"""What can be told of an annotation without looking at the disk: order, motion, duplicates."""
+"""Checks of an annotation that need no look at the disk: order, motion, duplicates."""
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import Footage, Sample
+from merec.corpora.doctor.samples import ClipFrames, Sample
 from merec.corpora.reading.folders import relate
 from merec.types import Finding
 
 
 def judge_rows(
-    clips: Sequence[Footage], root: Path | None, known: Collection[Finding]
+    clips: Sequence[ClipFrames], root: Path | None, earlier: Collection[Finding]
 ) -> list[Finding]:
     """Judge the frame numbers of each sample, and look for samples that are there twice.
 
     Args:
         clips: All clips.
         root: Of the corpus, for the names of folders.
-        known: What the loader found: not said again.
+        earlier: What the loader found: not said again.
     """
-    said = {(finding.kind, finding.sample_id) for finding in known}
-    found = [
+    reported = {(finding.kind, finding.sample_id) for finding in earlier}
+    findings = [
         finding
         for clip in clips
         for sample in clip.samples
         for finding in _judge_order(sample, relate(clip.color.folder, root))
     ]
-    found += _find_duplicates(clips, root)
-    return [finding for finding in found if (finding.kind, finding.sample_id) not in said]
+    findings += _find_duplicates(clips, root)
+    return [finding for finding in findings if (finding.kind, finding.sample_id) not in reported]
 
 
 def _judge_order(sample: Sample, where: str) -> Iterable[Finding]:
@@ -48,7 +48,7 @@ def _judge_order(sample: Sample, where: str) -> Iterable[Finding]:
         yield sample.report("note", "onset is apex", where, numbers, remedy)
 
 
-def _find_duplicates(clips: Sequence[Footage], root: Path | None) -> Iterable[Finding]:
+def _find_duplicates(clips: Sequence[ClipFrames], root: Path | None) -> Iterable[Finding]:
     first: dict[tuple[Hashable, ...], Sample] = {}
     for clip in clips:
         for sample in clip.samples:

@@ -40,7 +40,7 @@ class Sample:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether onset ≤ apex ≤ offset, as far as they are known."""
+        """True if onset ≤ apex ≤ offset, as far as they are known."""
         numbers = [self.frames[name] for name in ("onset", "apex", "offset") if name in self.frames]
         return numbers == sorted(numbers)
 
@@ -56,14 +56,14 @@ class Sample:
             return self.keys
         return frozenset(range(min(self.keys), max(self.keys) + 1))
 
-    def report(self, severity: str, kind: str, where: str, found: str, remedy: str) -> Finding:
-        """A finding about this sample; outside the protocol nothing is worse than a warning."""
+    def report(self, severity: str, kind: str, where: str, problem: str, remedy: str) -> Finding:
+        """Return a finding about this sample; outside the protocol nothing is worse than a warning."""
         severity = "warning" if severity == "error" and not self.scored else severity
-        return Finding(severity, kind, where, self.row, self.sample_id, found, remedy)
+        return Finding(severity, kind, where, self.row, self.sample_id, problem, remedy)
 
 
 @dataclass(frozen=True)
-class Footage:
+class ClipFrames:
     """A folder of frames with all samples in it, at least one."""
 
     color: Frames
@@ -71,15 +71,15 @@ class Footage:
     samples: tuple[Sample, ...]
 
     def make_request(self) -> Request:
-        """What there is to look at on disk."""
+        """Return what to look at on disk."""
         if not any(sample.frames for sample in self.samples):
             return Request(self.color, self.depth, None, frozenset())
-        shown = [s.frames[k] for s in self.samples for k in ("onset", "apex") if k in s.frames]
+        key_frames = [s.frames[k] for s in self.samples for k in ("onset", "apex") if k in s.frames]
         wanted = frozenset().union(*(sample.numbers for sample in self.samples))
-        return Request(self.color, self.depth, wanted, frozenset(shown))
+        return Request(self.color, self.depth, wanted, frozenset(key_frames))
 
 
-def collect_clips(corpus: Corpus) -> list[Footage]:
+def collect_clips(corpus: Corpus) -> list[ClipFrames]:
     """Every clip of samples, macro-expressions and the unlabelled pool; none for a corpus of flow maps."""
     clips: dict[tuple[Path, str], list[tuple[Frames, Frames | None, Sample]]] = {}
     tables = (
@@ -97,7 +97,7 @@ def collect_clips(corpus: Corpus) -> list[Footage]:
             sample = _make_sample(row, scored)
             clips.setdefault((color.folder, color.name), []).append((color, depth, sample))
     return [
-        Footage(
+        ClipFrames(
             entries[0][0],
             next((depth for _, depth, _ in entries if depth), None),
             tuple(sample for _, _, sample in entries),

@@ -1,4 +1,4 @@
-"""What lies on disk of a clip: its files by name, and what the opened images hold; nothing is judged here."""
+"""Files of a clip by name, and the content of opened images; nothing is judged here."""
 
 import io
 import os
@@ -26,13 +26,13 @@ class Request(NamedTuple):
         color: Its colour frames.
         depth: Its depth frames, if it should have any.
         wanted: Numbers of the frames that its samples need; `None` for all that lie there.
-        shown: Those that are opened in any case; with `wanted=None` the first and the last.
+        opened: Those that are opened in any case; with `wanted=None` the first and the last.
     """
 
     color: Frames
     depth: Frames | None
     wanted: frozenset[int] | None
-    shown: frozenset[int]
+    opened: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Listing:
 
 
 class Pixels(NamedTuple):
-    """What an opened image holds.
+    """Content of an opened image.
 
     Attributes:
         problem: Why it cannot be read, "" if it can.
@@ -114,12 +114,12 @@ def scan_clip(request: Request, deep: bool) -> Scan:
     color = list_frames(request.color, request.wanted)
     depth = list_frames(request.depth, request.wanted) if request.depth else None
     chosen = _choose_frames(request, color.numbers, deep)
-    shown = {number: _open_image(request.color, number) for number in chosen - color.empty}
+    images = {number: _open_image(request.color, number) for number in chosen - color.empty}
     mapped: dict[int, Pixels] = {}
     if request.depth and depth:
         chosen = _choose_frames(request, depth.numbers, deep)
         mapped = {number: _open_image(request.depth, number) for number in chosen - depth.empty}
-    return Scan(color, depth, shown, mapped)
+    return Scan(color, depth, images, mapped)
 
 
 def list_frames(frames: Frames, wanted: frozenset[int] | None) -> Listing:
@@ -163,7 +163,7 @@ def list_frames(frames: Frames, wanted: frozenset[int] | None) -> Listing:
 def _choose_frames(request: Request, numbers: frozenset[int], deep: bool) -> frozenset[int]:
     """Which of the frames on disk are opened."""
     if request.wanted is not None:
-        return numbers & (request.wanted if deep else request.shown)
+        return numbers & (request.wanted if deep else request.opened)
     return numbers if deep or not numbers else frozenset({min(numbers), max(numbers)})
 
 

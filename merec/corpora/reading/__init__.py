@@ -1,1 +1,1 @@
-"""What readers of data sets share: spreadsheets and their rows, folders, subjects, action units, errata."""
+"""Parts shared by readers of data sets: spreadsheets, folders, subjects, action units, errata."""

@@ -49,29 +49,29 @@ def assemble(
     """
     dropped = {key: why for kind in (without or {}).values() for key, why in kind.items()}
     exclude = {key: why for key, why in exclude.items() if key not in dropped}
-    found, unread = excuse(findings, {**exclude, **dropped})
+    reported, unread = excuse(findings, {**exclude, **dropped})
     if not lenient:
-        refuse_errors(found, source)
+        refuse_errors(reported, source)
     refuse_namesakes(index, str(source.file))
-    found += _judge_counts(name, index, classes, expected, source, lenient, unread)
+    reported += _judge_counts(name, index, classes, expected, source, lenient, unread)
     if without:
         name = f"{name}-without-{'-'.join(without)}"
         index, notes = leave_out(index, dropped, source.where)
-        found += notes
-        found += _judge_counts(name, index, classes, expected, source, lenient, unread)
+        reported += notes
+        reported += _judge_counts(name, index, classes, expected, source, lenient, unread)
     index, notes = leave_out(index, exclude, source.where)
-    found += notes
+    reported += notes
     if subset or expected is None or unread or notes:
         name = f"{name}-subset"  # numbers on it are not numbers on the protocol
     if index.empty:
         if exclude and (notes or unread):
             raise InputError(f"corpus.exclude leaves no sample of {source.file}; name fewer")
-        found.append(_note_empty(classes, source, lenient))
+        reported.append(_note_empty(classes, source, lenient))
     if rejected is not None:
         gone = rejected["sample_id"].isin([*exclude, *dropped])
         rejected = rejected[~gone].reset_index(drop=True) if lenient else None
     protocol = describe_protocol(name, index, classes)
-    return Corpus(protocol, index, None, (), findings=tuple(found), rejected=rejected)
+    return Corpus(protocol, index, None, (), findings=tuple(reported), rejected=rejected)
 
 
 def leave_out(
@@ -99,12 +99,12 @@ def leave_out(
 
 
 def _note_empty(classes: Sequence[str], source: Source, lenient: bool) -> Finding:
-    """An error that there is no sample; raised in strict reading."""
-    found = f"no sample of the classes {', '.join(classes)}"
+    """Return an error that there is no sample; raised in strict reading."""
+    problem = f"no sample of the classes {', '.join(classes)}"
     if not lenient:
-        raise InputError(f"{source.file} holds {found}; check it")
+        raise InputError(f"{source.file} holds {problem}; check it")
     remedy = "expected some; take the official file, or other classes"
-    return Finding("error", "no samples", source.where, None, "", found, remedy)
+    return Finding("error", "no samples", source.where, None, "", problem, remedy)
 
 
 def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[Finding], set[str]]:
@@ -118,13 +118,13 @@ def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[
     unread = {
         finding.sample_id for finding, leaves in pairs if leaves and finding.severity == "error"
     }
-    found = [
+    reported = [
         finding._replace(severity="note", remedy=_LEFT_OUT)
         if leaves and finding.severity != "note"
         else finding
         for finding, leaves in pairs
     ]
-    return found, unread
+    return reported, unread
 
 
 def _judge_counts(
@@ -140,11 +140,11 @@ def _judge_counts(
     counts = (expected or {}).get(name)
     if counts is None:
         return []
-    told = lenient or bool(unread)
+    excused = lenient or bool(unread)
     try:
-        assert_counts(index, classes, counts, "it" if told else str(source.file))
+        assert_counts(index, classes, counts, "it" if excused else str(source.file))
     except InputError as error:
-        if not told:
+        if not excused:
             raise
         wrong = str(error).partition(" (")[2].partition(");")[0]
         if unread:
@@ -180,13 +180,13 @@ def refuse_errors(findings: Sequence[Finding], source: Source) -> None:
 
 
 def resolve_exclusions(
-    index: pd.DataFrame, known: Sequence[str], exclude: Sequence[str]
+    index: pd.DataFrame, allowed: Sequence[str], exclude: Sequence[str]
 ) -> dict[str, str]:
     """Turn `corpus.exclude` (sample ids, `zero_motion`) into sample id → why.
 
     Args:
         index: Columns `sample_id`, `onset`, `apex`.
-        known: Every annotated sample id, of whichever class.
+        allowed: Every annotated sample id, of whichever class.
         exclude: What the user asked for.
 
     Raises:
@@ -197,10 +197,10 @@ def resolve_exclusions(
         if what == "zero_motion":
             still = index.loc[index["onset"] == index["apex"], "sample_id"]
             leaves |= dict.fromkeys(still, "onset and apex are one frame (exclude: zero_motion)")
-        elif what in set(known):
+        elif what in set(allowed):
             leaves[what] = "named in corpus.exclude"
         else:
-            near = difflib.get_close_matches(what, known, n=1)
+            near = difflib.get_close_matches(what, allowed, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; correct it, or leave it out"
             raise InputError(f"corpus.exclude names {what}, which is not annotated{hint}")
     return leaves

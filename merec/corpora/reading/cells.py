@@ -97,7 +97,7 @@ def read_pages(file: Path) -> list[tuple[str | None, Page]]:
 
 
 def name_cell(row: int, column: int) -> str:
-    """The name of a cell in a spreadsheet, e.g. `D5` for row 5 and column 4 (from 1)."""
+    """Return the name of a cell in a spreadsheet, e.g. `D5` for row 5 and column 4 (from 1)."""
     letters = ""
     while column:
         column, rest = divmod(column - 1, 26)
@@ -106,7 +106,7 @@ def name_cell(row: int, column: int) -> str:
 
 
 def is_frame_number(text: str) -> bool:
-    """Whether a cell's text is a frame number: digits, and no more than 64 bit and float64 hold exactly."""
+    """Return whether a cell is a frame number: digits, no more than 64 bit and float64 hold exactly."""
     return text.isdecimal() and len(text) <= 15
 
 
@@ -218,7 +218,7 @@ def _read_xls(file: Path) -> list[tuple[str | None, Page]]:
 
 
 def _read_old(kind: int, value: Any, datemode: int) -> Cell | None:
-    """A cell of an .xls, whose kind alone says that 42 is #N/A and 1 is TRUE."""
+    """Return a cell of an .xls, whose kind alone says that 42 is #N/A and 1 is TRUE."""
     import xlrd
 
     if kind == xlrd.XL_CELL_ERROR:
@@ -234,12 +234,12 @@ def _read_old(kind: int, value: Any, datemode: int) -> Cell | None:
 
 
 def _read_csv(file: Path) -> list[tuple[str | None, Page]]:
-    text, known = _decode(file)
+    text, encoding_known = _decode(file)
     pages: list[tuple[str | None, Page]] = []
     problems = []
     for delimiter, how in DELIMITERS.items():
         try:
-            pages.append((None, _split(text, delimiter, how, known)))
+            pages.append((None, _split(text, delimiter, how, encoding_known)))
         except csv.Error as error:
             problems.append(str(error))
     if not pages:
@@ -250,7 +250,7 @@ def _read_csv(file: Path) -> list[tuple[str | None, Page]]:
     return pages
 
 
-def _split(text: str, delimiter: str, how: str, known: bool) -> Page:
+def _split(text: str, delimiter: str, how: str, encoding_known: bool) -> Page:
     page = Page(how=how)
     rows: Iterator[list[str]] = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True
@@ -258,7 +258,7 @@ def _split(text: str, delimiter: str, how: str, known: bool) -> Page:
     for number, row in enumerate(rows, start=1):
         for column, content in enumerate(row[:COLUMNS], start=1):
             cell = read_text(content)
-            if cell and not known and not content.isascii():
+            if cell and not encoding_known and not content.isascii():
                 cell = Cell("encoding", cell.text)
             page.put(number, column, cell)
     return page
@@ -274,7 +274,7 @@ _MARKS: Mapping[bytes, str] = {
 
 
 def _decode(file: Path) -> tuple[str, bool]:
-    """The text of a .csv, and whether its encoding is known.
+    """Return the text of a .csv, and whether its encoding is known.
 
     In every other encoding that Excel saves (GBK, Shift-JIS, Windows-1252) the letters of English and the
     delimiters are those of ASCII; what is not is read as Latin-1 and must not be used.

@@ -78,7 +78,7 @@ def _find_sheet(
     patterns: Sequence[str],
     what: str,
 ) -> tuple[Path, str]:
-    """The file and the edition of a coding sheet; a table of another name is an edition of its own."""
+    """Return the file and the edition of a coding sheet; a table of another name is an edition of its own."""
     if annotation is None or str(annotation) in editions:
         wanted = [*editions] if annotation is None else [str(annotation)]
         for edition in wanted:
@@ -117,7 +117,7 @@ def read_samples(
     if errata is not None:
         table, mended = apply_errata(table, errata, source.where)
     emotion, spelled = mend_emotions(table["emotion"], labelling.spellings, source.where)
-    scored = [each for names in labelling.class_map.values() for each in names]
+    scored = [name for names in labelling.class_map.values() for name in names]
     table = table.assign(emotion=emotion)
     rows, wrong = read_rows(table, labelling.emotions, scored, fps, source)
     rows = add_frames(rows, [find_frames(row) for row in rows.to_dict("records")])

@@ -17,7 +17,7 @@ OUTSIDE = "outside"  # a frame number that does not lie in onset..apex..offset
 
 @cache
 def read_errata() -> dict[str, list[dict[str, Any]]]:
-    """The table `errata.yaml`, by annotation, e.g. `samm`."""
+    """Return the table `errata.yaml`, by annotation, e.g. `samm`."""
     import yaml
 
     return yaml.safe_load(files("merec.corpora.reading").joinpath("errata.yaml").read_text("utf-8"))
@@ -93,7 +93,7 @@ def _agrees(table: pd.DataFrame, row: Any, was: Mapping[str, Any]) -> bool:
 
 
 def _is_outside(table: pd.DataFrame, row: Any, key: str) -> bool:
-    """Whether a cell is no frame number in onset..apex..offset; False if the other two cannot be read."""
+    """Return whether a cell is no frame number in onset..apex..offset; False if the others are unreadable."""
     texts = {name: str(table.at[row, name]) for name in ("onset", "apex", "offset")}
     unread = [name for name, text in texts.items() if not is_frame_number(text)]
     if unread:

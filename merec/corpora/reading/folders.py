@@ -13,7 +13,7 @@ from merec.types import Frames, InputError
 
 
 class Disk:
-    """What lies on disk; each folder is listed once, however many samples lie in it.
+    """Folders on disk; each is listed once, however many samples lie in it.
 
     Args:
         naming: How the corpus names people: a subject's folder is found in any of its spellings.
@@ -25,10 +25,10 @@ class Disk:
         self._people: dict[Path, dict[str, Path]] = {}
 
     def list(self, folder: Path) -> dict[str, Path]:
-        """What lies in a folder, by its name in lower case; empty if there is no such folder."""
+        """Return the entries of a folder by their names in lower case; none if there is no such folder."""
         if folder not in self._listed:
-            found = sorted(folder.iterdir()) if folder.is_dir() else []
-            self._listed[folder] = {path.name.casefold(): path for path in found}
+            entries = sorted(folder.iterdir()) if folder.is_dir() else []
+            self._listed[folder] = {path.name.casefold(): path for path in entries}
         return self._listed[folder]
 
     def find(self, folder: Path, *parts: str) -> Path | None:
@@ -41,7 +41,7 @@ class Disk:
         return folder
 
     def _find_subject(self, folder: Path, subject: str) -> Path | None:
-        """The folder of a subject, who is spelled in another way on disk: `sub1` or `Sub 01` for `sub01`."""
+        """Return the folder of a subject, spelled in another way on disk: `sub1` or `Sub 01` for `sub01`."""
         if self.naming is None:
             return None
         if folder not in self._people:
@@ -50,16 +50,16 @@ class Disk:
         return self._people[folder].get(subject)
 
     def first(self, places: Iterable[Sequence[str | Path]]) -> Path | None:
-        """The first of `(folder, *parts)` that lies there."""
+        """Return the first of `(folder, *parts)` that lies there."""
         for folder, *parts in places:
-            found = self.find(Path(folder), *map(str, parts))
-            if found is not None:
-                return found
+            match = self.find(Path(folder), *map(str, parts))
+            if match is not None:
+                return match
         return None
 
 
 def open_root(root: str, what: str) -> Path:
-    """The folder of a corpus.
+    """Return the folder of a corpus.
 
     Raises:
         InputError: If there is no such folder.
@@ -74,7 +74,7 @@ def open_root(root: str, what: str) -> Path:
 
 
 def relate(path: Path, root: Path | None) -> str:
-    """A path below the corpus's root, or as it is where it lies elsewhere."""
+    """Return a path below the corpus's root, or as it is where it lies elsewhere."""
     return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
 
 
@@ -89,7 +89,7 @@ def below(root: Path, patterns: Iterable[str] = ()) -> list[Path]:
 
 
 def find_file(root: Path, names: Sequence[str], patterns: Iterable[str]) -> Path | None:
-    """The first file with one of the names (upper case does not count) in the folders of `below`.
+    """Return the first file with one of the names (upper case does not count) in the folders of `below`.
 
     Raises:
         InputError: If there is none, but a folder of such a name.
@@ -137,7 +137,7 @@ def find_table(
 
 
 def name_frames(folder: Path, guess: str) -> Frames:
-    """The numbered images of a folder, named as most of them are; by `guess` if none lie there.
+    """Return the numbered images of a folder, named as most of them are; by `guess` if none lie there.
 
     Args:
         folder: It need not exist.

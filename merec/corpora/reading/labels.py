@@ -12,7 +12,7 @@ ClassMap = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Labelling:
-    """How the rows of an annotation are labelled.
+    """Rule that turns rows of an annotation into labels.
 
     Attributes:
         corpus: Name of the data set.
@@ -28,15 +28,15 @@ class Labelling:
 
 
 def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) -> ClassMap:
-    """The class map of `classes` classes.
+    """Return the class map of `classes` classes.
 
     Raises:
         InputError: If there is none.
     """
     if classes not in class_maps:
-        known = ", ".join(str(number) for number in sorted(class_maps))
+        counts = ", ".join(str(number) for number in sorted(class_maps))
         raise InputError(
-            f"corpus.classes={classes}, but {name} has maps to {known} classes; take one"
+            f"corpus.classes={classes}, but {name} has maps to {counts} classes; take one"
         )
     return class_maps[classes]
 

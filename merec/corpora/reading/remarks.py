@@ -1,4 +1,4 @@
-"""What the authors of a corpus say of single samples that its lists hold nevertheless."""
+"""Remarks of a corpus's authors on single samples that its lists hold nevertheless."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -45,19 +45,19 @@ def note_remarks(index: pd.DataFrame, key: str, where: str) -> list[Finding]:
 
 
 def is_remark(finding: Finding) -> bool:
-    """Whether a finding is one of `note_remarks`."""
+    """Return whether a finding is one of `note_remarks`."""
     kinds = {kind.replace("_", " ") for remarks in read_remarks().values() for kind in remarks}
     return finding.kind in kinds
 
 
 def resolve_without(
-    without: str | Sequence[str], known: Sequence[str], key: str | None
+    without: str | Sequence[str], allowed: Sequence[str], key: str | None
 ) -> dict[str, dict[str, str]]:
     """Turn `corpus.without` into kind → sample id → why it is left out.
 
     Args:
         without: Kinds of `remarks.yaml`, or one.
-        known: Every annotated sample id.
+        allowed: Every annotated sample id.
         key: Key of `remarks.yaml`; `None` if there are no remarks.
 
     Raises:
@@ -74,7 +74,7 @@ def resolve_without(
             raise InputError(
                 f"corpus.without={kind}, but {there}; single samples are left out by corpus.exclude"
             )
-        named = [sample_id for sample_id in remarks[kind]["samples"] if sample_id in set(known)]
+        named = [sample_id for sample_id in remarks[kind]["samples"] if sample_id in set(allowed)]
         if not named:
             raise InputError(
                 f"corpus.without={kind}, but this list holds none of its samples; leave it out"

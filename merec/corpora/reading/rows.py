@@ -56,12 +56,12 @@ def read_rows(
     any_coded = bool(table["action_units"].ne("").any())
     for row, cells in zip(map(int, table.index), table.to_dict("records"), strict=True):
         sample_id, emotion = str(cells["sample_id"]), str(cells["emotion"])
-        shown = _shorten(sample_id if sample_id.isprintable() else ascii(sample_id), 120)
+        display_id = _shorten(sample_id if sample_id.isprintable() else ascii(sample_id), 120)
         bad_of_row = [bad for bad in bad_cells.get(row, []) if not _is_mended(bad, cells)]
         bad_columns = {bad.column for bad in bad_of_row}
         problems = [("cell", bad.found, bad.remedy) for bad in bad_of_row]
         problems += _judge_names(row, cells, bad_columns, source)
-        named = not problems and shown == sample_id
+        named = not problems and display_id == sample_id
         numbers, wrong_numbers = _read_numbers(cells, bad_columns)
         problems += wrong_numbers
         if "emotion" not in bad_columns:
@@ -77,8 +77,8 @@ def read_rows(
             samples.append(sample | {"fps": fps, "row": row})
             reports += reports_of_sample
         findings += [
-            Finding(severity, kind, source.where, row, shown, found, remedy)
-            for severity, kind, found, remedy in reports
+            Finding(severity, kind, source.where, row, display_id, problem, remedy)
+            for severity, kind, problem, remedy in reports
         ]
     return _tabulate(samples), findings
 
@@ -88,14 +88,14 @@ def _shorten(text: str, most: int = 60) -> str:
 
 
 def _is_mended(bad: BadCell, cells: Mapping[Any, Any]) -> bool:
-    """Whether an erratum replaced the number of a bad cell."""
+    """Return whether an erratum replaced the number of a bad cell."""
     return bad.column in _NUMBERS and cells[bad.column] != bad.text
 
 
 def _judge_names(
     row: int, cells: Mapping[Any, Any], bad_columns: Collection[str], source: Source
 ) -> list[_Problem]:
-    """What is wrong with the names of the subject and the clip, but for cells that are reported already."""
+    """List what is wrong with the names of the subject and the clip, but for cells reported already."""
     return [
         problem
         for key in ("subject", "clip")
@@ -105,7 +105,7 @@ def _judge_names(
 
 
 def _judge_name(key: str, text: str, cell: str) -> list[_Problem]:
-    """What is wrong with a subject's or clip's name: folders are named by it."""
+    """Describe what is wrong with the name of a subject or clip: folders are named by it."""
     if not text:
         remedy = (
             f"expected the {key} in each row; a blank does not repeat the cell above, so type it in"
@@ -144,8 +144,8 @@ def _read_numbers(
     if cells["apex"] != MIDDLE:
         return (onset, int(cells["apex"]), offset), []
     if offset is None or offset < onset:
-        found = f"no apex, and no middle between onset {onset} and offset {cells['offset']}"
-        return None, [("missing number", found, "fill in the apex or the offset")]
+        problem = f"no apex, and no middle between onset {onset} and offset {cells['offset']}"
+        return None, [("missing number", problem, "fill in the apex or the offset")]
     return (onset, (onset + offset) // 2, offset), []
 
 
@@ -162,8 +162,8 @@ def _judge_duplicate(sample_id: str, seen: Mapping[str, int], source: Source) ->
     """Report a sample that an earlier row holds already."""
     if sample_id not in seen:
         return []
-    found = f"sample {sample_id} stands in {source.name_row(seen[sample_id])} already"
-    return [("duplicate", found, "keep one of the two rows")]
+    problem = f"sample {sample_id} stands in {source.name_row(seen[sample_id])} already"
+    return [("duplicate", problem, "keep one of the two rows")]
 
 
 def _judge_order(numbers: _Numbers | None) -> list[_Problem]:
@@ -187,13 +187,13 @@ def _grade(problems: Sequence[_Problem], unscored: bool, sample_id: str | None) 
     else:
         leave = f", or leave it out with {name_exclusion(sample_id)}" if sample_id else ""
     severity = "warning" if unscored else "error"
-    return [(severity, kind, found, f"{remedy}{leave}") for kind, found, remedy in problems]
+    return [(severity, kind, problem, f"{remedy}{leave}") for kind, problem, remedy in problems]
 
 
 def _read_sample(
     cells: Mapping[Any, Any], numbers: _Numbers, sound: bool, any_coded: bool
 ) -> tuple[dict[str, Any], list[_Report]]:
-    """The columns of a sample but `fps` and `row`, and what of it counts as unknown or is left out.
+    """Return the columns of a sample but `fps` and `row`, and what of it counts as unknown or is left out.
 
     Args:
         cells: The row.
@@ -205,8 +205,10 @@ def _read_sample(
     onset, apex, offset = numbers
     if offset is not None and offset < apex:
         if sound:
-            found = f"apex {apex} lies after offset {offset}"
-            reports.append(("warning", "apex after offset", found, "the offset counts as unknown"))
+            problem = f"apex {apex} lies after offset {offset}"
+            reports.append(
+                ("warning", "apex after offset", problem, "the offset counts as unknown")
+            )
         offset = None
     text = str(cells["action_units"])
     coded = read_action_units(text)
@@ -217,8 +219,8 @@ def _read_sample(
     elif coded.blank and any_coded:
         reports.append(("warning", "action unit", "no action units are coded", _UNKNOWN_UNITS))
     if coded.left_out:
-        found = f"{', '.join(coded.left_out[:4])} in {text!r}"
-        reports.append(("note", "action unit left out", found, "not counted; nothing to do"))
+        problem = f"{', '.join(coded.left_out[:4])} in {text!r}"
+        reports.append(("note", "action unit left out", problem, "not counted; nothing to do"))
     sample = {key: cells[key] for key in ("sample_id", "subject", "clip", "emotion")}
     sample |= {"onset": onset, "apex": apex, "offset": offset}
     return sample | {"action_units": coded.units, "sound": sound}, reports

@@ -117,7 +117,7 @@ def _plain(name: Any) -> str:
 
 
 def _choose_pages(file: Path, sheet: str | None) -> Sequence[tuple[str | None, Page]]:
-    """The sheet of a name; all pages of a file if none is asked for, or if its pages have no names."""
+    """Return the sheet of a name; all pages of a file if none is asked for, or if its pages have no names."""
     pages = read_pages(file)
     if sheet is None or not pages or pages[0][0] is None:
         return pages
@@ -132,14 +132,14 @@ def _choose_pages(file: Path, sheet: str | None) -> Sequence[tuple[str | None, P
 
 
 def _list_columns(texts: Sequence[str]) -> str:
-    """The names of a header, short enough for a line."""
+    """Return the names of a header, short enough for a line."""
     plain = [" ".join(text.split()) for text in texts[:20]]
-    shown = ", ".join(text if len(text) <= 40 else f"{text[:40]}…" for text in plain)
-    return f"{shown}, and {len(texts) - 20} more" if len(texts) > 20 else shown
+    column_list = ", ".join(text if len(text) <= 40 else f"{text[:40]}…" for text in plain)
+    return f"{column_list}, and {len(texts) - 20} more" if len(texts) > 20 else column_list
 
 
 def _fill_merged(page: Page) -> dict[int, dict[int, Cell]]:
-    """The cells below the first of each merged range, by row and column, in rows that hold something."""
+    """Return the cells below the first of each merged range, by row and column, but for empty rows."""
     filled: dict[int, dict[int, Cell]] = {}
     for first, last, column in page.merged:
         cell = page.rows.get(first, {}).get(column)
@@ -152,15 +152,15 @@ def _fill_merged(page: Page) -> dict[int, dict[int, Cell]]:
 
 
 def _place(header: Mapping[int, Cell], columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Where each of our columns stands."""
+    """Return the position of each of our columns."""
     first: dict[str, int] = {}
     for place in sorted(header):
         first.setdefault(_plain(header[place].text), place)
     places = {}
     for key, names in columns.items():
-        known = [first[_plain(name)] for name in names if _plain(name) in first]
-        if known:
-            places[key] = known[0]
+        matches = [first[_plain(name)] for name in names if _plain(name) in first]
+        if matches:
+            places[key] = matches[0]
     return places
 
 
@@ -172,15 +172,15 @@ def _take(
     columns: Sequence[str],
     where: str,
 ) -> pd.DataFrame:
-    """The rows below the header."""
+    """Return the rows below the header."""
     kept: dict[int, list[str]] = {}
     bad: list[BadCell] = []
     first = header + 1
     for number in sorted(row for row in page.rows if row > header):
-        own = page.rows[number]
-        if not any(place in own for place in places.values()):
+        row_cells = page.rows[number]
+        if not any(place in row_cells for place in places.values()):
             continue
-        cells = {**merged.get(number, {}), **own}
+        cells = {**merged.get(number, {}), **row_cells}
         for key, place in places.items():
             cell = cells.get(place)
             if cell is None or cell.kind in ("text", "number"):
@@ -191,8 +191,8 @@ def _take(
                     f"{where}, cell {name} ({key}) is in an unknown encoding, such as GBK, and reads "
                     f"{cell.text[:40]!r}; save the table as CSV UTF-8 (in Excel: Save As, CSV UTF-8)"
                 )
-            found, remedy = _describe_bad(cell, key, name)
-            bad.append(BadCell(number - first, key, cell.text, found, remedy))
+            problem, remedy = _describe_bad(cell, key, name)
+            bad.append(BadCell(number - first, key, cell.text, problem, remedy))
         texts = [cells[places[key]].text if places.get(key) in cells else "" for key in columns]
         kept[number - first] = texts
     if not kept:
@@ -208,12 +208,12 @@ def _take(
 
 
 def _describe_bad(cell: Cell, column: str, name: str) -> tuple[str, str]:
-    """What a cell that is no text or number holds, and what to do."""
+    """Describe the content of a cell that is no text or number, and what to do."""
     if cell.kind == "formula":
-        found = f"{column} (cell {name}) is the formula {cell.text[:40]} without a result"
-        return found, "open the table in Excel and save it, so that results are stored with it"
+        problem = f"{column} (cell {name}) is the formula {cell.text[:40]} without a result"
+        return problem, "open the table in Excel and save it, so that results are stored with it"
     if cell.kind == "date":
-        found = f"{column} (cell {name}) is the date {cell.text}"
-        return found, "format the column as text and type in what was meant"
+        problem = f"{column} (cell {name}) is the date {cell.text}"
+        return problem, "format the column as text and type in what was meant"
     what = "the boolean" if cell.kind == "boolean" else "the error"
     return f"{column} (cell {name}) is {what} {cell.text}", "type in what was meant"

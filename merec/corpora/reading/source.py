@@ -13,7 +13,7 @@ from merec.corpora.reading.sheets import BadCell
 
 @dataclass(frozen=True)
 class Source:
-    """What a corpus is read from, for messages.
+    """Place that a corpus is read from, for messages.
 
     Attributes:
         file: The annotation, or the folder that was listed.
@@ -32,19 +32,19 @@ class Source:
     bad_cells: tuple[BadCell, ...] = ()
 
     def name_cell(self, row: int, column: str) -> str:
-        """A cell as a spreadsheet names it: ` (cell D12)`; "" without a sheet."""
+        """Return a cell as a spreadsheet names it: ` (cell D12)`; "" without a sheet."""
         if self.first_row is None or column not in self.letters:
             return ""
         return f" (cell {self.letters[column]}{self.first_row + row})"
 
     def name_row(self, row: int) -> str:
-        """A row as merec and as a spreadsheet number it: `row 10 from 0 (row 12 of the sheet)`."""
+        """Return a row as merec and as a spreadsheet number it: `row 10 from 0 (row 12 of the sheet)`."""
         sheet = "" if self.first_row is None else f" (row {self.first_row + row} of the sheet)"
         return f"row {row} from 0{sheet}"
 
 
 def name_exclusion(sample_id: str) -> str:
-    """The override that leaves a sample out, quoted where Hydra's grammar or a shell would split its id."""
+    """Return the override that leaves a sample out, quoted where Hydra or a shell would split its id."""
     if re.fullmatch(r"[A-Za-z][\w.-]*", sample_id, re.ASCII):
         return f"corpus.exclude=[{sample_id}]"
     quoted = sample_id.replace('"', '\\"')

@@ -15,10 +15,10 @@ def mend_spelling(
     if changed.empty:
         return mended, []
     counts = (changed + " → " + mended[changed.index]).value_counts()
-    shown = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
+    changes = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
     more = f"; and {len(counts) - 4} more" if len(counts) > 4 else ""
-    found = f"{len(changed)} of {len(texts)} rows: {shown}{more}"
-    note = Finding("note", f"spelling of {what}", where, None, "", found, "mended; nothing to do")
+    problem = f"{len(changed)} of {len(texts)} rows: {changes}{more}"
+    note = Finding("note", f"spelling of {what}", where, None, "", problem, "mended; nothing to do")
     return mended, [note]
 
 

@@ -1,4 +1,4 @@
-"""Who a subject is: one name per person, however sheets and folders spell it.
+"""Names of subjects: one per person, however sheets and folders spell it.
 
 Held out is whoever has a name, so two names of one person would put that person on both sides of a split.
 """
@@ -22,7 +22,7 @@ _NOBODY = {"", "-", "--", "/", "?", "na", "n/a", "nan", "nil", "none", "null", "
 
 @dataclass(frozen=True)
 class Naming:
-    """How a corpus that numbers its people names them.
+    """Form of the names in a corpus that numbers its subjects.
 
     Attributes:
         prefix: What stands before the number.
@@ -50,7 +50,7 @@ NAMINGS = {"casme2": CASME2, "samm": SAMM, "smic": SMIC, "casme3": CASME3}
 
 
 def is_nobody(text: str) -> bool:
-    """Whether a cell says that the subject is not known, such as `nan` or `-`."""
+    """Return whether a cell says that the subject is not known, such as `nan` or `-`."""
     return _simplify(text) in _NOBODY
 
 
@@ -83,18 +83,18 @@ def name_subjects(texts: pd.Series, naming: Naming, where: str) -> tuple[pd.Seri
     names = spelled.groupby(keys).transform("first") if len(spelled) else spelled
     findings: list[Finding] = []
     spellings = texts.groupby(names).agg(lambda same: list(dict.fromkeys(same)))
-    joined = {str(name): found for name, found in spellings.items() if len(found) > 1}
+    joined = {str(name): variants for name, variants in spellings.items() if len(variants) > 1}
     changed = texts[texts != names]
     bare = naming.prefix != "" and texts[texts != ""].str.isdecimal().all()
     if len(changed) and (joined or not bare):
         counts = (changed + " → " + names[changed.index]).value_counts()
-        shown = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
+        changes = "; ".join(f"{change} ({number}×)" for change, number in counts.head(4).items())
         more = f"; and {len(counts) - 4} more" if len(counts) > 4 else ""
-        text = f"{len(changed)} of {len(texts)} rows: {shown}{more}"
+        text = f"{len(changed)} of {len(texts)} rows: {changes}{more}"
         remedy = "mended; nothing to do"
         findings.append(Finding("note", "spelling of subjects", where, None, "", text, remedy))
-    for name, found in joined.items():
-        text = f"{name} is spelled {', '.join(map(repr, found))}"
+    for name, variants in joined.items():
+        text = f"{name} is spelled {', '.join(map(repr, variants))}"
         remedy = "taken for one person; if they are several, give each a number of their own"
         findings.append(Finding("note", "one subject", where, None, "", text, remedy))
     return names, findings

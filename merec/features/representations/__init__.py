@@ -25,7 +25,7 @@ Inputs = tuple[Any, ...]  # tensors, one per input of the backbone, samples firs
 
 
 class Parts(NamedTuple):
-    """What a representation of one sample is made from.
+    """Inputs that a representation of one sample is made from.
 
     Attributes:
         pair: Files of the sample.
@@ -197,18 +197,18 @@ def open_representation(name: str) -> Representation:
     if not module:
         module, kind = f"{__name__}.{name}", name.title().replace("_", "")
     try:
-        found: Any = getattr(import_module(module), kind)
+        representation: Any = getattr(import_module(module), kind)
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"datamodule.representation={name} cannot be imported ({error}); give the dotted path of a class"
         ) from error
-    if Representation not in getattr(found, "__mro__", ()):
+    if Representation not in getattr(representation, "__mro__", ()):
         raise InputError(
             f"datamodule.representation={name} is no subclass of {__name__}.Representation; give one"
         )
-    if found.name != name:
+    if representation.name != name:
         raise InputError(
-            f"datamodule.representation={name} calls itself {found.name}; set {kind}.name to the path of the "
-            "class"
+            f"datamodule.representation={name} calls itself {representation.name}; set "
+            f"{kind}.name to the path of the class"
         )
-    return found()
+    return representation()

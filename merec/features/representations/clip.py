@@ -46,7 +46,7 @@ def make_clip(
     modality: str,
     add_noise: Callable[[np.ndarray, Path], np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """The frames of a clip as the onset's face crops them.
+    """Return the frames of a clip as the onset's face crops them.
 
     Args:
         frames: Colour of each frame, and depth if there is any.
@@ -59,7 +59,7 @@ def make_clip(
 
     Returns:
         `clip` (channels, frames, size, size) float16, channels as in `CHANNELS`: colours 0..255; `dz`, depth
-        less the onset's in mm, 0 where unknown; `known`, 1 where both were measured on the face, else 0.
+        less the onset's in mm, 0 where unknown; `valid`, 1 where both were measured on the face, else 0.
 
     Raises:
         InputError: If a frame is damaged, black or of another size than the onset, if depth is not 16-bit or
@@ -77,12 +77,12 @@ def make_clip(
                 "from its source"
             )
         color[file] = shrink_color(alignment.crop_color(frame), settings.size)
-        for each in maps if modality != "rgb" else ():
+        for image in maps if modality != "rgb" else ():
             assert_unturned(contents[file], file)
-            read = decode_depth(contents[each], each, (height, width))
-            after, _ = alignment.crop_depth(add_noise(read, each))
-            change, known = measure_change(crops["depth"][0], after, most_depth)
-            depth[file] = shrink_depth(change, known, settings.size)
+            read = decode_depth(contents[image], image, (height, width))
+            after, _ = alignment.crop_depth(add_noise(read, image))
+            change, valid = measure_change(crops["depth"][0], after, most_depth)
+            depth[file] = shrink_depth(change, valid, settings.size)
     if modality != "rgb" and not depth:
         raise InputError(
             f"{frames[0][0]} has no depth beside it, which modality {modality} needs; take datamodule=rgb, "
@@ -94,7 +94,7 @@ def make_clip(
 
 
 def shrink_color(crop: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarray, "3 size size"]:
-    """A crop at another size by area averages, channels first."""
+    """Return a crop at another size by area averages, channels first."""
     import cv2
 
     return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
@@ -118,21 +118,21 @@ def measure_change(
         The change in mm, 0 where unknown, and where it is known.
     """
     change = after - before
-    known = (before > 0) & (after > 0) & (np.abs(change) <= most)
+    valid = (before > 0) & (after > 0) & (np.abs(change) <= most)
     usual = np.median(before[before > 0]) if (before > 0).any() else 0.0
-    known &= np.abs(before - usual) < RELIEF
-    return np.where(known, change, 0), known
+    valid &= np.abs(before - usual) < RELIEF
+    return np.where(valid, change, 0), valid
 
 
 def shrink_depth(
-    change: Float[np.ndarray, "side side"], known: Bool[np.ndarray, "side side"], size: int
+    change: Float[np.ndarray, "side side"], valid: Bool[np.ndarray, "side side"], size: int
 ) -> Float[np.ndarray, "2 size size"]:
-    """The mean change of what is known of a pixel, and whether enough of it is."""
+    """Return the mean change of what is known of a pixel, and whether enough of it is."""
     import cv2
 
     whole, share = (
         cv2.resize(part.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-        for part in (change, known)
+        for part in (change, valid)
     )
     enough = share > 1 - _MOST
     mean = np.where(enough, whole / np.maximum(share, 1e-3), 0)

@@ -17,7 +17,7 @@ HORIZONTAL = ("u", "dz_x")  # what points along the rows: a mirror turns it roun
 def compute_strain(
     u: Float[np.ndarray, "height width"], v: Float[np.ndarray, "height width"]
 ) -> Float[np.ndarray, "height width"]:
-    """How strongly the skin is deformed: the norm of the symmetric part of the flow's gradient.
+    """Compute the optical strain: the norm of the symmetric part of the flow's gradient.
 
     Neither a shift nor a (small) rotation has any (optical strain, Shreve et al. 2009).
     """
@@ -26,14 +26,14 @@ def compute_strain(
 
 
 def shrink(field: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "28 28"]:
-    """A field at the size of the maps, by area averages."""
+    """Return a field at the size of the maps, by area averages."""
     import cv2
 
     return cv2.resize(field, SIZE, interpolation=cv2.INTER_AREA)
 
 
 def stretch(field: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """A field as grey levels from its least to its greatest value; 128 where it is constant."""
+    """Return a field as grey levels from its least to its greatest value; 128 where it is constant."""
     low, high = field.min(), field.max()
     if low == high:
         return np.full(field.shape, 128, np.uint8)
@@ -122,7 +122,7 @@ def check_names(maps: np.ndarray, channels: Sequence[str]) -> None:
 def make_flow_map(
     pair: Pair, crops: Mapping[str, np.ndarray], motion: Mapping[str, np.ndarray], modality: str
 ) -> dict[str, np.ndarray]:
-    """A small map of the motion, in the form in which the MEGC2019 maps circulate.
+    """Return a small map of the motion, in the form in which the MEGC2019 maps circulate.
 
     Returns:
         `map` (3, 28, 28) uint8, each channel stretched to 0..255: rgb u, v, strain; depth dz and its slopes
@@ -137,9 +137,9 @@ def make_flow_map(
         fields = [shrink(u), shrink(v), shrink(compute_strain(u, v))]
     else:
         require_depth(pair, crops, f"modality {modality}")
-        known = motion["known"].astype(np.float32)
+        valid = motion["known"].astype(np.float32)
         # The mean of what is known; slopes of the small map, as at full size they would be noise.
-        share = shrink(known)
+        share = shrink(valid)
         dz = shrink(motion["dz"].astype(np.float32)) / np.maximum(share, 1e-3)
         down, right = np.gradient(dz)
         fields = [dz, right, down] if modality == "depth" else [shrink(u), shrink(v), dz]

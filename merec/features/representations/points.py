@@ -33,7 +33,7 @@ class RegionPoints(NamedTuple):
 
 
 def smooth_depth_change(
-    change: Float[np.ndarray, "size size"], known: Bool[np.ndarray, "size size"], sigma: float | int
+    change: Float[np.ndarray, "size size"], valid: Bool[np.ndarray, "size size"], sigma: float | int
 ) -> Float[np.ndarray, "size size"]:
     """Smooth a depth change over its known pixels (normalised convolution, Knutsson & Westin 1993).
 
@@ -41,7 +41,7 @@ def smooth_depth_change(
 
     Args:
         change: mm.
-        known: Where it was measured and counts.
+        valid: Where it was measured and counts.
         sigma: Of the Gaussian, px; 0 changes nothing.
 
     Returns:
@@ -51,9 +51,9 @@ def smooth_depth_change(
 
     if not sigma:
         return change
-    weight = known.astype(np.float32)
-    total, share = (cv2.GaussianBlur(each, (0, 0), sigma) for each in (change * weight, weight))
-    return np.where(known, total / np.maximum(share, 1e-6), 0).astype(np.float32)
+    weight = valid.astype(np.float32)
+    total, share = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (change * weight, weight))
+    return np.where(valid, total / np.maximum(share, 1e-6), 0).astype(np.float32)
 
 
 def scale_motion(
@@ -77,7 +77,9 @@ def scale_motion(
         flow, depth = (
             motion[where][:, part].astype(np.float64) for part in (slice(2), slice(2, 3))
         )
-        length = np.sqrt([np.square(each).sum() / max(1, len(each)) for each in (flow, depth)])
+        length = np.sqrt(
+            [np.square(values).sum() / max(1, len(values)) for values in (flow, depth)]
+        )
         sizes[:] = length[0] or length[1]
     scaled = np.zeros_like(motion)
     for axis, power in enumerate(powers):  # one by one, for NumPy has a short way to square all
@@ -91,7 +93,7 @@ def choose_points(
     structure: Float[np.ndarray, "size size 3"],
     motion: Float[np.ndarray, "size size 3"],
     regions: Bool[np.ndarray, "regions size size"],
-    known: Bool[np.ndarray, "size size"],
+    valid: Bool[np.ndarray, "size size"],
     k: int,
     select: str,
     seed: int,
@@ -105,7 +107,7 @@ def choose_points(
         structure: x, y, z of each pixel.
         motion: u, v, dz of each pixel, on scales that may be compared.
         regions: Masks; they may overlap.
-        known: Pixels whose structure is known and no outlier.
+        valid: Pixels whose structure is known and no outlier.
         k: Points per region.
         select: `motion` takes those of largest motion (Zhang et al. 2025), `uniform` draws them evenly from
             the region: the strongest pixels of a region lie close together, and of a resting one they are
@@ -117,7 +119,7 @@ def choose_points(
     chosen = np.zeros((len(regions), k, len(FEATURES)), dtype=np.float32)
     short = np.zeros(len(regions), dtype=np.int64)
     for number, mask in enumerate(regions):
-        inside = np.flatnonzero(mask & known)
+        inside = np.flatnonzero(mask & valid)
         short[number] = max(0, k - len(inside))
         if not len(inside):
             continue
@@ -180,7 +182,7 @@ def make_points(
     if modality in ("rgb", "fused"):
         moves[..., :2] = motion["flow"]
     if modality == "rgb":
-        structure, known = shape_from_landmarks(crops["landmarks"][1].astype(np.float64), size)
+        structure, valid = shape_from_landmarks(crops["landmarks"][1].astype(np.float64), size)
     else:
         require_depth(pair, crops, f"modality {modality}")
         if pair.camera is None:
@@ -198,24 +200,24 @@ def make_points(
         moves[..., 2] = smooth_depth_change(change, motion["known"] & face, settings.smooth_dz)
         depth = crops["depth"][1].astype(np.float32)
         structure = back_project(depth, Alignment(crops["matrix"], size), pair.camera)
-        known = depth > 0
-        known &= ~find_outliers(structure, known & face)
+        valid = depth > 0
+        valid &= ~find_outliers(structure, valid & face)
     scaled = scale_motion(moves, face, settings.scale, tuple(settings.powers))
     seed = derive_seed("points", pair.sample_id)
-    found = choose_points(structure, scaled, regions, known, settings.k, settings.select, seed)
-    empty = [name for name, lacks in zip(REGIONS, found.short, strict=True) if lacks == settings.k]
+    chosen = choose_points(structure, scaled, regions, valid, settings.k, settings.select, seed)
+    empty = [name for name, lacks in zip(REGIONS, chosen.short, strict=True) if lacks == settings.k]
     if empty:
         raise InputError(
             f"nothing is known of the {', '.join(empty)} of sample {pair.sample_id}: the face leaves the "
             f"frame, or depth is missing there; look at it (merec inspect {pair.sample_id} corpus=…), and "
             "leave it out: corpus.exclude"
         )
-    points = normalise(found.points, settings.scale)
+    points = normalise(chosen.points, settings.scale)
     if not np.isfinite(points).all():
         raise InputError(
             f"sample {pair.sample_id} has points that are no finite numbers; check corpus.intrinsics"
         )
-    return {"points": points, "short": found.short}
+    return {"points": points, "short": chosen.short}
 
 
 class Points(Representation):

@@ -58,7 +58,7 @@ def subtract_colors(
 
 def subtract_depths(
     change: Float[np.ndarray, "size size"],
-    known: Bool[np.ndarray, "size size"],
+    valid: Bool[np.ndarray, "size size"],
     mode: str,
     most: float | int,
 ) -> Float[np.ndarray, "1 size size"]:
@@ -66,11 +66,11 @@ def subtract_depths(
 
     Args:
         change: mm.
-        known: Where it was measured.
+        valid: Where it was measured.
         mode: As for colours; `wrap_uint8` counts whole mm modulo 256, in units of 255.
         most: mm that become 1.
     """
-    change = np.where(known, change, 0).astype(np.float32)
+    change = np.where(valid, change, 0).astype(np.float32)
     if mode == "wrap_uint8":
         return (np.mod(np.rint(change), 256) / 255)[None]
     if mode not in DIFFERENCES:
@@ -116,8 +116,8 @@ def make_views(
         require_depth(pair, crops, "view depth")
         change = motion["dz"].astype(np.float32)
         images["depth"] = subtract_depths(change, motion["known"], difference, most_depth)
-    shown = motion["face"] if region == "face" else True
-    first, second = (np.where(shown, images[view], 0).astype(np.float16) for view in views)
+    visible = motion["face"] if region == "face" else True
+    first, second = (np.where(visible, images[view], 0).astype(np.float16) for view in views)
     return {"first": first, "second": second}
 
 

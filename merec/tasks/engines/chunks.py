@@ -197,9 +197,14 @@ def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
         held: All folds.
         most: Highest number of folds of a chunk.
     """
-    steps = {id(each): (each.view.classes, len(each.view.train_dataloader())) for each in held}
-    order = sorted(held, key=lambda each: (steps[id(each)], len(each.view.train_rows)))
-    alike = [list(some) for _, some in groupby(order, lambda each: steps[id(each)])]
+    steps = {
+        id(held_fold): (held_fold.view.classes, len(held_fold.view.train_dataloader()))
+        for held_fold in held
+    }
+    order = sorted(
+        held, key=lambda held_fold: (steps[id(held_fold)], len(held_fold.view.train_rows))
+    )
+    alike = [list(some) for _, some in groupby(order, lambda held_fold: steps[id(held_fold)])]
     return [part for some in alike for part in _split(some, -(-len(some) // most))]
 
 
@@ -249,14 +254,14 @@ def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
     """Return how many folds fit into `SHARE` of the free memory, judged by one of them."""
     runner, task = trainer.networks.trainer(logger=False), trainer.make_fresh(view)
     try:
-        each = measure_fold(task, view, runner)
+        measured = measure_fold(task, view, runner)
     except Exception as error:  # the fold alone will raise it again, with its name
         reason = describe_mistake(error)
         log.warning("the memory of a fold cannot be measured (%s); one at a time", reason)
         return 1
     free = measure_free(runner.strategy.root_device)
-    log.info("a fold takes %.1f MiB of the %.0f MiB that are free", each / 2**20, free / 2**20)
-    return max(1, int(SHARE * free / each))
+    log.info("a fold takes %.1f MiB of the %.0f MiB that are free", measured / 2**20, free / 2**20)
+    return max(1, int(SHARE * free / measured))
 
 
 def measure_fold(task: Finetune, view: ClipDataModule, trainer: pl.Trainer) -> int:

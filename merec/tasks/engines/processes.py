@@ -81,13 +81,15 @@ def _ending_on_sigterm() -> Iterator[None]:
     def leave(*_: object) -> None:
         raise SystemExit
 
-    own = current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if own:
+    handles_sigterm = (
+        current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if handles_sigterm:
         signal.signal(signal.SIGTERM, leave)
     try:
         yield
     finally:
-        if own:
+        if handles_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

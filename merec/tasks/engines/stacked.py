@@ -67,8 +67,8 @@ class StackedFinetune(JointTraining):
         """Move the recorded samples to the device, too."""
         super().on_fit_start()
         watched = [[batch.inputs for batch in view.predict_dataloader()] for view in self.views]
-        each = [_join(batches, torch.cat, self.device) for batches in watched]
-        self.watched = _join(each, partial(pad_sequence, batch_first=True), self.device)
+        joined = [_join(batches, torch.cat, self.device) for batches in watched]
+        self.watched = _join(joined, partial(pad_sequence, batch_first=True), self.device)
 
     def transfer_batch_to_device(
         self, batch: list[Batch], device: torch.device, dataloader_idx: int
@@ -92,8 +92,8 @@ class StackedFinetune(JointTraining):
                 steps.append(self._learn(state, stack))
             start += len(stack.label)
         loss, hits = (torch.cat([step[key] for step in steps]) for key in ("loss", "hits"))
-        each = [stack.label.shape[1] for stack in batch for _ in stack.label]
-        return {"loss": loss.sum(), "losses": loss.detach(), "hits": hits, "sizes": each}
+        unit_counts = [stack.label.shape[1] for stack in batch for _ in stack.label]
+        return {"loss": loss.sum(), "losses": loss.detach(), "hits": hits, "sizes": unit_counts}
 
     def _split(self, sizes: list[int]) -> list[dict[str, Tensor]]:
         """Split the stacked state into views of so many folds each; writing to a view writes to the stack."""
@@ -138,10 +138,10 @@ class StackedFinetune(JointTraining):
     def give_back(self) -> None:
         """Copy the weights of each fold out of the stack into its module."""
         for number, fold in enumerate(self.folds):
-            own = dict(fold.named_parameters()) | dict(fold.named_buffers())
+            weights = dict(fold.named_parameters()) | dict(fold.named_buffers())
             for name, leaf in zip(self.names, self.leaves, strict=True):
-                fresh = torch.empty_like(own[name], dtype=leaf.dtype, requires_grad=False)
-                own[name].data = fresh.copy_(leaf[number])
+                fresh = torch.empty_like(weights[name], dtype=leaf.dtype, requires_grad=False)
+                weights[name].data = fresh.copy_(leaf[number])
 
 
 class _Fold(nn.Module):
@@ -170,5 +170,7 @@ def _join(
     inputs: Sequence[Inputs], join: Callable[[list[Tensor]], Tensor], device: torch.device
 ) -> Inputs:
     """Join each input tensor with the same one of the other batches, and move it to the device."""
-    views = zip(*(each if isinstance(each, tuple) else (each,) for each in inputs), strict=True)
+    views = zip(
+        *(tensor if isinstance(tensor, tuple) else (tensor,) for tensor in inputs), strict=True
+    )
     return pack(tuple(join(list(view)).to(device) for view in views))
