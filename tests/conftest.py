@@ -31,11 +31,11 @@ from merec.errors import InputError
 from merec.types import ActionUnit, Camera
 
 if TYPE_CHECKING:
-    from merec.synthetic.film import Clip
+    from merec.synthetic.clip_renderer import ClipRenderer
+    from merec.synthetic.face_renderer import FaceRenderer
     from merec.synthetic.head_model import HeadModel
     from merec.synthetic.identity import Identity
     from merec.synthetic.plan import Expression
-    from merec.synthetic.render import Portrait
 
 # Two cores serve all tests; more threads than cores only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -366,14 +366,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
     """Count the frames that all tests render, here and in workers; too many are an error."""
     from merec.synthetic import synthesize
-    from merec.synthetic.render import Portrait
+    from merec.synthetic.face_renderer import FaceRenderer
 
-    shoot, render_all = Portrait.shoot, synthesize.render_all
+    render, render_all = FaceRenderer.render, synthesize.render_all
     rendered = {"here": 0, "in workers": 0}
 
     def count(*arguments: Any) -> Any:
         rendered["here"] += 1
-        return shoot(*arguments)
+        return render(*arguments)
 
     def count_all(*arguments: Any) -> int:
         before = rendered["here"]
@@ -382,7 +382,7 @@ def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Non
         return frames
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Portrait, "shoot", count)
+        patch.setattr(FaceRenderer, "render", count)
         patch.setattr(synthesize, "render_all", count_all)
         yield
     if not any(item.get_closest_marker("slow") for item in request.session.items):
@@ -394,14 +394,14 @@ def _budget(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def render_settings() -> Callable[..., Any]:
-    """Settings of a small rendered corpus, with some of them changed."""
-    from merec.synthetic.settings import Settings
+    """Return a factory of settings of a small rendered corpus, with some values changed."""
+    from merec.synthetic.settings import RenderSettings
 
     defaults: dict[str, Any] = {}
     for name in ("synthetic", "synthetic_small"):
         defaults |= yaml.safe_load((home() / f"conf/corpus/{name}.yaml").read_text())["render"]
     small = {"subjects": 2, "samples": 2, "width": 320, "height": 240}
-    return lambda **changes: Settings(**defaults | small | changes)
+    return lambda **changes: RenderSettings(**defaults | small | changes)
 
 
 @pytest.fixture(scope="session")
@@ -442,7 +442,7 @@ def rendered_faces(rendered: Path) -> list[np.ndarray]:
     return [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in files]
 
 
-# Rendered people: one head model and one portrait for all tests
+# Rendered subjects: one head model and one face renderer for all tests
 
 
 @pytest.fixture(scope="session")
@@ -461,41 +461,43 @@ def people(head) -> "list[Identity]":
 
 
 @pytest.fixture(scope="session")
-def portrait(head, people) -> "Portrait":
+def face_renderer(head, people) -> "FaceRenderer":
     """A woman with long hair, 640×480."""
-    from merec.synthetic.render import Portrait
+    from merec.synthetic.face_renderer import FaceRenderer
+    from merec.synthetic.scene import default_camera, draw_scene
     from merec.synthetic.skin_map import wrap_head
-    from merec.synthetic.studio import default_camera, draw_studio
 
     person = next(person for person in people if person.hair.length)
-    studio = draw_studio(person.name, 0)
-    return Portrait(person, studio, default_camera(640, 480), head, wrap_head(head), 0)
+    scene = draw_scene(person.name, 0)
+    return FaceRenderer(person, scene, default_camera(640, 480), head, wrap_head(head), 0)
 
 
 @pytest.fixture(scope="session")
-def film(portrait) -> "Callable[..., Clip]":
-    """A clip of that portrait with some expressions, of which onset and apex are filmed.
+def make_clip(face_renderer) -> "Callable[..., ClipRenderer]":
+    """Return a factory of clips of one subject; the onset and apex of each expression are rendered.
 
-    Nothing but the face moves, unless a nuisance is given.
+    By default there is no nuisance variation: head, gaze and eyelids are still and depth has no noise.
     """
-    from merec.synthetic.film import Clip, Nuisance
+    from merec.synthetic.clip_renderer import ClipRenderer, Nuisance
     from merec.synthetic.plan import ClipPlan
     from merec.synthetic.sensor import choose_sensor
 
     ideal = choose_sensor("ideal", None, 1, 640)
     still = Nuisance(noise=1, sensor=ideal, head=0, gaze=0, blinks=0)
 
-    def make(*expressions: Any, nuisance: Any = still) -> Clip:
-        numbers = sorted({number for each in expressions for number in (each.onset, each.apex)})
-        name = portrait.identity.name
+    def make(*expressions: Any, nuisance: Any = still) -> ClipRenderer:
+        numbers = sorted(
+            {n for expression in expressions for n in (expression.onset, expression.apex)}
+        )
+        name = face_renderer.identity.name
         plan = ClipPlan(name, "a", f"{name}/a", tuple(expressions), tuple(numbers), "micro")
-        return Clip(plan, portrait, nuisance, 0)
+        return ClipRenderer(plan, face_renderer, nuisance, 0)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def express() -> "Callable[..., Expression]":
+def make_expression() -> "Callable[..., Expression]":
     """An expression of a second, by its action units."""
     from merec.synthetic.plan import Expression
 

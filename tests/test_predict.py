@@ -30,8 +30,8 @@ from merec.predict import _add_notes, _find_camera, predict
 from merec.reporting.prediction import Calibration, TargetPrediction, describe_calibration
 from merec.restore import restore
 from merec.run_folder.checkpoint import read_checkpoint
+from merec.synthetic.ground_truth import read_ground_truth
 from merec.synthetic.synthesize import synthesize
-from merec.synthetic.truth import read_truth
 from merec.targets.emotion import Emotion
 
 CLASSES = ["negative", "positive", "surprise", "others"]
@@ -339,7 +339,9 @@ def test_the_apex_of_unseen_people_is_found(tmp_path, render_settings, find_loca
     synthesize(tmp_path / "people", settings, jobs=-1)
     off = []
     for folder in sorted((tmp_path / "people").glob("Part_B/*/*")):
-        truth = read_truth(tmp_path / "people", folder.relative_to(tmp_path / "people").as_posix())
+        truth = read_ground_truth(
+            tmp_path / "people", folder.relative_to(tmp_path / "people").as_posix()
+        )
         found, files = predict(folder, None, None, 30.0, None, tmp_path / "out")
         assert all(file.exists() for file in files)
         apex = found.input_clip.numbers[found.spotted.apex]

@@ -37,10 +37,10 @@ def synthesize(arguments: list[str]) -> None:
     except yaml.YAMLError as error:
         reason = quote_error(error)
         raise InputError(f"merec synthesize: a value is not understood ({reason})") from error
-    from merec.synthetic.settings import Settings, locate_cached
+    from merec.synthetic.settings import RenderSettings, locate_cached
     from merec.synthetic.synthesize import synthesize
 
-    settings = Settings(**render)
+    settings = RenderSettings(**render)
     root = Path(options["root"]).expanduser() if options["root"] else locate_cached(settings)
     jobs = read_jobs("synthesize", options["jobs"])
     for finding in synthesize(root, settings, jobs):

@@ -1,4 +1,4 @@
-"""Rendered RGB-D faces in the layout of CAS(ME)^3, whose every movement is known."""
+"""Rendered RGB-D faces with ground-truth movement, in the layout of CAS(ME)^3."""
 
 from merec.synthetic.read import read_synthetic
 

@@ -1,4 +1,4 @@
-"""The official annotation sheets of CAS(ME)^3 part A, written for a rendered corpus."""
+"""Write the annotation sheets of a rendered corpus in the format of CAS(ME)^3 part A."""
 
 import re
 import zipfile
@@ -20,10 +20,10 @@ MICRO_COLUMNS = (
     "Objective class",
     "emotion",
 )
-# "AU" is ours: of the real macro-expressions the authors' full sheet names the action units.
+# The official macro sheet has no column "AU"; it is added because the authors' full sheet names the units.
 MACRO_COLUMNS = ("sub", "seq", "onset", "apex", "offset", "AU", "emotion")
-# Davison, Merghani, Yap: Objective Classes for Micro-Facial Expression Recognition, table 2. Sides and
-# parts do not count; any other set is VII. All 860 rows of the official sheet follow it.
+# Davison, Merghani, Yap: Objective Classes for Micro-Facial Expression Recognition, table 2. Sides (L, R) and
+# lips (T, B) are ignored; every other set is class VII. All 860 rows of the official sheet follow the table.
 OBJECTIVE_CLASSES = {
     "I": ("6", "12", "6+12", "6+7+12", "7+12"),
     "II": ("1+2", "5", "25", "1+2+25", "25+26", "5+24"),
@@ -40,21 +40,21 @@ _CLASS_OF = {
     for name, sets in OBJECTIVE_CLASSES.items()
     for units in sets
 }
-_EPOCH = "2000-01-01T00:00:00Z"  # any fixed date: equal corpora are equal bytes
+_FIXED_DATE = "2000-01-01T00:00:00Z"  # so that equal corpora are equal byte for byte
 
 
 def write_annotation(clips: Sequence[ClipPlan], root: Path) -> list[Path]:
-    """Write the sheet of micro-expressions, and that of macro-expressions where the corpus has some.
+    """Write one sheet of micro-expressions and, if the corpus has any, one of macro-expressions.
 
-    Rows are in the order of the clips. All cells are text, as in the official file. Unlabelled clips are in
+    Rows follow the order of the clips. All cells are text, as in the official file. Unlabelled clips are in
     neither sheet.
 
     Returns:
-        The files written, in `root`.
+        Paths of the files written, all in `root`.
     """
     micro = [
         (
-            *_place(clip, expression),
+            *_list_times(clip, expression),
             spell(expression.action_units),
             classify(expression.action_units),
             expression.emotion,
@@ -62,11 +62,11 @@ def write_annotation(clips: Sequence[ClipPlan], root: Path) -> list[Path]:
         for clip, expression in _expressions(clips, "micro")
     ]
     macro = [
-        (*_place(clip, expression), spell(expression.action_units), expression.emotion)
+        (*_list_times(clip, expression), spell(expression.action_units), expression.emotion)
         for clip, expression in _expressions(clips, "macro")
     ]
     files = [root / MICRO_FILE]
-    # The official workbook has two empty sheets beside the one that counts.
+    # The official workbook has two empty sheets after the annotated one.
     _write_workbook(files[0], {"label": [MICRO_COLUMNS, *micro], "Sheet1": [], "Sheet3": []})
     if macro:
         files.append(root / MACRO_FILE)
@@ -75,21 +75,23 @@ def write_annotation(clips: Sequence[ClipPlan], root: Path) -> list[Path]:
 
 
 def spell(action_units: Iterable[ActionUnit]) -> str:
-    """As the official sheet spells them, e.g. `26+25`, `R12`, `24+T18+16`."""
+    """Format action units as in the official sheet, e.g. `26+25`, `R12`, `24+T18+16`."""
     return "+".join(map(str, action_units))
 
 
 def classify(action_units: Iterable[ActionUnit]) -> str:
-    """The objective class, I to VII, of a set of action units."""
+    """Return the objective class, I to VII, of a set of action units."""
     return _CLASS_OF.get(frozenset(unit.number for unit in action_units), "VII")
 
 
 def _expressions(clips: Sequence[ClipPlan], kind: str) -> list[tuple[ClipPlan, Expression]]:
-    return [(clip, each) for clip in clips if clip.kind == kind for each in clip.expressions]
+    return [
+        (clip, expression) for clip in clips if clip.kind == kind for expression in clip.expressions
+    ]
 
 
-def _place(clip: ClipPlan, expression: Expression) -> tuple[str, ...]:
-    """Subject, clip, onset, apex, offset."""
+def _list_times(clip: ClipPlan, expression: Expression) -> tuple[str, ...]:
+    """Return the cells of subject, clip, onset, apex and offset."""
     times = (expression.onset, expression.apex, expression.offset)
     return (clip.subject, clip.clip, *map(str, times))
 
@@ -105,18 +107,18 @@ def _write_workbook(file: Path, sheets: dict[str, list[tuple[str, ...]]]) -> Non
             sheet.append(row)
     with atomic(file) as part:
         book.save(part)
-        _remove_clock(part)
+        _fix_dates(part)
 
 
-def _remove_clock(file: Path) -> None:
-    """Write a workbook again without the time at which it was written."""
+def _fix_dates(file: Path) -> None:
+    """Replace the creation and modification times of a workbook by a fixed date."""
     with zipfile.ZipFile(file) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     properties = entries["docProps/core.xml"].decode()
     entries["docProps/core.xml"] = re.sub(
-        r"(<dcterms:(created|modified)[^>]*>)[^<]*", rf"\g<1>{_EPOCH}", properties
+        r"(<dcterms:(created|modified)[^>]*>)[^<]*", rf"\g<1>{_FIXED_DATE}", properties
     ).encode()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries.items():
-            # Without a date ZipInfo is of 1980.
+            # ZipInfo without a date means 1980, which is as fixed as any.
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)

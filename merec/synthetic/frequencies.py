@@ -1,4 +1,4 @@
-"""How often emotions, action units and durations occur in CAS(ME)^3, and draws that follow it."""
+"""Frequencies of emotions, action units and durations in CAS(ME)^3, and random draws that follow them."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import yaml
 from merec.corpora.reading.action_units import read_action_units
 from merec.types import ActionUnit
 
-# The four classes, as in the papers that keep "others".
+# The four-class problem of the papers that keep "others".
 CLASSES = {
     "negative": ("disgust", "fear", "anger", "sad"),
     "positive": ("happy",),
@@ -23,14 +23,14 @@ CLASSES = {
 
 @dataclass(frozen=True)
 class EmotionFrequencies:
-    """What moves with an emotion, and how often.
+    """Frequencies of action units with one emotion.
 
     Attributes:
-        samples: Rows of the official annotation.
-        combinations: Common sets of action units, with their number of rows.
-        rest: Number of rows with other sets.
-        sizes: Number of those other rows by how many action units they have.
-        action_units: How often each action unit occurs in those other rows.
+        samples: Number of rows of the official annotation.
+        combinations: Number of rows of each common set of action units.
+        rest: Number of rows with a rare set.
+        sizes: Number of those rare rows by their number of action units.
+        action_units: Number of those rare rows in which an action unit occurs.
     """
 
     samples: int
@@ -42,14 +42,14 @@ class EmotionFrequencies:
 
 @dataclass(frozen=True)
 class Frequencies:
-    """The official annotation, summed up (`emotions.yaml` says how).
+    """Summary statistics of the official annotation; `emotions.yaml` documents how they were computed.
 
     Attributes:
-        emotions: By emotion, the most frequent first.
-        quantiles: Of all the durations below.
+        emotions: Frequencies by emotion, the most frequent emotion first.
+        quantiles: Quantile levels, 0 to 1, of every list in `durations`.
         durations: Frames (30/s) at those quantiles: `rise` (onset to apex), `fall` (apex to offset),
             `first` (onset of the first expression of a clip), `gap` (offset to the next onset).
-        per_clip: Number of clips by how many expressions they hold.
+        per_clip: Number of clips by their number of expressions.
     """
 
     emotions: dict[str, EmotionFrequencies]
@@ -84,10 +84,10 @@ def read_frequencies() -> Frequencies:
 
 
 def apportion_emotions(samples: int) -> list[str]:
-    """Emotions of `samples` samples with the skew of the real set, the most frequent first.
+    """Return the emotions of `samples` samples in the proportions of CAS(ME)^3, most frequent first.
 
-    By largest remainders, among the four classes first and then among the emotions of each, so that all
-    four occur from four samples on.
+    Samples are apportioned by largest remainders, first to the four classes, then to the emotions within each
+    class. With four or more samples, every class occurs.
     """
     emotions = read_frequencies().emotions
     counts = _apportion(
@@ -96,48 +96,49 @@ def apportion_emotions(samples: int) -> list[str]:
     )
     for name in counts:
         if counts[name] == 0 and samples >= len(CLASSES):
-            counts[max(counts, key=lambda other: counts[other])] -= 1
+            counts[max(counts, key=lambda label: counts[label])] -= 1
             counts[name] = 1
-    chosen: dict[str, int] = {}
+    emotion_counts: dict[str, int] = {}
     for name, members in CLASSES.items():
-        chosen |= _apportion({e: emotions[e].samples for e in members}, counts[name])
-    return [emotion for emotion in emotions for _ in range(chosen[emotion])]
+        emotion_counts |= _apportion({e: emotions[e].samples for e in members}, counts[name])
+    return [emotion for emotion in emotions for _ in range(emotion_counts[emotion])]
 
 
 def draw_action_units(emotion: str, rng: np.random.Generator) -> tuple[ActionUnit, ...]:
-    """A set of action units that goes with the emotion, in the order in which it is annotated.
+    """Draw a set of action units for an emotion, in the order in which the annotation writes them.
 
-    A common set as often as it occurs; else as many action units as the other rows have, each as often as it
-    occurs in them, so that sets come up which the annotation does not hold.
+    Common sets are drawn with their frequency. In place of the rare sets, a number of action units is drawn,
+    then each action unit by its frequency in the rare rows; the result may be a set that the annotation does
+    not contain.
     """
-    found = read_frequencies().emotions[emotion]
-    sets: list[tuple[ActionUnit, ...] | None] = [*found.combinations, None]
-    chosen = sets[_draw_index([*found.combinations.values(), found.rest], rng)]
-    if chosen is not None:
-        return chosen
-    size = list(found.sizes)[_draw_index(list(found.sizes.values()), rng)]
-    left = dict(found.action_units)
+    frequencies = read_frequencies().emotions[emotion]
+    sets: list[tuple[ActionUnit, ...] | None] = [*frequencies.combinations, None]
+    common = sets[_draw_index([*frequencies.combinations.values(), frequencies.rest], rng)]
+    if common is not None:
+        return common
+    size = list(frequencies.sizes)[_draw_index(list(frequencies.sizes.values()), rng)]
+    candidates = dict(frequencies.action_units)
     units: list[ActionUnit] = []
-    while len(units) < size and left:
-        unit = list(left)[_draw_index(list(left.values()), rng)]
+    while len(units) < size and candidates:
+        unit = list(candidates)[_draw_index(list(candidates.values()), rng)]
         units.append(unit)
-        # Both sides of one action unit would be that action unit.
-        left = {other: n for other, n in left.items() if other.number != unit.number}
-    # Most rows of the annotation name the larger number first: 2+1, 26+25.
+        # L12 with R12 would be the two-sided 12, so a number is drawn at most once.
+        candidates = {u: n for u, n in candidates.items() if u.number != unit.number}
+    # Most rows of the annotation write the larger number first: 2+1, 26+25.
     return tuple(sorted(units, key=lambda unit: -unit.number))
 
 
 def draw_duration(kind: str, rng: np.random.Generator) -> int:
-    """Frames (30/s) of a `rise`, `fall`, `first` or `gap`; between the quantiles it is interpolated."""
-    found = read_frequencies()
-    share = rng.uniform(found.quantiles[0], found.quantiles[-1])
-    return round(float(np.interp(share, found.quantiles, found.durations[kind])))
+    """Draw a `rise`, `fall`, `first` or `gap` in frames (30/s), interpolated between the quantiles."""
+    frequencies = read_frequencies()
+    level = rng.uniform(frequencies.quantiles[0], frequencies.quantiles[-1])
+    return round(float(np.interp(level, frequencies.quantiles, frequencies.durations[kind])))
 
 
 def draw_clip_size(rng: np.random.Generator) -> int:
-    """How many expressions a clip holds."""
-    found = read_frequencies().per_clip
-    return list(found)[_draw_index(list(found.values()), rng)]
+    """Draw the number of expressions of a clip."""
+    counts = read_frequencies().per_clip
+    return list(counts)[_draw_index(list(counts.values()), rng)]
 
 
 def _draw_index(weights: list[int], rng: np.random.Generator) -> int:
@@ -145,7 +146,7 @@ def _draw_index(weights: list[int], rng: np.random.Generator) -> int:
 
 
 def _apportion(weights: Mapping[str, int], total: int) -> dict[str, int]:
-    """Share `total` out in proportion to `weights`; the largest remainders are rounded up."""
+    """Apportion `total` in proportion to `weights`; the largest remainders are rounded up."""
     share = {name: total * weight / sum(weights.values()) for name, weight in weights.items()}
     counts = {name: math.floor(value) for name, value in share.items()}
     by_remainder = sorted(share, key=lambda name: counts[name] - share[name])

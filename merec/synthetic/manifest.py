@@ -1,40 +1,44 @@
-"""The manifest of a rendered corpus, which says what was rendered and whether to the end."""
+"""Read the manifest of a rendered corpus: its settings and whether rendering finished."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from merec.errors import InputError
-from merec.synthetic.settings import Settings
+from merec.synthetic.settings import RenderSettings
 
 MANIFEST = "synthetic.json"
 
 
 def read_key_frames(root: Path) -> tuple[str, ...]:
-    """Names of the frames that were rendered of each sample at least; none where all were."""
+    """Return the names of the frames rendered of each sample; empty if all frames were rendered."""
     manifest = _read_manifest(root)
     frames = manifest["settings"]["frames"] if manifest else "all"
     return {"key": ("onset", "apex", "offset"), "pair": ("onset", "apex")}.get(frames, ())
 
 
 def is_finished(root: Path) -> bool:
-    """Whether `root` holds a corpus that was rendered to its end."""
+    """Return whether `root` holds a completely rendered corpus."""
     manifest = _read_manifest(root)
     return bool(manifest and manifest.get("finished"))
 
 
-def is_begun(root: Path, settings: Settings) -> bool:
-    """Whether this corpus was begun in `root`; an error if something else lies there."""
+def is_begun(root: Path, settings: RenderSettings) -> bool:
+    """Return whether rendering of this corpus was begun in `root`.
+
+    Raises:
+        InputError: If `root` holds files of something else, or a corpus with other settings.
+    """
     manifest = _read_manifest(root)
     if manifest is not None:
-        before = manifest.get("settings", {})
-        now = settings.identify()
+        stored = manifest.get("settings", {})
+        current = settings.identify()
         changed = [
             "by another version of the renderer's code"
             if key == "code"
-            else f"{key} was {before.get(key)}, is {now.get(key)}"
-            for key in sorted(before.keys() | now.keys())
-            if before.get(key) != now.get(key)
+            else f"{key} was {stored.get(key)}, is {current.get(key)}"
+            for key in sorted(stored.keys() | current.keys())
+            if stored.get(key) != current.get(key)
         ]
         if changed:
             raise InputError(
@@ -42,7 +46,7 @@ def is_begun(root: Path, settings: Settings) -> bool:
                 "delete that folder first"
             )
         return True
-    # A run that was killed may have left the first file half-written.
+    # A killed process may have left a partly written manifest.
     if root.exists() and (
         not root.is_dir() or any(".part" not in file.name for file in root.iterdir())
     ):

@@ -1,13 +1,13 @@
-"""The mesh of a subject at rest: the head, its scalp lifted by the hair, and a sheet of long hair."""
+"""Build the mesh of a subject at rest: head, scalp raised by the hair, and a sheet of long hair."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from merec.synthetic.hair import hang_hair
 from merec.synthetic.head_model import PARTS, HeadModel
 from merec.synthetic.identity import Identity
+from merec.synthetic.long_hair import build_long_hair
 from merec.synthetic.skin_map import HEIGHT, TEXEL, WIDTH, SkinMap, locate_texels
 
 _LONG_HAIR = len(PARTS)
@@ -15,15 +15,15 @@ _LONG_HAIR = len(PARTS)
 
 @dataclass(frozen=True)
 class Mesh:
-    """What is rendered of a subject.
+    """Mesh of a subject.
 
     Attributes:
-        rest: Vertices at rest, mm from the midpoint of the eyes; first those of the head.
-        triangles: Their triangles.
-        part: Part of each triangle, a place in `PARTS`; one more for long hair.
-        corners: Texel (column, row) and share of mouth cavity at each corner of each triangle.
-        follows: How much a vertex turns with the head, 0 to 1.
-        cloth: Over 0 there is cloth: below the collar, and on the shoulders; mm.
+        rest: Vertices at rest, mm from the midpoint of the eyes; those of the head model first.
+        triangles: Vertex indices.
+        part: Part of each triangle: an index into `PARTS`, or `len(PARTS)` for long hair.
+        corners: Texel (column, row) and share of mouth cavity (0 to 1) at each corner of each triangle.
+        follows: Share of the head pose that moves a vertex, 0 (shoulders) to 1 (head).
+        cloth: Signed distance from the edge of the shirt, mm; positive inside.
     """
 
     rest: Float[np.ndarray, "vertices 3"]
@@ -43,19 +43,19 @@ def build_mesh(
     """Build the mesh of a subject.
 
     Args:
-        identity: Who.
-        head: The head model.
-        skin_map: Its cylinder.
+        identity: Shape and hair of the subject.
+        head: Head model.
+        skin_map: Skin map of the head model.
         hair: Share of hair on the scalp, see `Texture`.
     """
     reference = head.vertices
     t = np.clip((reference[:, 1] - 580) / 50, 0, 1)
-    away = np.hypot(reference[:, 0], reference[:, 2] - 20)
-    front = np.clip(reference[:, 2] / away.clip(1), 0, 1)
+    radius = np.hypot(reference[:, 0], reference[:, 2] - 20)
+    front = np.clip(reference[:, 2] / radius.clip(1), 0, 1)
     collar = 556 - 22 * front**4 - reference[:, 1]
-    cloth = np.where(reference[:, 1] < 600, np.maximum(collar, away - 88), collar)
+    cloth = np.where(reference[:, 1] < 600, np.maximum(collar, radius - 88), collar)
     mesh = Mesh(
-        rest=_lift_scalp(identity, head, hair),
+        rest=_raise_scalp(identity, head, hair),
         triangles=head.triangles,
         part=head.part,
         corners=np.concatenate([skin_map.corners, skin_map.inside[..., None]], axis=2),
@@ -66,9 +66,9 @@ def build_mesh(
 
 
 def _add_long_hair(mesh: Mesh, identity: Identity, head: HeadModel) -> Mesh:
-    """The mesh, and behind it the sheet of long hair."""
-    eye = head.vertices[head.vertices_of("left eye", "right eye")].mean(axis=0)
-    hair, sheet, texels = hang_hair(
+    """Append the sheet of long hair to a mesh."""
+    eye = head.vertices[head.list_vertices("left eye", "right eye")].mean(axis=0)
+    hair, sheet, texels = build_long_hair(
         mesh.rest,
         head.triangles,
         float(eye[2]),
@@ -86,25 +86,25 @@ def _add_long_hair(mesh: Mesh, identity: Identity, head: HeadModel) -> Mesh:
     )
 
 
-def _lift_scalp(
+def _raise_scalp(
     identity: Identity, head: HeadModel, hair: Float[np.ndarray, "height width"]
 ) -> Float[np.ndarray, "vertices 3"]:
-    """The face at rest, its scalp lifted by the thickness of the hair."""
+    """Compute the vertices at rest with the scalp raised by the thickness of the hair, mm."""
     import cv2
 
-    rest = identity.neutral(head)
+    rest = identity.compute_shape(head)
     texels = locate_texels(head.vertices)
     row = texels[:, 1].round().astype(int).clip(0, HEIGHT - 1)
     column = texels[:, 0].round().astype(int) % WIDTH
-    soft = cv2.GaussianBlur(hair, (0, 0), 4 / TEXEL)[row, column]
-    skin = np.isin(np.arange(len(rest)), head.vertices_of("skin"))
-    high = head.vertices[:, 1] > 640
-    share = np.where(skin & high, np.clip(soft * 1.6 - 0.6, 0, 1), 0)[:, None]
+    density = cv2.GaussianBlur(hair, (0, 0), 4 / TEXEL)[row, column]
+    skin = np.isin(np.arange(len(rest)), head.list_vertices("skin"))
+    above_neck = head.vertices[:, 1] > 640
+    share = np.where(skin & above_neck, np.clip(density * 1.6 - 0.6, 0, 1), 0)[:, None]
     return rest + identity.hair.volume * share * vertex_normals(rest, head.triangles)
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> Float[np.ndarray, "vertices 3"]:
-    """Outward unit normals, each triangle weighted by its area."""
+    """Compute outward unit normals of the vertices, weighting triangles by area."""
     a, b, c = vertices[triangles.T]
     face = np.cross(b - a, c - a)
     total = np.stack(

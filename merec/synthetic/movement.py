@@ -1,4 +1,4 @@
-"""Action units as movements of the head model: which face units make them up, on which side, how far."""
+"""Compute the displacement of the head model by action units, as weighted sums of face units."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ from merec.synthetic.head_model import HeadModel
 from merec.synthetic.identity import ANCESTRIES, Identity
 from merec.types import ActionUnit
 
-# Face units of each action unit and their share; `*` stands for Left and Right. Units of MakeHuman's own set
-# come per ancestry and begin with `expression/`. What each muscle does is after Ekman, Friesen & Hager, FACS
-# manual (2002); the shares are ours.
+# Weights of the face units of each action unit; `*` stands for Left and Right. Names that begin with
+# `expression/` are MakeHuman targets, one per ancestry; the others are ARKit face units. The muscles follow
+# Ekman, Friesen & Hager, FACS manual (2002); the weights are chosen here.
 FACE_UNITS: dict[int, dict[str, float]] = {
     1: {"browInnerUp": 1.0},
     2: {"browOuterUp*": 1.0},
@@ -41,7 +41,7 @@ FACE_UNITS: dict[int, dict[str, float]] = {
     27: {"jawOpen": 1.0, "mouthStretch*": 0.2},
     28: {"mouthRollUpper": 1.0, "mouthRollLower": 1.0},
     29: {"jawForward": 1.0},
-    30: {"jawLeft": 1.0},  # it goes to one side at a time
+    30: {"jawLeft": 1.0},  # sideways jaw: one direction only, always left
     31: {"mouthPress*": 0.35, "jawForward": 0.15},
     32: {"mouthRollLower": 0.9, "jawOpen": 0.1},
     33: {"cheekPuff": 0.6, "mouthPucker": 0.4},
@@ -62,34 +62,35 @@ FACE_UNITS: dict[int, dict[str, float]] = {
     63: {"eyeLookUp*": 1.0},
     64: {"eyeLookDown*": 1.0},
 }
-# One lip only (prefix T or B) of what otherwise moves both.
+# Factors for an action unit of the top lip (T) or the bottom lip (B) alone.
 _TOP = {"mouthRollLower": 0.0, "mouthShrugLower": 0.0, "mouthLowerDown*": 0.0}
 _BOTTOM = {"mouthRollUpper": 0.0, "mouthShrugUpper": 0.0, "mouthUpperUp*": 0.0}
-_BLEND = 9.0  # mm on either side of the midline in which a one-sided movement fades
+_BLEND = (
+    9.0  # mm, half width of the band around the midline in which a one-sided movement fades out
+)
 _LIPS = 661.0  # mm, height of the line between the lips of the reference head
 
 
-def move(
+def compute_displacement(
     weights: Mapping[ActionUnit, float], identity: Identity, head: HeadModel
 ) -> Float[np.ndarray, "vertices 3"]:
-    """The displacement of a face that shows some action units, mm.
+    """Compute the displacement of the head's vertices by some action units, mm.
+
+    Action units without a face unit (positions of head and eyes except 61 to 64) move nothing.
 
     Args:
         weights: Strength of each action unit; 1 is the full movement of its face units.
-        identity: Whose face (some units come per ancestry).
-        head: The head model.
-
-    Units that have no face unit (head and eye position other than 61–64) move nothing.
+        identity: Identity of the subject, whose ancestry weights the MakeHuman targets.
+        head: Head model.
     """
     total = np.zeros_like(head.vertices)
     for unit, strength in weights.items():
-        displacement = _displace(unit, identity, head)
-        total += np.float32(strength) * displacement
+        total += np.float32(strength) * _compute_unit_displacement(unit, identity, head)
     return total
 
 
-def _displace(unit: ActionUnit, identity: Identity, head: HeadModel) -> np.ndarray:
-    """One action unit at full strength."""
+def _compute_unit_displacement(unit: ActionUnit, identity: Identity, head: HeadModel) -> np.ndarray:
+    """Compute the displacement by one action unit at full strength, mm."""
     shares: dict[str, float] = {}
     for name, share in FACE_UNITS.get(unit.number, {}).items():
         lip = {"T": _TOP, "B": _BOTTOM}.get(unit.part, {}).get(name, 1.0)
@@ -97,43 +98,45 @@ def _displace(unit: ActionUnit, identity: Identity, head: HeadModel) -> np.ndarr
         for side in sides:
             for target, ancestral in _name_targets(name, side, identity):
                 shares[target] = share * lip * ancestral
-    moved = head.deform({name: share for name, share in shares.items() if share})
+    displacement = head.deform({name: share for name, share in shares.items() if share})
     if unit.side:
-        across = head.vertices[:, :1] * (1 if unit.side == "L" else -1)  # x is positive on the left
-        moved = moved * _fade(across / _BLEND)
+        lateral = head.vertices[:, :1] * (
+            1 if unit.side == "L" else -1
+        )  # x is positive on the left
+        displacement = displacement * _smooth_step(lateral / _BLEND)
     if unit.part:
-        up = (head.vertices[:, 1:2] - _LIPS) * (1 if unit.part == "T" else -1)
-        moved = moved * _fade(up / 2.0)
-    return moved
+        vertical = (head.vertices[:, 1:2] - _LIPS) * (1 if unit.part == "T" else -1)
+        displacement = displacement * _smooth_step(vertical / 2.0)
+    return displacement
 
 
 def _name_targets(name: str, side: str, identity: Identity) -> list[tuple[str, float]]:
-    """Targets of a face unit with the share of each ancestry."""
-    kind, _, own = name.rpartition("/")
+    """Return names and weights of the head model's targets of one side of a face unit."""
+    kind, _, face_unit = name.rpartition("/")
     if kind:
-        own = own.replace("*", side.lower())
+        face_unit = face_unit.replace("*", side.lower())
         return [
-            (f"expression/{ancestry}/{own}", share)
+            (f"expression/{ancestry}/{face_unit}", share)
             for ancestry, share in zip(ANCESTRIES, identity.ancestry, strict=True)
         ]
-    return [(f"unit/{own.replace('*', side)}", 1.0)]
+    return [(f"unit/{face_unit.replace('*', side)}", 1.0)]
 
 
-def _fade(across: np.ndarray) -> np.ndarray:
-    """0 below -1, 1 above 1, smooth between."""
-    t = np.clip((across + 1) / 2, 0, 1)
+def _smooth_step(position: np.ndarray) -> np.ndarray:
+    """Return 0 below -1, 1 above 1 and a smooth transition between."""
+    t = np.clip((position + 1) / 2, 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
 def measure_peak(displacement: Float[np.ndarray, "vertices 3"], face_width: float) -> float:
-    """How far a displacement moves a face at most, seen from the front, in px of a 224-px crop.
+    """Measure the largest displacement seen from the front, in px of a crop of 224 px.
 
-    The 99.5th percentile of the moved vertices stands for the most, so that one stray vertex does not.
+    The 99.5th percentile over the vertices that move is used, so that single vertices have no influence.
 
     Args:
-        displacement: mm.
-        face_width: Width in mm that a crop of 224 px shows.
+        displacement: Displacement of the vertices, mm.
+        face_width: Width of the face region that a crop of 224 px shows, mm.
     """
     length = np.linalg.norm(displacement[:, :2], axis=1)
-    moved = length[length > 0.02 * length.max(initial=0)]
-    return float(np.quantile(moved, 0.995)) * 224 / face_width if len(moved) else 0.0
+    moving = length[length > 0.02 * length.max(initial=0)]
+    return float(np.quantile(moving, 0.995)) * 224 / face_width if len(moving) else 0.0

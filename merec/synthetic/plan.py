@@ -1,4 +1,4 @@
-"""What is rendered: subjects, clips, expressions and the frames that are written."""
+"""Plan a synthetic corpus: subjects, clips, expressions and frames to render."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,23 +18,23 @@ from merec.types import ActionUnit, InputError
 FRAMES = ("key", "all", "pair")
 MICRO_PEAK = (0.5, 3.0)  # px of a face crop of 224 px
 MACRO_PEAK = (6.0, 15.0)
-# Frames at 30/s: macro-expressions last .5 to 4 s (Ekman's definition), their rise is part of it.
+# Frames at 30/s: a macro-expression lasts 0.5 to 4 s from onset to offset (Ekman's definition).
 MACRO_RISE = (8, 24)
 MACRO_FALL = (16, 90)
-POOL_SPAN = 31  # frames of an unlabelled clip in which the face moves: 16 key frames, every second
+POOL_SPAN = 31  # frames of an unlabelled clip with movement: 16 key frames, every second frame
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A micro- or macro-expression in a clip.
+    """Micro- or macro-expression in a clip.
 
     Attributes:
         onset: Frame number of the first movement.
         apex: Frame number of the largest movement; equal to `onset` if the face does not move.
         offset: Frame number at which the face is at rest again.
-        action_units: What moves.
-        emotion: One of the seven of CAS(ME)^3.
-        peak: Largest movement at the apex, in px of a face crop of 224 px.
+        action_units: Action units of the expression.
+        emotion: One of the seven emotions of CAS(ME)^3.
+        peak: Largest movement at the apex, px of a face crop of 224 px.
     """
 
     onset: int
@@ -47,14 +47,14 @@ class Expression:
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """One clip: a subject in front of a camera, and what the face does.
+    """Plan of one clip of a subject.
 
     Attributes:
-        subject: e.g. `spNO.1`.
-        clip: Letter of the clip, or name of an unlabelled one.
-        folder: Folder of `color/` and `depth/`, relative to the corpus's root.
-        expressions: Micro- or macro-expressions, in order of time; those of a real table may overlap.
-        frames: Numbers of the frames that are written, sorted.
+        subject: Name of the subject, e.g. `spNO.1`.
+        clip: Letter of the clip, or name of an unlabelled clip.
+        folder: Folder of `color/` and `depth/`, relative to the root of the corpus.
+        expressions: Expressions in temporal order; those of a real table may overlap.
+        frames: Sorted numbers of the frames to render.
         kind: `micro`, `macro` or `unlabelled`.
     """
 
@@ -75,44 +75,44 @@ def plan_corpus(
     seed: int,
     frames: str,
 ) -> list[ClipPlan]:
-    """Plan a corpus of made subjects.
+    """Plan a corpus of synthetic subjects.
 
-    Emotions are dealt over the whole corpus, so that its skew is that of the real set however small it is;
-    which action units move follows from the emotion. Samples without motion are dealt so too. All else about
-    a subject (clips, frame numbers, peaks) depends on the seed and its name alone, not on how many others
-    there are. Macro-expressions and unlabelled clips go round the subjects.
+    Emotions and samples without motion are distributed over the whole corpus, so that a small corpus has the
+    class proportions of CAS(ME)^3 too; action units are drawn given the emotion. Clips, frame numbers and
+    peaks of a subject depend only on the seed and its name, not on the number of subjects. Macro-expressions
+    and unlabelled clips are assigned to the subjects in turn.
 
     Args:
-        subjects: Number of subjects, `spNO.1` and so on.
-        samples: Micro-expressions of each subject, one to three in a clip.
-        unlabelled: Clips without labels, `Part_B/{subject}/u{n}`.
-        macro: Macro-expressions in all, each in a clip of its own.
-        zero_motion: Share of the micro-expressions whose apex is annotated at the onset and whose face does
-            not move, 0 to 1.
-        seed: Of everything that is drawn.
+        subjects: Number of subjects, named `spNO.1`, `spNO.2`, ….
+        samples: Number of micro-expressions of each subject, one to three per clip.
+        unlabelled: Number of clips without labels, in `Part_B/{subject}/u{n}`.
+        macro: Number of macro-expressions in the corpus, one per clip.
+        zero_motion: Share of the micro-expressions (0 to 1) without motion, whose apex is annotated at the
+            onset.
+        seed: Seed of every random draw.
         frames: `key`, `all` or `pair`, see `choose_frames`.
 
     Raises:
-        InputError: If a number is too small or `frames` is none of the three.
+        InputError: If a number is too small or `frames` is unknown.
     """
-    for name, value, least in (
+    for name, value, minimum in (
         ("subjects", subjects, 1),
         ("samples", samples, 1),
         ("unlabelled", unlabelled, 0),
         ("macro", macro, 0),
     ):
-        if value < least:
-            raise InputError(f"{name}={value}, but it is {least} at least; give {name}={least}")
+        if value < minimum:
+            raise InputError(f"{name}={value}, but it is {minimum} at least; give {name}={minimum}")
     check_frames(frames)
     count = subjects * samples
-    emotions = _deal_emotions(count, seed, "micro")
+    emotions = _shuffle_emotions(count, seed, "micro")
     rng = np.random.default_rng(derive_seed(seed, "plan", "zero motion"))
     still = (rng.permutation(count) < round(zero_motion * count)).tolist()
-    shown = list(zip(emotions, still, strict=True))
+    contents = list(zip(emotions, still, strict=True))
     clips: list[ClipPlan] = []
     for number in range(subjects):
-        own = shown[number * samples : (number + 1) * samples]
-        clips += _plan_micro(f"spNO.{number + 1}", own, seed, frames)
+        subject_contents = contents[number * samples : (number + 1) * samples]
+        clips += _plan_micro(f"spNO.{number + 1}", subject_contents, seed, frames)
     return (
         clips
         + plan_macro(clips, macro, seed, frames)
@@ -121,17 +121,17 @@ def plan_corpus(
 
 
 def plan_macro(clips: Sequence[ClipPlan], macro: int, seed: int, frames: str) -> list[ClipPlan]:
-    """Plan macro-expressions of the subjects of `clips`, each in a clip with a letter not yet taken."""
-    taken: dict[str, set[str]] = {}
+    """Plan macro-expressions of the subjects of `clips`, each in a clip of its own with an unused letter."""
+    used: dict[str, set[str]] = {}
     for clip in clips:
-        # Some disks hold J and j to be one folder.
-        taken.setdefault(clip.subject, set()).add(clip.clip.casefold())
-    subjects = list(taken)
+        # On a case-insensitive file system J and j are one folder.
+        used.setdefault(clip.subject, set()).add(clip.clip.casefold())
+    subjects = list(used)
     planned = []
-    for number, emotion in enumerate(_deal_emotions(macro, seed, "macro")):
+    for number, emotion in enumerate(_shuffle_emotions(macro, seed, "macro")):
         subject, turn = subjects[number % len(subjects)], number // len(subjects)
-        letters = next(name for name in map(name_clip, count()) if name not in taken[subject])
-        taken[subject].add(letters)
+        letters = next(name for name in map(name_clip, count()) if name not in used[subject])
+        used[subject].add(letters)
         expression = _draw_macro(subject, turn, emotion, seed)
         planned.append(_make_clip(subject, letters, [expression], frames, "macro"))
     return planned
@@ -149,64 +149,70 @@ def plan_unlabelled(
 
 
 def check_frames(frames: str) -> None:
-    """Refuse a word that is not in `FRAMES`."""
+    """Raise an `InputError` if `frames` is not in `FRAMES`."""
     if frames not in FRAMES:
         raise InputError(f"frames={frames}; expected one of {', '.join(FRAMES)}")
 
 
 def choose_frames(expressions: Iterable[Expression], frames: str) -> tuple[int, ...]:
-    """Numbers of the frames to write, sorted.
+    """Return the sorted numbers of the frames to render.
 
-    `all` is each frame from onset to offset, `pair` onset and apex. `key` is onset, apex, offset and four
-    between: two before the apex and two after it, evenly spaced, fewer where there is no room.
+    Args:
+        expressions: Expressions of a clip.
+        frames: `pair`: onset and apex; `key`: onset, apex, offset and four evenly spaced frames between (two
+            before and two after the apex, fewer if there is no room); `all`: every frame from onset to
+            offset.
     """
-    chosen: set[int] = set()
+    numbers: set[int] = set()
     for expression in expressions:
         if frames == "all":
-            chosen.update(range(expression.onset, expression.offset + 1))
+            numbers.update(range(expression.onset, expression.offset + 1))
             continue
         if frames == "pair":
-            chosen.update((expression.onset, expression.apex))
+            numbers.update((expression.onset, expression.apex))
             continue
-        for a, b in (
+        for start, end in (
             (expression.onset, expression.apex),
             (expression.apex, expression.offset),
         ):
-            chosen.update(a + round(third * (b - a) / 3) for third in range(4))
-    return tuple(sorted(chosen))
+            numbers.update(start + round(third * (end - start) / 3) for third in range(4))
+    return tuple(sorted(numbers))
 
 
 def draw_peak(limits: tuple[float, float], rng: np.random.Generator) -> float:
-    """Largest movement in px, log-uniform: small ones are more common (median 1.2 px for micro)."""
+    """Draw the largest movement of an expression, px of a crop of 224 px, log-uniform within limits.
+
+    Small movements are thus more frequent than large ones; the median of `MICRO_PEAK` is 1.2 px.
+    """
     low, high = np.log(limits)
     return round(float(np.exp(rng.uniform(low, high))), 3)
 
 
-def _deal_emotions(samples: int, seed: int, kind: str) -> list[str]:
+def _shuffle_emotions(samples: int, seed: int, kind: str) -> list[str]:
     order = np.random.default_rng(derive_seed(seed, "plan", "emotions", kind)).permutation(samples)
     emotions = apportion_emotions(samples)
-    return [emotions[place] for place in order]
+    return [emotions[position] for position in order]
 
 
 def _plan_micro(
-    subject: str, shown: Sequence[tuple[str, bool]], seed: int, frames: str
+    subject: str, contents: Sequence[tuple[str, bool]], seed: int, frames: str
 ) -> Iterator[ClipPlan]:
-    """Spread a subject's micro-expressions over clips of one to three.
+    """Distribute the micro-expressions of a subject over clips of one to three.
 
     Args:
-        subject: Its name.
-        shown: Emotion of each expression, and whether the face stays still.
-        seed: Of the corpus.
-        frames: Which are written.
+        subject: Name of the subject.
+        contents: Emotion of each expression, and whether the face stays still.
+        seed: Seed of the corpus.
+        frames: Frames to render, see `choose_frames`.
     """
-    # Two streams: what moves depends on the emotion, when it moves and how far does not.
+    # Separate generators, so that times and peaks do not depend on the emotions.
     rng = np.random.default_rng(derive_seed(seed, "plan", subject, "time"))
     units_rng = np.random.default_rng(derive_seed(seed, "plan", subject, "action units"))
     done = number = 0
-    while done < len(shown):
-        size = min(draw_clip_size(rng), len(shown) - done)
+    while done < len(contents):
+        size = min(draw_clip_size(rng), len(contents) - done)
         expressions: list[Expression] = []
-        for emotion, is_still in shown[done : done + size]:
+        for emotion, is_still in contents[done : done + size]:
             if expressions:
                 onset = expressions[-1].offset + draw_duration("gap", rng)
             else:
@@ -231,7 +237,7 @@ def _draw_macro(subject: str, turn: int, emotion: str, seed: int) -> Expression:
 
 
 def _plan_pool_clip(subject: str, number: int, seed: int, frames: str) -> ClipPlan:
-    """A clip of 31 to 60 frames with one or two micro-expressions in its first 31."""
+    """Plan an unlabelled clip: 31 to 60 frames with one or two micro-expressions in the first 31."""
     rng = np.random.default_rng(derive_seed(seed, "plan", subject, "unlabelled", number))
     start = max(2, draw_duration("first", rng))
     length = int(rng.integers(POOL_SPAN, 60, endpoint=True))
@@ -266,7 +272,7 @@ def _make_clip(
 
 
 def name_clip(number: int) -> str:
-    """Letters of a clip: 0 is a, 25 is z, 26 is aa, as the columns of a spreadsheet."""
+    """Return the letters of a clip as of a spreadsheet column: 0 is a, 25 is z, 26 is aa."""
     letters = ""
     number += 1
     while number:

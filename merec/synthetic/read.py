@@ -1,4 +1,4 @@
-"""`corpus=synthetic`: rendered on first use, then read like CAS(ME)^3."""
+"""Read a synthetic corpus, which is rendered into the cache on first use and read like CAS(ME)^3."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from merec.corpora.casme3 import read_casme3
 from merec.errors import InputError
 from merec.synthetic.manifest import MANIFEST, is_finished, read_key_frames
-from merec.synthetic.settings import Settings, locate_cached
+from merec.synthetic.settings import RenderSettings, locate_cached
 from merec.synthetic.synthesize import synthesize
 from merec.types import Corpus
 
@@ -35,15 +35,17 @@ def read_synthetic(
     fps: float | int,
     lenient: bool = False,
 ) -> Corpus:
-    """Read a rendered corpus; without a root it is rendered into the cache when it is first wanted.
+    """Read a rendered corpus.
 
-    `root` is a corpus that `merec synthesize` rendered, or `None` for the cache; `render` is what is rendered
-    into the cache, see `Settings`. All that follow are the arguments of `read_casme3`.
+    `root` is the folder of a corpus rendered by `merec synthesize`, or None for the corpus in the cache,
+    which is rendered on first use; `render` are the settings of the corpus in the cache, see
+    `RenderSettings`. All other arguments are those of `read_casme3`.
 
     Raises:
-        InputError: If `root` holds no whole rendered corpus; else as `synthesize` and `read_casme3`.
+        InputError: If `root` holds no completely rendered corpus, or as raised by `synthesize` and
+            `read_casme3`.
     """
-    folder = _find_rendered(root, render)
+    folder = _find_or_render(root, render)
     corpus = read_casme3(
         root=str(folder),
         name=name,
@@ -66,10 +68,10 @@ def read_synthetic(
     return replace(corpus, key_frames=read_key_frames(folder))
 
 
-def _find_rendered(root: str | None, render: Mapping[str, Any]) -> Path:
-    """The folder of a rendered corpus; the one in the cache is rendered if it is not there."""
+def _find_or_render(root: str | None, render: Mapping[str, Any]) -> Path:
+    """Return the folder of a rendered corpus; render the one in the cache if it is missing."""
     if root is None:
-        settings = Settings(**render)
+        settings = RenderSettings(**render)
         folder = locate_cached(settings)
         if not is_finished(folder):
             log.info("rendering the synthetic corpus into %s, once", folder)
@@ -77,9 +79,9 @@ def _find_rendered(root: str | None, render: Mapping[str, Any]) -> Path:
         return folder
     folder = Path(root).expanduser()
     if not is_finished(folder):
-        found = "an unfinished corpus" if (folder / MANIFEST).exists() else "no rendered corpus"
+        content = "an unfinished corpus" if (folder / MANIFEST).exists() else "no rendered corpus"
         raise InputError(
-            f"corpus.root={root} holds {found}; run merec synthesize root={root}, or leave "
-            "corpus.root out for the one in the cache"
+            f"corpus.root={root} holds {content}; run merec synthesize root={root}, or leave "
+            "corpus.root out for the corpus in the cache"
         )
     return folder

@@ -1,4 +1,4 @@
-"""From light to files: lens blur, tone curve and noise of the colours; noise and holes of the depth."""
+"""Simulate a colour sensor (blur, tone curve, noise) and a depth sensor (noise, holes, quantisation)."""
 
 import math
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-# Standard deviations at strength 1, like those of a webcam and of a short-range depth camera.
+# Standard deviations at strength 1, similar to those of a webcam and of a short-range depth camera.
 _BLUR = 0.55  # px
-_SHOT, _READ = 0.006, 0.0022  # of linear light: noise² = shot² · light + read²
-_GRAIN = 2.0  # px over which the noise of depth is alike
-REFERENCE = 550.0  # mm, the usual distance of a face, at which noise is given
-_JUMP = 12.0  # mm between neighbours: an edge, of which one view or the light sees one side only
+_SHOT, _READ = 0.006, 0.0022  # of linear light: variance = shot² · light + read²
+_CORRELATION = 2.0  # px, standard deviation of the blur that correlates the depth noise
+REFERENCE = 550.0  # mm, typical distance of a face, at which noise is specified
+_DEPTH_EDGE = 12.0  # mm between neighbours, above which depth has an edge; holes occur along edges
 CAMERAS = ("d415", "l515", "ideal")
 
 
 @dataclass(frozen=True)
 class DepthSensor:
-    """The noise, the holes and the storage of a depth camera.
+    """Noise, holes and quantisation of a depth camera.
 
     The standard deviation of the noise at a distance Z is `constant + linear·r + quadratic·r²` with
     r = Z / 550 mm.
 
     Attributes:
-        constant: mm.
-        linear: mm at 550 mm.
-        quadratic: mm at 550 mm; stereo has this one alone.
-        shadow: Width of the holes along an edge, px; 0 for none.
-        speckles: Holes elsewhere, per megapixel.
-        step: Unit in which depth is stored, mm.
+        constant: Constant term, mm.
+        linear: Linear term, mm at 550 mm.
+        quadratic: Quadratic term, mm at 550 mm; the only term of a stereo camera.
+        shadow: Width of the holes along depth edges, px; 0 for none.
+        speckles: Number of other holes per megapixel.
+        step: Unit of stored depth, mm.
     """
 
     constant: float
@@ -39,7 +39,7 @@ class DepthSensor:
     step: float
 
     def spread(self, distance: float | int | np.ndarray) -> float | np.ndarray:
-        """Standard deviation of the noise at a distance, both in mm."""
+        """Return the standard deviation of the noise (mm) at a distance (mm)."""
         ratio = distance / REFERENCE
         return self.quadratic * ratio**2 + self.linear * ratio + self.constant
 
@@ -49,22 +49,23 @@ def choose_sensor(
 ) -> DepthSensor:
     """Return the depth sensor of a named camera.
 
-    - `d415` (stereo, Intel RealSense D415): σ = Z²·δ/(f·B) with B = 55 mm (D400 series datasheet, 337029), f
-      of 65° across the width of the frames (the same; white paper "Subpixel linearity improvement for Intel
-      RealSense depth cameras", Grunnet-Jepsen et al.) and δ = .08 px ("best to use about 0.08", the same
-      author, librealsense issue 3904). Fewer px across mean more noise: 1.17 mm at 550 mm and 480 px, .44 mm
-      at the camera's own 1280 px. One of its two views is hidden along edges.
+    - `d415` (stereo, Intel RealSense D415): σ = Z²·δ/(f·B) with the baseline B = 55 mm (D400 series
+      datasheet, 337029), f of a field of view of 65° (datasheet; white paper "Subpixel linearity improvement
+      for Intel RealSense depth cameras", Grunnet-Jepsen et al.) and δ = 0.08 px ("best to use about 0.08",
+      the same author, librealsense issue 3904). Narrower frames have more noise: 1.17 mm at 550 mm and
+      480 px, 0.44 mm at the camera's full width of 1280 px. Depth edges have holes, because one of the two
+      imagers is occluded there.
     - `l515` (time of flight, Intel RealSense L515): 2.5 mm at 1 m and 15.5 mm at 9 m, at 95 % reflectivity
-      (Intel's figures, quoted in librealsense issue 5808), linear between and to the face, as the noise of
-      light that returns with 1/Z² is: 1.77 mm at 550 mm. What is lit is seen but for the edge itself.
+      (Intel's figures, quoted in librealsense issue 5808), linear in the distance: 1.77 mm at 550 mm. Holes
+      only at the edges themselves.
     - `ideal`: no noise, no holes.
 
     Args:
-        camera: One of `CAMERAS`; it decides about the holes.
-        noise: Standard deviation at 550 mm in mm, growing with Z², in place of the camera's own; 0 for none;
-            `None` for the camera's own.
-        step: Unit in which depth is stored, mm.
-        width: Of the frames, px.
+        camera: One of `CAMERAS`; decides the holes.
+        noise: Standard deviation at 550 mm (mm), proportional to Z², which replaces that of the camera; 0 for
+            none, None for that of the camera.
+        step: Unit of stored depth, mm.
+        width: Width of the frames, px.
     """
     focal = width / 2 / math.tan(math.radians(65 / 2))
     far = (15.5 - 2.5) / 8  # mm per m
@@ -79,20 +80,20 @@ def choose_sensor(
     return DepthSensor(constant, linear, quadratic, shadow, speckles, float(step))
 
 
-def develop(
+def measure_color(
     light: Float[np.ndarray, "height width 3"], noise: float | int, seed: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """An sRGB picture of linear light.
+    """Convert linear light to an sRGB image with blur, tone curve and noise.
 
     Args:
         light: Linear RGB; 1 is a well-lit white.
-        noise: Strength of the sensor's noise; 0 for none.
-        seed: Seeds the noise.
+        noise: Strength of the sensor noise; 0 for none.
+        seed: Seed of the noise.
     """
     import cv2
 
     light = cv2.GaussianBlur(light, (0, 0), _BLUR)
-    exposed = 1 - cv2.exp(np.float32(-1.15) * light)  # highlights saturate softly, as film does
+    exposed = 1 - cv2.exp(np.float32(-1.15) * light)  # highlights saturate smoothly
     if noise:
         rng = np.random.default_rng(seed)
         spread = np.sqrt(_SHOT**2 * exposed + _READ**2, dtype=np.float32)
@@ -101,7 +102,7 @@ def develop(
 
 
 def _encode_srgb(steps: int) -> UInt8[np.ndarray, " steps"]:
-    """A table of sRGB values (IEC 61966-2-1): a power per pixel would cost more than the whole render."""
+    """Return a lookup table of sRGB values (IEC 61966-2-1); computing them per pixel is too slow."""
     light = np.linspace(0, 1, steps)
     curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return (255 * curve + 0.5).astype(np.uint8)
@@ -113,12 +114,12 @@ _SRGB = _encode_srgb(16384)
 def add_depth_noise(
     depth: Float[np.ndarray, "height width"], noise: float | int, seed: int
 ) -> Float[np.ndarray, "height width"]:
-    """Add a stereo camera's noise to measured depth, to see how good a camera must be.
+    """Add the noise of a stereo camera to measured depth, for the study of the required precision.
 
     Args:
-        depth: mm, 0 = invalid, which it stays.
-        noise: Standard deviation at 550 mm, mm; it grows with the square of the distance.
-        seed: Seeds the noise.
+        depth: Depth, mm; 0 is invalid and stays 0.
+        noise: Standard deviation at 550 mm, mm; proportional to the square of the distance.
+        seed: Seed of the noise.
     """
     grain = _draw_grain(depth.shape, np.random.default_rng(seed))
     return np.where(depth > 0, depth + noise * (depth / REFERENCE) ** 2 * grain, 0).astype(
@@ -129,22 +130,27 @@ def add_depth_noise(
 def _draw_grain(
     shape: tuple[int, ...], rng: np.random.Generator
 ) -> Float[np.ndarray, "height width"]:
-    """Draw noise of unit standard deviation whose neighbours are alike, as a matched window makes them."""
+    """Draw spatially correlated noise of unit standard deviation, as produced by stereo matching windows."""
     import cv2
 
     grain = rng.standard_normal(shape, dtype=np.float32)
-    return cv2.GaussianBlur(grain, (0, 0), _GRAIN) * np.float32(2 * np.sqrt(np.pi) * _GRAIN)
+    return cv2.GaussianBlur(grain, (0, 0), _CORRELATION) * np.float32(
+        2 * np.sqrt(np.pi) * _CORRELATION
+    )
 
 
 def measure_depth(
     depth: Float[np.ndarray, "height width"], sensor: DepthSensor, seed: int
 ) -> UInt16[np.ndarray, "height width"]:
-    """Measure depth as a depth camera does; 0 where it gives none.
+    """Simulate the depth image of a depth camera.
 
     Args:
-        depth: True distance along the optical axis, mm; 0 where there is nothing.
-        sensor: Its noise, its holes, and the unit of what is returned.
-        seed: Seeds noise and holes.
+        depth: True distance along the optical axis, mm; 0 where no surface is hit.
+        sensor: Depth sensor with its noise, holes and unit.
+        seed: Seed of noise and holes.
+
+    Returns:
+        Depth in units of `sensor.step`; 0 is invalid.
     """
     import cv2
 
@@ -153,11 +159,11 @@ def measure_depth(
     measured = depth + sensor.spread(depth) * grain
     holes = depth <= 0
     if sensor.shadow:
-        near = np.ones((3, 3), np.uint8)
-        edge = cv2.dilate(depth, near) - cv2.erode(depth, near) > _JUMP
-        wide = np.ones((1, sensor.shadow), np.uint8)
-        hidden = cv2.dilate(edge.astype(np.uint8), wide) > 0
-        holes |= hidden & (grain > -0.9)  # ragged
+        neighbours = np.ones((3, 3), np.uint8)
+        edge = cv2.dilate(depth, neighbours) - cv2.erode(depth, neighbours) > _DEPTH_EDGE
+        shadow = np.ones((1, sensor.shadow), np.uint8)
+        hidden = cv2.dilate(edge.astype(np.uint8), shadow) > 0
+        holes |= hidden & (grain > -0.9)  # the noise makes the outline of the holes irregular
     count = round(sensor.speckles * depth.size / 1e6)
     for row, column, size in zip(
         rng.integers(depth.shape[0], size=count),

@@ -1,4 +1,4 @@
-"""A cylinder around the head: where each texel of a painted skin lies on the reference head."""
+"""Cylindrical texture map of the head: the position of every texel on the reference head."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ from jaxtyping import Float
 
 from merec.open3d_import import load_open3d
 from merec.synthetic.head_model import HeadModel
-from merec.synthetic.ray_casting import make_scene
+from merec.synthetic.ray_casting import make_ray_caster
 
 WIDTH, HEIGHT = 1536, 768  # texels
-TEXEL = 0.38  # mm, about, on the face
-TOP, BOTTOM = 860.0, 530.0  # mm, heights of the reference head
-AXIS = 35.0  # mm, depth of the axis; angle 0 is the front, positive to the subject's left
-EYE_LEVEL = 728.4  # mm
+TEXEL = 0.38  # mm, approximate size of a texel on the face
+TOP, BOTTOM = 860.0, 530.0  # mm, heights on the reference head
+AXIS = 35.0  # mm, depth (z) of the axis; angle 0 is the front, positive to the subject's left
+EYE_LEVEL = 728.4  # mm, height of the eyes of the reference head
 
 
 @dataclass(frozen=True)
 class SkinMap:
-    """Texels of the cylinder.
+    """Cylindrical texture map around the reference head.
 
     Attributes:
-        x: Position on the reference head across, mm; positive is the subject's left.
-        y: Height, mm.
-        z: Depth, mm.
-        angle: Around the axis, rad.
+        x: Horizontal position of each texel on the reference head, mm; positive is the subject's left.
+        y: Height of each texel, mm.
+        z: Depth of each texel, mm.
+        angle: Angle of each texel around the axis, rad.
         masks: Share of lips, eyelids, ears and face in each texel, 0 to 1.
-        corners: Texture coordinates (column, row) of each corner of each of the head's triangles, in texels;
-            a triangle on the seam at the back of the head has columns beyond the right edge.
+        corners: Texel (column, row) of each corner of each triangle of the head; a triangle on the seam at
+            the back of the head has columns beyond the right edge.
         inside: Share of mouth cavity at each corner of each triangle, 0 to 1.
     """
 
@@ -41,10 +41,13 @@ class SkinMap:
 
 
 def wrap_head(head: HeadModel) -> SkinMap:
-    """Cast a ray from each texel at the axis and note what of the reference head it hits first."""
+    """Build the skin map by casting a ray from each texel to the axis of the reference head."""
     import cv2
 
-    half = (WIDTH // 2, HEIGHT // 2)  # fine enough for positions and masks
+    half = (
+        WIDTH // 2,
+        HEIGHT // 2,
+    )  # positions and masks are smooth, so half the resolution is enough
     angle, y = np.meshgrid(
         ((np.arange(half[0]) + 0.5) / half[0] * 2 * np.pi - np.pi).astype(np.float32),
         (TOP - (np.arange(half[1]) + 0.5) / half[1] * (TOP - BOTTOM)).astype(np.float32),
@@ -54,9 +57,9 @@ def wrap_head(head: HeadModel) -> SkinMap:
     start[..., 1] = y
     start[..., 2] += AXIS
     skin = head.part == 0
-    scene = make_scene(head.vertices, head.triangles[skin])
+    ray_caster = make_ray_caster(head.vertices, head.triangles[skin])
     rays = np.concatenate([start, -outward], axis=-1)
-    hits = scene.cast_rays(load_open3d().core.Tensor(rays))
+    hits = ray_caster.cast_rays(load_open3d().core.Tensor(rays))
     distance = hits["t_hit"].numpy()
     hit = np.isfinite(distance)
     radius = np.where(hit, 400 - distance, 0).astype(np.float32)
@@ -74,7 +77,7 @@ def wrap_head(head: HeadModel) -> SkinMap:
             values.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR
         )
 
-    full = {
+    smooth_masks = {
         name: cv2.GaussianBlur(enlarge(mask), (0, 0), 0.6 / TEXEL) for name, mask in masks.items()
     }
     return SkinMap(
@@ -82,26 +85,26 @@ def wrap_head(head: HeadModel) -> SkinMap:
         y=enlarge(y),
         z=enlarge(radius * outward[..., 2] + AXIS),
         angle=enlarge(angle),
-        masks=full,
+        masks=smooth_masks,
         corners=_unroll(head),
         inside=_look_up(head.masks["inside-mouth"], head.uv) * (head.part == 0)[:, None],
     )
 
 
 def to_texel(angle: np.ndarray, y: np.ndarray) -> Float[np.ndarray, "*points 2"]:
-    """Texel (column, row) of places on the cylinder, by angle and height."""
+    """Convert angle (rad) and height (mm) on the cylinder to a texel position (column, row)."""
     column = (angle / (2 * np.pi) + 0.5) * WIDTH
     row = (TOP - y) / (TOP - BOTTOM) * HEIGHT
     return np.stack([column, row], axis=-1)
 
 
 def locate_texels(points: Float[np.ndarray, "*points 3"]) -> Float[np.ndarray, "*points 2"]:
-    """Texel (column, row) of points of the reference head; (0, 0) is the centre of the first."""
+    """Return the texel (column, row) of points on the reference head; (0, 0) is the centre of a texel."""
     return to_texel(np.arctan2(points[..., 0], points[..., 2] - AXIS), points[..., 1]) - 0.5
 
 
 def _unroll(head: HeadModel) -> Float[np.ndarray, "triangles 3 2"]:
-    """Texture coordinates of the triangles' corners."""
+    """Return the texels (column, row) of the corners of the triangles."""
     column, row = np.moveaxis(locate_texels(head.vertices[head.triangles]), -1, 0)
     over_seam = np.ptp(column, axis=1, keepdims=True) > WIDTH / 2
     column = np.where(over_seam & (column < WIDTH / 2), column + WIDTH, column)
@@ -109,10 +112,9 @@ def _unroll(head: HeadModel) -> Float[np.ndarray, "triangles 3 2"]:
 
 
 def _look_up(mask: np.ndarray, atlas: np.ndarray) -> np.ndarray:
-    """A mask of MakeHuman's atlas at texture coordinates of 0 to 1, as 0 to 1."""
+    """Interpolate a mask of MakeHuman's atlas at texture coordinates of 0 to 1; values 0 to 1."""
     from scipy.ndimage import map_coordinates
 
     size = mask.shape[0]
     row, column = (1 - atlas[..., 1]) * size, atlas[..., 0] * size
-    found = map_coordinates(mask.astype(np.float32), [row, column], order=1, mode="nearest")
-    return found / 255
+    return map_coordinates(mask.astype(np.float32), [row, column], order=1, mode="nearest") / 255

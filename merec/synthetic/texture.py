@@ -1,4 +1,4 @@
-"""Skin, lips, brows, lashes, beard and hair, painted for one subject on the cylinder of its skin map."""
+"""Paint skin, lips, brows, lashes, beard and hair of one subject on the skin map."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from merec.seeding import derive_seed
-from merec.synthetic.hair_growth import Growth, draw_lashes, grow_hair
+from merec.synthetic.hair_masks import HairMasks, draw_hair_masks, draw_lashes
 from merec.synthetic.identity import Identity
 from merec.synthetic.skin_fields import Field, Number, blob, dots, eye_field, noise, step
 from merec.synthetic.skin_map import EYE_LEVEL, TEXEL, SkinMap
@@ -14,7 +14,7 @@ from merec.synthetic.skin_map import EYE_LEVEL, TEXEL, SkinMap
 
 @dataclass(frozen=True)
 class Texture:
-    """What a renderer looks up per texel.
+    """Material of each texel of the skin map.
 
     Attributes:
         painted: Albedo (linear RGB, 0 to 1) and gloss (strength of the highlight, 0 to 1.5).
@@ -28,7 +28,7 @@ class Texture:
 
 
 def to_linear(colour: np.ndarray | tuple[Number, ...]) -> np.ndarray:
-    """Linear light, 0..1, of an sRGB colour, 0..255 (IEC 61966-2-1)."""
+    """Convert an sRGB colour, 0 to 255, to linear light, 0 to 1 (IEC 61966-2-1)."""
     value = np.asarray(colour, dtype=np.float32) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(
         np.float32
@@ -36,11 +36,11 @@ def to_linear(colour: np.ndarray | tuple[Number, ...]) -> np.ndarray:
 
 
 def paint(identity: Identity, skin_map: SkinMap, lashes: np.ndarray, seed: int) -> Texture:
-    """Paint a subject.
+    """Paint the texture of a subject.
 
     Args:
-        identity: Whom.
-        skin_map: Where the texels lie.
+        identity: Appearance of the subject.
+        skin_map: Skin map of the head model.
         lashes: Texels (column, row) in which the upper lashes grow.
         seed: Seed of the corpus.
     """
@@ -50,35 +50,35 @@ def paint(identity: Identity, skin_map: SkinMap, lashes: np.ndarray, seed: int) 
     lips = skin_map.masks["lips"].clip(0, 1)
     albedo = _paint_skin(rng, identity, skin_map, age)
     albedo = _paint_lips(rng, identity, albedo, lips, y)
-    growth = grow_hair(rng, identity, skin_map, lips)
-    albedo = _paint_hair(identity, albedo, growth, draw_lashes(lashes, identity))
-    slope = _emboss(rng, skin_map, age, growth)
+    hair = draw_hair_masks(rng, identity, skin_map, lips)
+    albedo = _paint_hair(identity, albedo, hair, draw_lashes(lashes, identity))
+    slope = _compute_slope(rng, skin_map, age, hair)
     oil = 0.5 + 0.5 * blob(x, y, (0, 700), (14, 30)) + 0.35 * blob(x, y, (0, 775), (40, 18))
     gloss = oil + 0.5 * lips * (1 + identity.skin.makeup)
-    gloss = gloss * (1 - 0.75 * growth.scalp) * (1 - 0.8 * growth.beard)
+    gloss = gloss * (1 - 0.75 * hair.scalp) * (1 - 0.8 * hair.beard)
     gloss = gloss * (1 + 0.25 * noise(rng, 1.0))
     painted = np.dstack([albedo.clip(0.002, 0.95), gloss.clip(0, 1.5)]).astype(np.float32)
-    return Texture(painted, slope.clip(-1.2, 1.2).astype(np.float32), growth.scalp)
+    return Texture(painted, slope.clip(-1.2, 1.2).astype(np.float32), hair.scalp)
 
 
 def _paint_hair(
-    identity: Identity, skin: np.ndarray, growth: Growth, lashes: Field
+    identity: Identity, skin: np.ndarray, hair: HairMasks, lashes: Field
 ) -> Float[np.ndarray, "height width 3"]:
-    """The skin with brows, lashes, beard and scalp hair on it, linear RGB."""
+    """Paint brows, lashes, beard and scalp hair over the skin, linear RGB."""
     grey = identity.hair.grey
-    hair = to_linear(identity.hair.colour)
-    brow_colour = hair * 0.75 * (1 - 0.6 * grey)
-    hair = hair * (1 - grey) + to_linear((158, 154, 150)) * grey
-    albedo = _mix(skin, brow_colour + 0.6 * grey * hair, growth.brows * identity.hair.brow)
+    colour = to_linear(identity.hair.colour)
+    brow_colour = colour * 0.75 * (1 - 0.6 * grey)
+    colour = colour * (1 - grey) + to_linear((158, 154, 150)) * grey
+    albedo = _mix(skin, brow_colour + 0.6 * grey * colour, hair.brows * identity.hair.brow)
     albedo = _mix(albedo, to_linear((22, 16, 14)), lashes)
-    albedo = _mix(albedo, hair * 0.8, growth.beard)
-    return _mix(albedo, hair * growth.strands.clip(0.3, 2)[..., None], growth.scalp)
+    albedo = _mix(albedo, colour * 0.8, hair.beard)
+    return _mix(albedo, colour * hair.strands.clip(0.3, 2)[..., None], hair.scalp)
 
 
 def _paint_skin(
     rng: np.random.Generator, identity: Identity, skin_map: SkinMap, age: float
 ) -> Float[np.ndarray, "height width 3"]:
-    """Skin, linear RGB: blood near the surface, blotches, pores, freckles and moles."""
+    """Paint the skin, linear RGB: redness, blotches, pores, freckles and moles."""
     x, y = skin_map.x, skin_map.y
     tone = to_linear(identity.skin.colour)
     blood = (
@@ -108,7 +108,7 @@ def _paint_skin(
 def _paint_lips(
     rng: np.random.Generator, identity: Identity, skin: np.ndarray, lips: Field, y: Field
 ) -> Float[np.ndarray, "height width 3"]:
-    """The skin with lips on it, linear RGB."""
+    """Paint the lips over the skin, linear RGB."""
     dark = min(1.0, 1.3 * identity.skin.melanin)
     rose = to_linear((188, 100, 98)) * (1 - dark) + to_linear((98, 54, 52)) * dark
     rose = (
@@ -120,18 +120,18 @@ def _paint_lips(
     return _mix(skin, rose * (streaks * mouth_line)[..., None], 0.72 * lips)
 
 
-def _emboss(
-    rng: np.random.Generator, skin_map: SkinMap, age: float, growth: Growth
+def _compute_slope(
+    rng: np.random.Generator, skin_map: SkinMap, age: float, hair: HairMasks
 ) -> Float[np.ndarray, "height width 2"]:
-    """Slope of the relief, mm/mm: pores, wrinkles and strands of hair."""
+    """Compute the slope of the relief of pores, wrinkles and strands of hair, mm/mm."""
     import cv2
 
     lips = skin_map.masks["lips"].clip(0, 1)
     relief = 0.030 * noise(rng, 0.9) + 0.035 * noise(rng, 2.2) + 0.05 * (0.3 + age) * noise(rng, 5)
     relief = relief * (1 - 0.6 * lips) - age * _wrinkles(rng, skin_map.x, skin_map.y)
     relief += 0.05 * lips * noise(rng, 1.2, stretch=(0.3, 2.5))
-    relief = relief * (1 - growth.scalp) + growth.scalp * (0.5 * (growth.strands - 1))
-    relief += 0.12 * growth.beard * noise(rng, 0.8)
+    relief = relief * (1 - hair.scalp) + hair.scalp * (0.5 * (hair.strands - 1))
+    relief += 0.12 * hair.beard * noise(rng, 0.8)
     slope = [
         cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=3) / (8 * TEXEL),
         -cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=3) / (8 * TEXEL),
@@ -145,7 +145,7 @@ def _mix(under: np.ndarray, colour: np.ndarray, share: Field) -> np.ndarray:
 
 
 def _wrinkles(rng: np.random.Generator, x: Field, y: Field) -> Field:
-    """Depth of the folds of age: forehead, between the brows, crow's feet, nasolabial; about .5 mm."""
+    """Draw the depth of wrinkles, mm: forehead, glabella, crow's feet and nasolabial folds."""
     bent = y - 0.0016 * x**2 + 0.8 * noise(rng, 12)
     folds = np.zeros_like(x)
     for height in (768, 777, 787, 797):

@@ -10,7 +10,7 @@ from merec.features.head_motion import estimate_head_motion, remove_head_depth
 from merec.features.optical_flow import measure_flow
 from merec.features.regions import draw_regions
 from merec.features.settings import METHODS
-from merec.synthetic.truth import is_seen, project
+from merec.synthetic.ground_truth import is_visible, project
 
 SIZE = 224
 
@@ -43,7 +43,7 @@ def see(take) -> tuple[np.ndarray, np.ndarray]:
     """Which vertices are seen well inside the crop, and where, px of the crop."""
     px = align(take).to_crop(project(take.onset, take.camera))
     inside = ((px > 2) & (px < SIZE - 3)).all(axis=1)
-    return inside & is_seen(take.onset, take.depth[0], take.camera, 3.0), px
+    return inside & is_visible(take.onset, take.depth[0], take.camera, 3.0), px
 
 
 @pytest.mark.parametrize("name", ["brow", "smile"])

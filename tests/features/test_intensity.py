@@ -90,12 +90,12 @@ def test_motion_ranks_rendered_pairs_as_the_truth_does(tmp_path: Path, find_loca
     from scipy.stats import spearmanr
 
     from merec.config import build, compose_node
-    from merec.synthetic.settings import Settings
+    from merec.synthetic.settings import RenderSettings
     from merec.synthetic.synthesize import synthesize
 
     node = compose_node("corpus", ["corpus=synthetic"])
     few = {"subjects": 8, "samples": 1, "unlabelled": 24}
-    synthesize(tmp_path / "corpus", Settings(**{**node["render"], **few}), -1)
+    synthesize(tmp_path / "corpus", RenderSettings(**{**node["render"], **few}), -1)
     corpus = build(node, root=str(tmp_path / "corpus"))
     rank = {}
     for name in ESTIMATORS:

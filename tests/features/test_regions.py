@@ -5,7 +5,7 @@ import pytest
 
 from merec.features.alignment import align_face
 from merec.features.regions import MIRRORED, REGIONS, Masks, draw_regions
-from merec.synthetic.truth import is_seen, project
+from merec.synthetic.ground_truth import is_visible, project
 
 SIZE = 224
 # Boxes around parts of the reference head, mm: x towards the subject's left, which is the image's right, and
@@ -36,7 +36,7 @@ def test_a_region_holds_the_vertices_it_is_named_after(takes, head, part):
     (left, right), (low, high), region = PARTS[part]
     x, y, z = head.vertices.T
     chosen = (x > left) & (x < right) & (y > low) & (y < high) & (z > 100)  # not the back
-    chosen &= is_seen(take.onset, take.depth[0], take.camera, 3.0)
+    chosen &= is_visible(take.onset, take.depth[0], take.camera, 3.0)
     assert chosen.sum() >= 5
     px = align_face(take.landmarks[0], SIZE, 0.05).to_crop(project(take.onset, take.camera)[chosen])
     column, row = np.rint(px).astype(int).T

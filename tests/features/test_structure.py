@@ -12,7 +12,7 @@ from merec.features.structure import (
     read_depth_at,
     shape_from_landmarks,
 )
-from merec.synthetic.truth import is_seen, project
+from merec.synthetic.ground_truth import is_visible, project
 from merec.types import Camera
 
 CAMERA = Camera(600.0, 620.0, 310.0, 255.0, 640, 480)
@@ -56,7 +56,7 @@ def test_points_of_a_crop_are_on_the_mesh(takes, name):
     depth, known = alignment.crop_depth(take.depth[0])
     points = back_project(depth, alignment, take.camera)
     px = alignment.to_crop(project(take.onset, take.camera))
-    seen = is_seen(take.onset, take.depth[0], take.camera, 10.0)
+    seen = is_visible(take.onset, take.depth[0], take.camera, 10.0)
     seen &= ((px > 0) & (px < 223)).all(axis=1)
     column, row = np.rint(px[seen]).astype(int).T
     assert known[row, column].mean() > 0.9

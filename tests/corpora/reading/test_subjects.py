@@ -13,7 +13,7 @@ import pytest
 from merec.corpora.reading.subjects import CASME2, CASME3, SAMM, SMIC, Naming, spell_subject
 from merec.errors import InputError
 from merec.evaluation.splits import leave_one_subject_out
-from merec.synthetic.twin import plan_twin
+from merec.synthetic.annotation_plan import plan_annotation
 from merec.types import Corpus
 
 CASME2_FILE = "CASME2-coding-20140508.xlsx"
@@ -211,7 +211,7 @@ def test_the_twin_of_a_sheet_with_paths_for_names_writes_nothing(
     book.worksheets[0].cell(3, column).value = "../../escaped"
     book.save(file)
     with pytest.raises(InputError, match=r"row 3 of the sheet.*escaped' \(cell [AB]3\) is a path"):
-        plan_twin(file, "key", 0)
+        plan_annotation(file, "key", 0)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet"]
 
 
@@ -222,4 +222,4 @@ def test_a_name_that_no_file_can_have_is_told(key: str, tmp_path: Path, read: Re
     with pytest.raises(InputError, match=rf"corpus.{key}=.*x{{300}}"):
         read("casme3", tmp_path / (long if key == "root" else ""), **settings)
     with pytest.raises(InputError, match="annotation=x+ is no file"):
-        plan_twin(Path(long), "key", 0)
+        plan_annotation(Path(long), "key", 0)

@@ -117,7 +117,7 @@ def test_a_write_that_fails_leaves_neither_a_file_nor_a_part(clips, tmp_path, mo
     def fail(file):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("merec.synthetic.annotation._remove_clock", fail)
+    monkeypatch.setattr("merec.synthetic.annotation._fix_dates", fail)
     with pytest.raises(OSError, match="no space left"):
         write_annotation(clips, tmp_path)
     assert list(tmp_path.iterdir()) == []

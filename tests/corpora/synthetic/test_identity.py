@@ -12,10 +12,10 @@ def test_an_identity_is_the_same_each_time_and_does_not_depend_on_the_others(hea
 
 def test_identities_differ_between_names_and_seeds(head, people):
     other = [draw_identity(person.name, n, 1, head) for n, person in enumerate(people)]
-    shapes = [person.neutral(head) for person in [*people, *other]]
+    shapes = [person.compute_shape(head) for person in [*people, *other]]
     for number, one in enumerate(shapes):
         for another in shapes[:number]:
-            apart = np.linalg.norm(one - another, axis=1)[head.vertices_of("skin")]
+            apart = np.linalg.norm(one - another, axis=1)[head.list_vertices("skin")]
             assert apart.mean() > 1  # mm
     assert len({person.skin.colour for person in people}) == 6
     alike = [draw_identity(name, 0, 0, head) for name in ("spNO.1", "spNO.7")]
@@ -56,13 +56,13 @@ def test_darker_skin_has_more_melanin(head):
 
 
 def test_the_face_at_rest_is_a_face_with_the_eyes_at_the_origin(head, people):
-    eyes = head.vertices_of("left eye", "right eye")
-    skin = head.vertices_of("skin")
+    eyes = head.list_vertices("left eye", "right eye")
+    skin = head.list_vertices("skin")
     for person in people:
-        rest = person.neutral(head)
+        rest = person.compute_shape(head)
         np.testing.assert_allclose(rest[eyes].mean(axis=0), 0, atol=1e-3)
         assert 150 < np.ptp(rest[skin][head.vertices[skin, 1] > 640, 1]) < 290  # mm, chin to crown
         left, right = (
-            rest[head.vertices_of(f"{side} eye"), 0].mean() for side in ("left", "right")
+            rest[head.list_vertices(f"{side} eye"), 0].mean() for side in ("left", "right")
         )
         assert 50 < left - right < 80

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from merec.synthetic.film import CROP, STRONGEST, Nuisance
-from merec.synthetic.movement import FACE_UNITS, measure_peak, move
+from merec.synthetic.clip_renderer import CROP_WIDTH, MAX_STRENGTH, Nuisance
+from merec.synthetic.movement import FACE_UNITS, compute_displacement, measure_peak
 from merec.synthetic.sensor import choose_sensor
 from merec.types import ActionUnit
 
@@ -22,7 +22,7 @@ def lengths(field) -> np.ndarray:
 @pytest.fixture
 def moved(head, people):
     """The displacement of one action unit at full strength."""
-    return lambda *unit: move({ActionUnit(*unit): 1.0}, people[0], head)
+    return lambda *unit: compute_displacement({ActionUnit(*unit): 1.0}, people[0], head)
 
 
 def test_every_action_unit_that_can_be_drawn_moves_every_face(head, people, drawable):
@@ -33,7 +33,7 @@ def test_every_action_unit_that_can_be_drawn_moves_every_face(head, people, draw
     assert {unit.part for unit in drawable} == {"", "T", "B"}
     for person in people[:3]:
         for unit in drawable:
-            assert lengths(move({unit: 1.0}, person, head)).max() > 0.8, unit  # mm
+            assert lengths(compute_displacement({unit: 1.0}, person, head)).max() > 0.8, unit  # mm
 
 
 @pytest.mark.parametrize("number", sorted(FACE_UNITS))
@@ -73,10 +73,12 @@ def test_a_smile_lifts_the_corners_of_the_mouth_and_brows_go_up_and_down(head, m
 
 def test_displacements_add_up(head, people):
     one, two = ActionUnit(4), ActionUnit(12, "R")
-    together = move({one: 0.5, two: 0.25}, people[0], head)
-    apart = 0.5 * move({one: 1.0}, people[0], head) + 0.25 * move({two: 1.0}, people[0], head)
+    together = compute_displacement({one: 0.5, two: 0.25}, people[0], head)
+    apart = 0.5 * compute_displacement({one: 1.0}, people[0], head) + 0.25 * compute_displacement(
+        {two: 1.0}, people[0], head
+    )
     np.testing.assert_allclose(together, apart, atol=1e-5)
-    assert not move({}, people[0], head).any()
+    assert not compute_displacement({}, people[0], head).any()
 
 
 def test_the_peak_is_in_px_of_the_crop_and_ignores_depth_and_one_stray_vertex():
@@ -92,63 +94,75 @@ def test_the_peak_is_in_px_of_the_crop_and_ignores_depth_and_one_stray_vertex():
 @pytest.mark.parametrize("units", [((4,),), ((12, "R"),), ((1,), (2,)), ((14,), (24,), (9,))])
 @pytest.mark.parametrize("peak", [0.5, 2.5])
 def test_a_clip_reaches_the_planned_peak_at_the_apex_and_rests_at_onset_and_offset(
-    film, express, portrait, units, peak
+    make_clip, make_expression, face_renderer, units, peak
 ):
-    expression = express(*(ActionUnit(*unit) for unit in units), peak=peak)
-    clip = film(expression)
-    rest = portrait.rest
+    expression = make_expression(*(ActionUnit(*unit) for unit in units), peak=peak)
+    clip = make_clip(expression)
+    rest = face_renderer.rest
     for number in (1, expression.onset, expression.offset, expression.offset + 50):
-        np.testing.assert_array_equal(clip.stand(number).vertices, rest.astype(np.float64))
-    change = clip.stand(expression.apex).vertices - rest
-    assert measure_peak(change, CROP) == pytest.approx(peak, rel=0.02)
-    between = clip.stand(expression.onset + 2).vertices - rest
-    assert 0 < measure_peak(between, CROP) < peak
+        np.testing.assert_array_equal(clip.compute_state(number).vertices, rest.astype(np.float64))
+    change = clip.compute_state(expression.apex).vertices - rest
+    assert measure_peak(change, CROP_WIDTH) == pytest.approx(peak, rel=0.02)
+    between = clip.compute_state(expression.onset + 2).vertices - rest
+    assert 0 < measure_peak(between, CROP_WIDTH) < peak
 
 
-def test_a_muscle_too_small_for_the_planned_peak_goes_as_far_as_it_can(film, express, portrait):
-    expression = express(ActionUnit(38), peak=30.0)
-    clip = film(expression)
-    assert clip.bases[0][1] == STRONGEST
-    change = clip.stand(expression.apex).vertices - portrait.rest
-    assert 0 < measure_peak(change, CROP) < 10
+def test_a_muscle_too_small_for_the_planned_peak_goes_as_far_as_it_can(
+    make_clip, make_expression, face_renderer
+):
+    expression = make_expression(ActionUnit(38), peak=30.0)
+    clip = make_clip(expression)
+    assert clip.movements[0][1] == MAX_STRENGTH
+    change = clip.compute_state(expression.apex).vertices - face_renderer.rest
+    assert 0 < measure_peak(change, CROP_WIDTH) < 10
 
 
-def test_an_expression_that_moves_nothing_is_still(film, express, portrait):
-    clip = film(express(ActionUnit(51)))
-    np.testing.assert_array_equal(clip.stand(16).vertices, portrait.rest.astype(np.float64))
+def test_an_expression_that_moves_nothing_is_still(make_clip, make_expression, face_renderer):
+    clip = make_clip(make_expression(ActionUnit(51)))
+    np.testing.assert_array_equal(
+        clip.compute_state(16).vertices, face_renderer.rest.astype(np.float64)
+    )
 
 
-def test_head_gaze_and_lids_are_still_when_switched_off_and_move_otherwise(film, express):
-    expression = express(ActionUnit(4))
-    still = film(expression)
-    lively = film(expression, nuisance=Nuisance(0, IDEAL, head=1, gaze=1, blinks=30))
-    stances = [[clip.stand(number) for number in range(1, 200)] for clip in (still, lively)]
-    assert not any(s.pose.any() or s.gaze.any() or s.blink for s in stances[0])
+def test_head_gaze_and_lids_are_still_when_switched_off_and_move_otherwise(
+    make_clip, make_expression
+):
+    expression = make_expression(ActionUnit(4))
+    still = make_clip(expression)
+    lively = make_clip(expression, nuisance=Nuisance(0, IDEAL, head=1, gaze=1, blinks=30))
+    states = [[clip.compute_state(number) for number in range(1, 200)] for clip in (still, lively)]
+    assert not any(s.pose.any() or s.gaze.any() or s.blink for s in states[0])
     for moves in (
-        np.ptp([s.pose for s in stances[1]], axis=0),
-        np.ptp([s.gaze for s in stances[1]], axis=0),
-        np.ptp([s.blink for s in stances[1]]),
+        np.ptp([s.pose for s in states[1]], axis=0),
+        np.ptp([s.gaze for s in states[1]], axis=0),
+        np.ptp([s.blink for s in states[1]]),
     ):
         assert np.all(moves > 0.1)
 
 
-def test_a_blink_brings_the_lids_together(film, express, portrait):
-    clip = film(express(ActionUnit(4)), nuisance=Nuisance(0, IDEAL, 0, 0, blinks=30))
-    number = max(range(30, 400), key=lambda number: clip.stand(number).blink)
-    stance = clip.stand(number)
-    assert stance.blink > 0.8
-    change = stance.vertices[: len(portrait.head.vertices)] - portrait.rest[: len(clip.closing)]
-    np.testing.assert_allclose(change, stance.blink * clip.closing, atol=1e-4)
+def test_a_blink_brings_the_lids_together(make_clip, make_expression, face_renderer):
+    clip = make_clip(make_expression(ActionUnit(4)), nuisance=Nuisance(0, IDEAL, 0, 0, blinks=30))
+    number = max(range(30, 400), key=lambda number: clip.compute_state(number).blink)
+    state = clip.compute_state(number)
+    assert state.blink > 0.8
+    change = (
+        state.vertices[: len(face_renderer.head.vertices)]
+        - face_renderer.rest[: len(clip.lid_closure)]
+    )
+    np.testing.assert_allclose(change, state.blink * clip.lid_closure, atol=1e-4)
     assert change[:, 1].min() < -3  # mm: the upper lid comes down
 
 
-def test_the_right_side_is_the_subjects_own_and_lies_left_in_the_picture(film, express, portrait):
-    expression = express(ActionUnit(12, "R"))
-    clip = film(expression)
+def test_the_right_side_is_the_subjects_own_and_lies_left_in_the_picture(
+    make_clip, make_expression, face_renderer
+):
+    expression = make_expression(ActionUnit(12, "R"))
+    clip = make_clip(expression)
     at_rest, smiling = (
-        portrait.project(clip.position(number)) for number in (expression.onset, expression.apex)
+        face_renderer.project(clip.compute_positions(number))
+        for number in (expression.onset, expression.apex)
     )
     flow = lengths(smiling - at_rest)
-    nose = at_rest[portrait.head.vertices[:, 2].argmax(), 0]
+    nose = at_rest[face_renderer.head.vertices[:, 2].argmax(), 0]
     assert np.average(at_rest[:, 0], weights=flow) < nose - 10  # px
     assert (smiling - at_rest)[flow.argmax(), 1] < 0  # and up, where rows are smaller

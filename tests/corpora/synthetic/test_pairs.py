@@ -8,9 +8,9 @@ import pytest
 from merec.config import build, compose_node
 from merec.corpora.doctor import examine
 from merec.features.frames import decode_depth
+from merec.synthetic.ground_truth import is_visible, project, read_ground_truth
 from merec.synthetic.plan import plan_corpus
 from merec.synthetic.synthesize import synthesize
-from merec.synthetic.truth import is_seen, project, read_truth
 from merec.types import Corpus
 
 PAIRS = {"frames": "pair", "depth_step": 0.1, "depth_noise": 0.25, "zero_motion": 0.25}
@@ -50,7 +50,7 @@ def test_all_that_was_planned_is_read_and_the_doctor_finds_what_does_not_move(co
 def test_a_face_that_does_not_move_is_one_in_the_truth_too(corpus, pairs):
     for row in corpus.index.to_dict("records"):
         folder = row["color"].folder.parent.relative_to(pairs).as_posix()
-        truth = read_truth(pairs, folder)
+        truth = read_ground_truth(pairs, folder)
         moved = np.abs(truth.scene_flow(truth.onset.tolist().index(row["onset"]))).max()
         assert (moved > 0) == (row["onset"] != row["apex"])
 
@@ -58,11 +58,11 @@ def test_a_face_that_does_not_move_is_one_in_the_truth_too(corpus, pairs):
 def test_depth_is_the_true_one_in_mm_with_the_noise_that_the_truth_names(corpus, pairs):
     for row in corpus.index.to_dict("records"):
         folder = row["color"].folder.parent.relative_to(pairs).as_posix()
-        truth = read_truth(pairs, folder)
+        truth = read_ground_truth(pairs, folder)
         file = row["depth"].path(row["onset"])
         depth = decode_depth(file.read_bytes(), file, (240, 320))
         mesh = truth.at_onset[truth.onset.tolist().index(row["onset"])].astype(float)
-        seen = is_seen(mesh, depth, corpus.camera, 15.0)
+        seen = is_visible(mesh, depth, corpus.camera, 15.0)
         column, row_of = np.rint(project(mesh[seen], corpus.camera)).astype(int).T
         assert np.median(np.abs(depth[row_of, column] - mesh[seen, 2])) < 2
         steps = depth[depth > 0] * 10

@@ -9,10 +9,10 @@ import pytest
 
 from merec.errors import InputError
 from merec.features.landmarks import FaceLandmarker
-from merec.synthetic.film import Clip, Picture
+from merec.synthetic.clip_renderer import ClipRenderer, SensorFrame
+from merec.synthetic.ground_truth import is_visible, project, read_ground_truth
 from merec.synthetic.head_model import HeadModel
 from merec.synthetic.sensor import choose_sensor
-from merec.synthetic.truth import is_seen, project, read_truth
 from merec.types import ActionUnit, Camera
 
 
@@ -60,7 +60,7 @@ def compare_flow(
     """Mean cosine, and ratio of lengths, of measured and true flow of visible vertices that move."""
     true = project(points[1], camera) - project(points[0], camera)
     length = np.linalg.norm(true, axis=1)
-    seen = [is_seen(p, depth, camera, 3.0) for p, depth in zip(points, depths, strict=True)]
+    seen = [is_visible(p, depth, camera, 3.0) for p, depth in zip(points, depths, strict=True)]
     chosen = seen[0] & seen[1] & (length > 0.3 * length.max())
     assert chosen.sum() > 20
     found = sample(measure_flow(*images), project(points[0], camera)[chosen])
@@ -70,13 +70,13 @@ def compare_flow(
 
 
 @pytest.fixture(scope="module")
-def filmed(film, express) -> tuple[Clip, dict[int, Picture]]:
+def filmed(make_clip, make_expression) -> tuple[ClipRenderer, dict[int, SensorFrame]]:
     """Two expressions of one subject, onset and apex: 4 frames without movement of the head."""
-    clip = film(
-        express(ActionUnit(12), peak=1.5),
-        express(ActionUnit(1), ActionUnit(2), peak=2.0, onset=50),
+    clip = make_clip(
+        make_expression(ActionUnit(12), peak=1.5),
+        make_expression(ActionUnit(1), ActionUnit(2), peak=2.0, onset=50),
     )
-    return clip, {picture.number: picture for picture in clip.shoot()}
+    return clip, {picture.number: picture for picture in clip.render_frames()}
 
 
 def test_flow_between_onset_and_apex_is_the_true_movement(filmed):
@@ -86,8 +86,8 @@ def test_flow_between_onset_and_apex_is_the_true_movement(filmed):
         cosine, gain = compare_flow(
             tuple(picture.color for picture in pair),
             tuple(picture.depth for picture in pair),
-            (clip.position(each.onset), clip.position(each.apex)),
-            clip.portrait.camera,
+            (clip.compute_positions(each.onset), clip.compute_positions(each.apex)),
+            clip.renderer.camera,
         )
         assert cosine >= 0.95
         assert 0.6 < gain < 1.2
@@ -95,10 +95,10 @@ def test_flow_between_onset_and_apex_is_the_true_movement(filmed):
 
 def test_depth_is_that_of_the_mesh(filmed):
     clip, pictures = filmed
-    camera = clip.portrait.camera
+    camera = clip.renderer.camera
     for number, picture in pictures.items():
-        mesh = clip.position(number)
-        seen = is_seen(mesh, picture.depth, camera, 10.0)
+        mesh = clip.compute_positions(number)
+        seen = is_visible(mesh, picture.depth, camera, 10.0)
         assert seen.mean() > 0.2
         column, row = np.rint(project(mesh[seen], camera)).astype(int).T
         z = picture.depth[row, column].astype(float)
@@ -112,21 +112,23 @@ def test_depth_is_that_of_the_mesh(filmed):
 def test_colours_do_not_depend_on_the_depth_sensor(filmed):
     clip, pictures = filmed
     sensor = choose_sensor("l515", 1.0, 0.1, 640)
-    other = Clip(clip.plan, clip.portrait, replace(clip.nuisance, sensor=sensor), clip.seed)
-    picture = next(other.shoot())
+    other = ClipRenderer(clip.plan, clip.renderer, replace(clip.nuisance, sensor=sensor), clip.seed)
+    picture = next(other.render_frames())
     np.testing.assert_array_equal(picture.color, pictures[picture.number].color)
     assert (picture.depth != pictures[picture.number].depth).mean() > 0.9
 
 
 def test_nothing_but_the_moved_face_changes_between_onset_and_apex(filmed):
     clip, pictures = filmed
-    camera = clip.portrait.camera
+    camera = clip.renderer.camera
     for each in clip.plan.expressions:
         onset, apex = pictures[each.onset], pictures[each.apex]
         change = np.abs(onset.color.astype(float) - apex.color).mean(axis=2)
-        true = np.linalg.norm(clip.position(each.apex) - clip.position(each.onset), axis=1)
-        px = project(clip.position(each.onset), camera)[true > 0.5 * true.max()]
-        wall = onset.depth == round(clip.portrait.studio.wall_distance)
+        true = np.linalg.norm(
+            clip.compute_positions(each.apex) - clip.compute_positions(each.onset), axis=1
+        )
+        px = project(clip.compute_positions(each.onset), camera)[true > 0.5 * true.max()]
+        wall = onset.depth == round(clip.renderer.scene.wall_distance)
         assert wall.mean() > 0.2
         moved_contour = wall != (apex.depth == onset.depth[wall][0])
         assert moved_contour.sum() < 20  # px
@@ -140,7 +142,14 @@ def test_vertices_that_are_hidden_or_outside_are_not_seen():
     points = np.array(
         [(0, 0, 500), (0, 0, 504), (0, 0, 520), (20, 0, 500), (-40, 0, 500), (0, 90, 500.0)]
     ) - (5, 0, 0)
-    assert is_seen(points, depth, camera, 5.0).tolist() == [True, True, False, False, False, False]
+    assert is_visible(points, depth, camera, 5.0).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 # The truth on disk
@@ -149,7 +158,7 @@ def test_vertices_that_are_hidden_or_outside_are_not_seen():
 def test_the_truth_beside_the_frames_is_of_the_same_frames(rendered, camera_of):
     camera = camera_of(rendered)
     for clip in list_clips(rendered):
-        truth = read_truth(rendered, clip)
+        truth = read_ground_truth(rendered, clip)
         on_disk = sorted(int(file.stem) for file in (rendered / clip / "color").iterdir())
         assert truth.numbers.tolist() == on_disk
         count = len(on_disk)
@@ -162,7 +171,7 @@ def test_the_truth_beside_the_frames_is_of_the_same_frames(rendered, camera_of):
         for number, onset in enumerate(truth.onset):
             depth = read_depth(rendered, clip, onset)
             mesh = truth.at_onset[number].astype(float)
-            seen = is_seen(mesh, depth, camera, 15.0)
+            seen = is_visible(mesh, depth, camera, 15.0)
             assert seen.mean() > 0.2
             column, row = np.rint(project(mesh[seen], camera)).astype(int).T
             assert np.median(np.abs(depth[row, column] - mesh[seen, 2])) < 2  # mm
@@ -174,7 +183,7 @@ def test_the_truth_beside_the_frames_is_of_the_same_frames(rendered, camera_of):
 
 def test_action_units_are_0_at_onset_and_strongest_at_the_apex(rendered):
     for clip in list_clips(rendered):
-        truth = read_truth(rendered, clip)
+        truth = read_ground_truth(rendered, clip)
         at = truth.numbers.tolist().index
         onset, apex = at(truth.onset[0]), at(truth.apex[0])
         assert not truth.intensities[onset].any()
@@ -184,11 +193,11 @@ def test_action_units_are_0_at_onset_and_strongest_at_the_apex(rendered):
 
 def test_a_damaged_or_missing_truth_is_said_with_the_remedy(tmp_path):
     with pytest.raises(InputError, match=r"spNO.1_a\.npz cannot be read.*merec synthesize root="):
-        read_truth(tmp_path, "spNO.1/a")
+        read_ground_truth(tmp_path, "spNO.1/a")
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "spNO.1_a.npz").write_bytes(b"PK damaged")
     with pytest.raises(InputError, match=r"cannot be read"):
-        read_truth(tmp_path, "spNO.1/a")
+        read_ground_truth(tmp_path, "spNO.1/a")
 
 
 # Slow: hundreds of frames
@@ -232,7 +241,7 @@ def match_landmarks(
 ) -> np.ndarray:
     """The vertex that is nearest to each landmark in the mean of some faces."""
     skin = np.zeros(len(head.vertices), bool)
-    skin[head.vertices_of("skin")] = True
+    skin[head.list_vertices("skin")] = True
     front = np.flatnonzero(skin & (head.vertices[:, 1] > 600) & (head.vertices[:, 2] > 20))  # mm
     total = np.zeros((len(faces[0][1]), len(front)))
     for mesh, points in faces:
@@ -248,7 +257,7 @@ def test_the_landmarker_finds_rendered_faces_and_its_points_lie_on_the_mesh(
     camera = camera_of(many)
     frames, missed, faces = 0, [], {}
     for clip in list_clips(many):
-        truth = read_truth(many, clip)
+        truth = read_ground_truth(many, clip)
         onsets = truth.onset.tolist()
         for number in truth.numbers.tolist():
             frames += 1
@@ -283,7 +292,7 @@ def test_flow_recovers_the_true_movement_over_a_whole_corpus(still, camera_of, r
     camera = camera_of(still)
     cosines = []
     for clip in list_clips(still):
-        truth = read_truth(still, clip)
+        truth = read_ground_truth(still, clip)
         for number, ends in enumerate(zip(truth.onset, truth.apex, strict=True)):
             cosine, _ = compare_flow(
                 tuple(read_color(still, clip, end) for end in ends),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from merec.synthetic.sensor import choose_sensor, develop, measure_depth
+from merec.synthetic.sensor import choose_sensor, measure_color, measure_depth
 
 SHAPE = (120, 160)
 
@@ -27,20 +27,20 @@ def depth() -> np.ndarray:
 
 
 def test_without_noise_a_picture_depends_on_the_light_alone(light):
-    picture = develop(light, 0, 1)
+    picture = measure_color(light, 0, 1)
     assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture, develop(light, 0, 2))
+    np.testing.assert_array_equal(picture, measure_color(light, 0, 2))
     assert (np.diff(picture[60, :, 0].astype(int)) >= 0).all()
     assert picture[60, 0, 0] < 16
     assert 200 < picture[60, -1, 0] < 256
 
 
 def test_pictures_have_the_noise_of_their_seed_and_strength(light):
-    clean = develop(light, 0, 1).astype(float)
-    noisy = {seed: develop(light, 1.0, seed) for seed in (1, 2)}
-    np.testing.assert_array_equal(noisy[1], develop(light, 1.0, 1))
+    clean = measure_color(light, 0, 1).astype(float)
+    noisy = {seed: measure_color(light, 1.0, seed) for seed in (1, 2)}
+    np.testing.assert_array_equal(noisy[1], measure_color(light, 1.0, 1))
     assert (noisy[1] != noisy[2]).mean() > 0.3
-    spread = [(develop(light, noise, 1) - clean).std() for noise in (0.5, 1.0, 2.0)]
+    spread = [(measure_color(light, noise, 1) - clean).std() for noise in (0.5, 1.0, 2.0)]
     assert 0.3 < spread[0] < spread[1] < spread[2]
     assert spread[1] < 3  # grey levels, a webcam in good light
     assert abs((noisy[1] - clean).mean()) < 0.2
@@ -48,7 +48,7 @@ def test_pictures_have_the_noise_of_their_seed_and_strength(light):
 
 def test_the_light_given_to_a_sensor_stays_as_it_is(light, depth):
     before = light.copy(), depth.copy()
-    develop(light, 1.0, 0)
+    measure_color(light, 1.0, 0)
     measure_depth(depth, D415, 0)
     np.testing.assert_array_equal(light, before[0])
     np.testing.assert_array_equal(depth, before[1])

@@ -24,10 +24,10 @@ from merec.errors import InputError
 from merec.synthetic import render_workers
 from merec.synthetic import synthesize as module
 from merec.synthetic.annotation import MICRO_COLUMNS
+from merec.synthetic.ground_truth import locate_ground_truth
 from merec.synthetic.manifest import MANIFEST, is_finished
 from merec.synthetic.settings import locate_cached
 from merec.synthetic.synthesize import synthesize
-from merec.synthetic.truth import locate_truth
 from merec.temporary_folder import HOST
 
 SIZE = (320, 240)
@@ -59,7 +59,7 @@ def no_asset(monkeypatch) -> None:
 
 def unfinish(root: Path, clip: str, *lost: str) -> None:
     """As a run leaves it that was killed while it rendered a clip."""
-    locate_truth(root, clip).unlink()
+    locate_ground_truth(root, clip).unlink()
     for file in lost:
         (root / clip / file).unlink()
     for name in ("contact_sheet.png", MICRO_FILE):
@@ -233,8 +233,10 @@ def test_the_renderer_gives_the_pixels_that_the_ledger_was_made_of(rendered):
 
 
 def test_a_whole_corpus_is_not_rendered_again(rendered, copy, monkeypatch, read_bytes):
-    monkeypatch.setattr(render_workers, "film_clips", lambda *_: pytest.fail("a clip was rendered"))
-    settings = module.Settings(**{k: v for k, v in _settings_of(copy).items() if k != "code"})
+    monkeypatch.setattr(
+        render_workers, "render_clips", lambda *_: pytest.fail("a clip was rendered")
+    )
+    settings = module.RenderSettings(**{k: v for k, v in _settings_of(copy).items() if k != "code"})
     assert synthesize(copy, settings, jobs=1) == ()
     assert read_bytes(copy) == read_bytes(rendered)
 
@@ -394,7 +396,7 @@ def test_a_value_of_another_type_is_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# Settings
+# RenderSettings
 
 
 def test_the_command_line_gives_its_settings_and_without_root_the_cache(

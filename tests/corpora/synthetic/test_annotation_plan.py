@@ -9,10 +9,10 @@ import pytest
 from merec.corpora.casme3_lists import MICRO_FILE
 from merec.errors import InputError
 from merec.synthetic.annotation import MICRO_COLUMNS, write_annotation
+from merec.synthetic.annotation_plan import COARSE, EMOTIONS, SPELLINGS, plan_annotation, plan_rows
 from merec.synthetic.frequencies import CLASSES
 from merec.synthetic.plan import ClipPlan
 from merec.synthetic.timecourse import FPS, au_intensities
-from merec.synthetic.twin import COARSE, EMOTIONS, SPELLINGS, plan_rows, plan_twin
 from merec.types import ActionUnit, Finding
 
 ROWS = [
@@ -57,7 +57,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def real(real_list: Path) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
     """The twin of the official annotation, with all frames."""
-    return plan_twin(real_list, "all", 0)
+    return plan_annotation(real_list, "all", 0)
 
 
 def test_emotions_classes_and_frames_per_second_are_those_of_the_yaml(defaults):
@@ -135,7 +135,7 @@ def test_the_real_rows_come_back_from_the_twins_own_sheet(real, real_rows, tmp_p
 
 
 def test_the_key_frames_of_the_real_twin_are_some_of_all_frames(real, real_list):
-    key, _ = plan_twin(real_list, "key", 0)
+    key, _ = plan_annotation(real_list, "key", 0)
     assert [clip.expressions for clip in key] == [clip.expressions for clip in real[0]]
     assert all(set(a.frames) <= set(b.frames) for a, b in zip(key, real[0], strict=True))
     assert 4500 < sum(len(clip.frames) for clip in key) < 6013
@@ -145,7 +145,7 @@ def test_the_key_frames_of_the_real_twin_are_some_of_all_frames(real, real_list)
 
 
 def test_rows_become_clips_with_their_subject_numbers_action_units_and_emotion(table):
-    clips, notes = plan_twin(table, "key", 0)
+    clips, notes = plan_annotation(table, "key", 0)
     assert [(clip.subject, clip.clip, clip.folder, clip.kind) for clip in clips] == [
         ("spNO.1", "a", "spNO.1/a", "micro"),
         ("spNO.10", "b", "spNO.10/b", "micro"),
@@ -171,20 +171,20 @@ def test_peaks_are_those_of_micro_expressions_and_depend_on_seed_and_sample_alon
                 found[clip.subject, each.onset] = each.peak
         return found
 
-    all_rows = peaks(0, plan_twin(table, "key", 0)[0])
+    all_rows = peaks(0, plan_annotation(table, "key", 0)[0])
     assert len(set(all_rows.values())) == 4
-    assert peaks(0, plan_twin(table, "key", 0)[0]) == all_rows
-    assert peaks(1, plan_twin(table, "key", 1)[0]) != all_rows
+    assert peaks(0, plan_annotation(table, "key", 0)[0]) == all_rows
+    assert peaks(1, plan_annotation(table, "key", 1)[0]) != all_rows
     pd.DataFrame(ROWS[2:], columns=list(MICRO_COLUMNS)).to_excel(
         table, sheet_name="label", index=False
     )
-    fewer = peaks(0, plan_twin(table, "key", 0)[0])
+    fewer = peaks(0, plan_annotation(table, "key", 0)[0])
     assert len(fewer) == 2
     assert fewer.items() <= all_rows.items()
 
 
 def test_a_row_whose_onset_is_its_apex_stays_and_does_not_move(table):
-    still = plan_twin(table, "all", 0)[0][2].expressions[0]
+    still = plan_annotation(table, "all", 0)[0][2].expressions[0]
     assert (still.onset, still.apex, still.offset) == (11, 11, 83)
     assert still.peak > 0
     assert not any(any(au_intensities(still, number, 0)) for number in range(1, 100))
@@ -232,14 +232,14 @@ def test_a_table_of_which_no_row_can_be_rendered_is_refused_with_the_first_reaso
 
 def test_the_list_of_dvscl_has_no_action_units_and_is_refused(real_casme3):
     with pytest.raises(InputError, match=r"of its 943 rows none can be rendered"):
-        plan_twin(real_casme3 / "dvscl_943.csv", "key", 0)
+        plan_annotation(real_casme3 / "dvscl_943.csv", "key", 0)
 
 
 def test_a_missing_table_and_another_word_than_key_or_all_are_refused(tmp_path, table):
     with pytest.raises(InputError, match=r"annotation=.*nowhere\.xlsx is no file; expected"):
-        plan_twin(tmp_path / "nowhere.xlsx", "key", 0)
+        plan_annotation(tmp_path / "nowhere.xlsx", "key", 0)
     with pytest.raises(InputError, match="frames=half; expected one of key, all"):
-        plan_twin(table, "half", 0)
+        plan_annotation(table, "half", 0)
 
 
 @pytest.mark.parametrize(("sheet", "column"), [("Label 2", "AU"), ("label", "Action")])
@@ -250,4 +250,4 @@ def test_a_wrong_sheet_and_a_missing_column_are_named(tmp_path, sheet, column):
     with pytest.raises(
         InputError, match="no sheet `label`" if sheet != "label" else "no column AU"
     ):
-        plan_twin(file, "key", 0)
+        plan_annotation(file, "key", 0)

@@ -1,4 +1,4 @@
-"""The room: camera and lamps of one subject."""
+"""Camera pose, lamps and wall of one subject's recording."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,21 @@ from merec.types import Camera
 
 
 @dataclass(frozen=True)
-class Studio:
-    """What stays still while a subject is filmed.
+class Scene:
+    """Static scene of one subject's recording.
+
+    Room axes are those of the head at rest: x to the subject's left, y up, z towards the viewer. Camera axes
+    are x right, y down, z away from the camera.
 
     Attributes:
-        rotation: From the room's axes (those of the head at rest: x to the subject's left, y up, z to the
-            viewer) to the camera's (x right, y down, z away).
-        position: Midpoint of the eyes in the camera's axes, mm.
-        lamps: Directions towards the lamps in the head's axes, unit length.
+        rotation: Rotation matrix from room axes to camera axes.
+        position: Midpoint of the eyes in camera axes, mm.
+        lamps: Unit vectors towards the lamps in room axes.
         colours: Linear RGB of each lamp.
-        ambient: Linear RGB from above and from below.
-        wall: Linear RGB of the wall behind.
+        ambient: Linear RGB of the ambient light from above and from below.
+        wall: Linear RGB of the wall behind the subject.
         wall_distance: Distance of the wall along the optical axis, mm.
-        exposure: Factor on all light.
+        exposure: Factor applied to all light.
     """
 
     rotation: Float[np.ndarray, "3 3"]
@@ -36,14 +38,18 @@ class Studio:
 
 
 def rotate(yaw: float | int, pitch: float | int, roll: float | int) -> Float[np.ndarray, "3 3"]:
-    """Rotation by angles in degrees about y (to the subject's left), x (down) and z."""
+    """Return the rotation matrix of yaw about y, pitch about x and roll about z, in degrees.
+
+    Positive yaw turns to the subject's left, positive pitch down.
+    """
     from scipy.spatial.transform import Rotation
 
     return Rotation.from_euler("YXZ", [yaw, pitch, roll], degrees=True).as_matrix()
 
 
-def draw_studio(name: str, seed: int) -> Studio:
-    """Camera place and lamps of a subject, by seed."""
+def draw_scene(name: str, seed: int) -> Scene:
+    """Draw camera pose, lamps and wall of a subject, determined by seed and name."""
+    # The label "studio" decides the random numbers; another label would change every rendered corpus.
     rng = np.random.default_rng(derive_seed(seed, "studio", name))
     facing = rotate(rng.normal(0, 3.5), rng.normal(3, 3.0), rng.normal(0, 1.5))
     axes = np.diag([1.0, -1.0, -1.0])
@@ -53,7 +59,7 @@ def draw_studio(name: str, seed: int) -> Studio:
     warmth = rng.uniform(-0.08, 0.08)
     white = np.array([1 + warmth, 1.0, 1 - warmth])
     power = rng.uniform(1.6, 2.4)
-    return Studio(
+    return Scene(
         rotation=axes @ facing,
         position=np.array([rng.normal(0, 14), rng.normal(-8, 8), rng.uniform(470, 590)]),
         lamps=np.stack([key, fill]),
@@ -66,12 +72,12 @@ def draw_studio(name: str, seed: int) -> Studio:
 
 
 def _direction(azimuth: float | int, height: float | int) -> np.ndarray:
-    """A unit vector by angles in degrees, azimuth 0 towards the viewer."""
+    """Return the unit vector of an azimuth (0 towards the viewer) and a height, in degrees."""
     a, h = np.deg2rad([azimuth, height])
     return np.array([np.sin(a) * np.cos(h), np.sin(h), np.cos(a) * np.cos(h)])
 
 
 def default_camera(width: int, height: int) -> Camera:
-    """The camera of CAS(ME)^3 (f = 1324.65 px at 1280×720), scaled to another size by its width."""
+    """Return the intrinsics of CAS(ME)^3 (f = 1324.65 px at 1280×720), scaled to another width."""
     focal = 1324.65 * width / 1280
     return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)

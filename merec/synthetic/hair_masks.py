@@ -1,4 +1,4 @@
-"""Growth of hair on the skin map: brows, lashes, beard and scalp, as shares of 0 to 1."""
+"""Draw masks of hair on the skin map: brows, lashes, beard and scalp, each 0 to 1."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from merec.synthetic.skin_map import HEIGHT, TEXEL, WIDTH, SkinMap, to_texel
 
 
 @dataclass(frozen=True)
-class Growth:
-    """Hair of a subject, per texel.
+class HairMasks:
+    """Share of hair in each texel of the skin map, 0 to 1.
 
     Attributes:
-        brows: Share of brows, 0 to 1.
-        beard: Share of beard, 0 to 1.
-        scalp: Share of hair on the scalp, 0 to 1.
-        strands: Brightness of the scalp's hair, about 1.
+        brows: Share of eyebrow.
+        beard: Share of beard.
+        scalp: Share of scalp hair.
+        strands: Relative brightness of the scalp hair, about 1.
     """
 
     brows: Field
@@ -26,14 +26,14 @@ class Growth:
     strands: Field
 
 
-def grow_hair(
+def draw_hair_masks(
     rng: np.random.Generator, identity: Identity, skin_map: SkinMap, lips: Field
-) -> Growth:
-    """Draw the hair of a subject; lashes follow from the head model, see `draw_lashes`."""
+) -> HairMasks:
+    """Draw the hair masks of a subject except the lashes, see `draw_lashes`."""
     brows = _draw_brows(rng, identity)
     beard = _draw_beard(rng, identity, skin_map.x, skin_map.y, lips)
     scalp = _draw_scalp_hair(rng, identity, skin_map)
-    return Growth(
+    return HairMasks(
         brows=brows,
         beard=beard * (1 - skin_map.masks["ears"].clip(0, 1)),
         scalp=scalp,
@@ -44,7 +44,7 @@ def grow_hair(
 
 
 def _draw_brows(rng: np.random.Generator, identity: Identity) -> Field:
-    """Two arcs of short strokes."""
+    """Draw the eyebrows as two arcs of short strokes."""
     import cv2
 
     canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
@@ -73,15 +73,20 @@ def _draw_brows(rng: np.random.Generator, identity: Identity) -> Field:
         start = to_texel(side * np.arctan2(x, depth), y)
         stop = to_texel(side * np.arctan2(ends[0], depth), ends[1])
         for a, b, alpha in zip(start * 8, stop * 8, rng.integers(90, 200, count), strict=True):
-            layer_points = (int(a[0]), int(a[1])), (int(b[0]), int(b[1]))
-            cv2.line(canvas, *layer_points, int(alpha), 1, cv2.LINE_AA, shift=3)
+            points = (int(a[0]), int(a[1])), (int(b[0]), int(b[1]))
+            cv2.line(canvas, *points, int(alpha), 1, cv2.LINE_AA, shift=3)
     soft = cv2.GaussianBlur(canvas, (0, 0), 0.75 / TEXEL).astype(np.float32) / 255
     sharp = cv2.GaussianBlur(canvas, (0, 0), 0.2 / TEXEL).astype(np.float32) / 255
     return np.clip(1.35 * soft + 0.6 * sharp, 0, 0.95)
 
 
 def draw_lashes(lashes: np.ndarray, identity: Identity) -> Field:
-    """A dark line where the upper lashes grow."""
+    """Draw a dark line along the upper lashes.
+
+    Args:
+        lashes: Texels (column, row) in which the lashes grow.
+        identity: Subject, whose make-up thickens the line.
+    """
     import cv2
 
     canvas = np.zeros((HEIGHT, WIDTH), dtype=np.float32)
@@ -98,7 +103,7 @@ def draw_lashes(lashes: np.ndarray, identity: Identity) -> Field:
 def _draw_beard(
     rng: np.random.Generator, identity: Identity, x: Field, y: Field, lips: Field
 ) -> Field:
-    """Stubble to beard: jaw, chin and upper lip, in speckles."""
+    """Draw stubble or a beard on jaw, chin and upper lip, in speckles."""
     if identity.female:
         return np.zeros_like(x)
     above_jawline = step(y - (616 + 0.011 * x**2), -9, 1)
@@ -112,7 +117,7 @@ def _draw_beard(
 
 
 def _draw_scalp_hair(rng: np.random.Generator, identity: Identity, skin_map: SkinMap) -> Field:
-    """Where the scalp bears hair: above a line that dips at the temples and runs behind the ears."""
+    """Draw the scalp hair above a hairline that dips at the temples and runs behind the ears."""
     angle = np.abs(skin_map.angle)
     knots = np.deg2rad([0, 22, 40, 55, 66, 76, 84, 96, 112, 140, 180])
     front = identity.hair.hairline

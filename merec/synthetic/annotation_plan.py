@@ -1,4 +1,4 @@
-"""The twin of a real annotation: made faces that do at the same frames what the real ones did."""
+"""Plan a synthetic corpus from a real annotation: the same subjects, clips, frames and action units."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,26 +24,25 @@ from merec.synthetic.plan import (
 from merec.synthetic.timecourse import FPS
 from merec.types import Finding, InputError
 
-LONGEST = 30 * FPS  # frames: what the annotation says lasts longer is no expression
+LONGEST = 30 * FPS  # frames; a longer row is an error of the annotation
 
-# Every spelling that official lists use; classes do not matter here, only emotions do.
 EMOTIONS = tuple(emotion for members in CLASSES.values() for emotion in members)
-COARSE = ("negative", "positive")  # all that the list of DVSCL says
+COARSE = ("negative", "positive")  # labels of the DVSCL list, which has no emotions
 SPELLINGS = {"sadness": "sad", "happiness": "happy", "other": "others"}
 
 
-def plan_twin(
+def plan_annotation(
     annotation: Path, frames: str, seed: int
 ) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
-    """Plan the twin of an annotation table of CAS(ME)^3, its errata applied.
+    """Plan a corpus from an annotation table of CAS(ME)^3 after applying its errata.
 
     Args:
-        annotation: The official table; no frames are needed beside it.
+        annotation: Official table; its frames are not needed.
         frames: `key`, `all` or `pair`, see `choose_frames`.
-        seed: Of what the table does not say.
+        seed: Seed of everything that is not in the table.
 
     Returns:
-        See `plan_rows`; the notes begin with the errata that were applied.
+        Clips and findings as of `plan_rows`; the applied errata come first among the findings.
 
     Raises:
         InputError: If the table cannot be read, or none of its rows can be rendered.
@@ -55,14 +54,14 @@ def plan_twin(
             f"annotation={annotation} is no file; expected an annotation of CAS(ME)^3, such as "
             f"{MICRO_FILE}; set annotation=FILE, or leave it out for a corpus of made subjects"
         )
-    known = (*EMOTIONS, *COARSE)
+    emotions = (*EMOTIONS, *COARSE)
     corpus = read_casme3(
         root=str(annotation.parent),
         name="casme3",
         annotation=str(annotation),
-        classes=len(known),
-        class_maps={len(known): {emotion: (emotion,) for emotion in known}},
-        emotions=known,
+        classes=len(emotions),
+        class_maps={len(emotions): {emotion: (emotion,) for emotion in emotions}},
+        emotions=emotions,
         spellings=SPELLINGS,
         expected=None,
         exclude=(),
@@ -74,7 +73,7 @@ def plan_twin(
         fps=FPS,
     )
     clips, notes = plan_rows(corpus.index, frames, seed, annotation.name)
-    # A rendered face has no hand before it.
+    # Remarks describe real frames, e.g. a hand in front of the face, and do not apply to rendered ones.
     kept = tuple(finding for finding in corpus.findings if not is_remark(finding))
     return clips, kept + notes
 
@@ -84,27 +83,27 @@ def plan_rows(
 ) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
     """Plan a clip for each clip of an annotation, with the expressions of its rows.
 
-    Subjects, clips, frame numbers, action units and emotions are those of the rows; how far the face moves
-    is drawn. A row whose onset is its apex keeps both: its face does not move. An offset that is not known,
-    or does not lie after the apex, is taken as far from the apex as the onset is.
+    Subjects, clips, frame numbers, action units and emotions are those of the rows; the size of the movement
+    is drawn. If onset and apex are equal, the face does not move. A missing offset, or one that is not after
+    the apex, is replaced: the fall is made as long as the rise.
 
     Args:
-        index: One row per expression, as `Corpus.index` of frames has them.
+        index: One row per expression, in the format of `Corpus.index`.
         frames: `key`, `all` or `pair`, see `choose_frames`.
-        seed: Of the peaks.
-        where: The annotation's file, for the findings.
+        seed: Seed of the size of the movements.
+        where: Name of the annotation file, for the findings.
 
     Returns:
-        The clips in order of their first row, and a note on every row that is left out or whose offset is
-        chosen.
+        The clips in the order of their first row, and a note on every row that is left out or whose offset is
+        replaced.
 
     Raises:
-        InputError: If no row is left, or `frames` is no choice.
+        InputError: If no row can be rendered, or `frames` is unknown.
     """
     check_frames(frames)
     expressions: dict[tuple[str, str], list[Expression]] = {}
     notes = []
-    # In the order of the table, which numbers the people, and so says who has which face.
+    # The order of the table numbers the subjects, and the number decides sex and ancestry of the face.
     for row in index.sort_values("row", kind="stable").to_dict("records"):
         reason = _find_obstacle(row)
         if reason:
@@ -114,14 +113,13 @@ def plan_rows(
         if pd.isna(row["offset"]) or row["offset"] <= apex:
             offset = apex + max(1, apex - onset)
             remedy = f"{offset} is taken: it falls as long as it rises"
-            unknown = "no offset" if pd.isna(row["offset"]) else f"offset {row['offset']}"
-            found = f"{unknown} after apex {apex}"
-            notes.append(_note(row, "offset chosen", where, found, remedy))
+            stated = "no offset" if pd.isna(row["offset"]) else f"offset {row['offset']}"
+            notes.append(_note(row, "offset chosen", where, f"{stated} after apex {apex}", remedy))
         else:
             offset = int(row["offset"])
-        place = (str(row["subject"]), str(row["clip"]))
-        rng = np.random.default_rng(derive_seed(seed, "plan", *place, str(row["sample_id"])))
-        expressions.setdefault(place, []).append(
+        clip = (str(row["subject"]), str(row["clip"]))
+        rng = np.random.default_rng(derive_seed(seed, "plan", *clip, str(row["sample_id"])))
+        expressions.setdefault(clip, []).append(
             Expression(
                 onset,
                 apex,
@@ -137,11 +135,12 @@ def plan_rows(
             f"{f' (the first: {notes[0].found})' if notes else ''}; take a list with frame numbers "
             "and action units, such as version 2 of CAS(ME)^3 part A"
         )
-    return [_make_clip(*place, found, frames) for place, found in expressions.items()], tuple(notes)
+    clips = [_make_clip(*clip, members, frames) for clip, members in expressions.items()]
+    return clips, tuple(notes)
 
 
 def _find_obstacle(row: dict[Any, Any]) -> str:
-    """Why a row cannot be rendered; "" if it can."""
+    """Return the reason why a row cannot be rendered; "" if it can."""
     onset, apex, offset = row["onset"], row["apex"], row["offset"]
     if pd.isna(onset) or pd.isna(apex):
         return "its onset or apex is not known"
@@ -158,11 +157,11 @@ def _find_obstacle(row: dict[Any, Any]) -> str:
     return ""
 
 
-def _note(row: dict[Any, Any], kind: str, where: str, found: str, remedy: str) -> Finding:
-    return Finding("note", kind, where, int(row["row"]), str(row["sample_id"]), found, remedy)
+def _note(row: dict[Any, Any], kind: str, where: str, reason: str, remedy: str) -> Finding:
+    return Finding("note", kind, where, int(row["row"]), str(row["sample_id"]), reason, remedy)
 
 
-def _make_clip(subject: str, clip: str, found: Iterable[Expression], frames: str) -> ClipPlan:
-    expressions = tuple(sorted(found, key=lambda expression: expression.onset))
-    numbers = choose_frames(expressions, frames)
-    return ClipPlan(subject, clip, f"{subject}/{clip}", expressions, numbers, "micro")
+def _make_clip(subject: str, clip: str, expressions: Iterable[Expression], frames: str) -> ClipPlan:
+    in_order = tuple(sorted(expressions, key=lambda expression: expression.onset))
+    numbers = choose_frames(in_order, frames)
+    return ClipPlan(subject, clip, f"{subject}/{clip}", in_order, numbers, "micro")
