@@ -1,4 +1,4 @@
-"""The sheets of a rendered corpus are those of the official one, byte for byte the same each time."""
+"""Test that annotation sheets have the format of the official file and do not depend on the clock."""
 
 import time
 import zipfile
@@ -49,8 +49,8 @@ def test_names_and_columns_are_those_of_the_real_file(real_list):
 
 
 def test_the_objective_class_of_every_real_row_follows_the_rule(real_rows):
-    found = real_rows["AU"].map(lambda text: classify(read_action_units(text).read))
-    assert (found == real_rows["Objective class"]).all()
+    classes = real_rows["AU"].map(lambda text: classify(read_action_units(text).read))
+    assert (classes == real_rows["Objective class"]).all()
     spelled = real_rows["AU"].map(lambda text: spell(read_action_units(text).read))
     assert spelled.equals(real_rows["AU"])
 
@@ -59,12 +59,12 @@ def test_every_planned_micro_expression_has_its_row(clips, tmp_path):
     rows = read(write_annotation(clips, tmp_path)[0], "label")
     expected = [
         (
-            *(clip.subject, clip.clip, str(each.onset), str(each.apex), str(each.offset)),
-            *(spell(each.action_units), classify(each.action_units), each.emotion),
+            *(clip.subject, clip.clip, str(e.onset), str(e.apex), str(e.offset)),
+            *(spell(e.action_units), classify(e.action_units), e.emotion),
         )
         for clip in clips
         if clip.kind == "micro"
-        for each in clip.expressions
+        for e in clip.expressions
     ]
     assert list(rows.itertuples(index=False, name=None)) == expected
     assert len(expected) == 24

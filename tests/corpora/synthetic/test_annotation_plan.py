@@ -1,4 +1,4 @@
-"""The twin does what the real annotation says, and says where it does not."""
+"""Test that a plan made from a real annotation follows its rows and reports every row it changes."""
 
 from collections import Counter
 from pathlib import Path
@@ -24,7 +24,7 @@ ROWS = [
 
 
 def make_index(**changes) -> pd.DataFrame:
-    """One row as the loader gives it, with some of it changed."""
+    """Return one row in the format of `Corpus.index`, with some values changed."""
     row = {
         "sample_id": "spNO.1_a_20",
         "subject": "spNO.1",
@@ -47,7 +47,7 @@ def plan(index: pd.DataFrame, seed: int = 0) -> tuple[list[ClipPlan], tuple[Find
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """A small annotation under its official name."""
+    """Write a small annotation table under the official file name."""
     file = tmp_path / MICRO_FILE
     rows = pd.DataFrame(ROWS, columns=list(MICRO_COLUMNS))
     rows.to_excel(file, sheet_name="label", index=False)
@@ -56,30 +56,30 @@ def table(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def real(real_list: Path) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
-    """The twin of the official annotation, with all frames."""
+    """Plan the official annotation with all frames."""
     return plan_annotation(real_list, "all", 0)
 
 
 def test_emotions_classes_and_frames_per_second_are_those_of_the_yaml(defaults):
-    told = defaults("casme3")
-    assert sorted((*EMOTIONS, *COARSE)) == sorted(told["emotions"])
-    assert told["spellings"] == SPELLINGS
-    assert told["fps"] == FPS
-    fine = {name: set(members) - set(COARSE) for name, members in told["class_maps"][4].items()}
+    config = defaults("casme3")
+    assert sorted((*EMOTIONS, *COARSE)) == sorted(config["emotions"])
+    assert config["spellings"] == SPELLINGS
+    assert config["fps"] == FPS
+    fine = {name: set(members) - set(COARSE) for name, members in config["class_maps"][4].items()}
     assert {name: set(members) for name, members in CLASSES.items()} == fine
 
 
 # The real annotation
 
 
-def test_the_twin_of_the_real_set_has_its_859_expressions_of_94_subjects(real):
+def test_the_plan_of_the_real_annotation_has_859_expressions_of_94_subjects(real):
     clips, _ = real
     assert sum(len(clip.expressions) for clip in clips) == 859
     assert len({clip.subject for clip in clips}) == 94
     assert len(clips) == len({clip.folder for clip in clips}) == 462
-    emotions = Counter(each.emotion for clip in clips for each in clip.expressions)
+    emotions = Counter(e.emotion for clip in clips for e in clip.expressions)
     assert emotions == {
-        "disgust": 249,  # one of 250 is row 708
+        "disgust": 249,  # 250 without row 708
         "surprise": 187,
         "others": 161,
         "fear": 86,
@@ -96,13 +96,13 @@ def test_only_row_708_is_left_out_with_its_reason(real):
     assert not [note for note in real[1] if note.kind == "offset chosen"]
 
 
-def test_the_errata_are_applied_and_told(real):
+def test_the_errata_are_applied_and_reported(real):
     clips, notes = real
     assert {note.row for note in notes if note.kind == "erratum"} == {128, 708, 749, 750, 796, 798}
     times = {
-        (clip.subject, clip.clip, each.onset, each.apex, each.offset)
+        (clip.subject, clip.clip, e.onset, e.apex, e.offset)
         for clip in clips
-        for each in clip.expressions
+        for e in clip.expressions
     }
     assert ("spNO.149", "d", 112, 160, 358) in times
     assert ("spNO.216", "d", 2647, 2668, 2694) in times
@@ -111,16 +111,16 @@ def test_the_errata_are_applied_and_told(real):
     assert ("spNO.40", "e", 2327, 2363, 2403) in times
 
 
-def test_all_frames_of_the_real_twin_are_about_27000(real):
+def test_all_frames_of_the_real_annotation_are_about_27000(real):
     clips, _ = real
     assert 25_000 < sum(len(clip.frames) for clip in clips) < 27_500
     for clip in clips:
-        for each in clip.expressions:
-            assert 0 < each.onset <= each.apex < each.offset
-            assert set(range(each.onset, each.offset + 1)) <= set(clip.frames)
+        for expression in clip.expressions:
+            assert 0 < expression.onset <= expression.apex < expression.offset
+            assert set(range(expression.onset, expression.offset + 1)) <= set(clip.frames)
 
 
-def test_the_real_rows_come_back_from_the_twins_own_sheet(real, real_rows, tmp_path):
+def test_the_written_sheet_contains_the_real_rows(real, real_rows, tmp_path):
     clips, _ = real
     write_annotation(clips, tmp_path)
     written = pd.read_excel(tmp_path / MICRO_FILE, sheet_name="label", dtype=str)
@@ -130,18 +130,18 @@ def test_the_real_rows_come_back_from_the_twins_own_sheet(real, real_rows, tmp_p
     official = official.drop(index=[128, 708, 749, 750, 796, 798])
     kept = set(written.itertuples(index=False, name=None))
     assert len(written) == len(kept) == 859
-    # Objective classes among the columns: the rule gives the official one for every row.
+    # The comparison includes the objective class, which the rule computes as in the official sheet.
     assert set(official.itertuples(index=False, name=None)) <= kept
 
 
-def test_the_key_frames_of_the_real_twin_are_some_of_all_frames(real, real_list):
+def test_the_key_frames_of_the_real_annotation_are_a_subset_of_all_frames(real, real_list):
     key, _ = plan_annotation(real_list, "key", 0)
     assert [clip.expressions for clip in key] == [clip.expressions for clip in real[0]]
     assert all(set(a.frames) <= set(b.frames) for a, b in zip(key, real[0], strict=True))
     assert 4500 < sum(len(clip.frames) for clip in key) < 6013
 
 
-# A made annotation
+# A small annotation
 
 
 def test_rows_become_clips_with_their_subject_numbers_action_units_and_emotion(table):
@@ -151,7 +151,7 @@ def test_rows_become_clips_with_their_subject_numbers_action_units_and_emotion(t
         ("spNO.10", "b", "spNO.10/b", "micro"),
         ("spNO.2", "b", "spNO.2/b", "micro"),
     ]
-    first, second = clips[0].expressions  # in order of time, whatever the order of the rows
+    first, second = clips[0].expressions  # sorted by onset, unlike the rows
     assert (first.onset, first.apex, first.offset) == (300, 306, 340)
     assert first.action_units == (ActionUnit(2, "R"), ActionUnit(1, "R"))
     assert first.emotion == second.emotion == "others"
@@ -164,12 +164,12 @@ def test_rows_become_clips_with_their_subject_numbers_action_units_and_emotion(t
 
 def test_peaks_are_those_of_micro_expressions_and_depend_on_seed_and_sample_alone(table):
     def peaks(seed, clips):
-        found = {}
+        by_onset = {}
         for clip in clips:
-            for each in clip.expressions:
-                assert 0.5 <= each.peak <= 3
-                found[clip.subject, each.onset] = each.peak
-        return found
+            for expression in clip.expressions:
+                assert 0.5 <= expression.peak <= 3
+                by_onset[clip.subject, expression.onset] = expression.peak
+        return by_onset
 
     all_rows = peaks(0, plan_annotation(table, "key", 0)[0])
     assert len(set(all_rows.values())) == 4
@@ -191,20 +191,20 @@ def test_a_row_whose_onset_is_its_apex_stays_and_does_not_move(table):
 
 
 @pytest.mark.parametrize(
-    ("offset", "said"),
+    ("offset", "problem"),
     [(pd.NA, "no offset"), (22, "offset 22"), (26, "offset 26"), (0, "offset 0")],
 )
-def test_an_offset_that_is_not_after_the_apex_is_chosen_and_told(offset, said):
+def test_an_offset_that_is_not_after_the_apex_is_replaced_and_reported(offset, problem):
     clips, notes = plan(make_index(offset=offset))
     assert clips[0].expressions[0].offset == 32
     (note,) = notes
     assert (note.kind, note.row, note.sample_id) == ("offset chosen", 7, "spNO.1_a_20")
-    assert note.found == f"{said} after apex 26"
+    assert note.found == f"{problem} after apex 26"
     assert "32 is taken" in note.remedy
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         ({"onset": 26, "offset": pd.NA}, "it spans no time"),
         ({"onset": 5, "apex": 5, "offset": 3460}, "5 to 3460 is longer than any expression"),
@@ -214,12 +214,12 @@ def test_an_offset_that_is_not_after_the_apex_is_chosen_and_told(offset, said):
         ({"apex": pd.NA}, "onset or apex is not known"),
     ],
 )
-def test_rows_that_cannot_be_rendered_are_left_out_with_the_reason(changes, said):
+def test_rows_that_cannot_be_rendered_are_left_out_with_the_reason(changes, reason):
     other = make_index(subject="spNO.2", sample_id="spNO.2_a_20", row=8)
     clips, (note,) = plan(pd.concat([make_index(**changes), other], ignore_index=True))
     assert [clip.subject for clip in clips] == ["spNO.2"]
     assert (note.kind, note.row, note.where) == ("left out", 7, "table.xlsx")
-    assert said in note.found
+    assert reason in note.found
 
 
 def test_a_table_of_which_no_row_can_be_rendered_is_refused_with_the_first_reason():

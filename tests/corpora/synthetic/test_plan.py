@@ -1,4 +1,4 @@
-"""A plan is decided by its seed, looks like the real set, and names every frame that is needed."""
+"""Test that a plan depends on its seed, follows CAS(ME)^3 and lists every frame that is needed."""
 
 import pickle
 from collections import Counter
@@ -34,7 +34,7 @@ def of_kind(clips: list[ClipPlan], kind: str) -> list[ClipPlan]:
 
 
 def expressions(clips: list[ClipPlan], kind: str = "micro") -> list[Expression]:
-    return [each for clip in of_kind(clips, kind) for each in clip.expressions]
+    return [expression for clip in of_kind(clips, kind) for expression in clip.expressions]
 
 
 def make_expression(onset: int, apex: int, offset: int) -> Expression:
@@ -43,7 +43,7 @@ def make_expression(onset: int, apex: int, offset: int) -> Expression:
 
 @pytest.fixture(scope="module")
 def clips() -> list[ClipPlan]:
-    """A corpus with a bit of everything."""
+    """Plan a corpus with micro-expressions, macro-expressions and unlabelled clips."""
     return plan(unlabelled=15, macro=15)
 
 
@@ -63,7 +63,7 @@ def test_the_numbers_asked_for_are_planned(clips):
 
 
 def test_emotions_have_the_skew_of_the_real_set(clips):
-    counts = Counter(each.emotion for each in expressions(clips))
+    counts = Counter(expression.emotion for expression in expressions(clips))
     assert counts == {
         "disgust": 28,
         "surprise": 21,
@@ -80,32 +80,34 @@ def test_most_subjects_have_several_classes(seed):
     classes: dict[str, set[str]] = {}
     for clip in plan(seed=seed):
         classes.setdefault(clip.subject, set()).update(
-            CLASS_OF[each.emotion] for each in clip.expressions
+            CLASS_OF[expression.emotion] for expression in clip.expressions
         )
-    assert sum(len(own) >= 2 for own in classes.values()) >= 11
+    assert sum(len(subject_classes) >= 2 for subject_classes in classes.values()) >= 11
 
 
 def test_a_tiny_corpus_has_all_four_classes():
-    found = {CLASS_OF[each.emotion] for each in expressions(plan(subjects=2, samples=2))}
-    assert found == set(CLASSES)
+    emotions = [expression.emotion for expression in expressions(plan(subjects=2, samples=2))]
+    assert {CLASS_OF[emotion] for emotion in emotions} == set(CLASSES)
 
 
 def test_emotion_is_no_function_of_the_action_units():
     by_units: dict[tuple, set[str]] = {}
-    for each in expressions(plan(subjects=30)):
-        by_units.setdefault(each.action_units, set()).add(CLASS_OF[each.emotion])
+    for expression in expressions(plan(subjects=30)):
+        classes = by_units.setdefault(expression.action_units, set())
+        classes.add(CLASS_OF[expression.emotion])
     shared = [units for units, classes in by_units.items() if len(classes) >= 3]
     assert {ActionUnit(14)} in map(set, shared)
     assert {ActionUnit(4)} in map(set, shared)
 
 
-def test_a_subject_does_not_depend_on_how_many_others_there_are_but_for_the_emotions():
+def test_a_subject_without_its_emotions_does_not_depend_on_the_number_of_subjects():
     def without_emotions(clips):
         return [
             replace(
                 clip,
                 expressions=tuple(
-                    replace(each, emotion="", action_units=()) for each in clip.expressions
+                    replace(expression, emotion="", action_units=())
+                    for expression in clip.expressions
                 ),
             )
             for clip in of_kind(clips, "micro")
@@ -124,35 +126,34 @@ def test_subjects_differ(clips):
 def test_every_labelled_expression_has_its_onset_apex_and_offset_frames(frames):
     for clip in plan(macro=15, frames=frames):
         assert list(clip.frames) == sorted(set(clip.frames))
-        for each in clip.expressions:
-            needed = {each.onset, each.apex} | ({each.offset} if frames != "pair" else set())
-            assert needed <= set(clip.frames)
+        ends = {number for e in clip.expressions for number in (e.onset, e.apex)}
         if frames == "pair":
-            ends = {end for each in clip.expressions for end in (each.onset, each.apex)}
             assert set(clip.frames) == ends
+        else:
+            assert ends | {e.offset for e in clip.expressions} <= set(clip.frames)
 
 
-def test_a_pair_of_an_unlabelled_or_macro_clip_is_all_there_is_of_it():
+def test_with_pairs_an_unlabelled_or_macro_clip_has_two_frames():
     for clip in plan(unlabelled=15, macro=15, frames="pair"):
         if clip.kind != "micro":
             assert len(clip.frames) == 2
-            strongest = max(clip.expressions, key=lambda each: each.peak)
+            strongest = max(clip.expressions, key=lambda expression: expression.peak)
             assert clip.frames == (strongest.onset, strongest.apex)
 
 
 def test_a_share_of_the_samples_does_not_move_and_the_others_stay_as_they_are():
     still, moving = (expressions(plan(still=share)) for share in (0.064, 0.0))
-    assert sum(each.onset == each.apex for each in still) == round(0.064 * 96)
-    assert all(each.onset < each.apex for each in moving)
-    for one, other in zip(still, moving, strict=True):
-        assert one in (other, replace(other, apex=other.onset))
+    assert sum(e.onset == e.apex for e in still) == round(0.064 * 96)
+    assert all(e.onset < e.apex for e in moving)
+    for e, expected in zip(still, moving, strict=True):
+        assert e in (expected, replace(expected, apex=expected.onset))
 
 
 def test_the_plan_does_not_depend_on_which_frames_are_written(clips):
     pairs = plan(unlabelled=15, macro=15, frames="pair")
     every = plan(unlabelled=15, macro=15, frames="all")
-    for others in (pairs, every):
-        assert [replace(clip, frames=()) for clip in others] == [
+    for changed in (pairs, every):
+        assert [replace(clip, frames=()) for clip in changed] == [
             replace(clip, frames=()) for clip in clips
         ]
     assert all(set(a.frames) <= set(b.frames) for a, b in zip(clips, every, strict=True))
@@ -163,9 +164,9 @@ def test_expressions_rise_and_fall_one_after_the_other_and_start_after_frame_1(c
     for clip in clips:
         assert clip.frames[0] > 1
         end = 1
-        for each in clip.expressions:
-            assert end < each.onset < each.apex < each.offset
-            end = each.offset
+        for expression in clip.expressions:
+            assert end < expression.onset < expression.apex < expression.offset
+            end = expression.offset
 
 
 def test_no_clip_of_many_starts_at_frame_1():
@@ -182,14 +183,14 @@ def test_clips_hold_one_to_three_micro_expressions_in_folders_of_their_own(clips
 
 
 def test_micro_expressions_are_small_and_macro_expressions_large_and_long(clips):
-    micro = [each.peak for each in expressions(clips)]
+    micro = [expression.peak for expression in expressions(clips)]
     assert min(micro) >= 0.5
     assert max(micro) <= 3
     assert 0.9 < np.median(micro) < 1.6
-    for each in expressions(clips, "macro"):
-        assert 6 <= each.peak <= 15
-        assert each.apex - each.onset >= 8
-        assert 15 <= each.offset - each.onset <= 120
+    for macro in expressions(clips, "macro"):
+        assert 6 <= macro.peak <= 15
+        assert macro.apex - macro.onset >= 8
+        assert 15 <= macro.offset - macro.onset <= 120
 
 
 def test_unlabelled_clips_are_found_by_a_glob_and_move_within_their_frames(clips):
@@ -198,8 +199,8 @@ def test_unlabelled_clips_are_found_by_a_glob_and_move_within_their_frames(clips
         assert len(clip.frames) == 16
         assert set(np.diff(clip.frames)) == {2}
         assert 1 <= len(clip.expressions) <= 2
-        for each in clip.expressions:
-            assert clip.frames[0] <= each.onset < each.offset <= clip.frames[-1]
+        for expression in clip.expressions:
+            assert clip.frames[0] <= expression.onset < expression.offset <= clip.frames[-1]
     for clip in of_kind(plan(unlabelled=15, frames="all"), "unlabelled"):
         assert 31 <= len(clip.frames) <= 60
         assert set(np.diff(clip.frames)) == {1}
@@ -250,7 +251,7 @@ def test_a_plan_travels_to_a_worker_in_a_kilobyte_or_two(clips):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"subjects": 0}, "subjects=0, but it is 1 at least"),
         ({"samples": 0}, "samples=0, but it is 1 at least"),
@@ -259,6 +260,6 @@ def test_a_plan_travels_to_a_worker_in_a_kilobyte_or_two(clips):
         ({"frames": "some"}, "frames=some; expected one of key, all, pair"),
     ],
 )
-def test_numbers_that_make_no_corpus_are_refused(wrong, said):
-    with pytest.raises(InputError, match=said):
+def test_numbers_that_make_no_corpus_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
         plan(**wrong)

@@ -1,4 +1,4 @@
-"""A rendered corpus is read and examined like the real one, and rendered when it is first wanted."""
+"""Test that a rendered corpus is read and examined like a real one, and rendered on first use."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ from merec.types import Corpus
 
 
 def read(root: Path | None, **changes: object) -> Corpus:
-    """The corpus as `corpus=synthetic` of the command line builds it."""
+    """Build the corpus of `corpus=synthetic` as the command line does."""
     overrides = [f"corpus.{key}={value}" for key, value in changes.items()]
     overrides += [f"corpus.root={root}"] if root else []
     return build(compose_node("corpus", ["corpus=synthetic", *overrides]), lenient=False)
@@ -36,9 +36,9 @@ def test_every_planned_sample_is_read_with_its_action_units(rendered, camera_of)
     assert corpus.protocol.name == "synthetic-4@v2"
     assert (corpus.protocol.samples, corpus.protocol.subjects) == (4, 2)
     planned = {
-        f"{clip.subject}_{clip.clip}_{each.onset}": (each, clip)
+        f"{clip.subject}_{clip.clip}_{expression.onset}": (expression, clip)
         for clip in plan_corpus(2, 2, 0, 0, 0, 0, "key")
-        for each in clip.expressions
+        for expression in clip.expressions
     }
     assert set(corpus.index["sample_id"]) == planned.keys()
     for row in corpus.index.to_dict("records"):
@@ -62,14 +62,14 @@ def test_the_protocol_of_the_default_corpus_is_the_published_one(tmp_path):
     node = OmegaConf.to_container(compose_node("corpus", ["corpus=synthetic"]), resolve=True)
     keys = ("subjects", "samples", "unlabelled", "macro", "zero_motion", "seed", "frames")
     write_annotation(plan_corpus(*(node["render"][key] for key in keys)), tmp_path)
-    chosen = {key: node[key] for key in node.keys() - {"_target_", "render"}}
-    corpus = read_casme3(**{**chosen, "root": str(tmp_path), "intrinsics": None})
+    arguments = {key: node[key] for key in node.keys() - {"_target_", "render"}}
+    corpus = read_casme3(**{**arguments, "root": str(tmp_path), "intrinsics": None})
     index, protocol = corpus.index, corpus.protocol
     assert (protocol.name, protocol.hash) == ("synthetic-4@v2", "12ccec9b3eb1a3e0")
     assert (protocol.samples, protocol.subjects) == (720, 60)
     assert (index["onset"] == index["apex"]).sum() == 46  # 55 of 860 in the real list
-    shown = index[["subject", "action_units"]].explode("action_units")
-    subjects = shown.assign(unit=[unit.number for unit in shown["action_units"]]).groupby("unit")
+    units = index[["subject", "action_units"]].explode("action_units")
+    subjects = units.assign(unit=[unit.number for unit in units["action_units"]]).groupby("unit")
     common = subjects["subject"].nunique() >= 10
     assert common.index[common].tolist() == [1, 2, 4, 5, 7, 9, 10, 12, 14, 17, 18, 24, 38]
 
@@ -82,7 +82,7 @@ def test_seven_classes_are_read_too(rendered):
 
 def test_the_doctor_finds_nothing_in_a_rendered_corpus(rendered):
     examination = examine(read(rendered), rendered, deep=True, jobs=1)
-    # Of nine samples a class may be shown by one subject, which is worth a warning.
+    # With four samples a class may occur in one subject only, which is a warning.
     assert {finding.kind for finding in examination.findings} <= {"class of one subject"}
     assert examination.opened == 2 * 27
 
@@ -102,24 +102,24 @@ def test_the_doctor_names_all_that_was_damaged(rendered, tmp_path, merec):
     done = merec("doctor", "corpus=synthetic", f"corpus.root={root}", "jobs=1", "out=found.csv")
     assert done.returncode == 1
     errors = pd.read_csv(tmp_path / "found.csv").query("severity == 'error'")
-    found = {(row["kind"], row["row_from_0"]) for row in errors.to_dict("records")}
+    reported = {(row["kind"], row["row_from_0"]) for row in errors.to_dict("records")}
     assert {
         ("missing frame", 0),
         ("empty depth", 1),
         ("onset after apex", 2),
         ("unknown class", 3),
-    } <= found
+    } <= reported
 
 
 def test_without_a_root_it_is_rendered_into_the_cache_once(rendered, tmp_path, monkeypatch, caplog):
     calls = []
 
-    def pretend(root, settings, jobs):
+    def copy_instead(root, settings, jobs):
         calls.append((root, settings, jobs))
         shutil.copytree(rendered, root)
 
     monkeypatch.setenv("MEREC_CACHE", str(tmp_path))
-    monkeypatch.setattr(module, "synthesize", pretend)
+    monkeypatch.setattr(module, "synthesize", copy_instead)
     with caplog.at_level("INFO"):
         first, second = read(None), read(None)
     ((root, settings, jobs),) = calls
@@ -133,12 +133,12 @@ def test_without_a_root_it_is_rendered_into_the_cache_once(rendered, tmp_path, m
 def test_other_settings_are_another_corpus_in_the_cache(rendered, tmp_path, monkeypatch):
     roots = []
 
-    def pretend(root, settings, jobs):
+    def copy_instead(root, settings, jobs):
         roots.append(root)
         shutil.copytree(rendered, root)
 
     monkeypatch.setenv("MEREC_CACHE", str(tmp_path))
-    monkeypatch.setattr(module, "synthesize", pretend)
+    monkeypatch.setattr(module, "synthesize", copy_instead)
     for seed in (0, 1):
         read(None, **{"render.seed": seed})
     assert len(set(roots)) == 2

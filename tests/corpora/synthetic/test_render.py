@@ -1,4 +1,4 @@
-"""What a rendered corpus shows is what the truth beside it says: depth, flow, faces."""
+"""Test that rendered frames agree with the ground truth: depth, optical flow and facial landmarks."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ from merec.types import ActionUnit, Camera
 
 
 def list_clips(root: Path) -> list[str]:
-    """Folders of the clips, e.g. `spNO.1/a`."""
+    """List the folders of the clips, e.g. `spNO.1/a`."""
     return sorted(folder.relative_to(root).as_posix() for folder in root.glob("spNO.*/*"))
 
 
@@ -34,7 +34,7 @@ def read_depth(root: Path, clip: str, number: int) -> np.ndarray:
 
 
 def sample(image: np.ndarray, px: np.ndarray) -> np.ndarray:
-    """Bilinear values of an image at some places (column, row)."""
+    """Interpolate an image bilinearly at positions (column, row)."""
     import cv2
 
     column, row = px.astype(np.float32).T[:, None]
@@ -42,7 +42,7 @@ def sample(image: np.ndarray, px: np.ndarray) -> np.ndarray:
 
 
 def measure_flow(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Dense flow of two RGB images as the issue asks: DIS, finest scale 0."""
+    """Measure the dense optical flow between two RGB images with DIS at full resolution."""
     import cv2
 
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -57,77 +57,78 @@ def compare_flow(
     points: tuple[np.ndarray, np.ndarray],
     camera: Camera,
 ) -> tuple[float, float]:
-    """Mean cosine, and ratio of lengths, of measured and true flow of visible vertices that move."""
+    """Compare measured and true flow at visible moving vertices: mean cosine and ratio of lengths."""
     true = project(points[1], camera) - project(points[0], camera)
     length = np.linalg.norm(true, axis=1)
-    seen = [is_visible(p, depth, camera, 3.0) for p, depth in zip(points, depths, strict=True)]
-    chosen = seen[0] & seen[1] & (length > 0.3 * length.max())
-    assert chosen.sum() > 20
-    found = sample(measure_flow(*images), project(points[0], camera)[chosen])
-    dot = (found * true[chosen]).sum(axis=1)
-    cosine = dot / (np.linalg.norm(found, axis=1) * length[chosen]).clip(1e-9)
-    return float(cosine.mean()), float(dot.sum() / (length[chosen] ** 2).sum())
+    visible = [is_visible(p, depth, camera, 3.0) for p, depth in zip(points, depths, strict=True)]
+    moving = visible[0] & visible[1] & (length > 0.3 * length.max())
+    assert moving.sum() > 20
+    measured = sample(measure_flow(*images), project(points[0], camera)[moving])
+    dot = (measured * true[moving]).sum(axis=1)
+    cosine = dot / (np.linalg.norm(measured, axis=1) * length[moving]).clip(1e-9)
+    return float(cosine.mean()), float(dot.sum() / (length[moving] ** 2).sum())
 
 
 @pytest.fixture(scope="module")
-def filmed(make_clip, make_expression) -> tuple[ClipRenderer, dict[int, SensorFrame]]:
-    """Two expressions of one subject, onset and apex: 4 frames without movement of the head."""
+def still_head(make_clip, make_expression) -> tuple[ClipRenderer, dict[int, SensorFrame]]:
+    """Render onset and apex of two expressions of one subject without head movement: 4 frames."""
     clip = make_clip(
         make_expression(ActionUnit(12), peak=1.5),
         make_expression(ActionUnit(1), ActionUnit(2), peak=2.0, onset=50),
     )
-    return clip, {picture.number: picture for picture in clip.render_frames()}
+    return clip, {frame.number: frame for frame in clip.render_frames()}
 
 
-def test_flow_between_onset_and_apex_is_the_true_movement(filmed):
-    clip, pictures = filmed
-    for each in clip.plan.expressions:
-        pair = [pictures[number] for number in (each.onset, each.apex)]
+def test_flow_between_onset_and_apex_is_the_true_movement(still_head):
+    clip, frames = still_head
+    for expression in clip.plan.expressions:
+        numbers = (expression.onset, expression.apex)
+        pair = [frames[number] for number in numbers]
         cosine, gain = compare_flow(
-            tuple(picture.color for picture in pair),
-            tuple(picture.depth for picture in pair),
-            (clip.compute_positions(each.onset), clip.compute_positions(each.apex)),
+            tuple(frame.color for frame in pair),
+            tuple(frame.depth for frame in pair),
+            tuple(clip.compute_positions(number) for number in numbers),
             clip.renderer.camera,
         )
         assert cosine >= 0.95
         assert 0.6 < gain < 1.2
 
 
-def test_depth_is_that_of_the_mesh(filmed):
-    clip, pictures = filmed
+def test_depth_is_that_of_the_mesh(still_head):
+    clip, frames = still_head
     camera = clip.renderer.camera
-    for number, picture in pictures.items():
+    for number, frame in frames.items():
         mesh = clip.compute_positions(number)
-        seen = is_visible(mesh, picture.depth, camera, 10.0)
-        assert seen.mean() > 0.2
-        column, row = np.rint(project(mesh[seen], camera)).astype(int).T
-        z = picture.depth[row, column].astype(float)
+        is_seen = is_visible(mesh, frame.depth, camera, 10.0)
+        assert is_seen.mean() > 0.2
+        visible = mesh[is_seen]
+        column, row = np.rint(project(visible, camera)).astype(int).T
+        z = frame.depth[row, column].astype(float)
         x, y = (column - camera.cx) / camera.fx * z, (row - camera.cy) / camera.fy * z
-        away = np.linalg.norm(np.stack([x, y, z], axis=1) - mesh[seen], axis=1)
-        assert np.median(away) < 2  # mm
-        along = sample(picture.depth.astype(np.float32), project(mesh[seen], camera))
-        assert np.median(np.abs(along - mesh[seen, 2])) < 0.6  # mm: half of it is rounding
+        distance = np.linalg.norm(np.stack([x, y, z], axis=1) - visible, axis=1)
+        assert np.median(distance) < 2  # mm
+        interpolated = sample(frame.depth.astype(np.float32), project(visible, camera))
+        assert np.median(np.abs(interpolated - visible[:, 2])) < 0.6  # mm, half of it is rounding
 
 
-def test_colours_do_not_depend_on_the_depth_sensor(filmed):
-    clip, pictures = filmed
+def test_colours_do_not_depend_on_the_depth_sensor(still_head):
+    clip, frames = still_head
     sensor = choose_sensor("l515", 1.0, 0.1, 640)
     other = ClipRenderer(clip.plan, clip.renderer, replace(clip.nuisance, sensor=sensor), clip.seed)
-    picture = next(other.render_frames())
-    np.testing.assert_array_equal(picture.color, pictures[picture.number].color)
-    assert (picture.depth != pictures[picture.number].depth).mean() > 0.9
+    frame = next(other.render_frames())
+    np.testing.assert_array_equal(frame.color, frames[frame.number].color)
+    assert (frame.depth != frames[frame.number].depth).mean() > 0.9
 
 
-def test_nothing_but_the_moved_face_changes_between_onset_and_apex(filmed):
-    clip, pictures = filmed
+def test_nothing_but_the_moved_face_changes_between_onset_and_apex(still_head):
+    clip, frames = still_head
     camera = clip.renderer.camera
-    for each in clip.plan.expressions:
-        onset, apex = pictures[each.onset], pictures[each.apex]
+    for expression in clip.plan.expressions:
+        onset, apex = frames[expression.onset], frames[expression.apex]
         change = np.abs(onset.color.astype(float) - apex.color).mean(axis=2)
-        true = np.linalg.norm(
-            clip.compute_positions(each.apex) - clip.compute_positions(each.onset), axis=1
-        )
-        px = project(clip.compute_positions(each.onset), camera)[true > 0.5 * true.max()]
+        at_onset = clip.compute_positions(expression.onset)
+        true = np.linalg.norm(clip.compute_positions(expression.apex) - at_onset, axis=1)
+        px = project(at_onset, camera)[true > 0.5 * true.max()]
         wall = onset.depth == round(clip.renderer.scene.wall_distance)
         assert wall.mean() > 0.2
         moved_contour = wall != (apex.depth == onset.depth[wall][0])
@@ -135,7 +136,7 @@ def test_nothing_but_the_moved_face_changes_between_onset_and_apex(filmed):
         assert sample(change.astype(np.float32), px).mean() > 1.3 * change[wall].mean()
 
 
-def test_vertices_that_are_hidden_or_outside_are_not_seen():
+def test_vertices_that_are_hidden_or_outside_are_not_visible():
     camera = Camera(100.0, 100.0, 4.5, 4.5, 10, 10)
     depth = np.full((10, 10), 500, np.uint16)
     depth[:, 5:] = 0
@@ -152,10 +153,10 @@ def test_vertices_that_are_hidden_or_outside_are_not_seen():
     ]
 
 
-# The truth on disk
+# The ground truth on disk
 
 
-def test_the_truth_beside_the_frames_is_of_the_same_frames(rendered, camera_of):
+def test_the_ground_truth_agrees_with_the_frames_beside_it(rendered, camera_of):
     camera = camera_of(rendered)
     for clip in list_clips(rendered):
         truth = read_ground_truth(rendered, clip)
@@ -171,12 +172,12 @@ def test_the_truth_beside_the_frames_is_of_the_same_frames(rendered, camera_of):
         for number, onset in enumerate(truth.onset):
             depth = read_depth(rendered, clip, onset)
             mesh = truth.at_onset[number].astype(float)
-            seen = is_visible(mesh, depth, camera, 15.0)
-            assert seen.mean() > 0.2
-            column, row = np.rint(project(mesh[seen], camera)).astype(int).T
-            assert np.median(np.abs(depth[row, column] - mesh[seen, 2])) < 2  # mm
-            moved = truth.at_apex[number] - truth.at_onset[number]
-            np.testing.assert_array_equal(truth.scene_flow(number), moved)
+            is_seen = is_visible(mesh, depth, camera, 15.0)
+            assert is_seen.mean() > 0.2
+            column, row = np.rint(project(mesh[is_seen], camera)).astype(int).T
+            assert np.median(np.abs(depth[row, column] - mesh[is_seen, 2])) < 2  # mm
+            displacement = truth.at_apex[number] - truth.at_onset[number]
+            np.testing.assert_array_equal(truth.scene_flow(number), displacement)
             flow = np.linalg.norm(truth.flow(number, camera), axis=1)
             assert 0.1 < flow.max() < 10  # px at 320×240
 
@@ -184,14 +185,14 @@ def test_the_truth_beside_the_frames_is_of_the_same_frames(rendered, camera_of):
 def test_action_units_are_0_at_onset_and_strongest_at_the_apex(rendered):
     for clip in list_clips(rendered):
         truth = read_ground_truth(rendered, clip)
-        at = truth.numbers.tolist().index
-        onset, apex = at(truth.onset[0]), at(truth.apex[0])
+        numbers = truth.numbers.tolist()
+        onset, apex = numbers.index(truth.onset[0]), numbers.index(truth.apex[0])
         assert not truth.intensities[onset].any()
         np.testing.assert_array_equal(truth.intensities[apex], truth.intensities.max(axis=0))
         assert (truth.intensities[apex] > 0).all()
 
 
-def test_a_damaged_or_missing_truth_is_said_with_the_remedy(tmp_path):
+def test_a_damaged_or_missing_ground_truth_is_reported_with_the_remedy(tmp_path):
     with pytest.raises(InputError, match=r"spNO.1_a\.npz cannot be read.*merec synthesize root="):
         read_ground_truth(tmp_path, "spNO.1/a")
     (tmp_path / "truth").mkdir()
@@ -212,13 +213,13 @@ def landmarker(find_local) -> Iterator[FaceLandmarker]:
 
 @pytest.fixture(scope="module")
 def many(find_local, render_settings, tmp_path_factory) -> Path:
-    """25 subjects, more than 500 frames of 640×480 with all that disturbs."""
+    """Render 25 subjects, more than 500 frames of 640×480, with the default nuisance variation."""
     return render(find_local, tmp_path_factory, render_settings(**BIG, subjects=25, samples=3))
 
 
 @pytest.fixture(scope="module")
 def still(find_local, render_settings, tmp_path_factory) -> Path:
-    """48 expressions with the noise of the sensor alone."""
+    """Render 48 expressions with the noise of the colour sensor as the only nuisance."""
     calm = {"camera": "ideal", "depth_noise": None, "head": 0, "gaze": 0, "blinks": 0}
     settings = render_settings(**BIG, **calm, subjects=6, samples=8)
     return render(find_local, tmp_path_factory, settings)
@@ -239,7 +240,7 @@ def render(find_local, tmp_path_factory, settings) -> Path:
 def match_landmarks(
     head: HeadModel, camera: Camera, faces: list[tuple[np.ndarray, np.ndarray]]
 ) -> np.ndarray:
-    """The vertex that is nearest to each landmark in the mean of some faces."""
+    """Find the vertex that is nearest to each landmark on average over some faces."""
     skin = np.zeros(len(head.vertices), bool)
     skin[head.list_vertices("skin")] = True
     front = np.flatnonzero(skin & (head.vertices[:, 1] > 600) & (head.vertices[:, 2] > 20))  # mm
@@ -266,24 +267,24 @@ def test_the_landmarker_finds_rendered_faces_and_its_points_lie_on_the_mesh(
                 missed.append(f"{clip} {number}")
             elif number in onsets:
                 mesh = truth.at_onset[onsets.index(number)].astype(float)
-                # The landmarker's first pixel begins at 0, that of the camera has its centre there.
+                # The landmarker's first pixel starts at 0; the first pixel of `project` is centred at 0.
                 faces.setdefault(clip.split("/")[0], []).append((mesh, face.points[:, :2] - 0.5))
     assert frames >= 500
     assert len(faces) >= 20
     assert len(missed) <= 0.01 * frames, missed
     subjects = sorted(faces)
     vertices = match_landmarks(head, camera, [faces[subject][0] for subject in subjects[::2]])
-    others = [face for subject in subjects[1::2] for face in faces[subject]]
+    test_faces = [face for subject in subjects[1::2] for face in faces[subject]]
     error = np.mean(
         [
             np.linalg.norm(project(mesh[vertices], camera) - points, axis=1).mean()
             / np.ptp(points[:, 0])
-            for mesh, points in others
+            for mesh, points in test_faces
         ]
     )
-    width = np.mean([np.ptp(points[:, 0]) for _, points in others])
-    found = f"{frames - len(missed)} of {frames} faces"
-    record_property("landmarks", f"{found}; {error * width:.2f} px at a width of {width:.0f} px")
+    width = np.mean([np.ptp(points[:, 0]) for _, points in test_faces])
+    detected = f"{frames - len(missed)} of {frames} faces"
+    record_property("landmarks", f"{detected}; {error * width:.2f} px at a width of {width:.0f} px")
     assert error < 0.025  # of the face's width; 4 px of 163
 
 

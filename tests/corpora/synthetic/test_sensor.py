@@ -1,4 +1,4 @@
-"""Without noise the sensors are functions of the light alone; with it they are functions of the seed."""
+"""Test the colour and depth sensors: exact without noise, reproducible and correctly scaled with noise."""
 
 from dataclasses import replace
 
@@ -18,24 +18,24 @@ def light() -> np.ndarray:
 
 @pytest.fixture
 def depth() -> np.ndarray:
-    """A ball before a wall, mm; some of it is nothing."""
+    """Return the depth of a ball in front of a wall, mm, with an invalid corner."""
     row, column = np.indices(SHAPE)
-    away = np.hypot(row - 60, column - 80)
-    made = np.where(away < 40, 500 + 0.01 * away**2 + 0.3, 1200.0).astype(np.float32)
-    made[:4, :4] = 0
-    return made
+    radius = np.hypot(row - 60, column - 80)
+    image = np.where(radius < 40, 500 + 0.01 * radius**2 + 0.3, 1200.0).astype(np.float32)
+    image[:4, :4] = 0
+    return image
 
 
-def test_without_noise_a_picture_depends_on_the_light_alone(light):
-    picture = measure_color(light, 0, 1)
-    assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture, measure_color(light, 0, 2))
-    assert (np.diff(picture[60, :, 0].astype(int)) >= 0).all()
-    assert picture[60, 0, 0] < 16
-    assert 200 < picture[60, -1, 0] < 256
+def test_without_noise_an_image_depends_on_the_light_alone(light):
+    image = measure_color(light, 0, 1)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, measure_color(light, 0, 2))
+    assert (np.diff(image[60, :, 0].astype(int)) >= 0).all()
+    assert image[60, 0, 0] < 16
+    assert 200 < image[60, -1, 0] < 256
 
 
-def test_pictures_have_the_noise_of_their_seed_and_strength(light):
+def test_images_have_the_noise_of_their_seed_and_strength(light):
     clean = measure_color(light, 0, 1).astype(float)
     noisy = {seed: measure_color(light, 1.0, seed) for seed in (1, 2)}
     np.testing.assert_array_equal(noisy[1], measure_color(light, 1.0, 1))
@@ -70,7 +70,7 @@ def test_an_ideal_camera_rounds_to_its_step_and_does_nothing_else(depth, step):
 @pytest.mark.parametrize("width", [480, 1280])
 @pytest.mark.parametrize("distance", [400.0, 550.0, 900.0])
 def test_noise_of_stereo_is_that_of_its_subpixel_error(width, distance):
-    # σ = Z²·δ/(f·B): one δ more or less of disparity f·B/Z, by the equation of triangulation itself.
+    # σ = Z²·δ/(f·B) is the change of Z, by triangulation, if the disparity f·B/Z changes by δ.
     focal, baseline, subpixel = 0.5 * width / np.tan(np.deg2rad(32.5)), 55.0, 0.08
     disparity = focal * baseline / distance
     nearer, further = (focal * baseline / (disparity + off * subpixel) for off in (1, -1))
@@ -79,7 +79,7 @@ def test_noise_of_stereo_is_that_of_its_subpixel_error(width, distance):
     )
 
 
-def test_noise_of_time_of_flight_is_that_of_its_maker():
+def test_noise_of_time_of_flight_is_that_of_the_manufacturer():
     sensor = choose_sensor("l515", None, 1.0, 640)
     for distance, expected in ((1000.0, 2.5), (9000.0, 15.5)):
         assert spread_of(sensor, distance) == pytest.approx(expected, rel=0.05)
@@ -91,14 +91,14 @@ def test_noise_that_is_asked_for_is_in_mm_at_550_mm_and_grows_with_the_square(no
     for camera in ("d415", "ideal"):
         sensor = choose_sensor(camera, noise, step, 640)
         for distance in (550.37, 1100.37):
-            rounding = step**2 / 12  # of a uniform error; too coarse a step is no such error
+            rounding = step**2 / 12  # variance of a uniform error, valid if the step is small
             expected = np.sqrt((noise * (distance / 550) ** 2) ** 2 + rounding)
             if step < 2 * noise:
                 assert spread_of(sensor, distance) == pytest.approx(expected, rel=0.08)
 
 
 def spread_of(sensor, distance: float) -> float:
-    """Standard deviation of what is measured of a plane, mm."""
+    """Measure the standard deviation of the depth of a plane, mm."""
     plane = np.full((480, 640), distance, np.float32)
     measured = measure_depth(plane, sensor, 1)
     return float(measured[measured > 0].std()) * sensor.step
@@ -109,12 +109,12 @@ def test_depth_has_the_noise_of_its_seed_and_holes_that_are_0_at_edges(depth):
     np.testing.assert_array_equal(measured, measure_depth(depth, D415, 1))
     assert (measured != measure_depth(depth, D415, 2)).any()
     hole = measured == 0
-    assert np.abs((measured - depth)[~hole]).max() < 30  # nothing but 0 stands for no depth
+    assert np.abs((measured - depth)[~hole]).max() < 30  # no invalid value other than 0
     row, column = np.indices(SHAPE)
     edge = np.abs(np.hypot(row - 60, column - 80) - 40) < 1
     assert hole[edge].mean() > 0.6
     assert 0 < hole[~edge].mean() < 0.1
-    assert hole[:4, :4].all()  # where there is nothing
+    assert hole[:4, :4].all()  # the invalid corner
 
 
 def test_holes_are_the_cameras_and_not_of_the_noise(depth):

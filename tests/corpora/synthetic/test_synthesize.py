@@ -1,4 +1,4 @@
-"""A rendered corpus is whole, the same bytes whoever renders it, and mixes with nothing."""
+"""Test that rendering a corpus is complete, resumable and reproducible, and refuses foreign folders."""
 
 import errno
 import json
@@ -47,18 +47,18 @@ PIXELS = (
 
 @pytest.fixture
 def copy(rendered, tmp_path) -> Path:
-    """A copy of the rendered corpus that a test may change."""
+    """Copy the rendered corpus, so that a test may change it."""
     return shutil.copytree(rendered, tmp_path / "copy")
 
 
 @pytest.fixture
 def no_asset(monkeypatch) -> None:
-    """The head model is not even looked for."""
-    monkeypatch.setattr(module, "find_asset", lambda name: pytest.fail(f"{name} was wanted"))
+    """Fail if the head model is looked up."""
+    monkeypatch.setattr(module, "find_asset", lambda name: pytest.fail(f"{name} was looked up"))
 
 
 def unfinish(root: Path, clip: str, *lost: str) -> None:
-    """As a run leaves it that was killed while it rendered a clip."""
+    """Bring a corpus into the state left by a process that was killed while it rendered a clip."""
     locate_ground_truth(root, clip).unlink()
     for file in lost:
         (root / clip / file).unlink()
@@ -69,7 +69,7 @@ def unfinish(root: Path, clip: str, *lost: str) -> None:
     (root / MANIFEST).write_text(json.dumps(begun))
 
 
-# What lies on disk
+# Files on disk
 
 
 def test_frames_are_jpeg_and_16_bit_png_of_one_size_with_a_face_before_a_wall(rendered):
@@ -157,10 +157,10 @@ def test_one_worker_writes_the_same_bytes_as_two(
     with caplog.at_level("INFO"):
         assert synthesize(root, render_settings(), jobs=1) == ()
     assert "27 frames in" in caplog.text
-    mine, theirs = read_bytes(root), read_bytes(rendered)
-    assert mine.keys() == theirs.keys()
-    assert [name for name in mine if mine[name] != theirs[name]] == []
-    assert {Path(name).suffix for name in mine} >= {".xlsx", ".npz", ".json", ".png", ".jpg"}
+    one, two = read_bytes(root), read_bytes(rendered)
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name]] == []
+    assert {Path(name).suffix for name in one} >= {".xlsx", ".npz", ".json", ".png", ".jpg"}
 
 
 def test_a_killed_run_goes_on_where_it_stopped_and_touches_nothing_else(
@@ -219,14 +219,14 @@ def test_a_frame_that_was_lost_or_emptied_is_rendered_again(
 
 
 def test_the_renderer_gives_the_pixels_that_the_ledger_was_made_of(rendered):
-    """If this fails, the renderer changed: renew the figures of the ledger with it."""
+    """Compare with stored pixels; if this fails, the results of the ledger must be computed again."""
     means = []
     for subject in ("spNO.1", "spNO.2"):
         file = min((rendered / subject / "a" / "color").iterdir(), key=lambda path: int(path.stem))
         face = Image.open(file).convert("L").crop((80, 40, 240, 200))
         means.append(np.asarray(face.resize((12, 12), Image.Resampling.BOX)).ravel())
     expected = np.frombuffer(bytes.fromhex(PIXELS), np.uint8).reshape(2, -1)
-    # Two levels of room, for other processors round otherwise.
+    # A tolerance of two grey levels, because rounding differs between processors.
     assert np.abs(np.array(means).astype(int) - expected).max() <= 2, bytes(
         np.concatenate(means)
     ).hex()
@@ -245,10 +245,10 @@ def _settings_of(root: Path) -> dict:
     return json.loads((root / MANIFEST).read_text())["settings"]
 
 
-# What is refused
+# Errors
 
 
-def test_a_full_disk_is_said_and_finished_clips_are_kept(
+def test_a_full_disk_is_reported_and_finished_clips_are_kept(
     rendered, copy, render_settings, monkeypatch, read_bytes
 ):
     unfinish(copy, "spNO.1/a", "color/7.jpg", "color/8.jpg", "depth/7.png", "depth/8.png")
@@ -274,16 +274,16 @@ def test_a_full_disk_is_said_and_finished_clips_are_kept(
     assert not is_finished(copy)
 
 
-def test_too_little_room_is_said_before_anything_is_written(
+def test_too_little_disk_space_is_reported_before_anything_is_written(
     tmp_path, render_settings, monkeypatch, no_asset
 ):
-    asked = []
-    monkeypatch.setattr(shutil, "disk_usage", lambda at: asked.append(at) or Usage(9, 9, 1e6))
+    folders = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: folders.append(path) or Usage(9, 9, 1e6))
     with pytest.raises(
         InputError, match=r"has 1 MB free, but 27 frames of 4000×3000 need about 421 MB"
     ):
         synthesize(tmp_path / "a" / "b", render_settings(width=4000, height=3000), jobs=1)
-    assert asked == [tmp_path]
+    assert folders == [tmp_path]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -306,7 +306,7 @@ def test_a_root_of_another_corpus_is_refused_with_what_differs(rendered, render_
         synthesize(rendered, render_settings(width=640, seed=1), jobs=1)
 
 
-def test_a_damaged_manifest_is_said(tmp_path, render_settings, no_asset):
+def test_a_damaged_manifest_is_reported(tmp_path, render_settings, no_asset):
     (tmp_path / MANIFEST).write_text('{"settings": ')
     with pytest.raises(InputError, match=r"synthetic\.json is damaged.*render it again"):
         synthesize(tmp_path, render_settings(), jobs=1)
@@ -324,7 +324,7 @@ def test_a_wrong_wheel_is_one_line_and_leaves_nothing(merec, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["somewhere"],
@@ -368,17 +368,17 @@ def test_a_wrong_wheel_is_one_line_and_leaves_nothing(merec, tmp_path, monkeypat
     ],
 )
 def test_a_bad_value_is_one_line_and_leaves_nothing(
-    merec, tmp_path, no_asset, monkeypatch, arguments, said
+    merec, tmp_path, no_asset, monkeypatch, arguments, message
 ):
     monkeypatch.setenv("MEREC_CACHE", str(tmp_path / "cache"))
     done = merec("synthesize", "root=out", *arguments)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_value_of_another_type_is_one_line(tmp_path):
-    # In a process of its own: in this one the tests' type checks would come first.
+    # In a separate process, because the type checks of the test session would raise first.
     code = (
         "import os, sys, merec.__main__ as m\n"
         "for value in ('subjects=two', 'blinks=many', 'width=1.5'):\n"
@@ -396,25 +396,25 @@ def test_a_value_of_another_type_is_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# RenderSettings
+# Settings
 
 
 def test_the_command_line_gives_its_settings_and_without_root_the_cache(
     merec, tmp_path, monkeypatch, render_settings
 ):
-    called = []
-    monkeypatch.setattr(module, "synthesize", lambda *given: called.append(given) or ())
+    calls = []
+    monkeypatch.setattr(module, "synthesize", lambda *arguments: calls.append(arguments) or ())
     monkeypatch.setenv("MEREC_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cas(me)3.xlsx").touch()
     assert merec("synthesize", *SMALL, "noise=0.5").returncode == 0
     annotation = "annotation=cas(me)3.xlsx"
     assert merec("synthesize", *SIZES, "root=there", annotation, "jobs=3").returncode == 0
-    wanted = render_settings(noise=0.5)
-    assert called[0] == (locate_cached(wanted), wanted, -1)
-    assert called[0][0].is_relative_to(tmp_path / "cache")
-    root, twin, jobs = called[1]
+    expected = render_settings(noise=0.5)
+    assert calls[0] == (locate_cached(expected), expected, -1)
+    assert calls[0][0].is_relative_to(tmp_path / "cache")
+    root, settings, jobs = calls[1]
     assert (root, jobs) == (Path("there"), 3)
-    assert twin.identify() == render_settings(annotation="cas(me)3.xlsx").identify()
+    assert settings.identify() == render_settings(annotation="cas(me)3.xlsx").identify()
 
 
 def test_the_hash_is_of_what_decides_the_pixels(render_settings):
@@ -455,21 +455,21 @@ def test_the_hash_is_of_an_annotations_content_and_its_errata_and_not_of_its_pat
         file.write_bytes(b"rows")
     one, two = (render_settings(annotation=str(file)) for file in files)
     assert one.hash() == two.hash()
-    assert replace(one, subjects=99).hash() == one.hash()  # a twin's subjects are the table's
+    assert replace(one, subjects=99).hash() == one.hash()  # the table decides the subjects
     with monkeypatch.context() as patch:
-        other = {ERRATA: [{"set": {"apex": 161}}]}
-        patch.setattr("merec.synthetic.settings.read_errata", lambda: other)
-        mended = two.hash()
-    assert mended != one.hash()  # the twin shows the table as it is mended
+        errata = {ERRATA: [{"set": {"apex": 161}}]}
+        patch.setattr("merec.synthetic.settings.read_errata", lambda: errata)
+        corrected = two.hash()
+    assert corrected != one.hash()
     files[1].write_bytes(b"other rows")
     assert one.hash() != two.hash()
     assert str(tmp_path) not in json.dumps(one.identify())
 
 
-# The twin
+# Real annotation tables
 
 
-def test_a_twin_is_written_with_the_subjects_clips_and_numbers_of_its_table(
+def test_a_rendered_table_has_the_subjects_clips_and_frame_numbers_of_the_real_one(
     tmp_path, render_settings, monkeypatch
 ):
     rows = [
@@ -483,9 +483,9 @@ def test_a_twin_is_written_with_the_subjects_clips_and_numbers_of_its_table(
     planned = []
     monkeypatch.setattr(module, "find_asset", lambda name: table)
     monkeypatch.setattr(module, "load_head_model", lambda wheel, cache: None)
-    monkeypatch.setattr(module, "render_all", lambda *given: planned.extend(given[3]) or 0)
-    monkeypatch.setattr(module, "_finish", lambda *given: None)
-    root = tmp_path / "twin"
+    monkeypatch.setattr(module, "render_all", lambda *args: planned.extend(args[3]) or 0)
+    monkeypatch.setattr(module, "_finish", lambda *args: None)
+    root = tmp_path / "corpus"
     settings = render_settings(annotation=str(table), macro=2, unlabelled=1)
     notes = synthesize(root, settings, jobs=1)
     assert {note.row for note in notes} == {3}
@@ -493,8 +493,8 @@ def test_a_twin_is_written_with_the_subjects_clips_and_numbers_of_its_table(
     written = pd.read_excel(root / MICRO_FILE, sheet_name="label", dtype=str)
     rows[3] = (*rows[3][:4], "108", *rows[3][5:])  # falls as long as it rises
     assert written.values.tolist() == [list(row) for row in rows]
-    noted = pd.read_csv(root / "twin_notes.csv")
-    assert noted["found"].tolist() == [note.found for note in notes]
+    stored_notes = pd.read_csv(root / "twin_notes.csv")
+    assert stored_notes["found"].tolist() == [note.found for note in notes]
     assert [(clip.folder, clip.kind) for clip in planned] == [
         ("spNO.1/a", "micro"),
         ("spNO.10/b", "micro"),

@@ -1,4 +1,4 @@
-"""Movement is smooth, exact at onset, apex and offset, and the same however a frame is come by."""
+"""Test that time courses are smooth, exact at onset, apex and offset, and independent of frame order."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def make_expression(onset=20, apex=60, offset=140, units=UNITS) -> Expression:
 
 
 def activation(expression: Expression, number: int) -> float:
-    """How far an expression of one action unit has gone: its weight is 1."""
+    """Compute the strength of the expression with one action unit, whose weight is 1."""
     (strength,) = au_intensities(replace(expression, action_units=UNITS[:1]), number, 0)
     return strength
 
@@ -35,7 +35,7 @@ def course(expression: Expression, numbers=range(160)) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def poses() -> np.ndarray:
-    """Head poses of some clips, a minute each: clips × frames × 6."""
+    """Compute head poses of six clips of a minute each: clips × frames × 6."""
     return np.array(
         [
             [head_pose(0, subject, "a", number, 1) for number in range(1, 1800)]
@@ -46,7 +46,7 @@ def poses() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def closed() -> np.ndarray:
-    """Closure of the eyes for five minutes."""
+    """Compute the closure of the eyes for five minutes."""
     return np.array([blinks(0, *CLIP, number, 15) for number in range(9000)])
 
 
@@ -109,8 +109,8 @@ def test_action_units_reach_their_weights_together_at_the_apex(seed):
 
 def test_action_units_start_and_end_a_little_apart():
     expression = make_expression()
-    found = np.array([au_intensities(expression, number, 0) for number in range(20, 141)])
-    moving = found > 0
+    strengths = np.array([au_intensities(expression, number, 0) for number in range(20, 141)])
+    moving = strengths > 0
     first = 20 + moving.argmax(axis=0)
     last = 140 - moving[::-1].argmax(axis=0)
     assert len(set(first)) > 1
@@ -119,7 +119,7 @@ def test_action_units_start_and_end_a_little_apart():
     assert first.max() <= 20 + 0.25 * 40 + 1
     assert last.max() == 139
     assert last.min() >= 140 - 0.25 * 80 - 1
-    assert (found.max(axis=0) == found[40]).all()
+    assert (strengths.max(axis=0) == strengths[40]).all()
 
 
 def test_poses_have_the_stated_spread_about_zero(poses):
@@ -130,8 +130,8 @@ def test_poses_have_the_stated_spread_about_zero(poses):
 
 
 def test_the_head_moves_a_crop_by_a_third_to_one_pixel_between_onset_and_apex(poses):
-    moved = poses[:, 6:, 3:5] - poses[:, :-6, 3:5]  # mm in 6 frames, the median rise
-    pixels = 1.2 * np.hypot(*np.moveaxis(moved, -1, 0))  # a crop of 224 px shows about 190 mm
+    shift = poses[:, 6:, 3:5] - poses[:, :-6, 3:5]  # mm in 6 frames, the median rise
+    pixels = 1.2 * np.hypot(*np.moveaxis(shift, -1, 0))  # a crop of 224 px shows about 190 mm
     assert 0.3 < pixels.mean() < 1
     assert np.quantile(pixels, 0.99) < 1.5
 
@@ -157,7 +157,7 @@ def test_sway_is_slow(poses):
     assert spectrum[:, quick].sum() < 0.05 * spectrum.sum()
 
 
-def test_blinks_are_as_frequent_and_as_short_as_those_of_people(closed):
+def test_blinks_have_the_frequency_and_duration_of_real_ones(closed):
     starts = np.flatnonzero((closed[1:] > 0) & (closed[:-1] == 0)) + 1
     ends = np.flatnonzero((closed[1:] == 0) & (closed[:-1] > 0)) + 1
     assert 50 < len(starts) < 100  # in five minutes
@@ -176,11 +176,11 @@ def test_eyes_close_faster_than_they_open(closed):
 
 
 def test_gaze_rests_and_jumps_within_a_few_degrees():
-    found = np.array([gaze(0, *CLIP, number, 1) for number in range(3000)])
-    assert np.allclose(found.std(axis=0), [1.5, 1], rtol=0.25)
-    still = (np.diff(found, axis=0) == 0).all(axis=1)
+    angles = np.array([gaze(0, *CLIP, number, 1) for number in range(3000)])
+    assert np.allclose(angles.std(axis=0), [1.5, 1], rtol=0.25)
+    still = (np.diff(angles, axis=0) == 0).all(axis=1)
     assert 0.8 < still.mean() < 0.95
-    assert np.abs(found).max() < 7
+    assert np.abs(angles).max() < 7
 
 
 def test_nuisance_that_is_switched_off_is_exactly_nothing():
@@ -195,23 +195,24 @@ def test_scale_is_a_factor():
     assert np.allclose(gaze(0, *CLIP, 77, 2), gaze(0, *CLIP, 77, 1) * 2)
 
 
-@pytest.mark.parametrize("which", [head_pose, gaze, blinks])
-def test_a_frame_is_the_same_whichever_came_before_and_other_names_are_other_movements(which):
-    amount = 15 if which is blinks else 1
+@pytest.mark.parametrize("function", [head_pose, gaze, blinks])
+def test_movement_does_not_depend_on_frame_order_but_on_seed_subject_and_clip(function):
+    strength = 15 if function is blinks else 1
 
     def trace(seed, subject, clip, numbers):
-        return {number: np.array(which(seed, subject, clip, number, amount)) for number in numbers}
+        return {n: np.array(function(seed, subject, clip, n, strength)) for n in numbers}
 
     forward = trace(0, *CLIP, range(3000, 3300))
     backward = trace(0, *CLIP, range(3299, 2999, -1))
     assert all(np.array_equal(forward[number], backward[number]) for number in forward)
     for other in ((1, *CLIP), (0, "spNO.4", "b"), (0, "spNO.3", "c")):
-        found = trace(*other, range(3000, 3300))
-        assert any(not np.array_equal(forward[number], found[number]) for number in forward)
+        changed = trace(*other, range(3000, 3300))
+        assert any(not np.array_equal(forward[number], changed[number]) for number in forward)
 
 
 def test_every_expression_of_a_planned_corpus_has_its_full_strength_at_its_apex():
     for clip in plan_corpus(3, 6, 3, 2, 0, 0, "key"):
-        for each in clip.expressions:
-            assert max(au_intensities(each, each.apex, 0)) == 1
-            assert len(au_intensities(each, each.apex, 0)) == len(each.action_units)
+        for expression in clip.expressions:
+            strengths = au_intensities(expression, expression.apex, 0)
+            assert max(strengths) == 1
+            assert len(strengths) == len(expression.action_units)
