@@ -1,4 +1,4 @@
-"""Made folders and spreadsheets with the official names, columns and quirks."""
+"""Fixtures that write small folders and spreadsheets in the formats of the official corpora."""
 
 import datetime
 import struct
@@ -22,13 +22,13 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 @pytest.fixture
 def defaults() -> Callable[[str], dict[str, Any]]:
-    """The YAML of a corpus."""
+    """Return a function that reads the YAML of a corpus."""
     return lambda corpus: yaml.safe_load((CONF / f"{corpus}.yaml").read_text())
 
 
 @pytest.fixture
 def read(defaults: Callable[[str], dict[str, Any]]) -> Callable[..., Corpus]:
-    """Read a corpus with the defaults of its YAML, without Hydra; counts are not asserted unless asked."""
+    """Return a function that reads a corpus with the defaults of its YAML, but without expected counts."""
 
     def call(corpus: str, root: Path, /, **changes: Any) -> Corpus:
         node = defaults(corpus)
@@ -40,7 +40,7 @@ def read(defaults: Callable[[str], dict[str, Any]]) -> Callable[..., Corpus]:
 
 @pytest.fixture
 def write_sheet() -> Callable[..., Path]:
-    """Write an .xlsx with one sheet, its header `above` rows from the top."""
+    """Return a function that writes an .xlsx file with one sheet, whose header is below `above` rows."""
 
     def write(
         file: Path,
@@ -103,7 +103,7 @@ def _biff_cell(row: int, column: int, value: Any) -> bytes:
 
 
 def _pack_ole2(stream: bytes) -> bytes:
-    """A compound file that holds one stream, `Workbook`, by the format that Microsoft published (MS-CFB)."""
+    """Pack a stream named `Workbook` into a compound file (format: Microsoft, MS-CFB)."""
     free, end, table = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
     stream = stream.ljust(max(4096, -(-len(stream) // 512) * 512), b"\0")
     sectors = len(stream) // 512
@@ -126,7 +126,7 @@ def _pack_ole2(stream: bytes) -> bytes:
 
 @pytest.fixture(scope="session")
 def write_xls() -> Callable[..., Path]:
-    """Write a real .xls (BIFF8) with one sheet: text, numbers, booleans, dates, errors, merged ranges."""
+    """Return a function that writes an .xls file (BIFF8): text, numbers, booleans, dates, errors, merges."""
 
     def write(
         file: Path,
@@ -147,7 +147,7 @@ def write_xls() -> Callable[..., Path]:
             _record(
                 0x00E0, struct.pack("<HHHBBBBIIH", 0, number, kind, 0x20, 0, 0, 0, 0, 0, 0x20C0)
             )
-            for number, kind in ((0, 0xFFF5), (0, 1), (14, 1))  # the style, a cell, a date
+            for number, kind in ((0, 0xFFF5), (0, 1), (14, 1))  # style, cell, date
         ]
         before = bof[0] + _record(0x0042, struct.pack("<H", 1200)) + 5 * font + b"".join(styles)
         length = len(
@@ -158,7 +158,7 @@ def write_xls() -> Callable[..., Path]:
         cells = [
             _biff_cell(r, c, value) for r, row in enumerate(rows) for c, value in enumerate(row)
         ]
-        ranges = b"".join(struct.pack("<4H", *each) for each in merged)
+        ranges = b"".join(struct.pack("<4H", *corners) for corners in merged)
         merges = _record(0x00E5, struct.pack("<H", len(merged)) + ranges) if merged else b""
         file.write_bytes(_pack_ole2(before + bof[1] + b"".join(cells) + merges + _record(10)))
         return file
@@ -168,7 +168,7 @@ def write_xls() -> Callable[..., Path]:
 
 @pytest.fixture
 def touch() -> Callable[..., None]:
-    """Make empty files: the loaders name frames and open none."""
+    """Return a function that makes empty files, which suffice because loaders do not open frames."""
 
     def make(folder: Path, names: Iterable[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ def touch() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def real_casme3() -> Path:
-    """The folder that holds the real annotation lists of CAS(ME)^3."""
+    """Return the folder of the real annotation lists of CAS(ME)^3."""
     folder = SHARED / "casme3"
     if not folder.is_dir():
         pytest.skip("the annotation of CAS(ME)^3 is licensed data and is not beside this checkout")
@@ -189,19 +189,19 @@ def real_casme3() -> Path:
 
 @pytest.fixture(scope="session")
 def real_list(real_casme3: Path) -> Path:
-    """The official list of part A, version 2."""
+    """Return the official list of part A, version 2."""
     return real_casme3 / MICRO_FILE
 
 
 @pytest.fixture
 def real_rows(real_list: Path) -> pd.DataFrame:
-    """Its rows as they stand there, all text."""
+    """Read the rows of the official list, all cells as text."""
     return pd.read_excel(real_list, sheet_name="label", dtype=str)
 
 
 @pytest.fixture(scope="session")
 def drawable() -> set[ActionUnit]:
-    """Every action unit that a made subject can show."""
+    """Return every action unit that can be drawn for a synthetic subject."""
     return {
         unit
         for emotion in read_frequencies().emotions.values()
@@ -212,7 +212,7 @@ def drawable() -> set[ActionUnit]:
 
 @pytest.fixture
 def composite_rows() -> list[dict[str, str]]:
-    """Names and labels of the 442 samples of MEGC2019."""
+    """Read names and labels of the 442 samples of MEGC2019."""
     import csv
 
     file = SHARED / "megc2019_flow" / "samples.csv"

@@ -1,4 +1,4 @@
-"""CASME II is read from its official sheet, mended where it is known to be wrong."""
+"""Test that CASME II is read from its official sheets with the errata applied."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_rows_become_samples_named_as_in_megc2019(made: Callable[..., Path], rea
     assert [str(unit) for unit in corpus.index.at[1, "action_units"]] == ["4", "L10"]
 
 
-def test_a_missing_apex_is_the_middle_frame_where_that_is_known(
+def test_a_missing_apex_is_the_middle_frame_if_an_erratum_says_so(
     made: Callable[..., Path], read: Read
 ) -> None:
     corpus = read("casme2", made())

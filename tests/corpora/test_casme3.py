@@ -1,4 +1,4 @@
-"""CAS(ME)^3 is read as it lies on disk, in every list and layout, and bad rows are named."""
+"""Test that CAS(ME)^3 is read from every list and layout, and that wrong rows are reported."""
 
 import shlex
 from collections.abc import Callable
@@ -35,7 +35,7 @@ Touch = Callable[..., None]
 
 
 def change(number: int, **cells: Any) -> list[list[Any]]:
-    """`ROWS` with some cells of one row changed."""
+    """Return `ROWS` with some cells of one row changed."""
     rows = [list(row) for row in ROWS]
     for key, value in cells.items():
         rows[number][HEADER.index(key)] = value
@@ -44,7 +44,7 @@ def change(number: int, **cells: Any) -> list[list[Any]]:
 
 @pytest.fixture
 def made(tmp_path: Path, write_sheet: Write) -> Callable[..., Path]:
-    """Write an annotation like v2."""
+    """Return a function that writes an annotation in the format of v2."""
 
     def make(rows: list[list[Any]] = ROWS, name: str = NAME, sheet: str = "label") -> Path:
         write_sheet(tmp_path / name, HEADER, rows, sheet)
@@ -53,14 +53,14 @@ def made(tmp_path: Path, write_sheet: Write) -> Callable[..., Path]:
     return make
 
 
-# A full sheet takes seconds to read, and the classes of one list are counted alike.
-OFTEN = ("@full", "-3@v2-without-occluded", "-7@v2-without-occluded", "-3@part_c_full")
+# Slow: a full sheet takes seconds to read; the other lists repeat the counting of classes.
+SLOW = ("@full", "-3@v2-without-occluded", "-7@v2-without-occluded", "-3@part_c_full")
 
 
 @pytest.mark.parametrize(
     "protocol",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(OFTEN))
+        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(SLOW))
         for name in EXPECTED
         if "v1" not in name
     ],
@@ -87,14 +87,14 @@ def test_published_numbers_are_those_of_the_yaml() -> None:
         "casme3-4@dvscl": (943, 95, [508, 64, 201, 170]),
         "casme3c-4@part_c": (165, 30, [99, 16, 30, 20]),
     }
-    for name, (samples, subjects, of_class) in published.items():
-        wanted = EXPECTED[name]
-        assert (wanted["samples"], wanted["subjects"]) == (samples, subjects)
-        assert list(wanted["class"].values()) == of_class
+    for name, (samples, subjects, class_counts) in published.items():
+        expected = EXPECTED[name]
+        assert (expected["samples"], expected["subjects"]) == (samples, subjects)
+        assert list(expected["class"].values()) == class_counts
     assert EXPECTED["casme3-4@v1"] == {"samples": 921, "subjects": 95}
 
 
-def test_every_known_mistake_of_v2_is_mended_and_noted(real_casme3: Path, read: Read) -> None:
+def test_every_erratum_of_v2_is_applied_and_noted(real_casme3: Path, read: Read) -> None:
     corpus = read("casme3", real_casme3)
     notes = {finding.row for finding in corpus.findings if finding.kind == "erratum"}
     assert notes == {128, 708, 749, 750, 796, 798}
@@ -134,7 +134,9 @@ def test_part_c_takes_the_middle_frame_as_apex(real_casme3: Path, read: Read) ->
     assert first["depth"] is None
 
 
-def test_spelling_is_mended_with_one_note_each(made: Callable[..., Path], read: Read) -> None:
+def test_each_kind_of_spelling_is_corrected_with_one_note(
+    made: Callable[..., Path], read: Read
+) -> None:
     corpus = read("casme3", made())
     notes = {finding.kind: finding.found for finding in corpus.findings}
     assert notes == {
@@ -229,7 +231,7 @@ def test_macro_expressions_have_the_classes_of_the_micro_ones(
         "Sadness",
         "other",
         "puzzled",
-    ]  # spelt in other official ways; of no class
+    ]  # three official spelling variants, and one emotion without a class
     rows = [["spNO.1", "a", 10 * n, 10 * n, 10 * n, name] for n, name in enumerate(emotions)]
     write_sheet(root / "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx", header, rows)
     macro = read("casme3", root, classes=classes).macro
@@ -312,7 +314,7 @@ def test_the_number_of_other_errors_is_given(made: Callable[..., Path], read: Re
         read("casme3", made(rows))
 
 
-def test_what_cannot_be_used_in_part_is_a_warning(made: Callable[..., Path], read: Read) -> None:
+def test_a_cell_that_cannot_be_used_is_a_warning(made: Callable[..., Path], read: Read) -> None:
     rows = change(1, Offset=170)
     rows[3][HEADER.index("AU")] = "2+smile"
     corpus = read("casme3", made(rows))
@@ -348,7 +350,10 @@ def test_a_list_of_four_classes_has_no_seven(tmp_path: Path, read: Read) -> None
         "subject,clip,onset,apex,label,class_name\nspNO.1,a,355,359,1,others\nspNO.1,b,1,9,0,negative\n"
     )
     corpus = read("casme3", tmp_path, annotation="dvscl")
-    assert corpus.index["label"].tolist() == [3, 0]  # by name: its own numbers are in another order
+    assert corpus.index["label"].tolist() == [
+        3,
+        0,
+    ]  # matched by class name, because the numbers of the list have another order
     with pytest.raises(InputError, match=r"classes=7, but dvscl_943.csv annotates negative"):
         read("casme3", tmp_path, annotation="dvscl", classes=7)
 
@@ -388,7 +393,7 @@ def test_the_annotation_is_looked_for_where_it_may_lie(
         read("casme3", tmp_path / "elsewhere")
 
 
-def test_a_table_of_ones_own_is_told_by_its_columns(made: Callable[..., Path], read: Read) -> None:
+def test_a_custom_table_is_recognised_by_its_columns(made: Callable[..., Path], read: Read) -> None:
     root = made(name="mine.xlsx", sheet="anything")
     assert read("casme3", root, annotation="mine.xlsx").protocol.name == "casme3-4@mine"
     assert read("casme3", root, annotation=str(root / "mine.xlsx")).protocol.samples == 5
@@ -442,7 +447,9 @@ def test_the_remedy_for_a_bad_row_can_be_pasted_into_a_shell(
     assert len(corpus.index) == len(read("casme3", made()).index) - 1
 
 
-def test_what_leaves_no_sample_is_called_by_its_key(made: Callable[..., Path], read: Read) -> None:
+def test_an_exclusion_of_all_samples_is_refused_with_its_key(
+    made: Callable[..., Path], read: Read
+) -> None:
     everyone = read("casme3", made()).index["sample_id"].tolist()
     with pytest.raises(InputError, match=r"corpus\.exclude leaves no sample of .*; name fewer"):
         read("casme3", made(), exclude=everyone)
@@ -518,7 +525,7 @@ def test_conf_builds_the_corpus(composed: Callable[..., Any], made: Callable[...
 
 @pytest.fixture(scope="module")
 def full_sheet(real_casme3: Path) -> Corpus:
-    """What the full sheet of part A gives; it takes seconds to read."""
+    """Read the full sheet of part A once, because it takes seconds."""
     node = yaml.safe_load((Path(__file__).parents[2] / "conf/corpus/casme3.yaml").read_text())
     del node["_target_"]
     return read_casme3(
@@ -565,12 +572,14 @@ def test_macro_expressions_of_the_full_sheet_pretrain_action_units_but_no_emotio
         make_macro_corpus(full_sheet)
 
 
-def test_a_full_sheet_is_known_by_its_file_and_wants_the_list_of_emotions(
+def test_a_full_sheet_is_recognised_by_its_name_and_needs_the_list_of_emotions(
     real_casme3: Path, read: Read, tmp_path: Path
 ) -> None:
     name = "CAS(ME)3_part_C.xls"
     corpus = read("casme3", tmp_path, annotation=str(real_casme3 / name), expected=EXPECTED)
-    assert corpus.protocol.name == "casme3c-4@part_c_full"  # its emotions lie beside it
+    assert (
+        corpus.protocol.name == "casme3c-4@part_c_full"
+    )  # its list of emotions is in the same folder
     name = "CAS(ME)3_part_A_v2.xls"
     (tmp_path / name).write_bytes((real_casme3 / name).read_bytes())
     with pytest.raises(InputError, match="names no emotions; put .*_v2.xlsx beside it"):
@@ -618,13 +627,13 @@ def test_the_full_sheet_of_part_c_gives_micro_and_macro_expressions(
     assert len(both) == 159
     assert (both["label_x"] == both["label_y"]).all()
     assert (both["offset_x"] == both["offset_y"]).all()
-    (twin,) = [finding for finding in full.findings if finding.kind == "duplicate"]
-    assert twin.sample_id == "spNO.17_17b_12580"
-    assert "offset 12588 here, 12591 in CAS(ME)3_part_C_ME.xlsx" in twin.found
+    (duplicate,) = [finding for finding in full.findings if finding.kind == "duplicate"]
+    assert duplicate.sample_id == "spNO.17_17b_12580"
+    assert "offset 12588 here, 12591 in CAS(ME)3_part_C_ME.xlsx" in duplicate.found
 
 
 @pytest.mark.slow
-def test_what_the_authors_say_of_samples_is_a_warning_and_a_choice(
+def test_remarks_of_the_authors_are_warnings_and_can_be_used_to_leave_samples_out(
     real_casme3: Path, read: Read
 ) -> None:
     corpus = read("casme3", real_casme3)
@@ -640,13 +649,11 @@ def test_what_the_authors_say_of_samples_is_a_warning_and_a_choice(
     assert left == set(warned["occluded"])
     assert without.protocol.hash != corpus.protocol.hash
     excluded = read("casme3", real_casme3, exclude=warned["occluded"])
-    assert excluded.index.equals(
-        without.index
-    )  # only the name differs: it is no subset of one's own
+    assert excluded.index.equals(without.index)  # only the name of the protocol differs
     assert excluded.protocol.name == "casme3-4@v2-subset"
 
 
-def test_kinds_that_a_list_does_not_hold_are_refused(
+def test_kinds_of_remarks_that_a_list_does_not_have_are_refused(
     real_casme3: Path, made: Callable[..., Path], read: Read
 ) -> None:
     with pytest.raises(InputError, match="without=hidden, but there are occluded and wrongly_la"):

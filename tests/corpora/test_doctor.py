@@ -1,4 +1,4 @@
-"""A sound corpus has no finding; each thing that can be wrong with one is named, with row and remedy."""
+"""Test that the doctor reports nothing for a sound corpus and every defect with its row and a remedy."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from merec.types import Camera, Corpus, Finding, Frames
 CLASSES = ("negative", "positive")
 SIZE = (48, 32)  # px
 CAMERA = Camera(50, 50, 24, 16, *SIZE)
-# Subject, clip, onset, apex, offset: two of them in one clip.
+# Subject, clip, onset, apex, offset; two samples are in one clip.
 SAMPLES = [
     ("spNO.1", "a", 5, 9, 14),
     ("spNO.1", "b", 3, 6, 11),
@@ -30,7 +30,7 @@ Change = dict[str, object]
 
 
 def write_color(file: Path, number: int, size: tuple[int, int] = SIZE) -> None:
-    """A coloured frame that differs from those of other numbers."""
+    """Write a coloured frame that differs from frames with other numbers."""
     file.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((size[1], size[0], 3), (200, 120, 60), np.uint8)
     pixels[number % size[1]] = (20, 250, 250)
@@ -43,7 +43,7 @@ def write_depth(file: Path, millimetres: int = 900, size: tuple[int, int] = SIZE
 
 
 def make_corpus(root: Path, changes: dict[int, Change] | None = None, **more) -> Corpus:
-    """The corpus that an annotation with SAMPLES gives; `changes` by number of the row."""
+    """Make the corpus of an annotation with SAMPLES; `changes` are by row number."""
     rows = []
     for row, (subject, clip, onset, apex, offset) in enumerate(SAMPLES):
         folder = root / subject / clip
@@ -68,9 +68,9 @@ def make_corpus(root: Path, changes: dict[int, Change] | None = None, **more) ->
     return Corpus(describe_protocol("test", index, CLASSES), index, None, (), CAMERA, **more)
 
 
-def name(root: Path, row: int, number: int, what: str = "color") -> Path:
+def name(root: Path, row: int, number: int, kind: str = "color") -> Path:
     subject, clip, *_ = SAMPLES[row]
-    return root / subject / clip / what / f"{number}.{'jpg' if what == 'color' else 'png'}"
+    return root / subject / clip / kind / f"{number}.{'jpg' if kind == 'color' else 'png'}"
 
 
 def write_frames(root: Path, only: Callable[[int, int, int, int], bool] | None = None) -> Path:
@@ -84,13 +84,13 @@ def write_frames(root: Path, only: Callable[[int, int, int, int], bool] | None =
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All frames of SAMPLES in the full layout, not to be changed."""
+    """Write all frames of SAMPLES in the full layout; tests must not change them."""
     return write_frames(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
 def root(sound: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Copy the sound corpus, so that a test may change it."""
     return shutil.copytree(sound, tmp_path / "corpus")
 
 
@@ -110,25 +110,30 @@ def one(examination: Examination) -> Finding:
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_sound_corpus_has_no_finding(root, deep):
-    seen = look(root, deep=deep)
-    assert seen.findings == ()
-    assert (seen.clips, seen.wanted, seen.color, seen.depth) == (4, 49, 49, 49)
-    assert seen.opened == (2 * 49 if deep else 4 * len(SAMPLES))
+    examination = look(root, deep=deep)
+    assert examination.findings == ()
+    assert (examination.clips, examination.wanted, examination.color, examination.depth) == (
+        4,
+        49,
+        49,
+        49,
+    )
+    assert examination.opened == (2 * 49 if deep else 4 * len(SAMPLES))
 
 
 def test_a_corpus_of_key_frames_lacks_nothing_and_is_called_so(tmp_path):
     root = write_frames(tmp_path, lambda n, onset, apex, offset: n in (onset, apex, offset))
-    seen = look(root, make_corpus(root, key_frames=("onset", "apex", "offset")))
-    assert (seen.findings, seen.sparse) == ((), ("casme3",))
+    examination = look(root, make_corpus(root, key_frames=("onset", "apex", "offset")))
+    assert (examination.findings, examination.sparse) == ((), ("casme3",))
 
 
 def test_a_full_corpus_that_lost_frames_is_not_taken_for_key_frames(tmp_path):
     root = write_frames(tmp_path, lambda n, onset, apex, offset: n in (onset, apex, offset))
-    seen = look(root)
-    assert [(f.severity, f.kind, f.row) for f in seen.findings] == [
+    examination = look(root)
+    assert [(f.severity, f.kind, f.row) for f in examination.findings] == [
         ("warning", "missing frame", row) for row in range(5)
     ]
-    assert seen.sparse == ()
+    assert examination.sparse == ()
 
 
 def test_the_files_of_a_bad_row_are_looked_at(root):
@@ -136,8 +141,8 @@ def test_the_files_of_a_bad_row_are_looked_at(root):
     index = corpus.index
     name(root, 0, 9).unlink()
     bad = replace(corpus, index=index[1:], rejected=index[:1].drop(columns="label"))
-    found = one(look(root, bad))
-    assert (found.severity, found.kind, found.row) == ("error", "missing frame", 0)
+    finding = one(look(root, bad))
+    assert (finding.severity, finding.kind, finding.row) == ("error", "missing frame", 0)
 
 
 def test_in_a_corpus_of_key_frames_a_key_frame_and_half_a_pair_are_still_missed(tmp_path):
@@ -146,12 +151,12 @@ def test_in_a_corpus_of_key_frames_a_key_frame_and_half_a_pair_are_still_missed(
     )
     name(root, 0, 6).unlink()
     name(root, 1, 6).unlink()
-    found = look(root, make_corpus(root, key_frames=("onset", "apex", "offset"))).findings
-    assert [(f.severity, f.kind, f.row) for f in found] == [
+    findings = look(root, make_corpus(root, key_frames=("onset", "apex", "offset"))).findings
+    assert [(f.severity, f.kind, f.row) for f in findings] == [
         ("error", "missing frame", 1),
         ("warning", "missing frame", 0),
     ]
-    assert "(the apex)" in found[0].found
+    assert "(the apex)" in findings[0].found
 
 
 def test_an_offset_that_is_not_known_asks_for_frames_up_to_the_apex(root):
@@ -162,12 +167,12 @@ def test_an_offset_that_is_not_known_asks_for_frames_up_to_the_apex(root):
 
 
 def test_a_corpus_of_flow_maps_has_no_frames_to_look_at():
-    seen = look(Path("x"), make_flow_corpus([0, 1, 0, 1]))
-    assert (seen.findings, seen.clips) == ((), 0)
+    examination = look(Path("x"), make_flow_corpus([0, 1, 0, 1]))
+    assert (examination.findings, examination.clips) == ((), 0)
 
 
 def make_flow_corpus(labels: list[int]) -> Corpus:
-    """Flow maps of samples of the subjects a, a, b, b, …"""
+    """Make a corpus of flow maps with two samples of each subject: a, a, b, b, …"""
     index = pd.DataFrame({"label": labels, "corpus": "smic"})
     index["sample_id"] = [f"{row:03d}" for row in range(len(index))]
     index["subject"] = [chr(ord("a") + row // 2) for row in range(len(index))]
@@ -195,32 +200,32 @@ def test_a_class_that_one_subject_alone_shows_is_a_warning():
 def test_missing_frames_are_one_finding_of_their_sample_with_ranges(root):
     for number in (20, 22, 23, 26):
         name(root, 3, number).unlink()
-    found = one(look(root))
-    assert (found.severity, found.kind) == ("error", "missing frame")
-    assert (found.row, found.sample_id, found.where) == (3, "spNO.2_a_20", "spNO.2/a/color")
-    assert found.found == "20, 22–23, 26 of 20–30 (the onset)"
+    finding = one(look(root))
+    assert (finding.severity, finding.kind) == ("error", "missing frame")
+    assert (finding.row, finding.sample_id, finding.where) == (3, "spNO.2_a_20", "spNO.2/a/color")
+    assert finding.found == "20, 22–23, 26 of 20–30 (the onset)"
 
 
 def test_a_missing_frame_between_the_key_frames_is_a_warning_that_names_the_file(root):
     name(root, 0, 11).unlink()
-    found = one(look(root))
-    assert (found.severity, found.where) == ("warning", "spNO.1/a/color/11.jpg")
+    finding = one(look(root))
+    assert (finding.severity, finding.where) == ("warning", "spNO.1/a/color/11.jpg")
 
 
-def test_a_missing_depth_frame_is_told_from_a_missing_frame(root):
+def test_a_missing_depth_frame_is_distinguished_from_a_missing_frame(root):
     name(root, 0, 9, "depth").unlink()
     name(root, 1, 7, "depth").unlink()
-    found = look(root).findings
-    assert [(f.severity, f.kind, f.row) for f in found] == [
+    findings = look(root).findings
+    assert [(f.severity, f.kind, f.row) for f in findings] == [
         ("error", "missing depth frame", 0),
         ("warning", "missing depth frame", 1),
     ]
 
 
-def test_an_empty_file_is_told_and_not_opened(root):
+def test_an_empty_file_is_reported_and_not_opened(root):
     name(root, 0, 9).write_bytes(b"")
-    found = one(look(root, deep=True))
-    assert (found.severity, found.kind, found.where) == (
+    finding = one(look(root, deep=True))
+    assert (finding.severity, finding.kind, finding.where) == (
         "error",
         "empty file",
         "spNO.1/a/color/9.jpg",
@@ -232,47 +237,52 @@ def test_a_link_that_leads_nowhere_or_to_itself_is_a_missing_frame_of_that_name(
     for target in (frame, root / "nowhere"):
         frame.unlink()
         frame.symlink_to(target)
-        found = one(look(root))
-        assert (found.kind, found.where) == ("missing frame", "spNO.1/a/color/9.jpg")
+        finding = one(look(root))
+        assert (finding.kind, finding.where) == ("missing frame", "spNO.1/a/color/9.jpg")
 
 
 def test_a_folder_that_differs_in_case_only_is_named_with_its_expected_name(root):
     (root / "spNO.2").rename(root / "spNo.2")
-    found = one(look(root))
-    assert (found.kind, found.where) == ("missing folder", "spNO.2/a/color")
-    assert found.found.startswith("spNo.2 lies there, spNO.2 is expected (2 samples: spNO.2_a_1,")
-    assert found.remedy == "rename spNo.2 to spNO.2"
+    finding = one(look(root))
+    assert (finding.kind, finding.where) == ("missing folder", "spNO.2/a/color")
+    assert finding.found.startswith("spNo.2 lies there, spNO.2 is expected (2 samples: spNO.2_a_1,")
+    assert finding.remedy == "rename spNo.2 to spNO.2"
 
 
 def test_a_folder_beside_that_no_sample_names_is_a_warning(root):
     (root / "spNo.2").mkdir()
     (root / "notes").mkdir()
-    found = one(look(root))
-    assert (found.severity, found.kind, found.where) == ("warning", "spelling of folder", "spNo.2")
+    finding = one(look(root))
+    assert (finding.severity, finding.kind, finding.where) == (
+        "warning",
+        "spelling of folder",
+        "spNo.2",
+    )
 
 
-def test_a_missing_clip_and_a_dead_one_are_told_apart(root):
+def test_a_missing_clip_and_a_dead_one_are_distinguished(root):
     for file in (root / "spNO.1" / "a" / "color").iterdir():
         file.unlink()
     (root / "spNO.3").rename(root / "elsewhere")
-    found = look(root).findings
-    assert [(f.kind, f.row) for f in found] == [("dead clip", 0), ("missing folder", 4)]
+    findings = look(root).findings
+    assert [(f.kind, f.row) for f in findings] == [("dead clip", 0), ("missing folder", 4)]
 
 
 def test_a_file_in_the_place_of_a_folder_is_called_one(root):
     shutil.rmtree(root / "spNO.3" / "c" / "color")
     (root / "spNO.3" / "c" / "color").write_bytes(b"")
-    found = look(root).findings
-    assert "color is a file, a folder of frames is expected" in [each.found for each in found]
+    findings = look(root).findings
+    problems = [finding.found for finding in findings]
+    assert "color is a file, a folder of frames is expected" in problems
 
 
 def test_a_wrong_root_is_one_finding_and_not_one_per_clip(tmp_path):
-    found = one(look(tmp_path))
-    assert found.found.startswith("none of 4 folders is there, e.g. spNO.1/a/color")
-    assert "corpus.root=FOLDER" in found.remedy
+    finding = one(look(tmp_path))
+    assert finding.found.startswith("none of 4 folders is there, e.g. spNO.1/a/color")
+    assert "corpus.root=FOLDER" in finding.remedy
 
 
-def test_a_corpus_without_depth_is_told_once(root):
+def test_a_corpus_without_depth_is_reported_once(root):
     for subject, clip in {(s, c) for s, c, *_ in SAMPLES}:
         (root / subject / clip / "depth").rename(root / subject / clip / "away")
     assert one(look(root)).kind == "missing depth folder"
@@ -281,21 +291,25 @@ def test_a_corpus_without_depth_is_told_once(root):
 def test_zero_padded_frames_are_named_with_what_is_expected(root):
     for file in (root / "spNO.1" / "a" / "color").iterdir():
         file.rename(file.with_name(f"{file.stem:0>5}.jpg"))
-    found = one(look(root))
-    assert (found.severity, found.kind, found.row) == ("error", "frames numbered differently", 0)
-    assert found.found == "00005.jpg where 5.jpg is expected (10 such frames)"
+    finding = one(look(root))
+    assert (finding.severity, finding.kind, finding.row) == (
+        "error",
+        "frames numbered differently",
+        0,
+    )
+    assert finding.found == "00005.jpg where 5.jpg is expected (10 such frames)"
 
 
 def test_frames_that_start_at_another_number_are_named(root):
-    for what in ("color", "depth"):
-        for file in list((root / "spNO.1" / "a" / what).iterdir()):
+    for kind in ("color", "depth"):
+        for file in list((root / "spNO.1" / "a" / kind).iterdir()):
             file.rename(file.with_stem(str(int(file.stem) + 100)))
-    found = one(look(root))
-    assert found.kind == "frames numbered differently"
-    assert found.found == "frames 105–114 lie there, none of 5–14"
+    finding = one(look(root))
+    assert finding.kind == "frames numbered differently"
+    assert finding.found == "frames 105–114 lie there, none of 5–14"
 
 
-def test_frames_of_another_name_are_shown(root):
+def test_frames_of_another_name_are_named(root):
     for file in (root / "spNO.1" / "a" / "color").iterdir():
         file.rename(file.with_name(f"img{file.name}"))
     assert one(look(root)).found.startswith("img10.jpg … img9.jpg lie there, names such as 5.jpg")
@@ -304,31 +318,31 @@ def test_frames_of_another_name_are_shown(root):
 # Rows
 
 
-def test_order_motion_and_duplicates_are_told_by_row(root):
+def test_order_motion_and_duplicates_are_reported_by_row(root):
     changes: dict[int, Change] = {
         0: {"onset": 9, "apex": 5},
         1: {"apex": 11, "offset": 6},
         2: {"apex": 1},
         3: {"onset": 1, "sample_id": "twin"},
     }
-    found = look(root, make_corpus(root, changes)).findings
-    told = [(f.severity, f.kind, f.row) for f in found]
-    assert ("error", "onset after apex", 0) in told
-    assert ("error", "apex after offset", 1) in told
-    assert ("note", "onset is apex", 2) in told
-    assert ("warning", "duplicate", 3) in told
-    assert "spNO.2_a_1 (row 2 from 0)" in next(f.found for f in found if f.kind == "duplicate")
+    findings = look(root, make_corpus(root, changes)).findings
+    reported = [(f.severity, f.kind, f.row) for f in findings]
+    assert ("error", "onset after apex", 0) in reported
+    assert ("error", "apex after offset", 1) in reported
+    assert ("note", "onset is apex", 2) in reported
+    assert ("warning", "duplicate", 3) in reported
+    assert "spNO.2_a_1 (row 2 from 0)" in next(f.found for f in findings if f.kind == "duplicate")
 
 
-def test_what_the_loader_found_is_kept_and_not_said_twice(root):
-    known = Finding("error", "onset after apex", "x.xlsx", 0, "spNO.1_a_5", "9 > 5", "mend it")
-    corpus = make_corpus(root, {0: {"onset": 9, "apex": 5}}, findings=(known,))
-    assert look(root, corpus).findings == (known,)
+def test_findings_of_the_loader_are_kept_and_not_repeated(root):
+    loaded = Finding("error", "onset after apex", "x.xlsx", 0, "spNO.1_a_5", "9 > 5", "mend it")
+    corpus = make_corpus(root, {0: {"onset": 9, "apex": 5}}, findings=(loaded,))
+    assert look(root, corpus).findings == (loaded,)
 
 
 def test_a_mistyped_number_does_not_fill_the_memory(root):
-    found = look(root, make_corpus(root, {0: {"offset": 1_400_000_000}})).findings
-    assert [(f.kind, f.row) for f in found] == [("missing frame", 0)]
+    findings = look(root, make_corpus(root, {0: {"offset": 1_400_000_000}})).findings
+    assert [(f.kind, f.row) for f in findings] == [("missing frame", 0)]
 
 
 # Pixels
@@ -359,7 +373,7 @@ def spoil_grey(file: Path) -> None:
         (spoil_grey, "grey colour"),
     ],
 )
-def test_a_bad_colour_frame_is_told(root, spoil, kind):
+def test_a_bad_colour_frame_is_reported(root, spoil, kind):
     spoil(name(root, 0, 9))
     spoil(name(root, 1, 7))
     apex, between = look(root, deep=True).findings
@@ -402,7 +416,7 @@ NEARLY[0] = 900
         (depth_of(np.full((16, 24), 900, np.uint16)), "depth of another size"),
     ],
 )
-def test_a_bad_depth_map_is_told(root, spoil, kind):
+def test_a_bad_depth_map_is_reported(root, spoil, kind):
     spoil(name(root, 0, 9, "depth"))
     spoil(name(root, 1, 7, "depth"))
     apex, between = look(root, deep=True).findings
@@ -419,7 +433,7 @@ def test_a_bad_depth_map_is_told(root, spoil, kind):
         ("depth", depth_of(np.full((16, 24), 900, np.uint16)), "its colour"),
     ],
 )
-def test_a_wrong_size_is_told_with_the_right_one(root, folder, spoil, beside):
+def test_a_wrong_size_is_reported_with_the_right_one(root, folder, spoil, beside):
     spoil(name(root, 0, 9, folder))
     wrong = one(look(root))
     assert wrong.found.endswith(": 24×16 px")
@@ -428,22 +442,22 @@ def test_a_wrong_size_is_told_with_the_right_one(root, folder, spoil, beside):
 
 def test_onset_and_apex_of_one_image_are_frozen(root):
     name(root, 0, 9).write_bytes(name(root, 0, 5).read_bytes())
-    found = one(look(root))
-    assert (found.kind, found.found) == ("frozen clip", "onset 5 and apex 9 are one image")
+    finding = one(look(root))
+    assert (finding.kind, finding.found) == ("frozen clip", "onset 5 and apex 9 are one image")
 
 
-def test_a_camera_of_another_size_is_told_once(root):
+def test_a_camera_of_another_size_is_reported_once(root):
     camera = Camera(100, 100, 48, 32, 96, 64)
     corpus = make_corpus(root)
-    found = one(look(root, Corpus(corpus.protocol, corpus.index, None, (), camera)))
-    assert "most frames are 48×32 px, corpus.intrinsics is for 96×64" in found.found
+    finding = one(look(root, Corpus(corpus.protocol, corpus.index, None, (), camera)))
+    assert "most frames are 48×32 px, corpus.intrinsics is for 96×64" in finding.found
 
 
 def test_a_corpus_recorded_in_grey_is_noted_once(root):
     for file in root.glob("*/*/color/*.jpg"):
         spoil_grey(file)
-    found = one(look(root))
-    assert (found.severity, found.kind) == ("note", "grey colour")
+    finding = one(look(root))
+    assert (finding.severity, finding.kind) == ("note", "grey colour")
 
 
 # Beside the protocol
@@ -469,8 +483,8 @@ def test_outside_the_protocol_nothing_is_worse_than_a_warning(root):
         onset=macro["onset"] + 200, apex=macro["apex"] + 200, offset=macro["offset"] + 200
     )
     corpus = make_corpus(root, macro=macro.drop(columns="label").head(1), unlabelled=pool)
-    found = look(root, corpus, deep=True).findings
-    assert [(f.severity, f.kind, f.sample_id) for f in found] == [
+    findings = look(root, corpus, deep=True).findings
+    assert [(f.severity, f.kind, f.sample_id) for f in findings] == [
         ("warning", "frames numbered differently", "macro_0"),
         ("warning", "missing folder", "pool_2"),
         ("warning", "unreadable image", "pool_1"),
@@ -486,9 +500,7 @@ def test_findings_are_the_same_for_any_number_of_processes(root):
     assert examine(corpus, root, True, jobs=2) == examine(corpus, root, True, jobs=1)
 
 
-def test_deep_examination_tells_of_depth_in_another_unit_once(
-    merec, rendered, tmp_path, find_local
-):
+def test_deep_examination_reports_depth_in_another_unit_once(merec, rendered, tmp_path, find_local):
     find_local("face_landmarker")
     root = Path(shutil.copytree(rendered, tmp_path / "corpus"))
     for file in root.glob("spNO.*/*/depth/*.png"):
@@ -496,6 +508,6 @@ def test_deep_examination_tells_of_depth_in_another_unit_once(
     done = merec("doctor", "corpus=synthetic", f"corpus.root={root}", "deep=true", "jobs=1")
     assert done.returncode == 1, done.stderr
     table = pd.read_csv(tmp_path / "runs" / "doctor" / "synthetic.csv")
-    (found,) = table[table["kind"] == "unusable depth"].to_dict("records")
-    assert "4 of 4 samples" in found["found"]
-    assert "its unit looks like 0.2" in found["remedy"]
+    (row,) = table[table["kind"] == "unusable depth"].to_dict("records")
+    assert "4 of 4 samples" in row["found"]
+    assert "its unit looks like 0.2" in row["remedy"]

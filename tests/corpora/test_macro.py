@@ -1,4 +1,4 @@
-"""Macro-expressions are a corpus of the same classes and people."""
+"""Test that macro-expressions become a corpus with the same classes and subjects."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def corpus() -> Corpus:
     return Corpus(protocol, index, None, (), Camera(9, 9, 1, 1, 2, 2), macro, key_frames=("onset",))
 
 
-def test_they_keep_classes_camera_and_labels(corpus):
+def test_macro_expressions_keep_classes_camera_and_labels(corpus):
     made = make_macro_corpus(corpus)
     assert made.protocol == describe_protocol("made-macro", made.index, ("negative", "positive"))
     assert made.index["sample_id"].tolist() == ["m1", "m2", "m3"]
@@ -34,19 +34,19 @@ def test_they_keep_classes_camera_and_labels(corpus):
     assert made.macro is None
 
 
-def test_they_begin_with_frames_even_where_the_corpus_has_its_flow_maps(corpus):
+def test_macro_expressions_have_frames_only_even_if_the_corpus_has_flow_maps(corpus):
     loaded = replace(corpus, flow_maps=np.zeros((2, 3, 4, 4), np.uint8), channels=("u", "v", "dz"))
     made = make_macro_corpus(loaded)
     assert made.flow_maps is None
     assert made.channels == ()
 
 
-def test_subjects_are_spelt_as_in_the_corpus_and_others_are_kept(corpus):
+def test_subjects_are_spelt_as_in_the_corpus_and_further_subjects_are_kept(corpus):
     assert make_macro_corpus(corpus).index["subject"].tolist() == ["spNO.1", "spNO.12", "spNO.2"]
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_a_corpus_without_any_says_where_to_get_some(corpus, empty):
+def test_a_corpus_without_macro_expressions_is_refused_with_a_remedy(corpus, empty):
     bare = replace(corpus, macro=corpus.macro.head(0) if empty else None)
     with pytest.raises(InputError) as error:
         make_macro_corpus(bare)
@@ -57,13 +57,15 @@ def test_a_corpus_without_any_says_where_to_get_some(corpus, empty):
     assert "\n" not in message
 
 
-def test_of_action_units_they_show_those_of_the_corpus(corpus):
+def test_only_action_units_of_the_corpus_are_targets(corpus):
     units = {"m1": ("R12", "4"), "m2": (), "m3": ("12", "7")}
-    spoken = {
-        name: tuple(ActionUnit(int(text.lstrip("R")), text[:1] * (text[0] == "R")) for text in own)
-        for name, own in units.items()
+    coded = {
+        name: tuple(
+            ActionUnit(int(text.lstrip("R")), text[:1] * (text[0] == "R")) for text in texts
+        )
+        for name, texts in units.items()
     }
-    macro = corpus.macro.assign(corpus="made", action_units=corpus.macro["sample_id"].map(spoken))
+    macro = corpus.macro.assign(corpus="made", action_units=corpus.macro["sample_id"].map(coded))
     protocol = replace(corpus.protocol, classes=("AU4", "AU12"), target="action_units")
     made = make_macro_corpus(replace(corpus, protocol=protocol, macro=macro))
     assert made.index["label"].tolist() == ["AU4+AU12", "none", "AU12"]

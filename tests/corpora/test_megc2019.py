@@ -1,4 +1,4 @@
-"""The composite from frames is the composite of the flow maps: same samples, same hash."""
+"""Test that the composite corpus of frames has the samples and the hash of that of flow maps."""
 
 import shutil
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def data(
     write_sheet: Callable[..., Path],
     touch: Callable[..., None],
 ) -> Path:
-    """The three data sets by the names of the 442 samples, and some samples that the list has not."""
+    """Write three data sets with the 442 samples of the list and some further samples."""
     sheets: dict[str, list[list[Any]]] = {"casme2": [], "samm": []}
     for row in composite_rows:
         label, subject = int(row["label"]), row["subject"]
@@ -57,7 +57,7 @@ def data(
 def build(
     data: Path, composed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
-    """Build `corpus=megc2019` from conf/."""
+    """Return a function that builds `corpus=megc2019` from conf/."""
     monkeypatch.setenv("MEREC_DATA", str(data))
 
     def call(*overrides: str, **changes: Any) -> Any:
@@ -67,7 +67,7 @@ def build(
     return call
 
 
-def test_it_holds_the_samples_of_the_flow_maps(
+def test_the_composite_holds_the_samples_of_the_flow_maps(
     build: Callable[..., Any], composite_rows: list[dict[str, str]]
 ) -> None:
     corpus = build()
@@ -101,7 +101,7 @@ def test_a_subset_of_a_part_is_a_subset_of_the_whole(build: Callable[..., Any]) 
     assert again.protocol.name == "megc2019-cd-subset"
 
 
-def test_of_another_edition_of_a_sheet_the_whole_is_another_protocol(
+def test_another_edition_of_a_sheet_gives_another_protocol(
     build: Callable[..., Any], data: Path
 ) -> None:
     sheet = data / "casme2" / "CASME2-coding-20140508.xlsx"

@@ -1,4 +1,4 @@
-"""The maps of MEGC2019 are read whole from either layout, or refused with one line that helps."""
+"""Test that the flow maps of MEGC2019 are read from both layouts and that damaged copies are refused."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ PUBLISHED = {
     "corpus": {"casme2": 145, "samm": 133, "smic": 164},
     "class": {"negative": 250, "positive": 109, "surprise": 83},
 }
-# Sample id, data set, subject, clip, label: one subject of each data set, as they are named there.
+# Sample id, data set, subject, clip, label: one subject of each data set in its official spelling.
 ROWS = [
     ("sub01_EP02_01f", "casme2", "sub01", "EP02_01f", "1"),
     ("sub01_EP19_05f", "casme2", "sub01", "EP19_05f", "0"),
@@ -50,23 +50,23 @@ def by_id(corpus: Corpus) -> dict[str, np.ndarray]:
 
 
 def write_png(file: Path, pixels: np.ndarray) -> None:
-    """Write a map as it circulates: red, green and blue are u, v and strain."""
+    """Write a map in the released format: red, green and blue are u, v and strain."""
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.transpose(1, 2, 0)).save(file, format="PNG")
 
 
 def write_folders(folder: Path, ids: list[str], rows: pd.DataFrame, maps: np.ndarray) -> None:
-    """Write `{subject}/u_test/{label}/{sample_id}.png`, every third with a blank before the dot."""
-    place = {row["sample_id"]: row for row in rows.to_dict("records")}
+    """Write `{subject}/u_test/{label}/{sample_id}.png`, every third file with a blank before the dot."""
+    row_of = {row["sample_id"]: row for row in rows.to_dict("records")}
     for number, (sample_id, pixels) in enumerate(zip(ids, maps, strict=True)):
         name = f"{sample_id}{' ' if number % 3 == 0 else ''}.png"
-        row = place[sample_id]
+        row = row_of[sample_id]
         write_png(folder / row["subject"] / "u_test" / row["label"] / name, pixels)
 
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
-    """A small `flow.npz` with its `samples.csv`."""
+    """Write a small `flow.npz` with its `samples.csv`."""
     np.savez_compressed(tmp_path / "flow.npz", flow=make_maps(), sample_id=np.array(IDS))
     pd.DataFrame(ROWS, columns=COLUMNS).to_csv(tmp_path / "samples.csv", index=False)
     return tmp_path
@@ -74,14 +74,14 @@ def packed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """The same samples in the layout in which they circulate."""
+    """Write the same samples in the released layout of folders."""
     write_folders(tmp_path, IDS, pd.DataFrame(ROWS, columns=COLUMNS), make_maps())
     return tmp_path
 
 
 @pytest.fixture
 def edit(packed: Path) -> Callable[[Callable[[pd.DataFrame], pd.DataFrame]], Path]:
-    """Rewrite `samples.csv` of the packed layout."""
+    """Return a function that changes `samples.csv` of the packed layout."""
 
     def rewrite(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
         rows = pd.read_csv(packed / "samples.csv", dtype=str)
@@ -91,25 +91,25 @@ def edit(packed: Path) -> Callable[[Callable[[pd.DataFrame], pd.DataFrame]], Pat
     return rewrite
 
 
-# What the packed file says of itself
+# Further arrays of the packed file
 
 
-def repack(root: Path, **told: np.ndarray) -> Path:
-    """Write `flow.npz` again with more arrays beside the maps, or others."""
-    arrays = {"flow": make_maps(), "sample_id": np.array(IDS)} | told
+def repack(root: Path, **changes: np.ndarray) -> Path:
+    """Write `flow.npz` with some arrays added or replaced."""
+    arrays = {"flow": make_maps(), "sample_id": np.array(IDS)} | changes
     np.savez_compressed(root / "flow.npz", **arrays)
     return root
 
 
-def test_channels_in_another_order_are_put_in_ours_by_their_names(packed):
+def test_channels_are_reordered_by_their_names(packed):
     expected = by_id(read(packed))
     other = repack(packed, flow=make_maps()[:, [2, 0, 1]], channels=np.array(["Strain", "u", "v"]))
-    found = by_id(read(other))
-    assert all((found[sample_id] == expected[sample_id]).all() for sample_id in expected)
+    maps = by_id(read(other))
+    assert all((maps[sample_id] == expected[sample_id]).all() for sample_id in expected)
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("arrays", "message"),
     [
         ({"channels": ["x", "y", "z"]}, "names its channels x, y, z; expected u, v, strain"),
         ({"channels": ["u", "u", "v"]}, "names its channels u, u, v; expected u, v, strain"),
@@ -130,32 +130,32 @@ def test_channels_in_another_order_are_put_in_ours_by_their_names(packed):
         ),
     ],
 )
-def test_what_the_archive_says_against_its_table_is_refused(packed, told, said):
-    repack(packed, **{name: np.array(values) for name, values in told.items()})
-    with pytest.raises(InputError, match=re.escape(said)):
+def test_an_archive_that_contradicts_its_table_is_refused(packed, arrays, message):
+    repack(packed, **{name: np.array(values) for name, values in arrays.items()})
+    with pytest.raises(InputError, match=re.escape(message)):
         read(packed)
 
 
-def test_what_the_archive_says_in_accord_with_its_table_changes_nothing(packed):
+def test_further_arrays_that_agree_with_the_table_change_nothing(packed):
     expected = read(packed)
     names = dict(zip(("subject", "dataset"), np.array(ROWS).T[[2, 1]], strict=True))
-    told = {"channels": np.array(["u", "v", "strain"]), "label": np.array([1, 0, 0, 2, 0, 2])}
-    found = read(repack(packed, **told, **names, classes=np.array(CLASSES)))
-    assert (found.flow_maps == expected.flow_maps).all()
-    assert found.protocol == expected.protocol
+    arrays = {"channels": np.array(["u", "v", "strain"]), "label": np.array([1, 0, 0, 2, 0, 2])}
+    corpus = read(repack(packed, **arrays, **names, classes=np.array(CLASSES)))
+    assert (corpus.flow_maps == expected.flow_maps).all()
+    assert corpus.protocol == expected.protocol
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"<!DOCTYPE html><html>404</html>", r"is an HTML page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 9\n", "`git lfs pull`"),
         (b"\x80\x04K\x01.", r"cannot be read \(5 bytes; it holds something else than arrays"),
     ],
 )
-def test_what_lies_in_the_place_of_the_maps_is_named_without_numpys_advice(packed, content, said):
+def test_a_wrong_file_instead_of_the_maps_is_named_without_numpys_advice(packed, content, message):
     (packed / "flow.npz").write_bytes(content)
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read(packed)
     assert "pickle" not in str(caught.value)
 
@@ -165,7 +165,7 @@ def test_what_lies_in_the_place_of_the_maps_is_named_without_numpys_advice(packe
 
 @pytest.fixture(scope="module")
 def real() -> Corpus:
-    """All 442 samples from the packed files, with the published counts asserted."""
+    """Read all 442 samples from the packed files and assert the published counts."""
     if not REAL.exists():
         pytest.skip("the flow maps of MEGC2019 are not at ../shared/data/megc2019_flow")
     return read(REAL, PUBLISHED)
@@ -173,13 +173,13 @@ def real() -> Corpus:
 
 @pytest.fixture(scope="module")
 def circulating(real: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder above `datasets/three_norm_u_v_os`, written from the packed maps."""
+    """Write the released layout, `datasets/three_norm_u_v_os`, from the packed maps."""
     root = tmp_path_factory.mktemp("circulating")
     folder = root / "datasets" / "three_norm_u_v_os"
     with np.load(REAL / "flow.npz") as arrays:
         maps, ids = arrays["flow"], arrays["sample_id"].astype(str).tolist()
     write_folders(folder, ids, pd.read_csv(REAL / "samples.csv", dtype=str), maps)
-    # u_train repeats other subjects' maps: with other pixels here, so that reading it would show.
+    # u_train repeats maps of other subjects; here with inverted pixels, so that reading it is detected.
     for subject in ("sub01", "s03", "006"):
         write_png(folder / subject / "u_train" / "0" / f"{ids[0]}.png", 255 - maps[0])
     return root
@@ -209,28 +209,28 @@ def test_the_real_maps_are_those_of_the_packed_file_joined_by_id(real):
 
 @pytest.mark.parametrize("below", ["", "datasets", "datasets/three_norm_u_v_os"])
 def test_both_layouts_give_the_same_samples_pixels_and_protocol(real, circulating, below):
-    found = read(circulating / below, PUBLISHED)
+    corpus = read(circulating / below, PUBLISHED)
     columns = ["sample_id", "corpus", "subject", "clip", "label"]
     pd.testing.assert_frame_equal(
-        found.index.sort_values("sample_id", ignore_index=True)[columns],
+        corpus.index.sort_values("sample_id", ignore_index=True)[columns],
         real.index.sort_values("sample_id", ignore_index=True)[columns],
         check_dtype=False,
     )
-    ours, theirs = by_id(found), by_id(real)
-    assert all((ours[sample_id] == theirs[sample_id]).all() for sample_id in theirs)
-    assert found.protocol == real.protocol
-    assert found.channels == real.channels
+    maps, expected = by_id(corpus), by_id(real)
+    assert all((maps[sample_id] == expected[sample_id]).all() for sample_id in expected)
+    assert corpus.protocol == real.protocol
+    assert corpus.channels == real.channels
 
 
-def test_the_layout_with_train_folders_really_has_some(circulating):
+def test_the_written_layout_has_train_folders_and_names_with_a_blank(circulating):
     assert len(list(circulating.glob("datasets/*/*/u_train/0/*.png"))) == 3
     assert any(" ." in file.name for file in circulating.rglob("u_test/*/*.png"))
 
 
-# Made data
+# Small written data
 
 
-def test_the_made_layouts_agree_with_what_was_written(packed, tmp_path_factory):
+def test_both_layouts_are_read_as_they_were_written(packed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("folders")
     write_folders(folder, IDS, pd.DataFrame(ROWS, columns=COLUMNS), make_maps())
     a, b = read(packed), read(folder)
@@ -324,7 +324,7 @@ def test_an_npz_without_a_key_names_it(packed, key):
 
 
 @pytest.mark.parametrize(
-    ("maps", "found"),
+    ("maps", "description"),
     [
         (make_maps().astype(np.float32), r"float32 maps of shape \(6, 3, 28, 28\)"),
         (make_maps()[:, :2], r"uint8 maps of shape \(6, 2, 28, 28\)"),
@@ -333,10 +333,10 @@ def test_an_npz_without_a_key_names_it(packed, key):
         (make_maps().transpose(0, 2, 3, 1), r"uint8 maps of shape \(6, 28, 28, 3\)"),
     ],
 )
-def test_maps_of_another_shape_or_type_are_refused_with_the_one_expected(packed, maps, found):
+def test_maps_of_another_shape_or_type_are_refused_with_the_one_expected(packed, maps, description):
     np.savez(packed / "flow.npz", flow=maps, sample_id=np.array(IDS))
     expected = r"expected uint8 of shape \(6, 3, 28, 28\)"
-    with pytest.raises(InputError, match=rf"flow\.npz holds {found}; {expected}"):
+    with pytest.raises(InputError, match=rf"flow\.npz holds {description}; {expected}"):
         read(packed)
 
 
@@ -415,7 +415,7 @@ def test_a_label_without_a_class_names_the_sample_and_the_setting(packed):
 
 
 @pytest.mark.parametrize(
-    ("expected", "said"),
+    ("expected", "messages"),
     [
         ({"samples": 442}, ["samples: 6 found, 442 expected"]),
         ({"subjects": 68}, ["subjects: 3 found, 68 expected"]),
@@ -427,12 +427,12 @@ def test_a_label_without_a_class_names_the_sample_and_the_setting(packed):
     ],
 )
 @pytest.mark.parametrize("layout", ["packed", "folders"])
-def test_counts_that_differ_are_all_named_with_the_remedy(request, layout, expected, said):
+def test_counts_that_differ_are_all_named_with_the_remedy(request, layout, expected, messages):
     root = request.getfixturevalue(layout)
     with pytest.raises(InputError, match=r"corpus\.expected=null") as error:
         read(root, expected)
-    for words in [str(root), *said]:
-        assert words in str(error.value)
+    for text in [str(root), *messages]:
+        assert text in str(error.value)
 
 
 @pytest.mark.parametrize("layout", ["packed", "folders"])
@@ -476,8 +476,8 @@ def test_a_png_with_a_broken_chunk_is_named(folders):
     file = first_png(folders)
     whole = bytearray(file.read_bytes())
     at = whole.index(b"IDAT")
-    # Its pixels end too early, and more of them stand where the next chunk's name should be: Pillow
-    # meets that while it decodes, and calls it a SyntaxError.
+    # The length of the chunk is too small, so pixels are read as the name of the next chunk. Pillow detects
+    # this while decoding and raises a SyntaxError.
     whole[at - 4 : at] = (1000).to_bytes(4, "big")
     whole[at + 4 + 1000 + 4 + 4 : at + 4 + 1000 + 4 + 8] = b"\x00\xff\xa6\xef"
     file.write_bytes(whole)
@@ -519,9 +519,9 @@ def test_a_file_that_lies_with_another_subject_is_named(folders, home):
 
 def test_a_sample_under_two_labels_is_named(folders):
     file = first_png(folders)
-    twin = file.parents[1] / "2" / f"{file.stem.strip()}.png"
-    twin.parent.mkdir()
-    shutil.copy(file, twin)
+    copy = file.parents[1] / "2" / f"{file.stem.strip()}.png"
+    copy.parent.mkdir()
+    shutil.copy(file, copy)
     with pytest.raises(InputError, match=rf"sample {file.stem.strip()} lies there twice; keep"):
         read(folders)
 

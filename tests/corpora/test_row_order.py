@@ -1,4 +1,4 @@
-"""The order of a sheet's rows, or of the files of maps, changes neither samples nor predictions."""
+"""Test that neither samples nor predictions depend on the order of rows or files."""
 
 import csv
 import random
@@ -22,7 +22,7 @@ EMOTIONS = ("happiness", "others", "disgust", "repression", "surprise")
 SAMM = "SAMM_Micro_FACS_Codes_v2.xlsx"
 SAMM_HEADER = ["Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame", "Action Units",
                "Estimated Emotion"]  # fmt: skip
-OF_SAMM = ("Anger", "Contempt", "Happiness", "Other", "Surprise")
+SAMM_EMOTIONS = ("Anger", "Contempt", "Happiness", "Other", "Surprise")
 
 
 def shuffle(rows: list[Any], seed: int) -> list[Any]:
@@ -38,20 +38,23 @@ def assert_same(one: Corpus, other: Corpus) -> None:
 
 def test_casme2_and_samm_give_one_index_for_any_order_of_rows(tmp_path, read, write_sheet):
     casme2 = [[n % 7 + 1, f"EP{n:02d}_01", 5, 9, 20, "4", EMOTIONS[n % 5]] for n in range(25)]
-    samm = [[n % 7 + 6, f"{n % 7 + 6:03d}_{n}_1", 5, 9, 20, "4", OF_SAMM[n % 5]] for n in range(25)]
-    found: dict[str, list[Corpus]] = {"casme2": [], "samm": []}
+    samm = [
+        [n % 7 + 6, f"{n % 7 + 6:03d}_{n}_1", 5, 9, 20, "4", SAMM_EMOTIONS[n % 5]]
+        for n in range(25)
+    ]
+    by_order: dict[str, list[Corpus]] = {"casme2": [], "samm": []}
     for seed in range(3):
         root = tmp_path / str(seed)
         write_sheet(root / CASME2, CASME2_HEADER, shuffle(casme2, seed))
         write_sheet(root / SAMM, SAMM_HEADER, shuffle(samm, seed), "MICRO ONLY", above=13)
-        for name, corpora in found.items():
-            # Frames lie below the root, which differs.
+        for name, corpora in by_order.items():
+            # Frames are not compared, because their folders are below different roots.
             corpus = read(name, root)
             index = corpus.index.drop(columns=["color", "depth"])
             corpora.append(Corpus(corpus.protocol, index, None, ()))
-    for first, *others in found.values():
-        for other in others:
-            assert_same(first, other)
+    for first, *shuffled in by_order.values():
+        for corpus in shuffled:
+            assert_same(first, corpus)
 
 
 @pytest.mark.slow
@@ -80,13 +83,13 @@ def test_any_corpus_is_sorted_by_id_with_its_maps():
     assert corpus.index["sample_id"].is_monotonic_increasing
     assert corpus.index.index.equals(pd.RangeIndex(20))
     assert corpus.flow_maps is not None
-    for sample_id, shown in zip(corpus.index["sample_id"], corpus.flow_maps, strict=True):
+    for sample_id, flow_map in zip(corpus.index["sample_id"], corpus.flow_maps, strict=True):
         (row,) = np.flatnonzero(index["sample_id"] == sample_id)
-        assert (shown == maps[row]).all()
+        assert (flow_map == maps[row]).all()
 
 
 def write_packed(root: Path, rows: list[dict[str, str]], maps: dict[str, np.ndarray]) -> Path:
-    """Write `samples.csv` in the order given, and `flow.npz` in another."""
+    """Write `samples.csv` in the order of `rows` and `flow.npz` in a different order."""
     root.mkdir()
     with (root / "samples.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -99,7 +102,7 @@ def write_packed(root: Path, rows: list[dict[str, str]], maps: dict[str, np.ndar
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory, small_root) -> list[Path]:
-    """The small corpus three times: packed, packed in another order of rows, and as folders."""
+    """Write the small corpus three times: packed, packed in another order of rows, and as folders."""
     root = tmp_path_factory.mktemp("layouts")
     with (small_root / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -141,8 +144,8 @@ def test_predictions_are_bit_equal_for_any_order_and_layout(
     tables = []
     for number, root in enumerate(layouts):
         out = tmp_path / str(number)
-        given = [*small, f"corpus.root={root}", *task, "folds=0-1", "logger=none"]
-        done = merec("train", *given, f"hydra.run.dir={out}")
+        overrides = [*small, f"corpus.root={root}", *task, "folds=0-1", "logger=none"]
+        done = merec("train", *overrides, f"hydra.run.dir={out}")
         assert done.returncode == 0, done.stderr
         table = pd.read_csv(out / "predictions.csv", dtype=str)
         tables.append(table.sort_values("sample_id", ignore_index=True))

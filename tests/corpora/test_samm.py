@@ -1,4 +1,4 @@
-"""SAMM is read from its official sheet, whose header stands below a legend."""
+"""Test that SAMM is read from its official sheet, whose header is below a legend."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,18 +55,18 @@ def test_rows_become_samples_named_as_in_megc2019(made: Callable[..., Path], rea
     assert (corpus.index["fps"] == 200).all()
 
 
-def test_what_was_mended_is_noted(made: Callable[..., Path], read: Read) -> None:
+def test_corrections_are_noted(made: Callable[..., Path], read: Read) -> None:
     corpus = read("samm", made())
-    found = {finding.kind: finding for finding in corpus.findings}
-    assert found["spelling of subjects"].found.startswith("5 of 6 rows: 37 → 037 (2×)")
-    assert found["spelling of classes"].found == "1 of 6 rows: Others → Other (1×)"
-    assert found["action unit left out"].found == "R15 (a second choice) in 'R12 or R15'"
-    assert (found["erratum"].row, found["erratum"].sample_id) == (3, "028_028_4_1")
+    findings = {finding.kind: finding for finding in corpus.findings}
+    assert findings["spelling of subjects"].found.startswith("5 of 6 rows: 37 → 037 (2×)")
+    assert findings["spelling of classes"].found == "1 of 6 rows: Others → Other (1×)"
+    assert findings["action unit left out"].found == "R15 (a second choice) in 'R12 or R15'"
+    assert (findings["erratum"].row, findings["erratum"].sample_id) == (3, "028_028_4_1")
     assert corpus.index.at[3, "apex"] == 350
 
 
 @pytest.mark.parametrize("cell", ["/", "-1", None])
-def test_an_apex_that_is_no_number_is_mended_where_it_is_known_to_be_wrong(
+def test_an_apex_that_is_no_number_is_corrected_by_its_erratum(
     made: Callable[..., Path], read: Read, cell: Any
 ) -> None:
     rows = [row(28, "028_4_1", 300, cell, 400, "4", "Other")]
@@ -80,7 +80,7 @@ def test_an_apex_inside_is_left_as_annotated(made: Callable[..., Path], read: Re
     assert "erratum" not in {finding.kind for finding in corpus.findings}
 
 
-def test_rows_known_to_be_wrong_are_mended_by_number(made: Callable[..., Path], read: Read) -> None:
+def test_errata_are_applied_by_row_number(made: Callable[..., Path], read: Read) -> None:
     rows = [row("009", f"009_1_{number}", 10, 15, 30, "4", "Anger") for number in range(140)]
     for number in (125, 132, 133):
         rows[number][4] = 5
@@ -88,7 +88,7 @@ def test_rows_known_to_be_wrong_are_mended_by_number(made: Callable[..., Path], 
     index = read("samm", made(rows)).index.set_index("row")
     assert index.loc[[125, 132, 133], "apex"].tolist() == [20, 20, 20]
     assert index.at[56, "offset"] == 5739
-    rows[56][3:6] = [6600, 6650, 573]  # then 5739 fits no better
+    rows[56][3:6] = [6600, 6650, 573]  # the correction 5739 is before the onset as well
     index = read("samm", made(rows)).index
     assert index["offset"].isna().sum() == 1
     rows[10][4] = 5

@@ -1,4 +1,4 @@
-"""SMIC-HS is listed from its folders; the apex is the middle frame."""
+"""Test that SMIC-HS is read from its folders, with the middle frame as apex."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ Read = Callable[..., Corpus]
 Touch = Callable[..., None]
 CLIPS = {
     "s3/micro/negative/s3_ne_01": [f"image{number:06d}.jpg" for number in range(823, 834)],
-    "s03b/micro/negative/s03_ne_09": ["image1.jpg"],  # no subject's folder
+    "s03b/micro/negative/s03_ne_09": ["image1.jpg"],  # not the folder of a subject
     "s04/micro/positive/s04_po_01": ["reg_image0012.bmp", "reg_image0013.bmp", "Thumbs.db"],
     "s04/micro/surprise/s04_sur_02": ["reg_image5.bmp", "reg_image9.bmp"],
     "s04/non_micro/s04_01": ["reg_image5.bmp"],
@@ -44,7 +44,7 @@ def test_folders_become_samples_named_as_in_megc2019(
     assert (index["fps"] == 100).all()
 
 
-def test_the_apex_is_the_middle_frame_that_lies_there(
+def test_the_apex_is_the_existing_frame_nearest_to_the_middle(
     made: Callable[..., Path], read: Read
 ) -> None:
     index = read("smic", made()).index

@@ -1,4 +1,4 @@
-"""Action units are read as the coders of each corpus write them, and nothing is lost in silence."""
+"""Test that every notation of action units is read and that unread parts are reported."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from merec.corpora.reading.sheets import read_table
 from merec.synthetic.annotation import spell
 from merec.types import ActionUnit, Corpus
 
-# Notation → the units it codes, and the parts that are understood but left out. From the keys of the sheets.
+# Notation: its action units and the parts that are recognised but left out, from the keys of the sheets.
 CASME = {
     "26+25": ("26 25", ""),
     "24+T18+16": ("24 T18 16", ""),
@@ -18,10 +18,10 @@ CASME = {
     "L2": ("L2", ""),
     "B23": ("B23", ""),
     "R2+R1": ("R2 R1", ""),
-    "R4,5": ("R4 5", ""),  # the prefix is AU 4's alone
+    "R4,5": ("R4 5", ""),  # the prefix belongs to AU 4 only
     "L1,10,11,38,": ("L1 10 11 38", ""),
     "4，11": ("4 11", ""),
-    "１２＋４": ("12 4", ""),  # full width
+    "１２＋４": ("12 4", ""),  # full-width characters
     "13?": ("13", ""),
     "R1+4?": ("R1 4", ""),
     "4+4": ("4", ""),
@@ -86,7 +86,7 @@ def test_every_notation_is_read_completely(text: str, units: str, left_out: str)
     assert cell.units == cell.read
     assert [str(unit) for unit in cell.read] == units.split()
     assert [part.split(" (")[0] for part in cell.left_out] == left_out.split(";") * bool(left_out)
-    assert read_action_units(spell(cell.read)).read == cell.read  # and back
+    assert read_action_units(spell(cell.read)).read == cell.read
 
 
 @pytest.mark.parametrize("text", [12, "12"])
@@ -95,7 +95,7 @@ def test_a_number_is_an_action_unit(text: object) -> None:
 
 
 @pytest.mark.parametrize("text", [" - ", "/", "none"])
-def test_a_row_may_say_that_there_is_no_action_unit(text: str) -> None:
+def test_a_row_may_state_that_there_is_no_action_unit(text: str) -> None:
     assert read_action_units(text).units == ()
 
 
@@ -117,14 +117,14 @@ def test_a_row_that_cannot_be_read_is_not_a_row_without_action_units(text: objec
         ("4+0+123", "4", "0 123"),
     ],
 )
-def test_what_cannot_be_read_is_named(text: str, units: str, unread: str) -> None:
+def test_parts_that_cannot_be_read_are_named(text: str, units: str, unread: str) -> None:
     cell = read_action_units(text)
     assert [str(unit) for unit in cell.read] == units.split()
     assert list(cell.unread) == unread.split()
     assert cell.units is None
 
 
-def test_sides_and_parts_are_told_apart() -> None:
+def test_side_and_lip_are_distinguished() -> None:
     (unit,) = read_action_units("LB23").read
     assert (unit.number, unit.side, unit.part) == (23, "L", "B")
 
@@ -162,15 +162,15 @@ def test_a_row_is_a_sample_with_unknown_units_and_a_finding_where_its_cell_canno
     coded = corpus.index["action_units"]
     assert coded.isna().tolist() == [False, True, True, False, False]
     assert [tuple(map(str, units)) for units in coded[coded.notna()]] == [("12",), ("4",), ()]
-    found = {f.row: (f.severity, f.kind, f.found) for f in corpus.findings if "unit" in f.kind}
-    assert found == {
+    findings = {f.row: (f.severity, f.kind, f.found) for f in corpus.findings if "unit" in f.kind}
+    assert findings == {
         1: ("warning", "action unit", "'glare' in 'glare'"),
         2: ("warning", "action unit", "no action units are coded"),
         3: ("note", "action unit left out", "ref(10) (seen in the reference frame) in '4+ref(10)'"),
     }
 
 
-def test_a_list_without_action_units_says_so_of_every_sample(
+def test_a_list_without_action_units_gives_samples_with_unknown_units_and_no_finding(
     tmp_path: Path, write_sheet: Callable[..., Path], read: Callable[..., Corpus]
 ) -> None:
     rows = [["006", f"006_1_{number}", 1, 5, 9, None, "Anger"] for number in range(3)]

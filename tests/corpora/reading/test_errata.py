@@ -1,4 +1,4 @@
-"""An erratum lands on its own row only, and says so."""
+"""Test that an erratum is applied to its row only and noted."""
 
 import pandas as pd
 import pytest
@@ -18,7 +18,7 @@ def make(*rows: list[str]) -> pd.DataFrame:
     return table
 
 
-def mend(
+def correct(
     monkeypatch: pytest.MonkeyPatch, table: pd.DataFrame, erratum: dict
 ) -> tuple[pd.DataFrame, list[Finding]]:
     monkeypatch.setattr(errata, "read_errata", lambda: {"list": [{"why": "a slip", **erratum}]})
@@ -32,9 +32,11 @@ ERRATUM = {
 
 def test_an_erratum_is_applied_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     table = make(OTHER, SLIP)
-    mended, (note,) = mend(monkeypatch, table, ERRATUM)
-    assert mended["onset"].tolist() == ["10", "2647"]
-    assert mended["sample_id"].tolist() == table["sample_id"].tolist()  # named as annotated
+    corrected, (note,) = correct(monkeypatch, table, ERRATUM)
+    assert corrected["onset"].tolist() == ["10", "2647"]
+    assert (
+        corrected["sample_id"].tolist() == table["sample_id"].tolist()
+    )  # ids keep the annotated onset
     assert table["onset"].tolist() == ["10", "3647"]
     assert note == Finding(
         "note",
@@ -48,21 +50,21 @@ def test_an_erratum_is_applied_and_noted(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_erratum_follows_its_sample_to_another_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    mended, (note,) = mend(monkeypatch, make(SLIP, OTHER), ERRATUM)
-    assert mended["onset"].tolist() == ["2647", "10"]
+    corrected, (note,) = correct(monkeypatch, make(SLIP, OTHER), ERRATUM)
+    assert corrected["onset"].tolist() == ["2647", "10"]
     assert note.row == 0
 
 
 ELSEWHERE = ["spNO.2", "b", "500", "510", "520"]
 
 
-def test_an_erratum_never_lands_on_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    mended, notes = mend(monkeypatch, make(OTHER, ELSEWHERE), ERRATUM)
-    assert mended.equals(make(OTHER, ELSEWHERE))
+def test_an_erratum_is_not_applied_to_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrected, notes = correct(monkeypatch, make(OTHER, ELSEWHERE), ERRATUM)
+    assert corrected.equals(make(OTHER, ELSEWHERE))
     assert notes == []
 
 
-def test_what_is_not_applicable_is_noted_only_in_a_list_to_which_others_apply(
+def test_an_erratum_that_does_not_apply_is_noted_only_if_another_one_of_the_list_applies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = {"subject": "spNO.1", "clip": "a", "was": {"onset": 10}, "set": {"onset": 11}}
@@ -74,18 +76,18 @@ def test_what_is_not_applicable_is_noted_only_in_a_list_to_which_others_apply(
 
 
 @pytest.mark.parametrize("row", [OTHER, ["spNO.2", "b", "2647", "2668", "2694"]])
-def test_a_mended_or_absent_row_is_passed_over(
+def test_a_corrected_or_absent_row_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, row: list[str]
 ) -> None:
     table = make(row, row)
-    mended, notes = mend(monkeypatch, table, ERRATUM)
-    assert mended.equals(table)
+    corrected, notes = correct(monkeypatch, table, ERRATUM)
+    assert corrected.equals(table)
     assert notes == []
 
 
-def test_two_rows_that_fit_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    mended, _ = mend(monkeypatch, make(SLIP, OTHER, SLIP), ERRATUM)
-    assert mended["onset"].tolist() == ["3647", "10", "3647"]
+def test_an_erratum_that_fits_two_rows_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrected, _ = correct(monkeypatch, make(SLIP, OTHER, SLIP), ERRATUM)
+    assert corrected["onset"].tolist() == ["3647", "10", "3647"]
 
 
 @pytest.mark.parametrize(
@@ -95,13 +97,25 @@ def test_two_rows_that_fit_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> No
         ("31", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("30", "30", {"apex": "outside"}, {"apex": "middle"}, ("30", "30")),
         ("15", "12", {"offset": "outside"}, {"offset": 40}, ("15", "40")),
-        ("15", "12", {"offset": "outside"}, {"offset": 14}, ("15", "unknown")),  # fits no better
+        (
+            "15",
+            "12",
+            {"offset": "outside"},
+            {"offset": 14},
+            ("15", "unknown"),
+        ),  # 14 is outside as well
         ("15", "15", {"offset": "outside"}, {"offset": 40}, ("15", "15")),
         ("/", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("-1", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("15", "/", {"offset": "outside"}, {"offset": 40}, ("15", "40")),
-        ("/", "-1", {"apex": "outside"}, {"apex": "middle"}, ("/", "-1")),  # no middle to take
+        (
+            "/",
+            "-1",
+            {"apex": "outside"},
+            {"apex": "middle"},
+            ("/", "-1"),
+        ),  # without offset there is no middle
         ("middle", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
     ],
 )
@@ -109,24 +123,24 @@ def test_a_number_counts_as_outside_only_if_it_is(
     monkeypatch: pytest.MonkeyPatch, apex: str, offset: str, was: dict, new: dict, expected: tuple
 ) -> None:
     table = make(["006", "006_1_2", "10", apex, offset])
-    mended, _ = mend(monkeypatch, table, {"row": 0, "was": was, "set": new})
-    assert (mended.at[0, "apex"], mended.at[0, "offset"]) == expected
+    corrected, _ = correct(monkeypatch, table, {"row": 0, "was": was, "set": new})
+    assert (corrected.at[0, "apex"], corrected.at[0, "offset"]) == expected
 
 
-def test_a_made_corpus_with_the_subjects_of_the_official_one_is_left_alone() -> None:
+def test_errata_are_not_applied_to_another_corpus_with_the_same_subjects() -> None:
     table = make(["spNO.40", "e", "12", "15", "20"], ["spNO.216", "d", "5", "9", "12"])
-    mended, notes = apply_errata(table, "casme3 part A", "sheet.xlsx")
-    assert mended.equals(table)
+    corrected, notes = apply_errata(table, "casme3 part A", "sheet.xlsx")
+    assert corrected.equals(table)
     assert notes == []
 
 
 def test_a_row_beyond_the_end_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     table = make(OTHER)
     rule = {"row": 9, "was": {"apex": "outside"}, "set": {"apex": "middle"}}
-    assert mend(monkeypatch, table, rule)[1] == []
+    assert correct(monkeypatch, table, rule)[1] == []
 
 
-def test_every_official_erratum_says_where_what_and_why() -> None:
+def test_every_official_erratum_has_place_values_and_reason() -> None:
     assert set(read_errata()) == {"casme3 part A", "casme2", "samm"}
     for entries in read_errata().values():
         for entry in entries:
@@ -145,8 +159,8 @@ def test_every_official_erratum_says_where_what_and_why() -> None:
     ("apex", "taken"), [("83", "160"), ("0", "160"), ("160", "160"), ("113", "113")]
 )
 def test_row_128_of_casme3_has_the_apex_of_the_authors_full_sheet(apex: str, taken: str) -> None:
-    """Version 2 has 83, version 1 has 0; the list of DVSCL keeps its own 113."""
+    """Check version 2 (apex 83), version 1 (0) and the list of DVSCL, whose 113 is kept."""
     table = make(["spNO.149", "d", "112", apex, "358"])
-    mended, notes = apply_errata(table, "casme3 part A", "sheet.xlsx")
-    assert mended.at[0, "apex"] == taken
+    corrected, notes = apply_errata(table, "casme3 part A", "sheet.xlsx")
+    assert corrected.at[0, "apex"] == taken
     assert [note.kind for note in notes] == ["erratum"] * (apex != taken)

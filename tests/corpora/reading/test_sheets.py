@@ -1,4 +1,4 @@
-"""Tables are read by the names of their columns, wherever those stand, or refused with what was found."""
+"""Test that tables are read by column names from every format, and that bad files are refused."""
 
 import csv
 import datetime
@@ -54,7 +54,9 @@ def test_a_short_csv_row_is_read_to_its_end(tmp_path: Path) -> None:
     assert table["onset"].tolist() == ["4", ""]
 
 
-def test_an_old_xls_is_told_by_its_content(tmp_path: Path, write_xls: Callable[..., Path]) -> None:
+def test_an_old_xls_is_recognised_by_its_content(
+    tmp_path: Path, write_xls: Callable[..., Path]
+) -> None:
     rows = [["Subject", "Onset Frame", "Notes"], ["s1", 355.0, None]]
     file = write_xls(tmp_path / "a.xlsx", rows)
     assert read_table(file, COLUMNS, "sheet1").loc[0].tolist() == ["s1", "355", ""]
@@ -145,12 +147,12 @@ def test_one_table_reads_the_same_from_every_format(
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "description"),
     [("#N/A", "the error #N/A"), ("#DIV/0!", "the error #DIV/0!"), (True, "the boolean TRUE"),
      (datetime.date(2014, 5, 8), "the date 2014-05-08")],
 )  # fmt: skip
 def test_a_cell_that_is_no_text_or_number_is_named_and_never_a_number(
-    tmp_path: Path, write_xls: Callable[..., Path], value: Any, found: str
+    tmp_path: Path, write_xls: Callable[..., Path], value: Any, description: str
 ) -> None:
     rows = [["Subject", "Onset Frame", "Notes"], ["s1", 4, None], ["s2", value, None]]
     for file in _write_all(tmp_path, rows, write_xls):
@@ -158,7 +160,9 @@ def test_a_cell_that_is_no_text_or_number_is_named_and_never_a_number(
         assert not table.at[1, "onset"].isdecimal()
         (bad,) = table.attrs["bad_cells"]
         assert (bad.row, bad.column) == (1, "onset")
-        with pytest.raises(InputError, match=rf"{file.name}, row 3: onset \(cell B3\) is {found}"):
+        with pytest.raises(
+            InputError, match=rf"{file.name}, row 3: onset \(cell B3\) is {description}"
+        ):
             refuse_bad_cells(table, file)
 
 
@@ -170,7 +174,7 @@ def test_merged_cells_hold_for_all_their_rows(
     for row in rows:
         book.active.append(row)
     book.active.merge_cells("A2:A3")
-    book.active.merge_cells("A6:A8")  # nothing stands beside it
+    book.active.merge_cells("A6:A8")  # below the last row
     book.save(tmp_path / "a.xlsx")
     for file in (tmp_path / "a.xlsx", write_xls(tmp_path / "a.xls", rows, merged=[(1, 2, 0, 0)])):
         assert read_table(file, COLUMNS)["subject"].tolist() == ["s1", "s1", "s2"]
@@ -217,14 +221,14 @@ def test_a_csv_of_another_encoding_is_read_where_its_cells_are_ascii_or_else_nam
         read_table(tmp_path / "a.csv", COLUMNS)
 
 
-def test_nul_bytes_are_told(tmp_path: Path) -> None:
+def test_nul_bytes_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("Subject,Onset Frame,Notes\ns1,4,x\n".encode("utf-16-le"))
     with pytest.raises(InputError, match=r"a.csv cannot be read as .csv: it holds NUL bytes"):
         read_table(tmp_path / "a.csv", COLUMNS)
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "xls", "csv"])
-def test_a_web_page_in_the_place_of_a_sheet_is_called_one(tmp_path, suffix):
+def test_a_web_page_instead_of_a_sheet_is_named(tmp_path, suffix):
     (tmp_path / f"a.{suffix}").write_bytes(b"\xef\xbb\xbf<!DOCTYPE html><title>Log in</title>")
     with pytest.raises(
         InputError, match=rf"a\.{suffix} is an HTML page, .*; copy it again from its"

@@ -1,4 +1,4 @@
-"""Whatever is done to a sheet, a reader reads it or says in one line what is wrong."""
+"""Test that every randomly changed sheet is either read or refused with a one-line message."""
 
 # ruff: noqa: E501 - tables of readers and odd cells
 
@@ -32,7 +32,7 @@ def _part_a(n: int) -> list[Any]:
     return [f"spNO.{n % 3 + 1}", "abc"[n % 3], *map(str, _times(n)), "4+R12", "VII", "happy"]
 
 
-# Corpus, the settings that read the sheet, its name without an ending, its sheet, its header, its rows.
+# By reader: corpus, settings, file name without suffix, name of the sheet, header, function of a row.
 READERS: dict[str, tuple[str, dict[str, Any], str, str, list[str], Callable[[int], list[Any]]]] = {
     "casme2": ("casme2", {}, "CASME2-coding-20140508", "Sheet1", CASME2,
                lambda n: [n % 3 + 1, f"EP{n:02d}", *_times(n), "4+L10", "happiness"]),
@@ -73,18 +73,18 @@ def _mutate(rows: list[list[Any]], rng: np.random.Generator) -> list[list[Any]]:
     rows = [list(row) for row in rows]
     for _ in range(rng.integers(1, 6)):
         number, column = int(rng.integers(len(rows))), int(rng.integers(max(map(len, rows))))
-        what = rng.integers(12)
-        if what < 7:
+        change = rng.integers(12)
+        if change < 7:
             row = rows[number]
             if column < len(row):
                 row[column] = ODD[int(rng.integers(len(ODD)))]
-        elif what == 7:
+        elif change == 7:
             rows.insert(number, list(rows[int(rng.integers(len(rows)))]))
-        elif what == 8 and len(rows) > 2:
+        elif change == 8 and len(rows) > 2:
             del rows[number]
-        elif what == 9:
+        elif change == 9:
             rows.insert(number, [])
-        elif what == 10:
+        elif change == 10:
             rows[number] = rows[number][:column]
         else:
             for row in rows:
@@ -97,12 +97,12 @@ def _mutate(rows: list[list[Any]], rng: np.random.Generator) -> list[list[Any]]:
 
 def _break_bytes(content: bytes, rng: np.random.Generator) -> bytes:
     data = bytearray(content)
-    what = rng.integers(3)
-    if what == 0:
+    change = rng.integers(3)
+    if change == 0:
         del data[int(rng.integers(len(data))) :]
-    elif what == 1:
-        for place in rng.integers(len(data), size=int(rng.integers(1, 20))):
-            data[place] = int(rng.integers(256))
+    elif change == 1:
+        for position in rng.integers(len(data), size=int(rng.integers(1, 20))):
+            data[position] = int(rng.integers(256))
     else:
         start = int(rng.integers(len(data)))
         del data[start : start + int(rng.integers(1, 200))]
@@ -198,15 +198,15 @@ def fuzz(
         ids = np.array([row[1] for row in rows[1:]])
         np.savez(folder / "flow.npz", flow=np.zeros((6, 3, 28, 28), np.uint8), sample_id=ids)
     _write(file, sheet, rows, _Plain(), write_xls)
-    _read(reader, folder, file, read, lenient=False)  # as it is it can be read
+    _read(reader, folder, file, read, lenient=False)  # the unchanged sheet is valid
     messages: list[str] = []
     read_well = 0
     for number in range(count):
-        what = rng.random()
-        _write(file, sheet, _mutate(rows, rng) if what < 0.7 else rows, rng, write_xls)
-        if what >= 0.85:
+        change = rng.random()
+        _write(file, sheet, _mutate(rows, rng) if change < 0.7 else rows, rng, write_xls)
+        if change >= 0.85:
             file.write_bytes(_break_bytes(file.read_bytes(), rng))
-        elif what >= 0.7 and kind == "xlsx":
+        elif change >= 0.7 and kind == "xlsx":
             _break_xml(file, rng)
         for lenient in (False, True):
             try:
@@ -222,14 +222,14 @@ def fuzz(
 
 
 class _Plain:
-    """Draws that change nothing."""
+    """Random generator whose draws change nothing."""
 
     def random(self) -> float:
-        """Above every threshold."""
+        """Return a value above every threshold."""
         return 1.0
 
     def integers(self, *_: int) -> int:
-        """The first."""
+        """Return the first choice."""
         return 0
 
 

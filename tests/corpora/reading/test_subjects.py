@@ -1,4 +1,4 @@
-"""One person has one name, however sheets and folders spell it, and nobody is on both sides of a split."""
+"""Test that all spellings of a subject are one subject, so that it is in one part of a split only."""
 
 import datetime
 from collections.abc import Callable
@@ -35,12 +35,14 @@ Sheet = Callable[..., Path]
 
 
 def write(corpus: str, folder: Path, subjects: list[Any], write_sheet: Sheet) -> Path:
-    """A sheet with one sample per entry of `subjects`."""
+    """Write a sheet with one sample per entry of `subjects`."""
     times = [[f"c{n}", 10 + n, 20 + n, 30 + n, "12"] for n in range(len(subjects))]
     if corpus == "casme3":
-        rows = [[who, *rest, "I", "happy"] for who, rest in zip(subjects, times, strict=True)]
+        rows = [
+            [subject, *rest, "I", "happy"] for subject, rest in zip(subjects, times, strict=True)
+        ]
         return write_sheet(folder / CASME3_FILE, CASME3_HEADER, rows, "label")
-    rows = [[who, *rest, "happiness"] for who, rest in zip(subjects, times, strict=True)]
+    rows = [[subject, *rest, "happiness"] for subject, rest in zip(subjects, times, strict=True)]
     if corpus == "casme2":
         return write_sheet(folder / CASME2_FILE, CASME2_HEADER, rows)
     return write_sheet(folder / SAMM_FILE, SAMM_HEADER, rows)
@@ -66,8 +68,8 @@ def test_the_spellings_that_were_joined_are_listed(
     spellings = SPELLINGS[corpus][:4]
     write(corpus, tmp_path, [*spellings, 23], write_sheet)
     (note,) = [f for f in read(corpus, tmp_path).findings if f.kind == "one subject"]
-    shown = {str(spelling).removesuffix(".0") for spelling in spellings}
-    assert all(repr(spelling) in note.found for spelling in shown)
+    texts = {str(spelling).removesuffix(".0") for spelling in spellings}
+    assert all(repr(text) in note.found for text in texts)
     assert "taken for one person" in note.remedy
 
 
@@ -80,7 +82,7 @@ def test_names_that_are_no_numbers_are_joined_where_they_differ_in_spelling_only
 
 
 @pytest.mark.parametrize(
-    ("who", "found"),
+    ("subject", "message"),
     [
         (None, r"no subject \(cell A3\)"),
         ("nan", r"subject 'nan' \(cell A3\) is nobody"),
@@ -90,11 +92,11 @@ def test_names_that_are_no_numbers_are_joined_where_they_differ_in_spelling_only
     ],
 )
 @pytest.mark.parametrize("corpus", SPELLINGS)
-def test_a_row_without_a_person_is_an_error_that_names_row_and_cell(
-    corpus: str, who: Any, found: str, tmp_path: Path, write_sheet: Sheet, read: Read
+def test_a_row_without_a_subject_is_an_error_that_names_row_and_cell(
+    corpus: str, subject: Any, message: str, tmp_path: Path, write_sheet: Sheet, read: Read
 ) -> None:
-    write(corpus, tmp_path, [1, who, 2], write_sheet)
-    with pytest.raises(InputError, match=rf"row 1 from 0 \(row 3 of the sheet\).*: {found}"):
+    write(corpus, tmp_path, [1, subject, 2], write_sheet)
+    with pytest.raises(InputError, match=rf"row 1 from 0 \(row 3 of the sheet\).*: {message}"):
         read(corpus, tmp_path)
     lenient = read(corpus, tmp_path, lenient=True)
     assert len(lenient.index) == 2
@@ -124,7 +126,7 @@ def test_spelling_a_name_twice_changes_nothing_and_keeps_numbers_apart(naming: N
     assert [naming.spell(name) for name in names] == names
 
 
-def test_people_of_the_three_sets_of_megc2019_stay_apart() -> None:
+def test_subjects_of_different_data_sets_with_one_number_are_distinct() -> None:
     keys = {spell_subject(naming.spell("6")) for naming in (CASME2, SAMM, SMIC, CASME3)}
     assert len(keys) == 4
 
@@ -142,13 +144,13 @@ def test_a_subjects_folder_is_found_in_any_spelling(
     corpus: str, folder: str, clip: str, tmp_path: Path, write_sheet: Sheet, read: Read
 ) -> None:
     write(corpus, tmp_path, [6 if corpus == "samm" else 1], write_sheet)
-    place = tmp_path / folder / clip
-    place.mkdir(parents=True)
-    (place / "img10.jpg").touch()
-    assert read(corpus, tmp_path).index.at[0, "color"].folder == place
+    frames = tmp_path / folder / clip
+    frames.mkdir(parents=True)
+    (frames / "img10.jpg").touch()
+    assert read(corpus, tmp_path).index.at[0, "color"].folder == frames
 
 
-def test_flow_maps_name_people_as_their_set_does(tmp_path: Path, read: Read) -> None:
+def test_subjects_of_flow_maps_are_spelt_as_in_their_data_set(tmp_path: Path, read: Read) -> None:
     table = pd.DataFrame(
         {
             "sample_id": ["sub01_a", "006_b", "006_c", "s03_d"],
@@ -168,14 +170,14 @@ def test_flow_maps_name_people_as_their_set_does(tmp_path: Path, read: Read) -> 
     index = read("megc2019_flow", tmp_path).index
     subjects = index.set_index("sample_id")["subject"]
     assert subjects[table["sample_id"]].tolist() == ["sub01", "006", "006", "s03"]
-    for column, value, found in (
+    for column, value, message in (
         *(("subject", "", "line 3: subject '' is empty"), ("subject", "nan", "line 3: .* nobody")),
         ("subject", "007", "line 3: sample 006_b is said to show 007"),
     ):
         changed = table.copy()
         changed.loc[1, column] = value
         write_table(changed)
-        with pytest.raises(InputError, match=found):
+        with pytest.raises(InputError, match=message):
             read("megc2019_flow", tmp_path)
 
 
@@ -203,7 +205,7 @@ def test_a_name_that_is_a_path_is_refused_with_its_row(
 
 
 @pytest.mark.parametrize("column", [1, 2])
-def test_the_twin_of_a_sheet_with_paths_for_names_writes_nothing(
+def test_a_sheet_with_paths_as_names_is_not_rendered(
     column: int, tmp_path: Path, write_sheet: Sheet
 ) -> None:
     file = write("casme3", tmp_path / "sheet", [1, 2], write_sheet)
@@ -216,7 +218,7 @@ def test_the_twin_of_a_sheet_with_paths_for_names_writes_nothing(
 
 
 @pytest.mark.parametrize("key", ["root", "annotation"])
-def test_a_name_that_no_file_can_have_is_told(key: str, tmp_path: Path, read: Read) -> None:
+def test_a_name_that_no_file_can_have_is_reported(key: str, tmp_path: Path, read: Read) -> None:
     long = "x" * 300
     settings = {"annotation": long} if key == "annotation" else {}
     with pytest.raises(InputError, match=rf"corpus.{key}=.*x{{300}}"):
