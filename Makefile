@@ -29,7 +29,7 @@ test-all: $(SETUP) ## Run all tests, the slow ones too
 lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python checks/language.py checks
+	$(BIN)/python checks/language.py checks merec tests/corpora
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -172,9 +172,9 @@ def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Tabl
     caption = (
         f"{describe_results(compared)} Equal but for their start and what follows from it; probed: "
         "the encoder is frozen, and the head trained. Pairs told apart: contrastive accuracy on training "
-        f"pairs in the last {LATEST_STEPS} steps, and on those of held-out subjects at the end (chance level), which says "
-        f"nothing of action units or emotions. [{describe_interval()}; paired for a difference]; p: paired "
-        "permutation of "
+        f"pairs in the last {LATEST_STEPS} steps, and on those of held-out subjects at the end (chance "
+        "level), which says nothing of action units or emotions. "
+        f"[{describe_interval()}; paired for a difference]; p: paired permutation of "
         f"subjects, {DRAWS:,} draws, two-sided, not corrected for the number of rows."
     )
     return Table("What pretraining brings", caption, pd.DataFrame(rows))

@@ -139,8 +139,9 @@ def lay_out_jitter(results: Sequence[Result], table: pd.DataFrame) -> Table:
     caption = (
         f"{describe_results(compared)} Equal but for the key frames of the held-out samples, shifted by "
         "so many frames; all were trained on annotated ones. Reached: mean shift of onset and apex. Clamped: "
-        "samples of which one could not go all the way, as the frame is not on disk or the onset would not stay "
-        "before the apex; it went as far as it could. Less annotated: UF1 less that of annotated key frames. "
+        "samples of which one could not go all the way, as the frame is not on disk or the onset would not "
+        "stay before the apex; it went as far as it could. Less annotated: UF1 less that of annotated key "
+        "frames. "
         f"[{describe_interval()}; paired for a difference]."
     )
     return Table("Key frames off the annotated ones", caption, pd.DataFrame(rows))
