@@ -101,7 +101,7 @@ def join_emotions(table: pd.DataFrame, *lists: pd.DataFrame) -> pd.Series:
 def _join_part_c(
     table: pd.DataFrame, named: pd.DataFrame, list_file: Path, source: Source
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """Number the micro-expressions of part C's full sheet as its list of emotions does; take the emotions.
+    """Give part C's micro-expressions the numbers and emotions of its list of emotions.
 
     Where two rows of one subject have one onset (there is one such pair), the row whose offset is not that
     of the list gets the number with a `b` behind it, and a warning.
