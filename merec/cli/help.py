@@ -25,7 +25,7 @@ usage: merec VERB …
               or if the runs were trained with logger.mode=online and online=false is not given
   synthesize  render faces in the layout of CAS(ME)^3, with depth and the truth about both
               merec synthesize [root=FOLDER] [subjects=60] [samples=12] [unlabelled=N] [macro=N]
-              annotation=FILE renders the twin of a real table; frames=pair|key|all; width=1280
+              annotation=FILE renders the rows of a real table; frames=pair|key|all; width=1280
               height=720; noise, head, gaze, blinks (0 for none); camera=d415|l515|ideal;
               depth_noise=.25 mm at 550 mm (null: the camera's own); depth_step; seed; jobs.
               corpus=synthetic_small has other defaults. Without root it goes to the cache, where

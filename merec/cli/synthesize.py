@@ -4,7 +4,7 @@ from pathlib import Path
 
 from merec.cli.arguments import read_jobs, split_paths
 from merec.errors import InputError, quote_error
-from merec.ranges import NOT_OF_A_TWIN
+from merec.ranges import TAKEN_FROM_TABLE
 
 
 def synthesize(arguments: list[str]) -> None:
@@ -26,7 +26,7 @@ def synthesize(arguments: list[str]) -> None:
     import yaml
 
     if options["annotation"] not in ("", "null"):
-        refuse_made([key for key in NOT_OF_A_TWIN if options[key]])
+        refuse_made([key for key in TAKEN_FROM_TABLE if options[key]])
     # Not by way of Hydra, whose grammar cannot read the parentheses of the official file names.
     given = {key: options[key] for key in defaults if options[key]}
     try:

@@ -94,7 +94,7 @@ def _read_micro(
         return finder.find(row, table.at[row["row"], "onset"])
 
     samples = read_samples(table, source, labelling, errata, fps, find_frames)
-    # A rendered twin has no hand before its face.
+    # Remarks describe real frames, e.g. a hand in front of the face; rendered frames have none.
     if source.choice == "casme3" and errata is not None:
         samples.findings.extend(note_remarks(samples.index, errata, source.where))
     return samples

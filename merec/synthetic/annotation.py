@@ -120,5 +120,5 @@ def _fix_dates(file: Path) -> None:
     ).encode()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries.items():
-            # ZipInfo without a date means 1980, which is as fixed as any.
+            # ZipInfo without a date is dated 1980, which is fixed too.
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)

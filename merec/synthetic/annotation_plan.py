@@ -112,7 +112,7 @@ def plan_rows(
         onset, apex = int(row["onset"]), int(row["apex"])
         if pd.isna(row["offset"]) or row["offset"] <= apex:
             offset = apex + max(1, apex - onset)
-            remedy = f"{offset} is taken: it falls as long as it rises"
+            remedy = f"{offset} is taken, so that the fall is as long as the rise"
             stated = "no offset" if pd.isna(row["offset"]) else f"offset {row['offset']}"
             notes.append(_note(row, "offset chosen", where, f"{stated} after apex {apex}", remedy))
         else:
@@ -131,7 +131,7 @@ def plan_rows(
         )
     if not expressions:
         raise InputError(
-            f"{where}: of its {len(index)} rows none can be rendered"
+            f"{where}: none of its {len(index)} rows can be rendered"
             f"{f' (the first: {notes[0].found})' if notes else ''}; take a list with frame numbers "
             "and action units, such as version 2 of CAS(ME)^3 part A"
         )
@@ -145,9 +145,9 @@ def _find_obstacle(row: dict[Any, Any]) -> str:
     if pd.isna(onset) or pd.isna(apex):
         return "its onset or apex is not known"
     if not 0 < onset <= apex:
-        return f"onset {onset} and apex {apex} are not in this order, from 1 on"
+        return f"onset {onset}, apex {apex}; expected 1 or more, and the apex not before the onset"
     if pd.isna(offset) and onset == apex:
-        return f"onset and apex are {apex} and the offset is not known: it spans no time"
+        return f"onset and apex are both {apex} and the offset is not known: it has no duration"
     if not pd.isna(offset) and offset - onset > LONGEST:
         return f"{onset} to {offset} is longer than any expression ({LONGEST} frames)"
     if row["action_units"] is None:

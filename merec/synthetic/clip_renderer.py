@@ -76,7 +76,7 @@ class ClipRenderer:
     def __init__(self, plan: ClipPlan, renderer: FaceRenderer, nuisance: Nuisance, seed: int):
         self.plan, self.renderer, self.nuisance, self.seed = plan, renderer, nuisance, seed
         head = renderer.head
-        self.movements = []  # per expression: displacement of each action unit, and their common scale
+        self.movements = []  # per expression: displacements of its action units, and their scale
         for expression in plan.expressions:
             shape = (len(expression.action_units), *head.vertices.shape)
             displacements = np.zeros(shape, dtype=head.vertices.dtype)
@@ -111,8 +111,8 @@ class ClipRenderer:
         displacement += blink * self.lid_closure
         vertices = self.renderer.rest.astype(np.float64)
         vertices[: len(displacement)] += displacement
-        pose, eyes = head_pose(*frame, nuisance.head), gaze(*frame, nuisance.gaze)
-        return FaceState(vertices, pose, eyes, blink, strengths)
+        pose, eye_angles = head_pose(*frame, nuisance.head), gaze(*frame, nuisance.gaze)
+        return FaceState(vertices, pose, eye_angles, blink, strengths)
 
     def render_frames(self) -> Iterator[SensorFrame]:
         """Render the planned frames in order."""

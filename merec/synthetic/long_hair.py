@@ -10,10 +10,7 @@ from merec.synthetic.skin_map import AXIS, to_texel
 
 _COLUMNS, _ROWS = 72, 28
 _TOP = 78.0  # mm above the eyes
-_STRANDS = (
-    840.0,
-    820.0,
-)  # mm, heights on the reference head where the texture shows hair all around
+_STRANDS = (840.0, 820.0)  # mm, heights of the skin map with hair all around
 
 
 def build_long_hair(

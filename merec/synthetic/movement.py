@@ -65,9 +65,7 @@ FACE_UNITS: dict[int, dict[str, float]] = {
 # Factors for an action unit of the top lip (T) or the bottom lip (B) alone.
 _TOP = {"mouthRollLower": 0.0, "mouthShrugLower": 0.0, "mouthLowerDown*": 0.0}
 _BOTTOM = {"mouthRollUpper": 0.0, "mouthShrugUpper": 0.0, "mouthUpperUp*": 0.0}
-_BLEND = (
-    9.0  # mm, half width of the band around the midline in which a one-sided movement fades out
-)
+_BLEND = 9.0  # mm, half width of the band at the midline where a one-sided movement fades
 _LIPS = 661.0  # mm, height of the line between the lips of the reference head
 
 
@@ -100,9 +98,8 @@ def _compute_unit_displacement(unit: ActionUnit, identity: Identity, head: HeadM
                 shares[target] = share * lip * ancestral
     displacement = head.deform({name: share for name, share in shares.items() if share})
     if unit.side:
-        lateral = head.vertices[:, :1] * (
-            1 if unit.side == "L" else -1
-        )  # x is positive on the left
+        # x is positive on the left.
+        lateral = head.vertices[:, :1] * (1 if unit.side == "L" else -1)
         displacement = displacement * _smooth_step(lateral / _BLEND)
     if unit.part:
         vertical = (head.vertices[:, 1:2] - _LIPS) * (1 if unit.part == "T" else -1)

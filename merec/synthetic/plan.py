@@ -102,7 +102,7 @@ def plan_corpus(
         ("macro", macro, 0),
     ):
         if value < minimum:
-            raise InputError(f"{name}={value}, but it is {minimum} at least; give {name}={minimum}")
+            raise InputError(f"{name}={value}; expected a whole number from {minimum}")
     check_frames(frames)
     count = subjects * samples
     emotions = _shuffle_emotions(count, seed, "micro")

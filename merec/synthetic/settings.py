@@ -11,7 +11,7 @@ from merec.corpora.casme3_lists import ERRATA
 from merec.corpora.reading.errata import read_errata
 from merec.errors import InputError
 from merec.range_check import find_out_of_range
-from merec.ranges import NOT_OF_A_TWIN
+from merec.ranges import TAKEN_FROM_TABLE
 from merec.source_code import hash_sources
 from merec.synthetic.sensor import DepthSensor, choose_sensor
 
@@ -107,7 +107,7 @@ class RenderSettings:
             # Errata are applied to the table before it is rendered.
             errata = json.dumps(read_errata()[ERRATA], sort_keys=True)
             facts["errata"] = hashlib.sha256(errata.encode()).hexdigest()[:16]
-            for key in NOT_OF_A_TWIN:
+            for key in TAKEN_FROM_TABLE:
                 del facts[key]
         return facts
 

@@ -44,10 +44,8 @@ def wrap_head(head: HeadModel) -> SkinMap:
     """Build the skin map by casting a ray from each texel to the axis of the reference head."""
     import cv2
 
-    half = (
-        WIDTH // 2,
-        HEIGHT // 2,
-    )  # positions and masks are smooth, so half the resolution is enough
+    # Positions and masks are smooth, so half the resolution is enough.
+    half = (WIDTH // 2, HEIGHT // 2)
     angle, y = np.meshgrid(
         ((np.arange(half[0]) + 0.5) / half[0] * 2 * np.pi - np.pi).astype(np.float32),
         (TOP - (np.arange(half[1]) + 0.5) / half[1] * (TOP - BOTTOM)).astype(np.float32),

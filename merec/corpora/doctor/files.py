@@ -48,13 +48,13 @@ class Folders:
         findings = []
         for folder in sorted(named):
             names = self.list_names(folder.parent) if root else []
-            if folder.name not in names:  # missing: told with its clip
+            if folder.name not in names:  # a missing folder is reported with its clip
                 continue
-            twins = [n for n in names if n.casefold() == folder.name.casefold()]
-            for twin in twins:
-                other = folder.with_name(twin)
+            spellings = [n for n in names if n.casefold() == folder.name.casefold()]
+            for spelling in spellings:
+                other = folder.with_name(spelling)
                 if other not in named and other.is_dir():
-                    text = f"{twin} lies beside {folder.name}; no sample is read from it"
+                    text = f"{spelling} lies beside {folder.name}; no sample is read from it"
                     remedy = "expected one folder; merge the two under the annotation's spelling"
                     where = relate(other, root)
                     findings.append(

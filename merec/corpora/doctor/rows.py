@@ -58,14 +58,14 @@ def _find_duplicates(clips: Sequence[ClipFrames], root: Path | None) -> Iterable
                 name = (sample.corpus, sample.subject, sample.clip)
                 keys += [("row", sample.scored, *name, onset)]
                 keys += [("frames", sample.scored, clip.color, onset, apex)]
-            twins = [first.setdefault(key, sample) for key in keys]
-            other = next((twin for twin in twins if twin is not sample), None)
+            earlier = [first.setdefault(key, sample) for key in keys]
+            other = next((candidate for candidate in earlier if candidate is not sample), None)
             if other is None:
                 continue
             row = "" if other.row is None else f" (row {other.row} from 0)"
-            same = "one sample id" if other is twins[0] else "one onset in one clip"
+            same = "one sample id" if other is earlier[0] else "one onset in one clip"
             yield sample.report(
-                "error" if other is twins[0] else "warning",
+                "error" if other is earlier[0] else "warning",
                 "duplicate",
                 relate(clip.color.folder, root),
                 f"{same} with {other.sample_id}{row}",

@@ -206,10 +206,10 @@ def test_an_offset_that_is_not_after_the_apex_is_replaced_and_reported(offset, p
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"onset": 26, "offset": pd.NA}, "it spans no time"),
+        ({"onset": 26, "offset": pd.NA}, "it has no duration"),
         ({"onset": 5, "apex": 5, "offset": 3460}, "5 to 3460 is longer than any expression"),
-        ({"onset": 27}, "onset 27 and apex 26 are not in this order"),
-        ({"onset": 0}, "onset 0 and apex 26 are not in this order, from 1 on"),
+        ({"onset": 27}, "onset 27, apex 26; expected"),
+        ({"onset": 0}, "onset 0, apex 26; expected 1 or more"),
         ({"action_units": ()}, "names no action unit"),
         ({"apex": pd.NA}, "onset or apex is not known"),
     ],
@@ -225,13 +225,13 @@ def test_rows_that_cannot_be_rendered_are_left_out_with_the_reason(changes, reas
 def test_a_table_of_which_no_row_can_be_rendered_is_refused_with_the_first_reason():
     with pytest.raises(
         InputError,
-        match=r"table\.xlsx: of its 1 rows none can be rendered.*names no action unit.*version 2",
+        match=r"table\.xlsx: none of its 1 rows can be rendered.*names no action unit.*version 2",
     ):
         plan(make_index(action_units=()))
 
 
 def test_the_list_of_dvscl_has_no_action_units_and_is_refused(real_casme3):
-    with pytest.raises(InputError, match=r"of its 943 rows none can be rendered"):
+    with pytest.raises(InputError, match=r"none of its 943 rows can be rendered"):
         plan_annotation(real_casme3 / "dvscl_943.csv", "key", 0)
 
 

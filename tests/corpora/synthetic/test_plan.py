@@ -253,10 +253,10 @@ def test_a_plan_travels_to_a_worker_in_a_kilobyte_or_two(clips):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"subjects": 0}, "subjects=0, but it is 1 at least"),
-        ({"samples": 0}, "samples=0, but it is 1 at least"),
-        ({"macro": -1}, "macro=-1, but it is 0 at least"),
-        ({"unlabelled": -1}, "unlabelled=-1, but it is 0 at least"),
+        ({"subjects": 0}, "subjects=0; expected a whole number from 1"),
+        ({"samples": 0}, "samples=0; expected a whole number from 1"),
+        ({"macro": -1}, "macro=-1; expected a whole number from 0"),
+        ({"unlabelled": -1}, "unlabelled=-1; expected a whole number from 0"),
         ({"frames": "some"}, "frames=some; expected one of key, all, pair"),
     ],
 )

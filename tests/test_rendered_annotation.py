@@ -1,4 +1,4 @@
-"""The twin of ten real subjects goes the whole way that their real frames would go."""
+"""Test that a rendered annotation of ten real subjects passes through every command like real frames."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ SHEET = Path(__file__).parents[2] / "shared/data/casme3/cas(me)3_part_A_ME_label
 
 
 @pytest.mark.slow
-def test_the_twin_of_ten_subjects_is_rendered_examined_prepared_and_looked_at(merec, tmp_path):
+def test_the_rows_of_ten_subjects_are_rendered_examined_prepared_and_inspected(merec, tmp_path):
     if not SHEET.exists():
         pytest.skip(f"the official annotation is not in {SHEET.parent}")
     whole = pd.read_excel(SHEET)
@@ -23,13 +23,17 @@ def test_the_twin_of_ten_subjects_is_rendered_examined_prepared_and_looked_at(me
         return done.stdout
 
     call(
-        "synthesize", f"root={tmp_path / 'twin'}", "annotation=ten.xlsx", "width=480", "height=360"
+        "synthesize",
+        f"root={tmp_path / 'corpus'}",
+        "annotation=ten.xlsx",
+        "width=480",
+        "height=360",
     )
-    choice = ("corpus=synthetic", f"corpus.root={tmp_path / 'twin'}")
+    choice = ("corpus=synthetic", f"corpus.root={tmp_path / 'corpus'}")
     call("doctor", *choice)
     call("prepare", *choice, f"features.root={tmp_path / 'store'}", "strict=true")
     table = pd.read_csv("runs/prepare/synthetic.csv")
     assert len(table) == len(rows)
     assert table["status"].eq("ready").all()
-    looked = call("inspect", table["sample_id"][0], *choice, f"features.root={tmp_path / 'store'}")
-    assert [Path(line).suffix for line in looked.split()] == [".png", ".html"]
+    output = call("inspect", table["sample_id"][0], *choice, f"features.root={tmp_path / 'store'}")
+    assert [Path(line).suffix for line in output.split()] == [".png", ".html"]
