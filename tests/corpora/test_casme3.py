@@ -109,7 +109,7 @@ def test_every_erratum_of_v2_is_applied_and_noted(real_casme3: Path, read: Read)
     assert rows["offset"].isna().sum() == 1
     assert rows["offset"].isna()[708]
     assert (corpus.index["onset"] <= corpus.index["apex"]).all()
-    assert "spNO.149_d_112" in set(corpus.index["sample_id"])  # named as annotated
+    assert "spNO.149_d_112" in set(corpus.index["sample_id"])  # ids keep the annotated onset
 
 
 def test_lists_can_be_joined_by_sample_id(real_casme3: Path, read: Read) -> None:
@@ -226,12 +226,8 @@ def test_macro_expressions_have_the_classes_of_the_micro_ones(
 ) -> None:
     root = made()
     header = ["sub", "seq", "onset", "apex", "offset", "emotion"]
-    emotions = [
-        "Happiness",
-        "Sadness",
-        "other",
-        "puzzled",
-    ]  # three official spelling variants, and one emotion without a class
+    # Three official spelling variants, and one emotion without a class.
+    emotions = ["Happiness", "Sadness", "other", "puzzled"]
     rows = [["spNO.1", "a", 10 * n, 10 * n, 10 * n, name] for n, name in enumerate(emotions)]
     write_sheet(root / "cas(me)3_part_A_MaE_label_JpgIndex_v2_emotion.xlsx", header, rows)
     macro = read("casme3", root, classes=classes).macro
@@ -350,10 +346,8 @@ def test_a_list_of_four_classes_has_no_seven(tmp_path: Path, read: Read) -> None
         "subject,clip,onset,apex,label,class_name\nspNO.1,a,355,359,1,others\nspNO.1,b,1,9,0,negative\n"
     )
     corpus = read("casme3", tmp_path, annotation="dvscl")
-    assert corpus.index["label"].tolist() == [
-        3,
-        0,
-    ]  # matched by class name, because the numbers of the list have another order
+    # Labels are matched by class name, because the numbers of the list have another order.
+    assert corpus.index["label"].tolist() == [3, 0]
     with pytest.raises(InputError, match=r"classes=7, but dvscl_943.csv annotates negative"):
         read("casme3", tmp_path, annotation="dvscl", classes=7)
 
@@ -577,9 +571,8 @@ def test_a_full_sheet_is_recognised_by_its_name_and_needs_the_list_of_emotions(
 ) -> None:
     name = "CAS(ME)3_part_C.xls"
     corpus = read("casme3", tmp_path, annotation=str(real_casme3 / name), expected=EXPECTED)
-    assert (
-        corpus.protocol.name == "casme3c-4@part_c_full"
-    )  # its list of emotions is in the same folder
+    # The list of emotions is in the same folder.
+    assert corpus.protocol.name == "casme3c-4@part_c_full"
     name = "CAS(ME)3_part_A_v2.xls"
     (tmp_path / name).write_bytes((real_casme3 / name).read_bytes())
     with pytest.raises(InputError, match="names no emotions; put .*_v2.xlsx beside it"):

@@ -105,7 +105,7 @@ def one(examination: Examination) -> Finding:
     return finding
 
 
-# Nothing wrong
+# Sound corpora
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -188,7 +188,7 @@ def test_a_class_without_samples_is_a_warning_that_says_what_uf1_can_reach():
     assert "cannot exceed 1/2 = 0.500" in finding.found
 
 
-def test_a_class_that_one_subject_alone_shows_is_a_warning():
+def test_a_class_of_a_single_subject_is_a_warning():
     finding = one(look(Path("x"), make_flow_corpus([0, 1, 0, 0])))
     assert (finding.severity, finding.kind) == ("warning", "class of one subject")
     assert f"class {CLASSES[1]} is shown by a alone" in finding.found
@@ -379,7 +379,7 @@ def test_a_bad_colour_frame_is_reported(root, spoil, kind):
     apex, between = look(root, deep=True).findings
     assert (apex.kind, apex.row, apex.where) == (kind, 0, "spNO.1/a/color/9.jpg")
     assert (between.severity, between.kind, between.row) == ("warning", kind, 1)
-    assert one(look(root)) == apex  # light: onset and apex only
+    assert one(look(root)) == apex  # without deep only onset and apex are opened
 
 
 def test_a_frame_that_is_a_pointer_of_git_lfs_is_called_one(root):
@@ -460,7 +460,7 @@ def test_a_corpus_recorded_in_grey_is_noted_once(root):
     assert (finding.severity, finding.kind) == ("note", "grey colour")
 
 
-# Beside the protocol
+# Macro-expressions and unlabelled clips
 
 
 def test_outside_the_protocol_nothing_is_worse_than_a_warning(root):

@@ -265,7 +265,7 @@ def test_a_missing_root_names_the_setting_the_variable_and_the_source(tmp_path):
 
 
 @pytest.mark.parametrize("inside", [[], ["three_norm_u_v_os"], ["sub01/u_train/0"]])
-def test_a_folder_without_maps_says_what_it_lacks(tmp_path, inside):
+def test_a_folder_without_maps_is_refused_with_what_is_missing(tmp_path, inside):
     for name in inside:
         (tmp_path / name).mkdir(parents=True)
     with pytest.raises(InputError, match=r"holds neither flow\.npz nor \*/u_test.*MEREC_DATA"):

@@ -34,9 +34,8 @@ def test_an_erratum_is_applied_and_noted(monkeypatch: pytest.MonkeyPatch) -> Non
     table = make(OTHER, SLIP)
     corrected, (note,) = correct(monkeypatch, table, ERRATUM)
     assert corrected["onset"].tolist() == ["10", "2647"]
-    assert (
-        corrected["sample_id"].tolist() == table["sample_id"].tolist()
-    )  # ids keep the annotated onset
+    # Sample ids keep the annotated onset.
+    assert corrected["sample_id"].tolist() == table["sample_id"].tolist()
     assert table["onset"].tolist() == ["10", "3647"]
     assert note == Finding(
         "note",
@@ -97,25 +96,15 @@ def test_an_erratum_that_fits_two_rows_is_not_applied(monkeypatch: pytest.Monkey
         ("31", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("30", "30", {"apex": "outside"}, {"apex": "middle"}, ("30", "30")),
         ("15", "12", {"offset": "outside"}, {"offset": 40}, ("15", "40")),
-        (
-            "15",
-            "12",
-            {"offset": "outside"},
-            {"offset": 14},
-            ("15", "unknown"),
-        ),  # 14 is outside as well
+        # A correction that is outside as well gives an unknown offset.
+        ("15", "12", {"offset": "outside"}, {"offset": 14}, ("15", "unknown")),
         ("15", "15", {"offset": "outside"}, {"offset": 40}, ("15", "15")),
         ("/", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("-1", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
         ("15", "/", {"offset": "outside"}, {"offset": 40}, ("15", "40")),
-        (
-            "/",
-            "-1",
-            {"apex": "outside"},
-            {"apex": "middle"},
-            ("/", "-1"),
-        ),  # without offset there is no middle
+        # Without an offset there is no middle.
+        ("/", "-1", {"apex": "outside"}, {"apex": "middle"}, ("/", "-1")),
         ("middle", "30", {"apex": "outside"}, {"apex": "middle"}, ("middle", "30")),
     ],
 )

@@ -183,7 +183,7 @@ def test_peaks_are_those_of_micro_expressions_and_depend_on_seed_and_sample_alon
     assert fewer.items() <= all_rows.items()
 
 
-def test_a_row_whose_onset_is_its_apex_stays_and_does_not_move(table):
+def test_a_row_whose_onset_is_its_apex_is_kept_without_motion(table):
     still = plan_annotation(table, "all", 0)[0][2].expressions[0]
     assert (still.onset, still.apex, still.offset) == (11, 11, 83)
     assert still.peak > 0

@@ -33,7 +33,7 @@ def test_triangles_are_seen_from_outside_counter_clockwise(head):
         assert ((normal * outward).sum(axis=1) > 0).mean() > 0.9
 
 
-def test_every_number_in_the_model_is_one_of_its_vertices(head):
+def test_all_indices_are_vertices_of_the_model(head):
     count = len(head.vertices)
     assert np.unique(head.triangles).tolist() == list(range(count))
     assert head.lashes.min() >= 0

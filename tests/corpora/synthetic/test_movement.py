@@ -107,7 +107,7 @@ def test_a_clip_reaches_the_planned_peak_at_the_apex_and_rests_at_onset_and_offs
     assert 0 < measure_peak(between, CROP_WIDTH) < peak
 
 
-def test_a_muscle_too_small_for_the_planned_peak_goes_as_far_as_it_can(
+def test_a_muscle_too_small_for_the_planned_peak_moves_with_the_maximum_strength(
     make_clip, make_expression, face_renderer
 ):
     expression = make_expression(ActionUnit(38), peak=30.0)

@@ -30,7 +30,7 @@ def corpus(pairs) -> Corpus:
     return build(compose_node("corpus", ["corpus=synthetic", f"corpus.root={pairs}"]))
 
 
-def test_all_that_was_planned_is_read_and_the_doctor_finds_what_does_not_move(corpus, pairs):
+def test_everything_planned_is_read_and_the_doctor_reports_the_sample_without_motion(corpus, pairs):
     planned = plan_corpus(2, 2, 1, 1, 0.25, 0, "pair")
     planned_frames = {clip.folder: list(clip.frames) for clip in planned}
     assert (corpus.protocol.samples, corpus.protocol.subjects) == (4, 2)
@@ -47,7 +47,7 @@ def test_all_that_was_planned_is_read_and_the_doctor_finds_what_does_not_move(co
     assert examination.opened == 2 * 11
 
 
-def test_a_face_that_does_not_move_is_one_in_the_truth_too(corpus, pairs):
+def test_the_ground_truth_of_a_sample_without_motion_has_no_motion(corpus, pairs):
     for row in corpus.index.to_dict("records"):
         folder = row["color"].folder.parent.relative_to(pairs).as_posix()
         truth = read_ground_truth(pairs, folder)
@@ -55,7 +55,7 @@ def test_a_face_that_does_not_move_is_one_in_the_truth_too(corpus, pairs):
         assert flow.any() == (row["onset"] != row["apex"])
 
 
-def test_depth_is_the_true_one_in_mm_with_the_noise_that_the_truth_names(corpus, pairs):
+def test_depth_is_the_true_depth_with_the_noise_stated_in_the_ground_truth(corpus, pairs):
     for row in corpus.index.to_dict("records"):
         folder = row["color"].folder.parent.relative_to(pairs).as_posix()
         truth = read_ground_truth(pairs, folder)

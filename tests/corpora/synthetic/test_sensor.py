@@ -46,7 +46,7 @@ def test_images_have_the_noise_of_their_seed_and_strength(light):
     assert abs((noisy[1] - clean).mean()) < 0.2
 
 
-def test_the_light_given_to_a_sensor_stays_as_it_is(light, depth):
+def test_sensors_do_not_change_their_input(light, depth):
     before = light.copy(), depth.copy()
     measure_color(light, 1.0, 0)
     measure_depth(depth, D415, 0)
@@ -69,7 +69,7 @@ def test_an_ideal_camera_rounds_to_its_step_and_does_nothing_else(depth, step):
 
 @pytest.mark.parametrize("width", [480, 1280])
 @pytest.mark.parametrize("distance", [400.0, 550.0, 900.0])
-def test_noise_of_stereo_is_that_of_its_subpixel_error(width, distance):
+def test_noise_of_stereo_follows_from_its_subpixel_error(width, distance):
     # σ = Z²·δ/(f·B) is the change of Z, by triangulation, if the disparity f·B/Z changes by δ.
     focal, baseline, subpixel = 0.5 * width / np.tan(np.deg2rad(32.5)), 55.0, 0.08
     disparity = focal * baseline / distance

@@ -79,7 +79,7 @@ def test_frames_are_jpeg_and_16_bit_png_of_one_size_with_a_face_before_a_wall(re
     assert [(f.parts[-4:-2], f.stem) for f in colors] == [(f.parts[-4:-2], f.stem) for f in depths]
     for color, depth in zip(colors, depths, strict=True):
         assert (color.suffix, depth.suffix) == (".jpg", ".png")
-        assert color.stem == str(int(color.stem))  # no zeros before it
+        assert color.stem == str(int(color.stem))  # no leading zeros
         with Image.open(color) as picture, Image.open(depth) as measured:
             assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", SIZE)
             assert (measured.format, measured.mode, measured.size) == ("PNG", "I;16", SIZE)
@@ -138,7 +138,7 @@ def test_the_contact_sheet_shows_every_subject(rendered):
         pixels = np.asarray(sheet).astype(float)
     tile = len(pixels)  # one row of two subjects with four tiles each
     assert pixels.shape == (tile, 8 * tile, 3)
-    inside = np.s_[tile // 8 : -tile // 5, tile // 10 : -tile // 10]  # without the words
+    inside = np.s_[tile // 8 : -tile // 5, tile // 10 : -tile // 10]  # without the labels
     for strip in np.split(pixels, 2, axis=1):  # onset, apex, difference, depth
         onset, apex, change, _ = np.split(strip, 4, axis=1)
         assert onset[inside].std() > 20
@@ -163,7 +163,7 @@ def test_one_worker_writes_the_same_bytes_as_two(
     assert {Path(name).suffix for name in one} >= {".xlsx", ".npz", ".json", ".png", ".jpg"}
 
 
-def test_a_killed_run_goes_on_where_it_stopped_and_touches_nothing_else(
+def test_a_killed_run_is_resumed_and_complete_clips_are_not_changed(
     rendered, copy, merec, read_bytes, caplog
 ):
     unfinish(copy, "spNO.2/a", "color/277.jpg", "depth/280.png")
@@ -417,7 +417,7 @@ def test_the_command_line_gives_its_settings_and_without_root_the_cache(
     assert settings.identify() == render_settings(annotation="cas(me)3.xlsx").identify()
 
 
-def test_the_hash_is_of_what_decides_the_pixels(render_settings):
+def test_every_setting_changes_the_hash(render_settings):
     settings = render_settings()
     assert len(settings.hash()) == 16
     assert render_settings().hash() == settings.hash()
@@ -446,7 +446,7 @@ def test_the_hash_is_of_what_decides_the_pixels(render_settings):
     assert len(hashes | {settings.hash()}) == len(changes) + 1
 
 
-def test_the_hash_is_of_an_annotations_content_and_its_errata_and_not_of_its_path(
+def test_the_hash_depends_on_content_and_errata_of_an_annotation_but_not_on_its_path(
     tmp_path, render_settings, monkeypatch
 ):
     files = [tmp_path / folder / "table.xlsx" for folder in ("a", "b")]
@@ -491,7 +491,7 @@ def test_a_rendered_table_has_the_subjects_clips_and_frame_numbers_of_the_real_o
     assert {note.row for note in notes} == {3}
     assert "offset chosen" in {note.kind for note in notes}
     written = pd.read_excel(root / MICRO_FILE, sheet_name="label", dtype=str)
-    rows[3] = (*rows[3][:4], "108", *rows[3][5:])  # falls as long as it rises
+    rows[3] = (*rows[3][:4], "108", *rows[3][5:])  # the fall is as long as the rise
     assert written.values.tolist() == [list(row) for row in rows]
     stored_notes = pd.read_csv(root / "twin_notes.csv")
     assert stored_notes["found"].tolist() == [note.found for note in notes]
