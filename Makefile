@@ -36,6 +36,9 @@ lint: $(SETUP)     ## Check format, style, types and that imports point one way
 docs: $(SETUP)     ## Build the documentation into build/site, without a network; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
+pictures: $(SETUP) ## Draw the pictures of README and documentation again, after make sweep
+	$(BIN)/python docs/pictures/draw.py
+
 # Of the demo: its controls on the same folds, and how good a depth camera must be.
 BESIDE := $(if $(filter demo,$(STUDY)),demo_controls demo_random_encoder demo_emotion demo_depth)
 
@@ -76,4 +79,4 @@ clean:    ## Remove caches and the environment; runs and data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup test test-all lint docs sweep sweep-all leaderboard report bench clean
+.PHONY: help setup test test-all lint docs pictures sweep sweep-all leaderboard report bench clean
