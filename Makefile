@@ -29,12 +29,15 @@ test-all: $(SETUP) ## Run all tests, the slow ones too
 lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python checks/language.py checks merec tests/corpora
+	$(BIN)/python checks/language.py checks docs merec tests/corpora
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 docs: $(SETUP)     ## Build the documentation into build/site, without a network; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+reference: $(SETUP) ## Write the pages of verbs and config keys again
+	$(BIN)/python docs/reference/generate.py
 
 pictures: $(SETUP) ## Draw the pictures of README and documentation again, after make sweep
 	$(BIN)/python docs/pictures/draw.py
@@ -79,4 +82,4 @@ clean:    ## Remove caches and the environment; runs and data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup test test-all lint docs pictures sweep sweep-all leaderboard report bench clean
+.PHONY: help setup test test-all lint docs reference pictures sweep sweep-all leaderboard report bench clean

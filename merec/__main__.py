@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from merec.cli import VERBS
-from merec.cli.help import HELP, describe_verb
+from merec.cli.help import describe_verb, describe_verbs
 from merec.cli.output import remove_empty_output
 from merec.errors import InputError
 
@@ -29,11 +29,8 @@ def main() -> int:
     """Run a verb and return its exit code; errors that the user can mend are one line and code 2."""
     _open_closed_streams()
     verb, *arguments = sys.argv[1:] or ["--help"]
-    asks_for_help = verb in ("-h", "--help", "help")
-    # Hydra has a page of its own, and of any words completion asks what follows.
-    takes_any = verb == "train" or arguments[:1] == ["words"]
-    if asks_for_help or (verb in VERBS and not takes_any and {"-h", "--help"} & {*arguments}):
-        sys.stdout.write(HELP if asks_for_help else describe_verb(verb))
+    if verb in ("-h", "--help", "help"):
+        sys.stdout.write(describe_verbs())
         return 0
     show_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.umask(0o077)  # faces and what is known of people are for nobody else to read
@@ -72,6 +69,10 @@ def _run_verb(verb: str, arguments: list[str]) -> int:
         from merec.plugins import name_folders
 
         arguments = name_folders(arguments)
+    # Completion asks what follows any words.
+    if {"-h", "--help"} & {*arguments} and arguments[:1] != ["words"]:
+        sys.stdout.write(describe_verb(verb))
+        return 0
     if verb != "train":  # Hydra sets up its own
         import logging
 

@@ -1,7 +1,7 @@
 """The verbs as a user types them: what they say when something is wrong, and that nothing is left behind."""
 
-import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +15,9 @@ from PIL import Image
 
 from merec.cli import VERBS
 from merec.cli.completion import OPTIONS
-from merec.cli.help import HELP
+from merec.cli.help import describe_verbs
+
+ROOT = Path(__file__).parent.parent
 
 
 def one_line_error(done) -> str:
@@ -38,28 +40,38 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
         assert f"  {verb} " in done.stdout
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "train"])
-def test_help_of_a_verb_is_about_that_verb(merec, verb):
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_names_its_options_and_examples_and_no_other_verb_first(merec, verb):
     for flag in ("--help", "-h"):
         done = merec(verb, flag)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith(f"merec {verb}: ")
-        assert f"merec {verb} " in done.stdout
-        lines = HELP.splitlines()
-        others = [each for each in VERBS if each != verb]
-        heads = [line for line in lines if line.split()[:1] in [[each] for each in others]]
-        assert len(heads) == len(others)
-        assert not any(line.split(maxsplit=1)[1] in done.stdout for line in heads)
-    options = set(OPTIONS[verb]) - {"bash", "zsh", "fish"}
-    assert all(option.rstrip("=") in done.stdout for option in options)
+        assert f"usage: merec {verb} " in done.stdout
+        assert "Examples:\n" in done.stdout
+    if verb != "train":
+        options = set(OPTIONS[verb]) - {"bash", "zsh", "fish"}
+        assert all(option.rstrip("=") in done.stdout for option in options)
+        assert (
+            f"\n  {verb:<11} " + done.stdout.partition(": ")[2].partition("\n")[0]
+            in describe_verbs()
+        )
 
 
-def test_what_choices_are_made_of_is_no_choice_in_the_help_of_train(merec, capfd):
-    with contextlib.suppress(SystemExit):
-        merec("train", "--help")
-    page = capfd.readouterr().out
-    assert "datamodule: depth, fused, rgb\n" in page
-    assert "task: baseline, finetune, loso, pretrain\n" in page
+def test_pages_that_help_names_exist(merec):
+    pages = {
+        page for verb in VERBS for page in re.findall(r"docs/[\w/]+\.md", merec(verb, "-h").stdout)
+    }
+    assert len(pages) > 8
+    assert all((ROOT / page).is_file() for page in pages)
+
+
+def test_help_of_train_lists_choices_and_studies_with_their_question(merec):
+    page = merec("train", "--help").stdout
+    assert "  datamodule   depth, fused, rgb\n" in page
+    assert "  task         baseline, finetune, loso, pretrain\n" in page
+    assert "_clips" not in page
+    assert "  callbacks" not in page  # there is one
+    assert re.search(r"  learning_curve_synthetic +How many subjects does a network need\?\n", page)
 
 
 def test_a_sample_in_another_case_is_named_as_it_is(merec, rendered):

@@ -1,8 +1,8 @@
 """Draw the pictures of README and documentation: `make pictures`, after `make sweep`.
 
-Only rendered faces are shown. merec draws everything itself: sheets by `inspect`, `synthesize` and `predict`,
-figures cut out of the reports of `make sweep` and `make leaderboard`. A picture whose runs are missing stays, and
-a line says so.
+Only rendered faces are shown. merec draws everything itself: sheets by `inspect`, `synthesize` and
+`predict`, figures cut out of the reports of `make sweep` and `make leaderboard`. If runs are missing,
+their picture is left as it is, and a line says so.
 """
 
 import re

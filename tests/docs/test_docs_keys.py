@@ -10,6 +10,7 @@ from merec.config_groups import home
 from merec.run_folder.identity import flatten
 
 PAGES = [home() / "README.md", *sorted((home() / "docs").rglob("*.md"))]
+PAGES.remove(home() / "docs/reference/config.md")  # written from conf/ itself
 GROUPS = "backbone|corpus|datamodule|features|hydra|logger|loss|recipe|task|trainer"
 KEY = re.compile(rf"(?<![\w./])((?:{GROUPS})\.[a-z_]+(?:\.[a-z_0-9]+)*)(?:=|(?=`))")
 
