@@ -15,6 +15,11 @@ NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}
 
 
+def order_naturally(name: object) -> list[int | str]:
+    """Return a key that sorts numbers within names by their value: sub2 before sub10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))]
+
+
 def format_number(value: float, digits: int = 4) -> str:
     """Write a score as the field does, `.7412`; a dash where there is none."""
     if math.isnan(value):
@@ -130,7 +135,7 @@ def describe_tried(results: Sequence[Result]) -> str:
         for result in results
     }
     counts = [f"{number} by {name}" for name, number in tried.items() if number]
-    rest = "" if len(counts) == len(tried) else f"{', rest ' if counts else ''}none recorded"
+    rest = "" if len(counts) == len(tried) else f"{', others ' if counts else ''}none recorded"
     return f"Configurations tried inside each fold: {', '.join(counts)}{rest}."
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from merec.evaluation.comparison import compare_if_paired
 from merec.evaluation.results import Result
+from merec.evaluation.significance_tests import correct_holm
 from merec.presentation.numbers_and_captions import (
     NOTHING,
     describe_interval,
@@ -18,16 +20,48 @@ from merec.presentation.numbers_and_captions import (
 )
 from merec.presentation.table import Table
 from merec.reporting.published import Published, load_published
-from merec.studies.answer import Answer
+from merec.studies.answer import Answer, Paragraph
 from merec.studies.best_epoch_on_test import BELOW_HONEST
 from merec.studies.networks_and_controls import score_all_guesses
+from merec.studies.paired_comparison import ALPHA
 from merec.studies.scores import GUESSES, score_results
 
 
 def answer_leaderboard(results: Sequence[Result]) -> Answer:
     """Rank all results beside what was published; no table for a single result, or where nothing was."""
     table = lay_out_leaderboard(results)
-    return Answer("Leaderboard", [table], {"leaderboard": table})
+    conclusion = Paragraph(conclude(results)) if table else None
+    return Answer("Leaderboard", [table, conclusion], {"leaderboard": table})
+
+
+def conclude(results: Sequence[Result]) -> str:
+    """Say what may be concluded from the ranking: which rows the best one is better than, by paired tests."""
+    scores = {result.name: result.score("Full")["uf1"] for result in results}
+    best = max(results, key=lambda result: scores[result.name].value)
+    p_values = {}
+    for result in results:
+        comparison = None if result is best else compare_if_paired(best, result)
+        if comparison is not None:
+            full = comparison.query("subset == 'Full' and metric == 'uf1'")
+            p_values[result.name] = float(full["p"].iloc[0])
+    adjusted = dict(zip(p_values, correct_holm(np.array([*p_values.values()])), strict=True))
+    worse = [name for name, p in adjusted.items() if p <= ALPHA]
+    alike = [name for name, p in adjusted.items() if p > ALPHA]
+    majority = score_all_guesses(results[0]).query("subset == 'Full' and guess == 'majority class'")
+    floor = float(majority["uf1"].iloc[0])
+    unclear = [name for name, score in scores.items() if not score.low > floor]
+    sentences = [
+        f"What may be concluded: {best.name} has the highest UF1, {format_number(scores[best.name].value)}.",
+        "It was picked as the best on these subjects, so its score is a little too high.",
+        f"It is better than {', '.join(worse)}." if worse else "",
+        f"No difference from {', '.join(alike)} is shown." if alike else "",
+        f"(Paired permutation test of subjects, {len(adjusted)} comparisons adjusted by Holm's method, alpha "
+        f"{format_number(ALPHA, 2)}.)",
+        f"Not above the majority class ({format_number(floor)}) by their intervals: {', '.join(unclear)}."
+        if unclear
+        else f"All intervals are above the majority class ({format_number(floor)}).",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def rank_results(results: Sequence[Result]) -> pd.DataFrame:

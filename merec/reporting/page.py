@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
+from functools import partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -50,6 +52,20 @@ def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) ->
     )
 
 
+def leave_out(caption: str, lead: str) -> str:
+    """Return a caption without the sentences that stand in the page's lead already, as its protocol."""
+    sentences, in_lead = _split_sentences(caption), {*_split_sentences(lead)}
+    rest = " ".join(sentence for sentence in sentences if sentence not in in_lead)
+    return rest or "Protocol and seeds: see the top of the page."
+
+
+def _split_sentences(text: str) -> list[str]:
+    """Split a caption into sentences; the first, which names the protocol, into protocol and seeds."""
+    match = re.match(r"(Protocol .*?\), [^;]*); (seeds .*)", text)
+    parts = [f"{match[1]}.", f"{match[2][0].upper()}{match[2][1:]}"] if match else [text]
+    return [*parts[:-1], *re.split(r"(?<=\.) (?=[A-Z\d])", parts[-1])]
+
+
 def fill(template: str, **values: Any) -> str:
     """Fill a template of `html/`; every text is escaped."""
     environment = Environment(
@@ -63,6 +79,7 @@ def fill(template: str, **values: Any) -> str:
     environment.filters |= {
         "anchor": lambda heading: heading.lower().replace(" ", "-"),
         "columns": list_columns,
+        "shorten": partial(leave_out, lead=values.get("lead", "")),
         "slug": lambda text: make_slugs([text])[0],
         "svg": write_svg,
         "template": lambda part: f"{type(part).__name__.lower()}.html",

@@ -15,6 +15,7 @@ from merec.presentation.numbers_and_captions import (
     format_list,
     format_number,
     name_subset,
+    order_naturally,
 )
 from merec.presentation.table import Table
 from merec.reporting.sample_sheets import SHEETS, find_sheets, tell_command
@@ -69,11 +70,17 @@ def answer_samples(results: Sequence[Result], out: Path, sheets: Path) -> Answer
 
 def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
     """List every subject's samples, each linked with its sheet, and the command that makes missing ones."""
-    samples = results[0].predictions.drop_duplicates("sample_id").sort_values("sample_id")
+    samples = results[0].predictions.drop_duplicates("sample_id")
+    samples = samples.loc[
+        sorted(samples.index, key=lambda row: order_naturally(samples.at[row, "sample_id"]))
+    ]
     predictions = {result.name: _say_predictions(result) for result in results}
     classes, anchors = results[0].protocol.classes, name_anchors(results)
     subjects = []
-    for (corpus, subject), rows in samples.groupby(["corpus", "subject"]):
+    by_subject = samples.groupby(["corpus", "subject"])
+    for (corpus, subject), rows in sorted(
+        by_subject, key=lambda group: [order_naturally(name) for name in group[0]]
+    ):
         ids = [str(sample_id) for sample_id in rows["sample_id"]]
         cells = pd.DataFrame(
             {

@@ -23,6 +23,7 @@ from merec.presentation.numbers_and_captions import (
     format_number,
     make_slugs,
     name_subset,
+    order_naturally,
 )
 from merec.presentation.table import Table
 from merec.studies.answer import Answer, Folded, Picture
@@ -84,7 +85,7 @@ def lay_out_subjects(results: Sequence[Result]) -> Table:
     """Lay out accuracy of each subject, one column per result."""
     by = ["corpus", "subject", "samples", "result"]
     mean = score_subjects(results).groupby(by, sort=False)["accuracy"].mean()
-    wide = mean.unstack("result")[[result.name for result in results]].sort_index()
+    wide = _sort(mean.unstack("result")[[result.name for result in results]])
     rows = [
         {
             "Data set": name_subset(row["corpus"]),
@@ -98,6 +99,11 @@ def lay_out_subjects(results: Sequence[Result]) -> Table:
     return Table("Per subject", caption, pd.DataFrame(rows))
 
 
+def _sort(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort the rows by data set and subject, 2 before 10."""
+    return table.loc[sorted(table.index, key=lambda row: [order_naturally(name) for name in row])]
+
+
 def draw_subjects(subjects: pd.DataFrame) -> Figure:
     """Draw accuracy of each held-out subject under each result, mean over seeds, in blocks by data set.
 
@@ -105,8 +111,8 @@ def draw_subjects(subjects: pd.DataFrame) -> Figure:
         subjects: See `score_subjects`.
     """
     by = ["corpus", "subject", "samples", "result"]
-    mean = subjects.groupby(by, sort=False)["accuracy"].mean().unstack("result").sort_index()
-    mean = mean[subjects["result"].unique()]
+    mean = subjects.groupby(by, sort=False)["accuracy"].mean().unstack("result")
+    mean = _sort(mean[subjects["result"].unique()])
     blocks = []
     for corpus, table in mean.groupby(mean.index.get_level_values("corpus")):
         for part in np.array_split(np.arange(len(table)), -(-len(table) // 32)):

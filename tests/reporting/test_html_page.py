@@ -4,6 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from merec.reporting.page import leave_out
+
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -71,12 +73,23 @@ def test_every_picture_says_what_it_shows(page: Page) -> None:
     assert all(p["role"] == "img" and len(p["aria-label"]) > 20 for p in pictures)
 
 
-def test_every_table_is_named_and_described_by_a_text_naming_the_protocol(page: Page) -> None:
+def test_every_table_is_named_and_described_and_the_protocol_named_once(page: Page) -> None:
     tables = [attrs for tag, attrs in page.tags if tag == "table"]
     assert len(tables) >= 6
     for table in tables:
         assert table["aria-label"]
-        assert page.texts[table["aria-describedby"]].startswith("Protocol megc2019-cd")
+        assert len(page.texts[table["aria-describedby"]]) > 20
+    assert "".join(page.text).count("Protocol megc2019-cd") == 1
+
+
+def test_a_caption_keeps_what_the_lead_does_not_say() -> None:
+    protocol = "Protocol a@1 (0f; 4 samples, 2 subjects, 3 classes), leave-one-subject-out"
+    lead = f"{protocol}; seeds 0; transductive pretraining: no. Remark: small."
+    assert leave_out(f"{lead} UF1 of each fold.", lead) == "UF1 of each fold."
+    others = f"{protocol}; seeds 1, 2; transductive pretraining: no. Remark: small. UF1."
+    assert leave_out(others, lead) == "Seeds 1, 2; transductive pretraining: no. UF1."
+    assert leave_out(others.replace("a@1", "b@1"), lead).startswith("Protocol b@1")
+    assert leave_out(lead, lead) == "Protocol and seeds: see the top of the page."
 
 
 def test_names_are_text(page: Page) -> None:

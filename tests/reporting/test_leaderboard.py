@@ -3,10 +3,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from merec.evaluation.comparison import compare_results
 from merec.evaluation.pooling import pool_runs
 from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
-from merec.reporting.leaderboard import lay_out_leaderboard, rank_results
+from merec.reporting.leaderboard import conclude, lay_out_leaderboard, rank_results
 from merec.reporting.published import (
     lay_out_published,
 )
@@ -51,6 +52,25 @@ def test_scores_are_those_of_the_main_table(results: list[Result]) -> None:
         for column in ("uf1", "uar", "uf1_low", "uar_high"):
             assert board.loc[name, column] == scores.loc[(name, "Full"), column]
             assert board.loc[name, f"{column}_smic"] == scores.loc[(name, "smic"), column]
+
+
+def test_the_conclusion_says_better_only_where_the_paired_test_does(
+    index, write_run, tmp_path: Path
+) -> None:
+    for name, skill in (("good", 6.0), ("twin", 6.0), ("poor", 0.0)):
+        write_run(tmp_path / name, index, name, skill=skill, task={"estimator": name})
+    results = {result.name: result for result in pool_runs(find_runs([tmp_path]))}
+    text = conclude([*results.values()])
+    best, worse = (
+        max(("good", "twin"), key=lambda name: results[name].score("Full")["uf1"].value),
+        "poor",
+    )
+    assert f"{best} has the highest UF1" in text
+    p = compare_results(results[best], results[worse]).query(
+        "subset == 'Full' and metric == 'uf1'"
+    )["p"]
+    assert (f"It is better than {worse}." in text) == (2 * float(p.iloc[0]) <= 0.05)
+    assert f"better than {'twin' if best == 'good' else 'good'}" not in text
 
 
 def test_what_was_published_of_a_network_stands_beside_it_with_source_and_mark(

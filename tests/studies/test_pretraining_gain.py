@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -382,7 +383,7 @@ def two_remarks(tmp_path: Path, few: pd.DataFrame, write_run: Callable) -> Path:
     return tmp_path
 
 
-def test_a_remark_of_all_results_stands_in_every_table_and_under_the_title(
+def test_a_remark_of_all_results_stands_once_on_the_page_and_in_every_table_of_files(
     two_remarks: Path, tmp_path: Path
 ) -> None:
     console, out = Console(file=io.StringIO(), width=200), tmp_path / "out"
@@ -392,7 +393,9 @@ def test_a_remark_of_all_results_stands_in_every_table_and_under_the_title(
     assert '</h1>\n<p class="remark">demo &lt;scale&gt;</p>' in page
     captions = [text.split("</p>")[0] for text in page.split('<p class="caption"')[1:]]
     assert len(captions) >= 5
-    assert all("Remark: demo &lt;scale&gt;." in caption for caption in captions)
+    assert page.count("Remark: demo &lt;scale&gt;.") == 1
+    tables = (out / "table.md").read_text(encoding="utf-8").split("\n## ")
+    assert all("Remark: demo <scale>." in unescape(table).replace("\\", "") for table in tables)
 
 
 def test_of_unlike_remarks_each_row_says_its_own(two_remarks: Path) -> None:
