@@ -29,7 +29,7 @@ test-all: $(SETUP) ## Run all tests, the slow ones too
 lint: $(SETUP)     ## Check format, style, types and that imports point one way
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python checks/language.py checks docs merec tests/corpora
+	$(BIN)/python checks/language.py benchmarks checks docs merec tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

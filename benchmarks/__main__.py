@@ -141,15 +141,17 @@ def measure_loop(repeats: int, folder: Path) -> dict[str, float]:
 def measure_bootstrap(repeats: int) -> dict[str, float]:
     """200 draws of 68 subjects: at once, and one after the other through scikit-learn."""
     rng = np.random.default_rng(0)
-    subject, label, said = rng.integers(68, size=442), *rng.integers(3, size=(2, 442))
+    subject, label, predicted = rng.integers(68, size=442), *rng.integers(3, size=(2, 442))
     counts = np.zeros((1, 68, 3, 3), dtype=np.int64)
-    np.add.at(counts, (0, subject, label, said), 1)
+    np.add.at(counts, (0, subject, label, predicted), 1)
     rows = [np.flatnonzero(subject == s) for s in range(68)]
 
     def naive() -> None:
         for _ in range(200):
             drawn = np.concatenate([rows[s] for s in rng.integers(68, size=68)])
-            f1_score(label[drawn], said[drawn], average="macro", labels=range(3), zero_division=0)
+            f1_score(
+                label[drawn], predicted[drawn], average="macro", labels=range(3), zero_division=0
+            )
 
     def at_once() -> None:
         draw_subjects.cache_clear()  # kept for further metrics, which would be no fair comparison
@@ -241,11 +243,11 @@ def main() -> None:
             sys.exit(f"there are the parts {', '.join(parts)}")
         before = file.read_text(encoding="utf-8").split("\n## ")
         kept = dict(zip(parts, before, strict=False)) if len(before) == len(parts) else {}
-        found = {
+        actual = {
             name: "\n".join(measure()).strip().removeprefix("## ") if name in wanted else kept[name]
             for name, measure in parts.items()
         }
-    text = "\n\n## ".join(part.strip() for part in found.values()) + "\n"
+    text = "\n\n## ".join(part.strip() for part in actual.values()) + "\n"
     file.write_text(text, encoding="utf-8")
     Console().print(text, markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""How fast features are made, and where the time goes."""
+"""Speed of features, and where the time goes."""
 
 import os
 import time
@@ -63,7 +63,7 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
 
 
 def render(root: Path, size: tuple[int, int]) -> Corpus:
-    """The default synthetic corpus of three subjects, with depth.
+    """Return the default synthetic corpus of three subjects, with depth.
 
     Args:
         root: A folder of its own.
@@ -82,7 +82,7 @@ def render(root: Path, size: tuple[int, int]) -> Corpus:
 
 
 def open_store(root: Path) -> FeatureStore:
-    """A store with the settings of `features`."""
+    """Return a store with the settings of `features`."""
     return build(compose_node("features", []), root=str(root))
 
 
@@ -124,7 +124,7 @@ def measure_steps(corpus: Corpus, root: Path) -> dict[str, float]:
 
 
 def pair_key_frames(corpus: Corpus) -> Corpus:
-    """The corpus with all key frames of its clips in pairs, so that no two samples share a file.
+    """Return the corpus with all key frames of its clips in pairs, so that no two samples share a file.
 
     What is made of a sample does not depend on which frames of a clip they are.
     """
@@ -139,7 +139,7 @@ def pair_key_frames(corpus: Corpus) -> Corpus:
 
 
 def measure_rates(corpus: Corpus, root: Path) -> dict[str, float]:
-    """How fast `FeatureStore.prepare` makes fused points; medians of three.
+    """Measure how fast `FeatureStore.prepare` makes fused points; medians of three.
 
     Args:
         corpus: Of frames with depth.
@@ -149,21 +149,21 @@ def measure_rates(corpus: Corpus, root: Path) -> dict[str, float]:
         Samples/s: `two`: by two processes, their start included; `again`: the same when all is there;
         `one`: within this process. `core ms`: per sample of `two`, on whatever core, start included.
     """
-    found: dict[str, list[float]] = {"two": [], "again": [], "one": [], "core ms": []}
+    actual: dict[str, list[float]] = {"two": [], "again": [], "one": [], "core ms": []}
     for turn in range(3):
         for name, jobs, store in (("two", 2, "two"), ("again", 2, "two"), ("one", 1, "one")):
             features = open_store(root / f"{store}-{turn}")
             before, started = os.times(), time.perf_counter()
             table = features.prepare(corpus, jobs, [(open_representation("points"), "fused")])
-            found[name].append(len(table) / (time.perf_counter() - started))
+            actual[name].append(len(table) / (time.perf_counter() - started))
             assert table["status"].eq("ready").all()
             get_reusable_executor().shutdown()  # or the processes would be there in the next round
             if name == "two":  # those that have ended are counted
                 seconds = sum(
                     after - b for after, b in zip(os.times()[:4], before[:4], strict=True)
                 )
-                found["core ms"].append(1e3 * seconds / len(table))
-    return {name: median(values) for name, values in found.items()}
+                actual["core ms"].append(1e3 * seconds / len(table))
+    return {name: median(values) for name, values in actual.items()}
 
 
 def describe_features(folder: Path) -> list[str]:

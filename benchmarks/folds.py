@@ -33,7 +33,7 @@ class Runs:
         self.folder, self.numbers = folder, count()
 
     def train(self, *overrides: str) -> Cost:
-        """What a run takes."""
+        """Return the input of a run."""
         place = self.folder / f"run-{next(self.numbers)}"
         merec = [sys.executable, "-m", "merec", "train", f"hydra.run.dir={place}", "logger=none"]
         cost = measure([*merec, "trainer=cpu", *overrides])
@@ -41,7 +41,7 @@ class Runs:
         return cost
 
     def train_maps(self, corpus: Path, epochs: int, *overrides: str) -> Cost:
-        """What STSTNet takes on flow maps."""
+        """Return the input of STSTNet on flow maps."""
         return self.train(
             *("experiments=megc2019_ststnet", f"corpus.root={corpus}", "corpus.expected=null"),
             *(f"trainer.max_epochs={epochs}", *overrides),
@@ -59,13 +59,13 @@ class Runs:
             return folder
         folder.mkdir()
         rng, number = np.random.default_rng(0), np.arange(samples)
-        ids = [f"x{each:04d}" for each in number]
+        ids = [f"x{entry:04d}" for entry in number]
         maps = rng.integers(256, size=(samples, 3, 28, 28), dtype=np.uint8)
         np.savez(folder / "flow.npz", flow=maps, sample_id=np.array(ids))
         table = {
             "sample_id": ids,
             "dataset": "noise",
-            "subject": [f"s{each % subjects:03d}" for each in number],
+            "subject": [f"s{entry % subjects:03d}" for entry in number],
             "filename": ids,
             "label": number % 3,
         }
@@ -84,18 +84,18 @@ def measure_sweep(runs: Runs) -> dict[str, list[Cost]]:
         ),
         "`auto`, compiled kernel": partial(runs.train_maps, corpus, EPOCHS),
     }
-    found: dict[str, list[Cost]] = {name: [] for name in contenders}
+    actual: dict[str, list[Cost]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, run in contenders.items():
-            found[name].append(run())
-    return found
+            actual[name].append(run())
+    return actual
 
 
 def measure_engines(runs: Runs) -> dict[str, dict[str, Cost]]:
     """Each engine: STSTNet on maps, and both networks of the demo on its rendered faces, fused."""
     maps = runs.write_maps(68, 442)
     engines = ("loop", "processes", "stacked")
-    found = {
+    actual = {
         f"ststnet, {STEADY} epochs": {
             engine: runs.train_maps(maps, STEADY, f"task.engine={engine}") for engine in engines
         }
@@ -105,10 +105,10 @@ def measure_engines(runs: Runs) -> dict[str, dict[str, Cost]]:
     for backbone, epochs in NETWORKS.items():
         common = ["experiments=demo", f"backbone={backbone}", "datamodule=fused"]
         common += ["hydra/launcher=basic", f"trainer.max_epochs={epochs}", "task.pretrain=null"]
-        found[f"{backbone}, {epochs} epochs"] = {
+        actual[f"{backbone}, {epochs} epochs"] = {
             engine: runs.train(*common, f"task.engine={engine}") for engine in engines
         }
-    return found
+    return actual
 
 
 def measure_memory(runs: Runs) -> tuple[int, int, dict[int, Cost]]:
@@ -130,19 +130,19 @@ def measure_memory(runs: Runs) -> tuple[int, int, dict[int, Cost]]:
 
 
 def measure_growth(runs: Runs) -> dict[str, dict[int, Cost]]:
-    """How a sweep of STSTNet grows: with folds, with samples, with workers."""
-    found: dict[str, dict[int, Cost]] = {"folds": {}, "samples": {}, "workers": {}}
+    """Measure how a sweep of STSTNet grows: with folds, with samples, with workers."""
+    actual: dict[str, dict[int, Cost]] = {"folds": {}, "samples": {}, "workers": {}}
     usual = runs.write_maps(68, 442)
     for number in FOLDS:
         folds = f"folds=0-{number - 1}"
-        found["folds"][number] = runs.train_maps(usual, STEADY, folds)
+        actual["folds"][number] = runs.train_maps(usual, STEADY, folds)
     for number in SAMPLES:
         corpus = runs.write_maps(17, number)
-        found["samples"][number] = runs.train_maps(corpus, STEADY)
+        actual["samples"][number] = runs.train_maps(corpus, STEADY)
     for number in WORKERS:
         workers = ["task.engine=processes", f"task.workers={number}"]
-        found["workers"][number] = runs.train_maps(usual, STEADY, *workers)
-    return found
+        actual["workers"][number] = runs.train_maps(usual, STEADY, *workers)
+    return actual
 
 
 def plot_growth(growth: dict[str, dict[int, Cost]]) -> None:
@@ -150,9 +150,9 @@ def plot_growth(growth: dict[str, dict[int, Cost]]) -> None:
     figure = Figure(figsize=(8, 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("folds", "samples"), strict=True):
         numbers, seconds = list(growth[name]), [cost.seconds for cost in growth[name].values()]
-        each = (seconds[-1] - seconds[0]) / (numbers[-1] - numbers[0])
+        entry = (seconds[-1] - seconds[0]) / (numbers[-1] - numbers[0])
         axes.plot(numbers, seconds, "o-", label="measured")
-        straight = [seconds[0] + each * (number - numbers[0]) for number in numbers]
+        straight = [seconds[0] + entry * (number - numbers[0]) for number in numbers]
         axes.plot(numbers, straight, "--", color="grey", label="straight")
         axes.set(xlabel=name, ylabel="seconds", xlim=(0, None), ylim=(0, None))
         axes.legend()
@@ -181,11 +181,11 @@ def describe_sweep(folder: Path) -> list[str]:
     plain = [cost.seconds for cost in sweep["plain loop"]]
     for name, costs in sweep.items():
         seconds = [cost.seconds for cost in costs]
-        each = [1e3 * one / 68 / EPOCHS for one in seconds]
+        entry = [1e3 * one / 68 / EPOCHS for one in seconds]
         faster = [first / one for first, one in zip(plain, seconds, strict=True)]
         most = max(cost.memory for cost in costs) / 1e6
         lines.append(
-            f"| {name} | {_join(seconds)} | {_join(each)} | {_join(faster, 2)} | {most:.0f} |"
+            f"| {name} | {_join(seconds)} | {_join(entry)} | {_join(faster, 2)} | {most:.0f} |"
         )
     return lines
 
@@ -232,16 +232,16 @@ def describe_growth(folder: Path) -> list[str]:
         "|---|---|",
     ]
     for name, costs in growth.items():
-        said = ", ".join(f"{number}: {cost.seconds:.1f}" for number, cost in costs.items())
-        lines.append(f"| {name} | {said} |")
+        message = ", ".join(f"{number}: {cost.seconds:.1f}" for number, cost in costs.items())
+        lines.append(f"| {name} | {message} |")
     one, many = memory[WORKERS[0]].memory, memory[WORKERS[-1]].memory
-    each = (many - one) / (WORKERS[-1] - WORKERS[0])
-    said = ", ".join(f"{number}: {cost.memory / 1e6:.0f}" for number, cost in memory.items())
+    entry = (many - one) / (WORKERS[-1] - WORKERS[0])
+    message = ", ".join(f"{number}: {cost.memory / 1e6:.0f}" for number, cost in memory.items())
     bound = [f"{number}: {(features + number * alone) / 1e6:.0f}" for number in memory]
     lines += [
         "",
         f"Memory of `processes` by workers, {MANY} maps, which are {features / 1e6:.0f} MB of features: "
-        f"{said} MB. A further worker takes {each / 1e6:.0f} MB, {100 * each / features:.0f} % of the "
+        f"{message} MB. A further worker takes {entry / 1e6:.0f} MB, {100 * entry / features:.0f} % of the "
         f"features. `loop` with hardly any features takes {alone / 1e6:.0f} MB; features and that for each "
         f"worker would be {', '.join(bound)} MB.",
     ]

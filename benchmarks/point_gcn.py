@@ -121,8 +121,8 @@ def make_both(k: int, dropout: bool) -> tuple[LitePointGCN, PublishedLayers]:
     )
     published = PublishedLayers(4, (k // 2, k // 8), dropout)
     with torch.no_grad():  # both come in the order of the paper's table
-        for own, other in zip(published.parameters(), network.parameters(), strict=True):
-            own.copy_(other.view_as(own))
+        for rows, other in zip(published.parameters(), network.parameters(), strict=True):
+            rows.copy_(other.view_as(rows))
     accelerate(network)
     return network, published
 
@@ -147,7 +147,7 @@ class Trainee:
         self.pool = multiprocessing.get_context("spawn").Pool(1, _set_up, (which, k, keep))
 
     def __call__(self, job: Callable[[], float | None]) -> float | None:
-        """What a job of the process gives."""
+        """Return the result of a job of the process."""
         return self.pool.apply(job)
 
 

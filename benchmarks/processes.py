@@ -1,4 +1,4 @@
-"""What a command costs: seconds, and the memory of all its processes."""
+"""Cost of a command: seconds, and the memory of all its processes."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ EVERY = 2.0  # seconds between two looks at its memory, which cost some 10 ms a 
 
 
 class Cost(NamedTuple):
-    """Of a command.
+    """Cost of a command.
 
     Attributes:
         seconds: From its start to its end.
@@ -31,26 +31,26 @@ def measure(command: Sequence[str]) -> Cost:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while True:
         try:
-            said, _ = process.communicate(timeout=EVERY)
+            predicted, _ = process.communicate(timeout=EVERY)
             break
         except subprocess.TimeoutExpired:
             most = max(most, sum(map(_measure_memory, _list_family(process.pid))))
     seconds = time.perf_counter() - started
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, said)
+        raise subprocess.CalledProcessError(process.returncode, command, predicted)
     return Cost(seconds, most)
 
 
 def _list_family(pid: int) -> list[int]:
-    """A process and all that came of it."""
-    found = [pid]
-    for parent in found:
+    """Return a process and all that came of it."""
+    actual = [pid]
+    for parent in actual:
         for file in Path(f"/proc/{parent}/task").glob("*/children"):
             try:
-                found += map(int, file.read_text().split())
+                actual += map(int, file.read_text().split())
             except OSError:  # it has ended
                 continue
-    return found
+    return actual
 
 
 def _measure_memory(pid: int) -> int:

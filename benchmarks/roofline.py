@@ -1,4 +1,4 @@
-"""What two cores can give to one network or to two: operations, bytes and what the machine does of both."""
+"""Limits of two cores for one network or two: operations, bytes, and what the machine reaches of both."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -43,7 +43,7 @@ SUBJECTS = {
 
 
 class Found(NamedTuple):
-    """Of one network, on so many threads.
+    """Cost of one network, on so many threads.
 
     Attributes:
         operations: Of a step, floating point; multiplication and addition count as two.
@@ -66,13 +66,13 @@ class _Traffic(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        found = function(*args, **(kwargs or {}))
+        actual = function(*args, **(kwargs or {}))
         if not function.is_view:
             tensors = [
-                each for each in tree_leaves((args, kwargs, found)) if isinstance(each, Tensor)
+                entry for entry in tree_leaves((args, kwargs, actual)) if isinstance(entry, Tensor)
             ]
-            self.total += sum(each.nbytes for each in tensors)
-        return found
+            self.total += sum(entry.nbytes for entry in tensors)
+        return actual
 
 
 def measure_network(name: str, threads: int, repeats: int) -> Found:
@@ -122,7 +122,7 @@ def measure_machine(threads: int, repeats: int) -> tuple[float, float]:
 
 
 def run_apart(job: Callable[..., Any], *given: Any) -> Any:
-    """What a job gives in a process of its own."""
+    """Return the result of a job in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(job, given)
 

@@ -1,4 +1,4 @@
-"""What merec gives on fifty small commands, as checksums: did a change of layout leave it as it was?
+"""Net under changes of layout: checksums of what fifty small commands of merec give.
 
 python -m benchmarks.unchanged record FILE [NAME …]    before the change
 python -m benchmarks.unchanged compare FILE [NAME …]   after it; exit code 1 if anything differs
@@ -197,13 +197,15 @@ def _run(place: Path, name: str, command: str) -> dict[str, str]:
     )
     for file in (*folder.glob("environment.json"), *folder.glob("folds/*/fold.json")):
         file.write_text(_SPENT.sub(r"\1: 1.0", file.read_text(encoding="utf-8")), encoding="utf-8")
-    found = {"exit code": str(done.returncode), "stdout": _hash(done.stdout, place)}
+    actual = {"exit code": str(done.returncode), "stdout": _hash(done.stdout, place)}
     if done.returncode:
-        found["error"] = (done.stderr.strip().splitlines() or [""])[-1].replace(str(place), "PLACE")
+        actual["error"] = (done.stderr.strip().splitlines() or [""])[-1].replace(
+            str(place), "PLACE"
+        )
     for root in (folder, place / "work" / name):
         for file in sorted(_list_files(root)):
-            found[str(file.relative_to(root))] = _hash(file.read_text(encoding="utf-8"), place)
-    return found
+            actual[str(file.relative_to(root))] = _hash(file.read_text(encoding="utf-8"), place)
+    return actual
 
 
 def _list_files(root: Path) -> Iterator[Path]:
@@ -262,10 +264,10 @@ def main(arguments: list[str]) -> int:
         text = json.dumps({"libraries": libraries, "given": given}, indent=1, sort_keys=True)
         Path(file).write_text(text + "\n", encoding="utf-8")
         return 0
-    known = json.loads(Path(file).read_text(encoding="utf-8"))
-    if known["libraries"] != libraries:
-        console.print(f"recorded with other libraries: {known['libraries']}")
-    before = {name: sums for name, sums in known["given"].items() if not chosen or name in given}
+    recorded = json.loads(Path(file).read_text(encoding="utf-8"))
+    if recorded["libraries"] != libraries:
+        console.print(f"recorded with other libraries: {recorded['libraries']}")
+    before = {name: sums for name, sums in recorded["given"].items() if not chosen or name in given}
     lines = describe_changes(before, given)
     console.print("\n".join(lines) or "nothing differs", markup=False, soft_wrap=True)
     return bool(lines)

@@ -149,7 +149,7 @@ class OfflineRun:
         }
 
     def has_setting(self, name: str) -> bool:
-        """Whether its config holds a dotted name."""
+        """Return whether its config holds a dotted name."""
         node = self.config
         for part in name.split("."):
             if not isinstance(node, dict) or part not in node:
@@ -159,7 +159,7 @@ class OfflineRun:
 
 
 class StandIn(ThreadingHTTPServer):
-    """What stands where W&B's server would be, on this machine; it keeps what it is told.
+    """Server in place of W&B's, on this machine; it keeps the requests.
 
     Attributes:
         told: Path and body of each request.
@@ -182,7 +182,7 @@ class StandIn(ThreadingHTTPServer):
     def list_saved(self) -> list[dict[str, Any]]:
         """The variables of each request to save a view: a workspace or a report."""
         asked = [json.loads(body) for path, body in self.told if path == "/graphql"]
-        return [each["variables"] for each in asked if "upsertView" in each["query"]]
+        return [entry["variables"] for entry in asked if "upsertView" in entry["query"]]
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -281,8 +281,8 @@ def offline_runs(shared_folder: Path, small_root: Path, read_bytes: Any) -> Iter
                 )
                 assert done.returncode == 0, done.stderr
                 printed += done.stdout + done.stderr
-            told = [path for path, _ in server.told]
-            facts = {"corpus": str(small_root), "printed": printed, "told": told}
+            messages = [path for path, _ in server.told]
+            facts = {"corpus": str(small_root), "printed": printed, "told": messages}
             note.write_text(json.dumps(facts))
     facts = json.loads(note.read_text())
     before = read_bytes(root)
@@ -301,7 +301,7 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., DictConf
 
 
 class Done(NamedTuple):
-    """What a call of the command line gave."""
+    """Result of a call of the command line."""
 
     returncode: int
     stdout: str

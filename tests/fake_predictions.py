@@ -75,20 +75,20 @@ def _write_run(
     protocol = describe_protocol("fake", index, classes)
     if settings.get("task"):  # what it was trained with, as the reader checks
         configuration = configuration_hash(settings)
-    known = {"name": name, "configuration": configuration, "protocol": protocol.to_dict()}
-    (folder / "environment.json").write_text(json.dumps(known | environment), encoding="utf-8")
+    recorded = {"name": name, "configuration": configuration, "protocol": protocol.to_dict()}
+    (folder / "environment.json").write_text(json.dumps(recorded | environment), encoding="utf-8")
     rng = np.random.default_rng(seed)
     for number, rows in predictions.groupby("fold"):
         place = RunFolder(folder).fold(int(number)).path
         write_predictions(place / "predictions.csv", rows)
         length = epochs.get(int(number), 0) if isinstance(epochs, dict) else epochs
         if length:
-            said = rng.integers(len(classes), size=(len(rows), length))
-            said[:, -1] = rows["predicted"]
+            predicted = rng.integers(len(classes), size=(len(rows), length))
+            predicted[:, -1] = rows["predicted"]
             np.savez(
                 place / "epochs.npz",
                 sample_id=rows["sample_id"].to_numpy(str),
-                predicted=said.astype(np.int8),
+                predicted=predicted.astype(np.int8),
                 train_loss=rng.random(length, dtype=np.float32),
                 train_accuracy=rng.random(length, dtype=np.float32),
             )

@@ -106,8 +106,8 @@ def write_a_run(
         scores += skill * ramp[:, None, None] * np.eye(3)[rows["label"]]
         probability = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         ids = rows["sample_id"].to_numpy(str)
-        said = tabulate(rows, ids, probability[-1], Emotion(CLASSES), fold.number, seed)
-        write_predictions(RunFolder(folder).fold(fold.number).predictions, said)
+        predicted = tabulate(rows, ids, probability[-1], Emotion(CLASSES), fold.number, seed)
+        write_predictions(RunFolder(folder).fold(fold.number).predictions, predicted)
         if epochs:
             noise = rng.normal(scale=0.02, size=(2, epochs))
             with atomic(RunFolder(folder).fold(fold.number).epochs) as part:

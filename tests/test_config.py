@@ -54,15 +54,15 @@ def test_every_study_fits_the_code_and_states_its_claim(composed, study):
 
 
 @pytest.mark.parametrize(
-    "own",
+    "rows",
     sorted((home() / "experiments").glob("*/*.yaml")),
-    ids=lambda own: "/".join(own.parts[-2:]),
+    ids=lambda rows: "/".join(rows.parts[-2:]),
 )
-def test_what_a_study_sets_for_a_backbone_alone_is_set_for_it_alone(composed, own):
-    cfg = composed(f"experiments={own.parent.name}", f"backbone={own.stem}")
+def test_what_a_study_sets_for_a_backbone_alone_is_set_for_it_alone(composed, rows):
+    cfg = composed(f"experiments={rows.parent.name}", f"backbone={rows.stem}")
     check(cfg)
-    other = composed(f"experiments={own.parent.name}", "backbone=ststnet")
-    values = flatten(yaml.safe_load(own.read_text()))
+    other = composed(f"experiments={rows.parent.name}", "backbone=ststnet")
+    values = flatten(yaml.safe_load(rows.read_text()))
     assert values
     for key, value in values.items():
         assert OmegaConf.select(cfg, key) == value
@@ -160,8 +160,8 @@ def test_an_unknown_override_is_explained_by_the_keys_there_are(composed):
 )
 def test_a_key_that_is_not_there_leads_to_the_right_one_or_to_how_it_is_added(composed, key, line):
     error = Exception(f"Could not override '{key}'.")
-    told = explain_override(error, composed("recipe=ststnet"))
-    assert line in told
+    messages = explain_override(error, composed("recipe=ststnet"))
+    assert line in messages
     if "write +" in line:  # what it advises works
         composed(f"+{key}=0.5")
 
@@ -386,9 +386,9 @@ def test_an_estimator_of_the_wrong_kind_is_refused(composed):
 
 
 def test_losses_classes_and_functions_of_one_s_own_are_taken(composed, monkeypatch):
-    own = ModuleType("own")
-    exec(OWN, own.__dict__)
-    monkeypatch.setitem(sys.modules, "own", own)
+    rows = ModuleType("own")
+    exec(OWN, rows.__dict__)
+    monkeypatch.setitem(sys.modules, "own", rows)
     check(composed("loss._target_=own.loss"))
     check(composed("loss._target_=own.Loss", "loss._partial_=false"))
     check(composed("recipe.optimizer._target_=own.make_optimizer"))

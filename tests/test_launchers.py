@@ -157,7 +157,7 @@ def test_an_error_nobody_foresaw_is_named_too_and_its_traceback_logged(
 
 
 def find_folds(folder: Path) -> dict[Path, int]:
-    """When each finished fold was written."""
+    """Return when each finished fold was written."""
     return {file: file.stat().st_mtime_ns for file in folder.rglob("folds/*/predictions.csv")}
 
 
@@ -208,8 +208,8 @@ def test_a_job_that_the_cluster_interrupts_goes_back_into_the_queue_and_goes_on(
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "signal").exists()
     assert len(find_folds(tmp_path / "runs")) == 6
-    (said,) = (tmp_path / "runs/.submitit").glob("*/*_log.err")
-    assert "1 of 6 folds are finished already" in said.read_text()
+    (predicted,) = (tmp_path / "runs/.submitit").glob("*/*_log.err")
+    assert "1 of 6 folds are finished already" in predicted.read_text()
 
 
 @pytest.mark.slow
@@ -229,8 +229,8 @@ def test_a_launcher_that_is_not_installed_says_what_to_install(
     merec, baseline, launcher, monkeypatch
 ):
     kind = "LocalLauncher" if launcher == "submitit_local" else "SlurmLauncher"
-    known = Plugins.instance().class_name_to_class
-    monkeypatch.delitem(known, f"hydra_plugins.hydra_submitit_launcher.submitit_launcher.{kind}")
+    recorded = Plugins.instance().class_name_to_class
+    monkeypatch.delitem(recorded, f"hydra_plugins.hydra_submitit_launcher.submitit_launcher.{kind}")
     done = merec("train", "-m", *baseline, f"hydra/launcher={launcher}", "seed=0")
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.strip()]

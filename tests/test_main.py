@@ -177,8 +177,8 @@ def test_the_doctor_names_a_lost_frame_a_blank_depth_map_swapped_frames_and_a_wr
     write_annotation(casme3, rows)
     done = doctor("out=found.csv")
     assert done.returncode == 1
-    found = pd.read_csv(tmp_path / "found.csv")
-    table = found[found["severity"] == "error"].set_index("row_from_0")
+    actual = pd.read_csv(tmp_path / "found.csv")
+    table = actual[actual["severity"] == "error"].set_index("row_from_0")
     assert table["kind"].to_dict() == {
         0: "missing frame",
         1: "empty depth",
@@ -324,7 +324,7 @@ SUBJECTS_OF_TABLE = ("annotation=t.xlsx", "subjects=1")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["synthesize", "annotation=t.xlsx", "subjects=1", "samples=1"],
@@ -365,9 +365,9 @@ SUBJECTS_OF_TABLE = ("annotation=t.xlsx", "subjects=1")
         ),
     ],
 )
-def test_an_option_that_would_not_be_followed_is_refused(merec, tmp_path, arguments, said):
+def test_an_option_that_would_not_be_followed_is_refused(merec, tmp_path, arguments, message):
     (tmp_path / "t.xlsx").touch()
-    assert said in one_line_error(merec(*arguments))
+    assert message in one_line_error(merec(*arguments))
     assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]
 
 

@@ -78,7 +78,7 @@ def test_of_a_package_that_is_installed_and_named_the_named_one_counts(write, mo
     install(write("net_c", "backbone/net_c", folder="site"), "net_c", monkeypatch)
     root = write("net_c", "backbone/net_c")
     name_folders(["-cd", str(root), "-cd", str(root)])
-    assert [each for each in list_plugins() if "net_c" in each.modules] == [
+    assert [entry for entry in list_plugins() if "net_c" in entry.modules] == [
         Plugin(("net_c",), root / "net_c" / "conf")
     ]
     assert list_choices("backbone").count("net_c") == 1
@@ -131,13 +131,13 @@ def test_a_folder_without_plug_in_is_refused_by_every_verb(
 def test_a_name_that_two_places_define_is_refused_with_both(merec, write):
     one, other = write("net_e", "backbone/same"), write("net_f", "backbone/same", folder="other")
     files = [root / "conf/backbone/same.yaml" for root in (one / "net_e", other / "net_f")]
-    own = write("net_g", "backbone/ststnet", folder="third")
+    rows = write("net_g", "backbone/ststnet", folder="third")
     for verb in (["train"], ["doctor", "corpus=casme3"]):
         done = merec(*verb, "-cd", str(one), "-cd", str(other))
         assert done.returncode == 2
         assert "backbone=same is defined by " in done.stderr
         assert all(str(file) in done.stderr for file in files)
-        done = merec(*verb, "-cd", str(own))
+        done = merec(*verb, "-cd", str(rows))
         assert "backbone=ststnet is defined by " in done.stderr
         assert "conf/backbone/ststnet.yaml and by" in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -184,5 +184,7 @@ def test_the_help_of_train_lists_the_choices_of_plug_ins(merec, write, capfd):
     root = write("net_k", "backbone/net_k")
     with pytest.raises(SystemExit):
         merec("train", "--help", "--config-dir", str(root))
-    (line,) = [each for each in capfd.readouterr().out.splitlines() if each.startswith("backbone:")]
+    (line,) = [
+        entry for entry in capfd.readouterr().out.splitlines() if entry.startswith("backbone:")
+    ]
     assert "net_k" in line.split(": ")[1].split(", ")

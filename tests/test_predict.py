@@ -1,4 +1,4 @@
-"""merec predict: from a clip and a checkpoint to an emotion, a picture and the facts."""
+"""The verb predict: from a clip and a checkpoint to an emotion, a picture and the facts."""
 
 import json
 import logging
@@ -98,12 +98,12 @@ def test_a_clip_of_frames_is_named_pictured_and_told(
     done = merec("predict", str(clip), f"checkpoint={trained(representation)}")
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())
-    said = facts["prediction"]
-    assert list(said["probability"]) == CLASSES
-    assert sum(said["probability"].values()) == pytest.approx(1)
-    assert said["emotion"] == max(said["probability"], key=said["probability"].get)
-    assert (said["calibration"], said["trained_on"]) == (None, "synthetic-4@v2")
-    assert f"emotion: {said['emotion']} (not calibrated: " in done.stdout
+    message = facts["prediction"]
+    assert list(message["probability"]) == CLASSES
+    assert sum(message["probability"].values()) == pytest.approx(1)
+    assert message["emotion"] == max(message["probability"], key=message["probability"].get)
+    assert (message["calibration"], message["trained_on"]) == (None, "synthetic-4@v2")
+    assert f"emotion: {message['emotion']} (not calibrated: " in done.stdout
     numbers = [int(file.stem) for file in (clip / "color").iterdir()]
     assert facts["onset"]["frame"] in numbers
     assert facts["apex"]["frame"] in numbers
@@ -119,10 +119,10 @@ def test_a_sample_is_shown_as_training_showed_it(trained, on_rendered, composed,
     network = restore(trained(representation))
     data = build(config.datamodule)
     everyone = data.hold_out(data.train_rows, data.test_rows, "nobody")
-    shown = network.show(data.corpus, data.features)
-    for ours, theirs in zip(_views(shown), _views(everyone), strict=True):
+    output = network.show(data.corpus, data.features)
+    for ours, theirs in zip(_views(output), _views(everyone), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-    assert network.predict(shown).exp().sum(1).numpy() == pytest.approx(1)
+    assert network.predict(output).exp().sum(1).numpy() == pytest.approx(1)
 
 
 def _views(data) -> tuple[torch.Tensor, ...]:
@@ -146,18 +146,18 @@ def test_probabilities_are_calibrated_by_held_out_predictions(merec, on_rendered
     run = fold.parents[2]
     done = merec("predict", str(clip), f"checkpoint={fold}")  # finds the run it lies in
     assert done.returncode == 0, done.stderr
-    said = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())["prediction"]
+    predicted = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())["prediction"]
     table = pd.read_csv(run / "predictions.csv")
     held_out = np.log(table[[f"p_{name}" for name in CLASSES]].to_numpy())
     temperature = fit_temperature(held_out, table["label"].to_numpy())
-    assert said["calibration"]["temperature"] == pytest.approx(temperature)
-    raw = np.log([list(said["uncalibrated"].values())])
-    known = temperature is not None  # four predictions may all be wrong
-    words = "calibrated by 4" if known else "not calibrated: temperature not determined by the 4"
+    assert predicted["calibration"]["temperature"] == pytest.approx(temperature)
+    raw = np.log([list(predicted["uncalibrated"].values())])
+    recorded = temperature is not None  # four predictions may all be wrong
+    words = "calibrated by 4" if recorded else "not calibrated: temperature not determined by the 4"
     assert f"{words} held-out predictions of " in done.stdout
-    cooled = apply_temperature(raw, temperature)[0] if known else np.exp(raw[0])
-    np.testing.assert_allclose(list(said["probability"].values()), cooled, rtol=1e-6)
-    assert f"UF1 {said['calibration']['scores']['uf1']:.2f}" in done.stdout
+    cooled = apply_temperature(raw, temperature)[0] if recorded else np.exp(raw[0])
+    np.testing.assert_allclose(list(predicted["probability"].values()), cooled, rtol=1e-6)
+    assert f"UF1 {predicted['calibration']['scores']['uf1']:.2f}" in done.stdout
 
 
 @pytest.mark.slow
@@ -215,7 +215,7 @@ def test_a_checkpoint_that_is_none_is_refused(tmp_path, trained):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"fold,sample_id\n0,a\n", r"\(it is no checkpoint \(19 bytes\)\)"),
         (b"<!doctype HTML>", "is an HTML page"),
@@ -223,9 +223,9 @@ def test_a_checkpoint_that_is_none_is_refused(tmp_path, trained):
         (pickle.dumps(Path("x"), 4), r"it holds something else than tensors and plain values"),
     ],
 )
-def test_a_file_that_is_no_checkpoint_is_named_as_what_it_is(tmp_path, content, said):
+def test_a_file_that_is_no_checkpoint_is_named_as_what_it_is(tmp_path, content, message):
     (tmp_path / "a.ckpt").write_bytes(content)
-    with warnings.catch_warnings(action="error"), pytest.raises(InputError, match=said):
+    with warnings.catch_warnings(action="error"), pytest.raises(InputError, match=message):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
@@ -244,7 +244,7 @@ def test_a_camera_that_cannot_be_read_is_called_as_it_was_given(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "movement", "noise", "contrast", "said"),
+    ("seconds", "movement", "noise", "contrast", "message"),
     [
         (2, 0.1, 0.0, np.inf, "2 frames are too few to tell a movement from noise"),
         (20, 0.0, 0.0, np.inf, "no short movement stands out: the face does not move at all"),
@@ -254,15 +254,15 @@ def test_a_camera_that_cannot_be_read_is_called_as_it_was_given(tmp_path):
     ],
 )
 def test_a_clip_in_which_nothing_stands_out_is_said_to_be(
-    tmp_path, seconds, movement, noise, contrast, said
+    tmp_path, seconds, movement, noise, contrast, message
 ):
     some = np.arange(float(seconds))
     curve = Curve(some.astype(int), some, some, some, some >= 0)
     spotted = Spotted(0, 1, 1, movement, noise, contrast, curve, None, 300.0)
     input_clip = FrameFolder(tmp_path, "a", 30.0, range(seconds))
     _add_notes(input_clip, spotted)
-    assert len(input_clip.notes) == bool(said)
-    assert said in " ".join(input_clip.notes)
+    assert len(input_clip.notes) == bool(message)
+    assert message in " ".join(input_clip.notes)
     assert "inf" not in " ".join(input_clip.notes)
 
 
@@ -342,9 +342,9 @@ def test_the_apex_of_unseen_people_is_found(tmp_path, render_settings, find_loca
         truth = read_ground_truth(
             tmp_path / "people", folder.relative_to(tmp_path / "people").as_posix()
         )
-        found, files = predict(folder, None, None, 30.0, None, tmp_path / "out")
+        actual, files = predict(folder, None, None, 30.0, None, tmp_path / "out")
         assert all(file.exists() for file in files)
-        apex = found.input_clip.numbers[found.spotted.apex]
+        apex = actual.input_clip.numbers[actual.spotted.apex]
         off.append(int(np.abs(truth.apex - apex).min()))
     assert len(off) == 10
     assert sum(frames <= 3 for frames in off) >= 8, off
@@ -359,21 +359,21 @@ def test_a_network_of_action_units_tells_each_by_itself(merec, trained, clip, tm
     torch.save(checkpoint, tmp_path / "units.ckpt")
     done = merec("predict", str(clip), "checkpoint=units.ckpt")
     assert done.returncode == 0, done.stderr
-    said = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())["prediction"]
+    predicted = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())["prediction"]
     # The logits are those of the emotions: sigmoid instead of softmax.
     done_emotion = merec("predict", str(clip), f"checkpoint={trained('flow_map')}", "out=emotion")
     assert done_emotion.returncode == 0, done_emotion.stderr
     emotion = json.loads((tmp_path / "emotion/spNO.1-a.json").read_text())["prediction"]
-    logit = {name: np.log(p / (1 - p)) for name, p in said["probability"].items()}
+    logit = {name: np.log(p / (1 - p)) for name, p in predicted["probability"].items()}
     softmax = np.exp(list(logit.values()))
     np.testing.assert_allclose(
         softmax / softmax.sum(), list(emotion["probability"].values()), rtol=1e-5
     )
     assert list(logit) == units
-    assert said["action_units"] == [name for name, value in logit.items() if value >= 0]
-    assert "emotion" not in said
-    told = ", ".join(said["action_units"]) or "no action unit"
-    assert f"action units: {told} (not calibrated; there from a probability of 0.5 on)" in (
+    assert predicted["action_units"] == [name for name, value in logit.items() if value >= 0]
+    assert "emotion" not in predicted
+    messages = ", ".join(predicted["action_units"]) or "no action unit"
+    assert f"action units: {messages} (not calibrated; there from a probability of 0.5 on)" in (
         done.stdout
     )
     assert (tmp_path / "runs/predict/spNO.1-a.png").exists()
@@ -385,10 +385,10 @@ def test_a_network_of_action_units_tells_each_by_itself(merec, trained, clip, tm
 def test_a_temperature_that_is_not_determined_is_said_and_not_applied():
     calibration = Calibration("runs/a", None, 12, [], {})
     probability = np.array([0.45, 0.3, 0.25])
-    said = TargetPrediction(
+    predicted = TargetPrediction(
         Emotion(tuple(CLASSES[:3])), probability, probability, calibration, "a", "b", "c"
     )
-    words = describe_calibration(said)
+    words = describe_calibration(predicted)
     assert words.startswith(
         "not calibrated: temperature not determined by the 12 held-out predictions of runs/a"
     )

@@ -106,8 +106,8 @@ def test_in_a_multirun_a_comma_separates_texts_unless_a_space_follows_or_quotes_
     (quoted,) = quote_texts([f"remark={value}"], multirun=True)
     override = OverridesParser.create().parse_override(quoted)
     if override.is_sweep_override():
-        each = list(override.sweep_string_iterator())
-        read = [OverridesParser.create().parse_override(f"k={one}").value() for one in each]
+        entry = list(override.sweep_string_iterator())
+        read = [OverridesParser.create().parse_override(f"k={one}").value() for one in entry]
     else:
         read = [override.value()]
     assert read == texts

@@ -55,7 +55,7 @@ def save(state, tmp_path) -> Callable[..., Path]:
     """Write a checkpoint as `merec train` does, with a config and facts of one's own."""
 
     def write(config: Any, **facts: Any) -> Path:
-        known = {
+        recorded = {
             "config": config if isinstance(config, str) else yaml.safe_dump(config),
             "classes": ["negative", "positive", "surprise"],
             "in_channels": 3,
@@ -66,7 +66,7 @@ def save(state, tmp_path) -> Callable[..., Path]:
             "never_saw": [],
         }
         file = tmp_path / "checkpoint.ckpt"
-        torch.save({"state_dict": state, "merec": known | facts}, file)
+        torch.save({"state_dict": state, "merec": recorded | facts}, file)
         return file
 
     return write

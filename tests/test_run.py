@@ -20,8 +20,8 @@ from merec.evaluation.runs import find_runs
 
 
 def only_run(folder: Path) -> Path:
-    (found,) = folder.rglob("environment.json")
-    return found.parent
+    (actual,) = folder.rglob("environment.json")
+    return actual.parent
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def test_a_class_without_samples_is_said_before_training_beside_the_score_and_by
     assert "(no others)" in done.stdout
     metrics = json.loads((only_run(tmp_path) / "metrics.json").read_text())
     assert metrics["absent_classes"]["Full"] == ["others"]
-    corpus = [each for each in small if each.startswith("corpus")]
+    corpus = [entry for entry in small if entry.startswith("corpus")]
     done = merec("doctor", *corpus, fourth)
     assert "class without samples" in done.stdout
 
@@ -297,9 +297,9 @@ def test_sigterm_ends_with_its_own_exit_code_and_no_half_fold(tmp_path, small):
         time.sleep(0.05)
     time.sleep(2)  # into the first epochs
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert "interrupted; the same command goes on" in said
+    _, predicted = process.communicate(timeout=60)
+    assert process.returncode == 143, predicted
+    assert "interrupted; the same command goes on" in predicted
     assert not list(tmp_path.rglob("predictions.csv"))
 
 
@@ -369,9 +369,9 @@ def test_an_unfinished_run_below_a_folder_is_passed_over_with_a_warning(
     caplog.clear()
     done = merec("report", str(runs), f"out={tmp_path / 'report'}")
     assert done.returncode == 0, done.stderr
-    said = done.stderr + caplog.text
-    assert "nobody is passed over" in said
-    assert "10 of 30 samples" in said
+    predicted = done.stderr + caplog.text
+    assert "nobody is passed over" in predicted
+    assert "10 of 30 samples" in predicted
     done = merec("report", str(runs / "whole"), str(runs / "part"), f"out={tmp_path / 'report'}")
     assert done.returncode == 2, "a run that was named must be whole"
     assert "10 of 30 samples" in done.stderr

@@ -141,7 +141,7 @@ def test_of_a_plug_in_all_counts_that_is_loaded_however_it_is_reached(tmp_path, 
     (tmp_path / "quaint.py").write_text(way + "\n\nclass Net:\n    pass\n")
     code = "import quaint, json; from merec.source_code import hash_sources as h; "
     code += "print(h(['quaint.Net']).hash)"
-    found = set()
+    actual = set()
     for text in (before, after):
         whole = "R = {}\nSLOPE = 0\ndef act(x):\n    return 0\n" + text + "R['act'] = act\n"
         (tmp_path / "tricks.py").write_text(whole)
@@ -150,15 +150,15 @@ def test_of_a_plug_in_all_counts_that_is_loaded_however_it_is_reached(tmp_path, 
         path = f"{tmp_path}:{Path(__file__).parents[1]}"
         done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        found.add(done.stdout)
-    assert len(found) == 2
+        actual.add(done.stdout)
+    assert len(actual) == 2
 
 
 def test_libraries_count_by_their_version_and_are_not_read(hash_files):
     hash_files()
-    found = hash_sources(["merec.backbones.STSTNet", "torch.optim.Adam"])
-    assert found.libraries["torch"] == importlib.metadata.version("torch")
-    assert all(name.startswith("merec/") for name in found.files)
+    actual = hash_sources(["merec.backbones.STSTNet", "torch.optim.Adam"])
+    assert actual.libraries["torch"] == importlib.metadata.version("torch")
+    assert all(name.startswith("merec/") for name in actual.files)
 
 
 def test_a_backbone_of_merec_is_hashed_with_its_kernel_and_without_other_backbones():

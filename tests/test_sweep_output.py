@@ -1,4 +1,4 @@
-"""What a multirun says while it runs."""
+"""Output of a multirun while it runs."""
 
 import re
 

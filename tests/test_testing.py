@@ -18,7 +18,7 @@ from merec.testing import check_backbone, check_corpus, check_representation
 from merec.types import Corpus, Frames
 
 
-@pytest.mark.parametrize("representation", list_representations(), ids=lambda each: each.name)
+@pytest.mark.parametrize("representation", list_representations(), ids=lambda entry: entry.name)
 def test_every_representation_of_merec_keeps_the_contract(representation):
     check_representation(representation)
 

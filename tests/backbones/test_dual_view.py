@@ -34,7 +34,7 @@ def draw(
 ) -> tuple[Tensor, Tensor]:
     rng = torch.Generator().manual_seed(seed)
     first, second = (
-        torch.randn((batch, each, size, size), generator=rng, dtype=dtype) for each in channels
+        torch.randn((batch, entry, size, size), generator=rng, dtype=dtype) for entry in channels
     )
     return first, second
 
@@ -64,11 +64,11 @@ def test_encoders_have_the_published_layers_and_parameters(encoder, millions, ma
     network = make(encoder, 224).eval()
     digits = len(millions.partition(".")[2])
     assert f"{count(network.first, network.second) / 1e6:.{digits}f}" == millions
-    view = found = draw(1, 224)[1]
+    view = actual = draw(1, 224)[1]
     shapes = []
     for layer in network.second.layers:
-        found = layer(found)
-        shapes.append(tuple(found.shape[1:]))
+        actual = layer(actual)
+        shapes.append(tuple(actual.shape[1:]))
     expected = [(channels, side, side) for channels, side in maps]
     assert shapes == [*expected, *((size,) for size in vectors), (128,)]
     assert network.second.map(view).shape[1:] == expected[MAPS - 1]
@@ -111,7 +111,7 @@ def test_other_sizes_and_channels_work(encoder, size, channels):
     network = make(encoder, size, channels, attention=True, num_classes=3).eval()
     views = draw(2, size, channels)
     assert network(views).shape == (2, 3)
-    assert [each.shape for each in network.encode(views)] == [(2, 128)] * 2
+    assert [entry.shape for entry in network.encode(views)] == [(2, 128)] * 2
 
 
 @pytest.mark.parametrize(
@@ -133,17 +133,17 @@ def test_every_weight_that_the_logits_need_gets_a_gradient(encoder, attention):
 @pytest.mark.parametrize("encoder", ["alexnet", "resnet18"])
 def test_each_embedding_reaches_all_of_its_own_encoder_and_nothing_else(encoder):
     network = silence(make(encoder).double())
-    for number, own in enumerate(("first", "second")):
+    for number, rows in enumerate(("first", "second")):
         network.zero_grad()
-        found = network.encode(draw(4, dtype=torch.float64))[number]
-        (found * torch.arange(found.numel()).view_as(found).sin()).sum().backward()
+        actual = network.encode(draw(4, dtype=torch.float64))[number]
+        (actual * torch.arange(actual.numel()).view_as(actual).sin()).sum().backward()
         for name, value in network.named_parameters():
-            assert (value.grad is not None) == name.startswith(own), name
+            assert (value.grad is not None) == name.startswith(rows), name
         # What adds the same to all before a norm is taken away by it: biases, among them that of a norm whose
         # every largest response is above 0.
         dead = [
             name
-            for name, value in getattr(network, own).named_parameters()
+            for name, value in getattr(network, rows).named_parameters()
             if value.grad.abs().max() < 1e-10
         ]
         cancelled = ["layers.5.1.bias", "layers.6.1.bias", "layers.7.0.bias"]
@@ -157,12 +157,12 @@ def test_embeddings_have_unit_norm_even_of_nothing(encoder, train):
     first, second = draw(3)
     first[0] = 0
     for views in ((first, second), (torch.zeros_like(first), torch.zeros_like(second))):
-        for found in network.encode(views):
-            torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
-            assert found.isfinite().all()
-            found.sum().backward()
+        for actual in network.encode(views):
+            torch.testing.assert_close(actual.norm(dim=1), torch.ones(3))
+            assert actual.isfinite().all()
+            actual.sum().backward()
     gradients = (value.grad for value in network.parameters() if value.grad is not None)
-    assert all(each.isfinite().all() for each in gradients)
+    assert all(entry.isfinite().all() for entry in gradients)
 
 
 @pytest.mark.parametrize("encoder", ["alexnet", "resnet18"])
@@ -193,7 +193,7 @@ def test_attention_gates_channels_then_places_and_adds_the_maps():
     maps = torch.randn(2, 512, 4, 4, dtype=torch.float64)
     into, _, out = gate.weigh_channels
     where = gate.weigh_places
-    for sample, found in zip(maps, gate(maps), strict=True):
+    for sample, actual in zip(maps, gate(maps), strict=True):
         weight = torch.zeros(512, dtype=torch.float64)
         for summary in (sample.flatten(1).max(1).values, sample.flatten(1).mean(1)):
             weight += out.weight @ (into.weight @ summary).clamp_min(0)
@@ -205,7 +205,7 @@ def test_attention_gates_channels_then_places_and_adds_the_maps():
                 window = padded[:, row : row + 3, column : column + 3]
                 place = (where.weight[0] * window).sum() + where.bias[0]
                 expected = sample[:, row, column] + gated[:, row, column] / (1 + torch.exp(-place))
-                torch.testing.assert_close(found[:, row, column], expected)
+                torch.testing.assert_close(actual[:, row, column], expected)
 
 
 def test_folds_can_be_stacked():
@@ -216,10 +216,10 @@ def test_folds_can_be_stacked():
         for value in network.parameters():
             nn.init.normal_(value, std=0.1)
     drawn = [draw(3, 33, seed=seed, dtype=torch.float64) for seed in range(2)]
-    alone = torch.stack([network(each) for network, each in zip(networks, drawn, strict=True)])
+    alone = torch.stack([network(entry) for network, entry in zip(networks, drawn, strict=True)])
     # Stacked after the call alone, whose statistics the buffers would otherwise share.
     values, buffers = torch.func.stack_module_state(networks)
-    views = tuple(torch.stack(each) for each in zip(*drawn, strict=True))
+    views = tuple(torch.stack(entry) for entry in zip(*drawn, strict=True))
 
     def call(values: dict, buffers: dict, views: tuple[Tensor, Tensor]) -> Tensor:
         return torch.func.functional_call(networks[0], (values, buffers), (views,))
@@ -247,13 +247,13 @@ def test_it_compiles_to_the_same_function(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"channels": 3}, "one view of 3 channels; DualView takes two"),
         ({"encoder": "vgg"}, f"backbone.encoder=vgg; expected one of {', '.join(ENCODERS)}"),
         ({"encoder": "alexnet", "size": 62}, "backbone.size=62, .* 63 px at least"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(changes, said):
-    with pytest.raises(InputError, match=said):
+def test_what_does_not_fit_is_refused_in_words(changes, message):
+    with pytest.raises(InputError, match=message):
         make(**changes)

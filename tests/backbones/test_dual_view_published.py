@@ -75,9 +75,9 @@ def run(
     """Logits, and the embedding of each view."""
     p, maps, embeddings = iter(parameters), [], []
     for view in views:
-        found = run_alexnet(view, p) if encoder == "alexnet" else run_resnet(view, p, encoder)
-        maps.append(found[0])
-        embeddings.append(found[1] / (found[1] ** 2).sum(1, keepdim=True).sqrt())
+        actual = run_alexnet(view, p) if encoder == "alexnet" else run_resnet(view, p, encoder)
+        maps.append(actual[0])
+        embeddings.append(actual[1] / (actual[1] ** 2).sum(1, keepdim=True).sqrt())
     whole = torch.cat(maps, 1)
     if attention:
         squeeze, stretch, window, shift = (next(p) for _ in range(4))
@@ -111,17 +111,17 @@ def test_logits_embeddings_and_gradients_equal_the_published_network(encoder, at
             nn.init.normal_(module.bias, std=0.2)
     views = tuple(torch.randn(6, channels, SIZE, SIZE, dtype=torch.float64) for channels in (3, 1))
     parameters = [value.detach().clone().requires_grad_() for value in network.parameters()]
-    found = (network(views), *network.encode(views))
+    actual = (network(views), *network.encode(views))
     expected = run(views, parameters, encoder, attention)
     weights = torch.randn(2, 6, 128, dtype=torch.float64)
-    for logits, first, second in (found, expected):
+    for logits, first, second in (actual, expected):
         loss = (
             cross_entropy(logits, LABEL) + (weights[0] * first).sum() + (weights[1] * second).sum()
         )
         loss.backward()
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
-    for (name, value), own in zip(network.named_parameters(), parameters, strict=True):
+    for (name, value), rows in zip(network.named_parameters(), parameters, strict=True):
         assert value.grad is not None
-        atol = 1e-9 * max(1.0, float(own.grad.abs().max()))
-        torch.testing.assert_close(value.grad, own.grad, rtol=0, atol=atol, msg=name)
+        atol = 1e-9 * max(1.0, float(rows.grad.abs().max()))
+        torch.testing.assert_close(value.grad, rows.grad, rtol=0, atol=atol, msg=name)

@@ -78,7 +78,7 @@ def test_regions_and_features_are_those_of_the_store():
 
 
 def find_gradients(*overrides: str) -> tuple[LitePointGCN, dict[str, Tensor | None]]:
-    """Of a batch, in double precision, at the paper's widths."""
+    """Points of a batch, in double precision, at the paper's widths."""
     network = silence(make(*overrides).double())
     loss = cross_entropy(network(draw(4, 32, dtype=torch.float64)), torch.arange(4))
     names, values = zip(*network.named_parameters(), strict=True)
@@ -102,8 +102,10 @@ def test_detached_stages_cut_exactly_the_published_number_of_parameters():
     _, gradients = find_gradients("backbone.legacy.detach_stages=true")
     network = make()
     values = dict(network.named_parameters())
-    assert sum(values[name].numel() for name, found in gradients.items() if found is None) == 80_896
-    assert {name.partition(".")[0] for name, found in gradients.items() if found is None} == {
+    assert (
+        sum(values[name].numel() for name, actual in gradients.items() if actual is None) == 80_896
+    )
+    assert {name.partition(".")[0] for name, actual in gradients.items() if actual is None} == {
         "first",
         "second",
     }
@@ -136,7 +138,7 @@ def test_the_graph_convolution_is_the_formula():
     nn.init.normal_(layer.bias)
     regions = torch.randn(2, 3, 4, dtype=torch.float64)
     a, w, b = (value.detach().numpy() for value in layer.parameters())
-    expected = np.stack([a @ each @ w + b for each in regions.numpy()])
+    expected = np.stack([a @ entry @ w + b for entry in regions.numpy()])
     np.testing.assert_allclose(layer(regions).detach().numpy(), expected, atol=1e-12)
 
 
@@ -210,14 +212,14 @@ def test_stages_see_the_strongest_points_that_are_kept_and_repeat_them_where_too
     assert torch.equal(count_distinct(ranked[:, :, :2]), kept.sum(2).clamp(max=2))
 
 
-@pytest.mark.parametrize("own", [1, 3, 7])
-def test_a_region_that_was_filled_with_its_own_points_shows_distinct_ones_first(own):
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_region_that_was_filled_with_its_own_points_shows_distinct_ones_first(rows):
     network, points = make(*SMALL), draw(4, 16)
     order = points[..., 3:].norm(dim=-1).argsort(2, descending=True)[..., None]
     points = points.gather(2, order.expand_as(points))
-    again = torch.cat([torch.arange(own), torch.arange(16 - own) % own]).sort().values
+    again = torch.cat([torch.arange(rows), torch.arange(16 - rows) % rows]).sort().values
     ranked = network._rank(points[:, :, again])[..., :3]
-    assert torch.equal(ranked, points[:, :, torch.arange(8) % own, :3])
+    assert torch.equal(ranked, points[:, :, torch.arange(8) % rows, :3])
 
 
 def test_views_of_96_samples_show_the_last_stage_as_many_distinct_points_as_at_test():
@@ -232,8 +234,8 @@ def test_views_of_96_samples_show_the_last_stage_as_many_distinct_points_as_at_t
     in_training = count_distinct(network._rank(mark(points, kept))[:, :, :4])
     left = torch.tensor(
         [
-            [len(p[k].unique(dim=0)) for p, k in zip(*each, strict=True)]
-            for each in zip(points, kept, strict=True)
+            [len(p[k].unique(dim=0)) for p, k in zip(*entry, strict=True)]
+            for entry in zip(points, kept, strict=True)
         ]
     )
     assert (at_test == 4).all()
@@ -317,7 +319,7 @@ def test_a_sample_at_rest_gives_finite_logits():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "channels", "said"),
+    ("overrides", "channels", "message"),
     [
         ((), 3, "points have 3 features; LitePointGCN takes 6"),
         (("backbone.features=[x,y,w]",), 6, r"features=\['x', 'y', 'w'\]"),
@@ -326,8 +328,8 @@ def test_a_sample_at_rest_gives_finite_logits():
         (("backbone.widths=[[8],[8],[8]]",), 6, "expected the widths of three stages"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(overrides, channels, said):
-    with pytest.raises(InputError, match=said):
+def test_what_does_not_fit_is_refused_in_words(overrides, channels, message):
+    with pytest.raises(InputError, match=message):
         make(*overrides, in_channels=channels)
 
 
@@ -339,7 +341,7 @@ def test_folds_can_be_stacked():
         for value in network.parameters():
             nn.init.normal_(value, std=0.3)
     points = torch.stack([draw(6, 16, seed) for seed in range(3)])
-    alone = torch.stack([network(each) for network, each in zip(networks, points, strict=True)])
+    alone = torch.stack([network(entry) for network, entry in zip(networks, points, strict=True)])
     values, buffers = torch.func.stack_module_state(networks)
 
     def call(values: dict, buffers: dict, points: Tensor) -> Tensor:

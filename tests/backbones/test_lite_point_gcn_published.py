@@ -132,15 +132,15 @@ class Reference:
         """Logits of points (batch, 8, k, 6 or, with a mark of dropped ones, 7)."""
         chosen = [self.choose(sample) for sample in points]
         places = [[place for place, _ in sample] for sample in chosen]
-        found = self.share([[torch.cat(pair, 1) for pair in sample] for sample in chosen])
+        actual = self.share([[torch.cat(pair, 1) for pair in sample] for sample in chosen])
         for _ in (1, 2):
             k = self.keep[1]
-            found = [
+            actual = [
                 [torch.cat([place[:k], seen[:k]], 1) for place, seen in zip(*pair, strict=True)]
-                for pair in zip(places, found, strict=True)
+                for pair in zip(places, actual, strict=True)
             ]
-            found = self.share(found)
-        pooled = [torch.stack([seen.max(0).values for seen in sample]) for sample in found]
+            actual = self.share(actual)
+        pooled = [torch.stack([seen.max(0).values for seen in sample]) for sample in actual]
         nodes = self.convolve(pooled, True)
         for _ in range(2):
             inner = self.convolve(self.convolve(nodes, True), True)
@@ -192,7 +192,7 @@ def copy_parameters(network: nn.Module) -> list[Tensor]:
 def assert_close(one: Tensor, other: Tensor, name: str = "") -> None:
     """Equal to 1e-10, of the largest value where that is above 1."""
     atol = 1e-10 * max(1.0, float(other.detach().abs().max()))
-    torch.testing.assert_close(one, other, rtol=0, atol=atol, msg=lambda told: f"{name}: {told}")
+    torch.testing.assert_close(one, other, rtol=0, atol=atol, msg=lambda text: f"{name}: {text}")
 
 
 LEGACY = ("backbone.legacy.rank_centred=true", "backbone.legacy.drop_to_first=true")
@@ -217,24 +217,24 @@ def test_outputs_and_gradients_equal_the_published_network(overrides, marked, ch
     assert_close(logits, expected, "logits")
     cross_entropy(logits, LABEL).backward()
     cross_entropy(expected, LABEL).backward()
-    for (name, value), own in zip(network.named_parameters(), parameters, strict=True):
+    for (name, value), rows in zip(network.named_parameters(), parameters, strict=True):
         assert value.grad is not None, name
-        assert own.grad is not None
-        assert_close(value.grad, own.grad.view_as(value), name)
+        assert rows.grad is not None
+        assert_close(value.grad, rows.grad.view_as(value), name)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
     for norm, mean, variance in zip(norms, *learned.running, strict=True):
         assert_close(norm.running_mean, mean)
         assert_close(norm.running_var, variance)
     network.zero_grad()
     again = copy_parameters(network)
-    said = network.eval()(points[..., :6])
+    answers = network.eval()(points[..., :6])
     predicted = Reference(again, (8, 2), learned.running, **changes)(points[..., :6])
-    assert_close(said, predicted, "prediction")
-    said.square().sum().backward()
+    assert_close(answers, predicted, "prediction")
+    answers.square().sum().backward()
     predicted.square().sum().backward()
-    for (name, value), own in zip(network.named_parameters(), again, strict=True):
-        assert own.grad is not None
-        assert_close(value.grad, own.grad.view_as(value), name)
+    for (name, value), rows in zip(network.named_parameters(), again, strict=True):
+        assert rows.grad is not None
+        assert_close(value.grad, rows.grad.view_as(value), name)
 
 
 def test_parameters_are_those_of_the_published_table():
@@ -268,9 +268,9 @@ def test_the_plain_network_of_the_benchmark_is_the_published_one(train):
     assert_close(logits, expected)
     cross_entropy(logits, LABEL).backward()
     cross_entropy(expected, LABEL).backward()
-    for value, own in zip(plain.parameters(), parameters, strict=True):
-        assert own.grad is not None
-        assert_close(value.grad, own.grad.view_as(value))
+    for value, rows in zip(plain.parameters(), parameters, strict=True):
+        assert rows.grad is not None
+        assert_close(value.grad, rows.grad.view_as(value))
 
 
 def list_norms(network: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:

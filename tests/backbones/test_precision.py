@@ -75,8 +75,8 @@ def test_accelerated_it_has_the_outputs_gradients_and_statistics_of_the_plain_ne
             nn.init.uniform_(norm.weight, -1, 1)
     inputs = tuple(x.double() for x in inputs) if isinstance(inputs, tuple) else inputs.double()
     fast = accelerate(copy.deepcopy(plain))
-    found, expected = learn(fast, inputs, nullcontext), learn(plain, inputs, nullcontext)
-    for one, other in zip(found, expected, strict=True):
+    actual, expected = learn(fast, inputs, nullcontext), learn(plain, inputs, nullcontext)
+    for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
     assert list(fast.state_dict()) == list(plain.state_dict())
     for one, other in zip(fast.buffers(), plain.buffers(), strict=True):
@@ -88,7 +88,7 @@ def test_bfloat16_autocast_is_float32_but_for_rounding(name):
     network, inputs = make(name)
     whole = learn(copy.deepcopy(network), inputs, nullcontext)
     half = learn(network, inputs, BFLOAT)
-    for expected, found in zip(whole[:2], half[:2], strict=True):
-        assert (expected - found).abs().max() < 0.06 * expected.abs().max().clamp_min(1)
+    for expected, actual in zip(whole[:2], half[:2], strict=True):
+        assert (expected - actual).abs().max() < 0.06 * expected.abs().max().clamp_min(1)
     assert torch.cosine_similarity(whole[2], half[2], dim=0) > 0.85
     assert all(value.dtype == torch.float32 for value in network.parameters())

@@ -68,10 +68,10 @@ def test_folds_that_are_stacked_see_what_each_sees_alone():
     stacked = stack_module_state(networks)
     skeleton = copy.deepcopy(networks[0]).to("meta")
     clips = torch.rand(2, 4, 2, 3, 16, 16)
-    said = torch.vmap(lambda *state: functional_call(skeleton, state[:2], state[2]))(
+    predicted = torch.vmap(lambda *state: functional_call(skeleton, state[:2], state[2]))(
         *stacked, clips
     )
-    for number, (network, own) in enumerate(zip(networks, clips, strict=True)):
-        torch.testing.assert_close(said[number], network(own), atol=1e-4, rtol=1e-4)
+    for number, (network, rows) in enumerate(zip(networks, clips, strict=True)):
+        torch.testing.assert_close(predicted[number], network(rows), atol=1e-4, rtol=1e-4)
         for name, value in network.named_buffers():  # what a norm remembers
             torch.testing.assert_close(stacked[1][name][number], value, atol=1e-5, rtol=1e-4)

@@ -36,9 +36,9 @@ def test_attention_is_the_mean_of_each_class_activation_map_scaled_to_one():
     network, seen = make(), torch.randn(2, 32, 5, 5, dtype=torch.float64)
     maps = []
     for weight in network.classify.weight.view(3, 32, 5, 5):
-        found = (seen * weight).mean(1)
-        found = found - found.amin((1, 2), keepdim=True)
-        maps.append(found / found.amax((1, 2), keepdim=True))
+        actual = (seen * weight).mean(1)
+        actual = actual - actual.amin((1, 2), keepdim=True)
+        maps.append(actual / actual.amax((1, 2), keepdim=True))
     attention = network.attend(seen)
     torch.testing.assert_close(attention[:, 0], torch.stack(maps).mean(0), rtol=0, atol=1e-3)
     assert 0 <= attention.min() < attention.max() <= 1

@@ -32,25 +32,25 @@ def test_stacked_folds_get_what_each_gets_alone(name):
     size = nets[0].size
     maps = torch.randn(2, 6, 3, size, size, dtype=torch.float64)
     losses = []
-    for net, own, seed in zip(alone, maps, seeds, strict=True):
+    for net, rows, seed in zip(alone, maps, seeds, strict=True):
         torch.manual_seed(seed)
-        losses.append(cross_entropy(net(own), label))
+        losses.append(cross_entropy(net(rows), label))
         losses[-1].backward()
     parameters, buffers = stack_module_state(nets)  # type: ignore[arg-type]
 
-    def learn(parameters, buffers, own):
-        return cross_entropy(functional_call(nets[0], (parameters, buffers), (own,)), label)
+    def learn(parameters, buffers, rows):
+        return cross_entropy(functional_call(nets[0], (parameters, buffers), (rows,)), label)
 
     with draw_from([torch.Generator().manual_seed(seed) for seed in seeds]):
-        found = torch.vmap(learn)(parameters, buffers, maps)
-    torch.testing.assert_close(found, torch.stack(losses), rtol=0, atol=1e-10)
-    found.sum().backward()
+        actual = torch.vmap(learn)(parameters, buffers, maps)
+    torch.testing.assert_close(actual, torch.stack(losses), rtol=0, atol=1e-10)
+    actual.sum().backward()
     for key, value in parameters.items():
-        own = torch.stack([net.get_parameter(key).grad for net in alone])
-        torch.testing.assert_close(value.grad, own, rtol=0, atol=1e-9, msg=key)
+        rows = torch.stack([net.get_parameter(key).grad for net in alone])
+        torch.testing.assert_close(value.grad, rows, rtol=0, atol=1e-9, msg=key)
     for key, value in buffers.items():
-        own = torch.stack([net.get_buffer(key) for net in alone])
-        torch.testing.assert_close(value, own, rtol=0, atol=1e-10, msg=key)
+        rows = torch.stack([net.get_buffer(key) for net in alone])
+        torch.testing.assert_close(value, rows, rtol=0, atol=1e-10, msg=key)
 
 
 @pytest.mark.parametrize("name", ["rcn_a", "mmnet"])

@@ -34,9 +34,9 @@ class ThreeStreams(nn.Module):
             channels, padding = like.convolution.in_channels, like.convolution.padding
             convolution = nn.Conv2d(channels, filters, 3, padding=padding).double()
             norm = nn.BatchNorm2d(filters).double()
-            for own, shared in ((convolution, like.convolution), (norm, like.norm)):
+            for part, shared in ((convolution, like.convolution), (norm, like.norm)):
                 state = shared.state_dict()
-                own.load_state_dict(
+                part.load_state_dict(
                     {k: v[rows].clone() if v.ndim else v.clone() for k, v in state.items()}
                 )
             stream = [convolution, nn.ReLU(), norm, nn.MaxPool2d(3, stride=3, padding=1)]
@@ -51,8 +51,8 @@ class ThreeStreams(nn.Module):
 
     def join(self, layer: int, name: str) -> Tensor:
         """A parameter's gradient, or a buffer, of all streams, one after the other."""
-        found = [getattr(stream[layer], name) for stream in self.streams]
-        return torch.cat([t.grad if isinstance(t, nn.Parameter) else t for t in found])
+        actual = [getattr(stream[layer], name) for stream in self.streams]
+        return torch.cat([t.grad if isinstance(t, nn.Parameter) else t for t in actual])
 
 
 def test_the_paper_network_has_1683_parameters_at_three_classes():

@@ -43,24 +43,24 @@ def mirror(rows: np.ndarray) -> np.ndarray:
 def test_a_face_and_its_mirror_image_are_classified_alike(samples):
     rows, label, subject = samples
     fitted = committee().fit(rows, label, subject)
-    said = fitted.decision_function(rows)
-    np.testing.assert_allclose(fitted.decision_function(mirror(rows)), said, atol=1e-10)
+    predicted = fitted.decision_function(rows)
+    np.testing.assert_allclose(fitted.decision_function(mirror(rows)), predicted, atol=1e-10)
     again = committee().fit(mirror(rows), label, subject)
-    np.testing.assert_allclose(again.decision_function(rows), said, atol=1e-8)
+    np.testing.assert_allclose(again.decision_function(rows), predicted, atol=1e-8)
 
 
 @pytest.mark.parametrize("comparison", ["whole", "halves"])
 def test_the_kernel_is_that_of_its_definition(comparison):
     rng = np.random.default_rng(1)
     one, other = rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 4, 5))
-    found = compare(measure_halves(one, other), comparison, 3.0)
+    actual = compare(measure_halves(one, other), comparison, 3.0)
     for a, b in np.ndindex(3, 4):
         near = lambda p, q, a=a, b=b: ((one[p, a] - other[q, b]) ** 2).sum()  # noqa: E731
         if comparison == "halves":
             apart = [near(0, 0), near(0, 1), near(1, 0), near(1, 1)]
         else:
             apart = [near(0, 0) + near(1, 1), near(0, 1) + near(1, 0)]
-        assert found[a, b] == pytest.approx(np.mean(np.exp(-np.array(apart) / 6)))
+        assert actual[a, b] == pytest.approx(np.mean(np.exp(-np.array(apart) / 6)))
 
 
 def test_what_is_left_out_and_what_is_said_are_means_of_fits_of_scikit_learn(samples):
@@ -68,7 +68,7 @@ def test_what_is_left_out_and_what_is_said_are_means_of_fits_of_scikit_learn(sam
     fitted = committee(widths=[0.7]).fit(rows, label, subject)
     target = np.eye(3)[label] - 1 / 3
     weight = ROWS / (3 * np.bincount(label)[label])
-    said, left_out = np.zeros((2, ROWS, 3))
+    predicted, left_out = np.zeros((2, ROWS, 3))
     for halves, fit in zip(fitted.seen_, fitted.fits_, strict=True):
         kernel = compare(
             measure_halves(halves, halves), fitted.best_params_["comparison"], fit.spread
@@ -76,12 +76,12 @@ def test_what_is_left_out_and_what_is_said_are_means_of_fits_of_scikit_learn(sam
         for ridge in (0.1, 1.0):
             share = 1 / (2 * len(CELLS))
             theirs = KernelRidge(alpha=ridge, kernel="precomputed")
-            said += share * theirs.fit(kernel, target, sample_weight=weight).predict(kernel)
+            predicted += share * theirs.fit(kernel, target, sample_weight=weight).predict(kernel)
             for name in np.unique(subject):
                 out = subject == name
                 theirs.fit(kernel[~out][:, ~out], target[~out], sample_weight=weight[~out])
                 left_out[out] += share * theirs.predict(kernel[out][:, ~out])
-    np.testing.assert_allclose(fitted.decision_function(rows), said, atol=1e-8)
+    np.testing.assert_allclose(fitted.decision_function(rows), predicted, atol=1e-8)
     mean = np.mean([fit.left_out for fit in fitted.fits_], axis=0)
     np.testing.assert_allclose(mean, left_out, atol=1e-8)
     auc = roc_auc_score(np.eye(3)[label], left_out, average="macro")

@@ -204,11 +204,11 @@ def score_real(folds: slice) -> tuple[np.ndarray, np.ndarray, list[dict]]:
     rows, scores, choices = [], [], []
     for fold in leave_one_subject_out(subject.tolist())[folds]:
         train, test = (real["flow"][part] for part in (fold.train, fold.test))
-        found, chosen = fit_and_score(
+        actual, chosen = fit_and_score(
             nested(), DESCRIBE, train, label[fold.train], subject[fold.train], test, channels, 3
         )
         rows.append(label[fold.test])
-        scores.append(found)
+        scores.append(actual)
         choices.append(chosen)
     return np.concatenate(rows), np.concatenate(scores), choices
 

@@ -30,8 +30,8 @@ def ridge(**changes) -> MirrorRidge:
 
 def compare(one: np.ndarray, other: np.ndarray, scale: float) -> np.ndarray:
     """The kernel as it is defined."""
-    shown, mirrored = other[:, :SIZE], other[:, SIZE:]
-    kernels = [rbf_kernel(one[:, :SIZE], each, 1 / (2 * scale)) for each in (shown, mirrored)]
+    output, mirrored = other[:, :SIZE], other[:, SIZE:]
+    kernels = [rbf_kernel(one[:, :SIZE], entry, 1 / (2 * scale)) for entry in (output, mirrored)]
     return sum(kernels) / 2
 
 
@@ -59,8 +59,8 @@ def test_leaving_out_in_closed_form_is_fitting_again(samples):
         rest = np.setdiff1d(np.arange(ROWS), group)
         again = KernelRidge(alpha=0.3, kernel="precomputed")
         again.fit(kernel[np.ix_(rest, rest)], target[rest], sample_weight=weight[rest])
-        said = again.predict(kernel[np.ix_(group, rest)])
-        np.testing.assert_allclose(target[group] - missed[group], said, atol=1e-8)
+        predicted = again.predict(kernel[np.ix_(group, rest)])
+        np.testing.assert_allclose(target[group] - missed[group], predicted, atol=1e-8)
 
 
 def test_a_sample_and_its_mirror_image_are_classified_alike(samples):

@@ -37,7 +37,7 @@ def shells(tmp_path: Path, monkeypatch):
 
 
 def ask_bash(line: str) -> str:
-    """What bash does at the tab key, without its readline."""
+    """Complete a line as bash does at the tab key, without its readline."""
     return (
         'eval "$(merec completion bash)"; '
         f"COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; _merec; "

@@ -107,9 +107,9 @@ def test_a_network_learns_and_predicts_from_the_right_shapes(
     also = [[(2 * 9, 8, 64, 6)]] if representation == "points" else []
     assert given["predicting"]
     assert all(seen in [shapes, *also] for seen in given["predicting"])
-    said = read_predictions(tmp_path)
-    assert said["sample_id"].tolist() == held_out
-    assert np.allclose(said.filter(like="p_").sum(axis=1), 1)
+    predicted = read_predictions(tmp_path)
+    assert predicted["sample_id"].tolist() == held_out
+    assert np.allclose(predicted.filter(like="p_").sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("modality", ["depth", "fused"])

@@ -1,4 +1,4 @@
-"""Who is in a batch, in what order and scale: nothing of it from the held-out subject."""
+"""Batches: samples, order and scale; nothing of them comes from the held-out subject."""
 
 from collections import Counter
 from dataclasses import replace
@@ -82,8 +82,8 @@ def test_every_training_sample_is_drawn_once_per_epoch_and_no_other(corpus, batc
     assert Counter(order(data, epoch)) == expected
     batches = draw(data, epoch)
     assert len(batches) == len(data.train_dataloader())
-    *others, last = [len(batch.label) for batch in batches]
-    assert set(others) <= {batch_size}
+    *rest, last = [len(batch.label) for batch in batches]
+    assert set(rest) <= {batch_size}
     # One that is left over joins the others: a norm cannot be trained on it.
     assert min(2, batch_size) <= last <= batch_size + 1
 
@@ -111,10 +111,10 @@ def test_a_batch_shows_the_maps_and_labels_of_the_samples_it_names(corpus):
 
 def test_held_out_samples_come_once_in_the_order_of_the_index(corpus):
     data = hold_out(corpus, batch_size=3)
-    said = np.concatenate([batch.sample_id for batch in data.predict_dataloader()]).tolist()
+    predicted = np.concatenate([batch.sample_id for batch in data.predict_dataloader()]).tolist()
     index = corpus.index
-    assert said == index["sample_id"][index["subject"] == "s01"].tolist()
-    assert said
+    assert predicted == index["sample_id"][index["subject"] == "s01"].tolist()
+    assert predicted
 
 
 @pytest.mark.parametrize("samples", [0, 1, 4, 5])

@@ -37,10 +37,10 @@ from merec.tasks.training_settings import TrainingSettings
 from merec.types import Batch, Camera, Corpus
 
 SHOWN = {
-    each.name: {modality: each.channels(modality) for modality in MODALITIES}
-    for each in list_representations()
+    representation.name: {modality: representation.channels(modality) for modality in MODALITIES}
+    for representation in list_representations()
 }
-PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
+PAIRS = [(kind, modality) for kind, modalities in SHOWN.items() for modality in modalities]
 SUBJECTS = ("spNO.1", "spNO.2", "spNO.3")
 OFF = yaml.safe_load((home() / "conf" / "datamodule" / "_clips.yaml").read_text())["augment"]
 del OFF["_target_"]
@@ -136,7 +136,7 @@ def split(inputs: Any) -> tuple[torch.Tensor, ...]:
 
 
 def by_sample(batches: list[Batch]) -> dict[str, tuple[torch.Tensor, ...]]:
-    """What each sample looks like, whichever batch it is in."""
+    """Return the input of each sample, whichever batch it is in."""
     return {
         name: tuple(view[row] for view in split(batch.inputs))
         for batch in batches
@@ -189,10 +189,10 @@ def test_a_batch_shows_the_features_of_the_samples_it_names(corpus, kind, modali
     data = hold_out(corpus, kind, modality, features=StandIn(failed=(0, 7)))
     given = StandIn(failed=(0, 7)).load(corpus, open_representation(kind), modality)
     names = corpus.index["sample_id"].iloc[given.rows].tolist()
-    shown = by_sample([*draw(data), *data.predict_dataloader()])
-    assert sorted(shown) == sorted(names)
+    output = by_sample([*draw(data), *data.predict_dataloader()])
+    assert sorted(output) == sorted(names)
     for at, name in enumerate(names):
-        for view, array in zip(shown[name], given.arrays.values(), strict=True):
+        for view, array in zip(output[name], given.arrays.values(), strict=True):
             np.testing.assert_array_equal(view, array[at].astype(np.float32))
 
 
@@ -274,8 +274,8 @@ def test_no_statistic_changes_with_the_held_out_subject(corpus, kind, modality):
         assert torch.equal(a.zero, b.zero)
         assert torch.equal(a.one, b.one)
     # A training subject has a say.
-    others = StandIn(spoilt=train[:3])
-    seen = hold_out(corpus, kind, modality, scaling="standard", features=others)
+    rest = StandIn(spoilt=train[:3])
+    seen = hold_out(corpus, kind, modality, scaling="standard", features=rest)
     assert not torch.equal(seen.scales[-1].zero, intact.scales[-1].zero)
 
 
@@ -312,18 +312,18 @@ def test_a_sample_is_mirrored_before_it_is_scaled(corpus):
     data = hold_out(corpus, "flow_map", "rgb", scaling="standard", augment=augment)
     raw, scale = data.sample_inputs.views[0], data.scales[0]
     position = {name: row for row, name in enumerate(data.sample_id)}
-    for name, (shown,) in by_sample(draw(data)).items():
+    for name, (output,) in by_sample(draw(data)).items():
         u = 255 - raw[position[name], 0].flip(-1)
-        torch.testing.assert_close(shown[0], (u - scale.zero[0, 0]) / scale.one[0, 0])
+        torch.testing.assert_close(output[0], (u - scale.zero[0, 0]) / scale.one[0, 0])
 
 
 def test_a_mirrored_clip_is_the_mirrored_face_in_every_frame(corpus):
     for modality, (names,) in SHOWN["clip"].items():
         data = hold_out(corpus, "clip", modality, augment=Augmentation(**OFF | {"flip": 1.0}))
         position = {name: row for row, name in enumerate(data.sample_id)}
-        for name, (shown,) in by_sample(draw(data)).items():
-            assert len(shown) == len(names)
-            assert torch.equal(shown, data.sample_inputs.views[0][position[name]].flip(-1))
+        for name, (output,) in by_sample(draw(data)).items():
+            assert len(output) == len(names)
+            assert torch.equal(output, data.sample_inputs.views[0][position[name]].flip(-1))
 
 
 # Another corpus
@@ -342,12 +342,12 @@ def test_another_corpus_is_shown_alike(corpus, kind, modality):
         settings["channels"] = list(SHOWN[kind][modality][0][::-1])
     index = corpus.index.assign(sample_id=corpus.index["sample_id"] + "_macro")
     other = replace(corpus, index=index, protocol=replace(corpus.protocol, name="other"))
-    shown = make(corpus, kind, modality, **settings).of(other)
+    output = make(corpus, kind, modality, **settings).of(other)
     expected = make(other, kind, modality, **settings)
-    assert shown.corpus.protocol.name == "other"
-    assert shown.channels == expected.channels
+    assert output.corpus.protocol.name == "other"
+    assert output.channels == expected.channels
     everyone = np.arange(len(index))
-    folds = [data.hold_out(everyone, everyone[:0], "nobody") for data in (shown, expected)]
+    folds = [data.hold_out(everyone, everyone[:0], "nobody") for data in (output, expected)]
     one, two = (draw(fold, epoch=1) for fold in folds)
     assert [batch.sample_id.tolist() for batch in one] == [
         batch.sample_id.tolist() for batch in two
@@ -362,25 +362,25 @@ def test_another_corpus_is_shown_alike(corpus, kind, modality):
 def test_what_happens_depends_on_seed_subject_epoch_and_sample_only(corpus, kind):
     augment = Augmentation(**OFF | ON[kind])
     data = hold_out(corpus, kind, "rgb", augment=augment)
-    shown = by_sample(draw(data, epoch=3))
+    output = by_sample(draw(data, epoch=3))
     torch.manual_seed(1)  # no global stream is read
     other_batches = hold_out(corpus, kind, "rgb", augment=augment, batch_size=7)
-    assert same(by_sample(draw(other_batches, epoch=3)), shown)
+    assert same(by_sample(draw(other_batches, epoch=3)), output)
     workers = hold_out(corpus, kind, "rgb", augment=augment, num_workers=2)
-    assert same(by_sample(draw(workers, epoch=3)), shown)
+    assert same(by_sample(draw(workers, epoch=3)), output)
     # A resumed run draws epoch 3 without the epochs before it.
     loader = data.train_dataloader()
     for epoch in range(4):
         loader.sampler.set_epoch(epoch)
         last = list(loader)
-    assert same(by_sample(last), shown)
+    assert same(by_sample(last), output)
     renamed = data.hold_out(data.train_rows, data.test_rows, "somebody else")
     for changed in (
         by_sample(draw(data, epoch=4)),
         by_sample(draw(renamed, epoch=3)),
         by_sample(draw(hold_out(corpus, kind, "rgb", augment=augment, seed=1), epoch=3)),
     ):
-        assert not same(changed, shown)
+        assert not same(changed, output)
 
 
 @pytest.mark.parametrize("kind", SHOWN)
@@ -415,7 +415,7 @@ def test_balanced_draws_show_every_class_as_often(corpus):
 
 
 @pytest.mark.parametrize(
-    ("change", "kind", "modality", "said"),
+    ("change", "kind", "modality", "message"),
     [
         (
             {},
@@ -432,7 +432,7 @@ def test_balanced_draws_show_every_class_as_often(corpus):
     ],
 )
 def test_a_pair_without_sense_is_refused_before_anything_is_built(
-    corpus, change, kind, modality, said
+    corpus, change, kind, modality, message
 ):
     if "depth" in change:
         corpus = replace(corpus, index=corpus.index.assign(depth=None))
@@ -441,13 +441,13 @@ def test_a_pair_without_sense_is_refused_before_anything_is_built(
     if "flow_maps" in change:
         corpus = replace(corpus, flow_maps=np.zeros((18, 3, 28, 28), np.uint8))
     store = StandIn()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         make(corpus, kind, modality, features=store)
     assert store.asked == 0
 
 
 @pytest.mark.parametrize(
-    ("kind", "modality", "views", "said"),
+    ("kind", "modality", "views", "message"),
     [
         ("views", "rgb", ["rgb", "rgb"], r"views=\[rgb,rgb\] shows one view twice; name two diff"),
         ("views", "rgb", ["rgb", "heat"], r"is no pair of views; give two of rgb, depth, flow"),
@@ -458,9 +458,11 @@ def test_a_pair_without_sense_is_refused_before_anything_is_built(
         ("points", "rgb", ["rgb", "flow"], "but points are read here; use backbone=dual_view"),
     ],
 )
-def test_a_pair_of_views_without_sense_is_refused_in_one_line(corpus, kind, modality, views, said):
+def test_a_pair_of_views_without_sense_is_refused_in_one_line(
+    corpus, kind, modality, views, message
+):
     store = StandIn()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         make(corpus, kind, modality, features=store, views=views)
     assert store.asked == 0
 
@@ -487,7 +489,7 @@ def test_colour_needs_neither_depth_nor_camera(corpus):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"channels": ["strain"]}, "datamodule.channels has strain; made has u, v, dz"),
         ({"scaling": "minmax"}, "choose raw, unit or standard"),
@@ -498,9 +500,9 @@ def test_colour_needs_neither_depth_nor_camera(corpus):
         ),
     ],
 )
-def test_no_feature_is_computed_for_what_is_refused(corpus, changes, said):
+def test_no_feature_is_computed_for_what_is_refused(corpus, changes, message):
     store = StandIn()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         make(corpus, "flow_map", "fused", features=store, **changes)
     assert store.asked == 0
 
@@ -605,8 +607,8 @@ def test_two_views_are_trained_watched_and_predicted(corpus):
     data = hold_out(corpus, "views", "fused", augment=Augmentation(**OFF | ON["views"]))
     task, trainer, epochs = make_trainer(data).fit(data, lambda *_: None)
     assert epochs.predicted.shape == (6, 1)
-    said = trainer.predict(task, dataloaders=data.predict_dataloader())
-    assert np.concatenate([ids for ids, _ in said]).tolist() == epochs.sample_id.tolist()
+    predicted = trainer.predict(task, dataloaders=data.predict_dataloader())
+    assert np.concatenate([ids for ids, _ in predicted]).tolist() == epochs.sample_id.tolist()
 
 
 def test_a_backbone_that_reads_something_else_is_refused(corpus):

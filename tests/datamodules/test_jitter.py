@@ -168,10 +168,10 @@ def test_the_scale_is_that_of_annotated_key_frames(corpus):
 
 
 def test_a_run_notices_other_shifts(corpus):
-    shown = [show(corpus, jitter=jitter) for jitter in (None, Jitter(0, 1), Jitter(0, 2))]
+    output = [show(corpus, jitter=jitter) for jitter in (None, Jitter(0, 1), Jitter(0, 2))]
     config = {"name": "made", "task": {}}
     hashes = {
-        describe_environment(config, [data], [], corpus.protocol)["content"] for data in shown
+        describe_environment(config, [data], [], corpus.protocol)["content"] for data in output
     }
     assert len(hashes) == 3
 

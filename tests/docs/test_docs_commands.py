@@ -63,11 +63,11 @@ class Command(NamedTuple):
 
 def read_commands(page: Path) -> list[Command]:
     """Read the commands of a page in their order."""
-    found = []
+    actual = []
     for needs, file, body in BLOCK.findall(page.read_text(encoding="utf-8")):
         lines = [body] if file else body.replace("\\\n", " ").splitlines()
-        found += [Command(needs, file, line) for line in lines]
-    return [command for command in found if command.file or command.words]
+        actual += [Command(needs, file, line) for line in lines]
+    return [command for command in actual if command.file or command.words]
 
 
 def choose_first(text: str) -> str:
@@ -161,7 +161,7 @@ def test_the_commands_of_a_page_run_as_written(page, tmp_path, find_local):
 @pytest.mark.slow
 def test_the_row_that_a_page_reproduces_is_the_one_that_it_quotes(merec, real_maps):
     page = home() / "docs/howto/reproduce.md"
-    (command,) = [each for each in read_commands(page) if "logistic" in each.line]
+    (command,) = [entry for entry in read_commands(page) if "logistic" in entry.line]
     line = command.line.replace("/data/megc2019_flow", str(real_maps / "megc2019_flow"))
     done = merec(*shlex.split(line)[1:])
     assert done.returncode == 0, done.stderr

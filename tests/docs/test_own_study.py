@@ -18,8 +18,8 @@ def test_the_study_of_the_page_counts_subjects_without_a_correct_prediction(runs
     for result in results:
         rows = result.predictions
         missed = sum(
-            set(own["label"] - own["predicted"]).isdisjoint({0})
-            for _, own in rows.groupby("subject")
+            set(part["label"] - part["predicted"]).isdisjoint({0})
+            for _, part in rows.groupby("subject")
         )
         assert table["Without"][result.name] == missed
         assert table["Subjects"][result.name] == rows["subject"].nunique()

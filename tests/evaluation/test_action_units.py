@@ -85,11 +85,11 @@ def test_emotions_and_units_of_the_same_samples_are_two_protocols(coded):
     emotion = set_target(coded, "emotion", 2)
     assert emotion is coded
     units = [set_target(coded, "action_units", least).protocol for least in (1, 2)]
-    assert len({each.hash for each in (coded.protocol, *units)}) == 3
+    assert len({entry.hash for entry in (coded.protocol, *units)}) == 3
 
 
 @pytest.mark.parametrize(
-    ("target", "least", "said"),
+    ("target", "least", "message"),
     [
         ("units", 3, r"task\.target=units is unknown; choose emotion or action_units"),
         ("action_units", 0, r"task\.min_subjects=0, .* give 1 or more"),
@@ -100,8 +100,8 @@ def test_emotions_and_units_of_the_same_samples_are_two_protocols(coded):
         ),
     ],
 )
-def test_targets_that_cannot_be_are_refused(coded, target, least, said):
-    with pytest.raises(InputError, match=said):
+def test_targets_that_cannot_be_are_refused(coded, target, least, message):
+    with pytest.raises(InputError, match=message):
         set_target(coded, target, least)
 
 
@@ -150,13 +150,15 @@ def test_what_is_no_list_of_the_units_is_refused(text):
 def test_scores_equal_scikit_learns_of_all_folds_pooled(coded, seed):
     corpus = set_target(coded, "action_units", 1)
     table = predict(corpus, seed)
-    truth, said = marks_of(table, UNITS)
+    truth, predicted = marks_of(table, UNITS)
     _, counts = confusion_by_unit(table, UNITS)
     pooled = counts[0].sum(0)
-    np.testing.assert_array_equal(pooled, multilabel_confusion_matrix(truth, said))
-    known = {"zero_division": 0}
-    np.testing.assert_allclose(f1_per_unit(pooled), f1_score(truth, said, average=None, **known))
-    assert mean_f1(pooled) == pytest.approx(f1_score(truth, said, average="macro", **known))
+    np.testing.assert_array_equal(pooled, multilabel_confusion_matrix(truth, predicted))
+    options = {"zero_division": 0}
+    np.testing.assert_allclose(
+        f1_per_unit(pooled), f1_score(truth, predicted, average=None, **options)
+    )
+    assert mean_f1(pooled) == pytest.approx(f1_score(truth, predicted, average="macro", **options))
     always = f1_score(truth, np.ones_like(truth), average=None)
     np.testing.assert_allclose(chance_f1(pooled), always)
 
@@ -173,11 +175,11 @@ def test_the_bootstrap_draws_whole_subjects_for_all_units_at_once(coded):
     table = predict(set_target(coded, "action_units", 1), 0)
     subjects, counts = confusion_by_unit(table, UNITS)
     drawn = bootstrap(f1_per_unit, counts, draws=20, seed=1)
-    for times, found in zip(draw_subjects(len(subjects), 20, 1), drawn, strict=True):
+    for times, actual in zip(draw_subjects(len(subjects), 20, 1), drawn, strict=True):
         names = np.repeat(subjects, times)
         rows = pd.concat([table[table["subject"] == name] for name in names])
         expected = f1_score(*marks_of(rows, UNITS), average=None, zero_division=0)
-        np.testing.assert_allclose(found, expected)
+        np.testing.assert_allclose(actual, expected)
 
 
 def test_a_probability_of_one_half_is_enough_and_less_is_not(coded):
@@ -193,12 +195,12 @@ def test_predictions_read_back_as_they_were_and_foreign_units_are_refused(coded,
     corpus = set_target(coded, "action_units", 2)
     table, file = predict(corpus, 0), tmp_path / "predictions.csv"
     write_predictions(file, table)
-    found = read_predictions(file)
-    pd.testing.assert_frame_equal(found, table)
-    assert_complete(found, corpus.protocol, "test")
-    found.loc[3, "predicted"] = "AU4+AU99"
+    actual = read_predictions(file)
+    pd.testing.assert_frame_equal(actual, table)
+    assert_complete(actual, corpus.protocol, "test")
+    actual.loc[3, "predicted"] = "AU4+AU99"
     with pytest.raises(InputError, match=r"test: predicted: 'AU4\+AU99' is no list of AU4, AU7"):
-        assert_complete(found, corpus.protocol, "test")
+        assert_complete(actual, corpus.protocol, "test")
 
 
 def test_another_coding_of_the_same_samples_is_refused(coded):
@@ -215,8 +217,8 @@ def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
     corpus = set_target(coded, "action_units", 1)
     tables = [predict(corpus, seed) for seed in (0, 1)]
     for seed, table in enumerate(tables):
-        known = corpus.protocol.to_dict()
-        write_run(tmp_path / f"{seed}", table, corpus.index, UNITS, protocol=known)
+        recorded = corpus.protocol.to_dict()
+        write_run(tmp_path / f"{seed}", table, corpus.index, UNITS, protocol=recorded)
     (result,) = pool_runs(find_runs([tmp_path]))
     scores = result.score_units().set_index("unit")
     expected = np.mean(
@@ -239,8 +241,8 @@ def test_a_result_averages_over_seeds_and_has_intervals_of_whole_subjects(
 
 def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
     a, b = (predict(set_target(coded, "action_units", 1), seed) for seed in (0, 1))
-    counts = [confusion_by_unit(each, UNITS)[1] for each in (a, b)]
-    found = compare_paired(mean_f1, *counts, draws=50, seed=3)
+    counts = [confusion_by_unit(entry, UNITS)[1] for entry in (a, b)]
+    actual = compare_paired(mean_f1, *counts, draws=50, seed=3)
     subjects = np.array(sorted(set(a["subject"])))
     swaps = np.random.default_rng(3).integers(0, 2, size=(50, len(subjects)))
     tables, scores = (a.set_index("sample_id"), b.set_index("sample_id").loc[a["sample_id"]]), []
@@ -248,12 +250,12 @@ def test_the_permutation_swaps_whole_subjects_in_all_units_at_once(coded):
         swapped = tables[0]["subject"].isin(subjects[swap == 1]).to_numpy()
         mixed = [pd.concat([tables[one][~swapped], tables[1 - one][swapped]]) for one in range(2)]
         sides = [
-            f1_score(*marks_of(each, UNITS), average="macro", zero_division=0) for each in mixed
+            f1_score(*marks_of(entry, UNITS), average="macro", zero_division=0) for entry in mixed
         ]
         scores.append(sides[1] - sides[0])
     extreme = sum(abs(score) >= abs(scores[0]) - 1e-12 for score in scores[1:])
-    assert found.value == pytest.approx(scores[0])
-    assert found.p == pytest.approx((1 + extreme) / 51)
+    assert actual.value == pytest.approx(scores[0])
+    assert actual.p == pytest.approx((1 + extreme) / 51)
     assert 0 < extreme < 50
 
 
@@ -269,8 +271,8 @@ def test_a_row_of_units_that_no_fold_can_have_written_is_refused(
     coded, tmp_path, write_run, column, value, words
 ):
     corpus = set_target(coded, "action_units", 1)
-    known = corpus.protocol.to_dict()
-    folder = write_run(tmp_path / "run", predict(corpus, 0), corpus.index, UNITS, protocol=known)
+    recorded = corpus.protocol.to_dict()
+    folder = write_run(tmp_path / "run", predict(corpus, 0), corpus.index, UNITS, protocol=recorded)
     read_run(folder)
     file = folder / "folds/001/predictions.csv"
     rows = pd.read_csv(file).astype({column: object})
@@ -285,15 +287,15 @@ def test_a_fold_learns_what_enough_training_subjects_show_and_that_holds_all_tha
     for least in (1, 2):
         scored = set_target(coded, "action_units", least).protocol.classes
         for subject in coded.index["subject"].unique():
-            others = coded.index[coded.index["subject"] != subject]
-            learnt = find_trained_units(others, least)
+            rest = coded.index[coded.index["subject"] != subject]
+            learnt = find_trained_units(rest, least)
             assert {*scored} <= {*learnt}
             for name in learnt:
                 number = int(name.removeprefix("AU"))
-                shows = others["action_units"].map(
+                shows = rest["action_units"].map(
                     lambda units, number=number: any(unit.number == number for unit in units)
                 )
-                assert others.loc[shows, "subject"].nunique() >= least
+                assert rest.loc[shows, "subject"].nunique() >= least
 
 
 def test_what_was_predicted_of_trained_units_comes_to_the_place_of_the_scored_ones():

@@ -23,9 +23,9 @@ DRAWS = 20
 
 @pytest.fixture(autouse=True)
 def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for found in (compare_paired, paired_intervals):
-        few = partial(found, draws=DRAWS)
-        monkeypatch.setattr(f"merec.evaluation.comparison.{found.__name__}", few)
+    for actual in (compare_paired, paired_intervals):
+        few = partial(actual, draws=DRAWS)
+        monkeypatch.setattr(f"merec.evaluation.comparison.{actual.__name__}", few)
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def test_every_pair_is_tested_as_two_are_alone(sides: list[Result]) -> None:
     names = [(a.name, b.name) for a, b in combinations(sides, 2)]
     assert list(dict.fromkeys(zip(table["result_a"], table["result_b"], strict=True))) == names
     for a, b in combinations(sides, 2):
-        own = table[(table["result_a"] == a.name) & (table["result_b"] == b.name)]
+        rows = table[(table["result_a"] == a.name) & (table["result_b"] == b.name)]
         alone = compare_results(a, b)
-        pd.testing.assert_frame_equal(own[alone.columns].reset_index(drop=True), alone)
+        pd.testing.assert_frame_equal(rows[alone.columns].reset_index(drop=True), alone)
 
 
 @pytest.mark.parametrize("reference", [None, 2])
@@ -63,10 +63,10 @@ def test_p_is_corrected_over_the_pairs_as_statsmodels_does(
     table = compare_sides(sides, reference)
     families = table.groupby(["subset", "metric"])
     assert len(families) == 6
-    for _, own in families:
-        assert len(own) == (6 if reference is None else 3)
-        expected = multipletests(own["p"], method="holm")[1]
-        np.testing.assert_allclose(own["p_holm"], expected)
+    for _, rows in families:
+        assert len(rows) == (6 if reference is None else 3)
+        expected = multipletests(rows["p"], method="holm")[1]
+        np.testing.assert_allclose(rows["p_holm"], expected)
     assert (table["p_holm"] > table["p"]).any()
 
 
@@ -94,9 +94,12 @@ def test_differences_of_classes_equal_scikit_learn_on_the_rows_of_drawn_subjects
     def score(result: Result, times: dict[str, int]) -> np.ndarray:
         rows = result.predictions
         rows = rows.loc[rows.index.repeat(rows["subject"].map(times))]
-        known = {"labels": range(3), "average": None, "zero_division": 0}
+        options = {"labels": range(3), "average": None, "zero_division": 0}
         return np.mean(
-            [f1_score(own["label"], own["predicted"], **known) for _, own in rows.groupby("seed")],
+            [
+                f1_score(part["label"], part["predicted"], **options)
+                for _, part in rows.groupby("seed")
+            ],
             axis=0,
         )
 
@@ -114,8 +117,8 @@ def test_differences_of_classes_equal_scikit_learn_on_the_rows_of_drawn_subjects
     for number, name in enumerate(classes):
         draws = [draw[number] for draw in drawn]
         ends = reckon_interval(gap[number], draws, samples[:, [number]], (-1, 1))
-        found = table.loc[("Full", name), ["low", "high"]].astype(float)
-        np.testing.assert_allclose(found, ends)
+        actual = table.loc[("Full", name), ["low", "high"]].astype(float)
+        np.testing.assert_allclose(actual, ends)
 
 
 def test_other_subjects_and_seeds_that_cannot_be_paired_are_named(sides: list[Result]) -> None:

@@ -45,8 +45,8 @@ def simulate(rng: np.random.Generator, gains: list[float], seeds: int) -> np.nda
         favour = (skill + gain)[:, None] * np.eye(3)[LABEL]
         edges = softmax(logits + favour, axis=1).cumsum(1)[:, :2]
         for seed in range(seeds):
-            said = (edges < rng.random((442, 1))).sum(1)
-            np.add.at(counts[side, seed], (SUBJECT, LABEL, said), 1)
+            predicted = (edges < rng.random((442, 1))).sum(1)
+            np.add.at(counts[side, seed], (SUBJECT, LABEL, predicted), 1)
     return counts
 
 

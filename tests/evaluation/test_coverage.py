@@ -43,8 +43,8 @@ def simulate(
     edges = softmax(logits, axis=1).cumsum(1)[:, :2]
     counts = []
     for _ in range(sides):
-        said = (edges < rng.random((len(who), 1))).sum(1)
-        cell = np.bincount(9 * who + 3 * label + said, minlength=9 * shape)
+        predicted = (edges < rng.random((len(who), 1))).sum(1)
+        cell = np.bincount(9 * who + 3 * label + predicted, minlength=9 * shape)
         counts.append(cell.reshape(studies, subjects, 3, 3))
     return np.array(counts)
 
@@ -74,7 +74,7 @@ def measure(
     times = draw_subjects(subjects, draws, 0)
     n = subjects
     tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1))
-    found: dict[str, list[np.ndarray]] = {"percentile": [], "expanded percentile": [], "t": []}
+    actual: dict[str, list[np.ndarray]] = {"percentile": [], "expanded percentile": [], "t": []}
     for _ in range(-(-studies // 200)):
         a, b = simulate(rng, 200, subjects, skewed, sides=2)
         effective = np.array([effective_subjects(study.sum(-1)) for study in a])
@@ -82,7 +82,7 @@ def measure(
         values = [metric(side.sum(1)) for side in (a, b)]
         both = [(scores[0], values[0], (0.0, 1.0), truth)]
         both += [(scores[1] - scores[0], values[1] - values[0], (-1.0, 1.0), 0.0)]
-        holds: dict[str, list[np.ndarray]] = {name: [] for name in found}
+        holds: dict[str, list[np.ndarray]] = {name: [] for name in actual}
         for drawn, value, limits, true in both:
             ends = {
                 "percentile": np.quantile(drawn, [0.025, 0.975], axis=0),
@@ -92,8 +92,8 @@ def measure(
             for name, (low, high) in ends.items():
                 holds[name].append((low <= true + 1e-12) & (true - 1e-12 <= high))
         for name, held in holds.items():
-            found[name].append(np.array(held))
-    rates = {name: np.concatenate(held, axis=1).mean(1) for name, held in found.items()}
+            actual[name].append(np.array(held))
+    rates = {name: np.concatenate(held, axis=1).mean(1) for name, held in actual.items()}
     return {name: (float(one), float(1 - two)) for name, (one, two) in rates.items()}
 
 
@@ -129,10 +129,10 @@ def test_of_8_unequal_subjects_the_interval_holds_its_level_where_percentiles_do
 
 def test_equal_methods_on_8_subjects_are_seldom_called_unlike() -> None:
     a, b = simulate(np.random.default_rng(2), 400, 8, skewed=False, sides=2)
-    found = [
+    actual = [
         compare_paired(uf1, *pair, draws=300) for pair in zip(a[:, None], b[:, None], strict=True)
     ]
-    assert np.mean([each.low > 0 or each.high < 0 for each in found]) <= 0.08
+    assert np.mean([entry.low > 0 or entry.high < 0 for entry in actual]) <= 0.08
 
 
 @pytest.mark.slow

@@ -9,8 +9,8 @@ from merec.evaluation.guessing import BY_FREQUENCY, MAJORITY, UNIFORM, guess_uni
 
 LABEL = np.repeat([0, 1, 2], [50, 22, 17])
 REFERENCES = {
-    "uf1": lambda truth, said: f1_score(truth, said, average="macro", zero_division=0),
-    "uar": lambda truth, said: recall_score(truth, said, average="macro", zero_division=0),
+    "uf1": lambda truth, guessed: f1_score(truth, guessed, average="macro", zero_division=0),
+    "uar": lambda truth, guessed: recall_score(truth, guessed, average="macro", zero_division=0),
     "accuracy": accuracy_score,
 }
 
@@ -20,19 +20,19 @@ REFERENCES = {
     [(MAJORITY, "most_frequent"), (UNIFORM, "uniform"), (BY_FREQUENCY, "stratified")],
 )
 def test_guesses_score_as_scikit_learns_dummies(guess: str, strategy: str) -> None:
-    found = score_guesses(LABEL, np.bincount(LABEL) / len(LABEL))[guess]
+    actual = score_guesses(LABEL, np.bincount(LABEL) / len(LABEL))[guess]
     empty = np.zeros((len(LABEL), 1))
     dummies = [DummyClassifier(strategy=strategy, random_state=seed) for seed in range(200)]
     guesses = [dummy.fit(empty, LABEL).predict(empty) for dummy in dummies]
     for name, reference in REFERENCES.items():
-        scores = [reference(LABEL, said) for said in guesses]
+        scores = [reference(LABEL, predicted) for predicted in guesses]
         error = np.std(scores) / np.sqrt(len(scores))
-        assert found[name] == pytest.approx(np.mean(scores), abs=5 * error + 1e-12)
+        assert actual[name] == pytest.approx(np.mean(scores), abs=5 * error + 1e-12)
 
 
 def test_the_majority_is_that_of_the_protocol_on_a_data_set_too() -> None:
-    found = score_guesses(np.array([1, 1, 1, 0]), np.array([0.6, 0.3, 0.1]))
-    assert found[MAJORITY]["accuracy"] == 0.25
+    actual = score_guesses(np.array([1, 1, 1, 0]), np.array([0.6, 0.3, 0.1]))
+    assert actual[MAJORITY]["accuracy"] == 0.25
 
 
 def test_units_guessed_as_often_as_they_are_score_as_drawn() -> None:

@@ -40,44 +40,50 @@ def draw_cases(rng: np.random.Generator, cases: int) -> list[tuple[int, np.ndarr
 
 def test_scores_equal_scikit_learns_on_1000_random_cases_with_absent_classes():
     cases = draw_cases(np.random.default_rng(0), 1000)
-    counts = [confusion(label.tolist(), said.tolist(), size) for size, label, said in cases]
+    counts = [
+        confusion(label.tolist(), predicted.tolist(), size) for size, label, predicted in cases
+    ]
 
     # A call of scikit-learn takes milliseconds, so all cases are put into one, each with classes of
     # its own: the scores of a class depend on no sample that neither is it nor is taken for it.
     start = np.cumsum([0] + [size for size, _, _ in cases])
     _, recall, f1, support = precision_recall_fscore_support(
         np.concatenate([label + first for (_, label, _), first in zip(cases, start, strict=False)]),
-        np.concatenate([said + first for (_, _, said), first in zip(cases, start, strict=False)]),
+        np.concatenate(
+            [predicted + first for (_, _, predicted), first in zip(cases, start, strict=False)]
+        ),
         labels=range(start[-1]),
         zero_division=0,
     )
-    own = [slice(*ends) for ends in pairwise(start)]
-    hits = [np.mean(label == said) for _, label, said in cases]
-    for found, expected in (
+    rows = [slice(*ends) for ends in pairwise(start)]
+    hits = [np.mean(label == predicted) for _, label, predicted in cases]
+    for actual, expected in (
         (np.concatenate([f1_per_class(matrix) for matrix in counts]), f1),
         (np.concatenate([recall_per_class(matrix) for matrix in counts]), recall),
         (np.concatenate([matrix.sum(1) for matrix in counts]), support),
-        (np.array([uf1(matrix) for matrix in counts]), [f1[one].mean() for one in own]),
-        (np.array([uar(matrix) for matrix in counts]), [recall[one].mean() for one in own]),
+        (np.array([uf1(matrix) for matrix in counts]), [f1[one].mean() for one in rows]),
+        (np.array([uar(matrix) for matrix in counts]), [recall[one].mean() for one in rows]),
         (np.array([accuracy(matrix) for matrix in counts]), hits),
     ):
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
 
     # The cases are of the kind that goes wrong.
     absent = [(matrix.sum(1) == 0, matrix.sum(0) == 0) for matrix in counts]
-    assert sum((true & said).any() for true, said in absent) > 200
-    assert sum((true & ~said).any() for true, said in absent) > 200
-    assert sum((~true & said).any() for true, said in absent) > 200
+    assert sum((true & predicted).any() for true, predicted in absent) > 200
+    assert sum((true & ~predicted).any() for true, predicted in absent) > 200
+    assert sum((~true & predicted).any() for true, predicted in absent) > 200
 
 
 def test_scores_equal_scikit_learns_case_by_case():
-    for num_classes, label, said in draw_cases(np.random.default_rng(1), 60):
-        counts = confusion(label, said, num_classes)
-        known = {"labels": range(num_classes), "average": "macro", "zero_division": 0}
-        assert float(uf1(counts)) == pytest.approx(f1_score(label, said, **known), abs=1e-12)
-        assert float(uar(counts)) == pytest.approx(recall_score(label, said, **known), abs=1e-12)
-        assert float(accuracy(counts)) == pytest.approx(accuracy_score(label, said))
-        reference = confusion_matrix(label, said, labels=range(num_classes))
+    for num_classes, label, predicted in draw_cases(np.random.default_rng(1), 60):
+        counts = confusion(label, predicted, num_classes)
+        options = {"labels": range(num_classes), "average": "macro", "zero_division": 0}
+        assert float(uf1(counts)) == pytest.approx(f1_score(label, predicted, **options), abs=1e-12)
+        assert float(uar(counts)) == pytest.approx(
+            recall_score(label, predicted, **options), abs=1e-12
+        )
+        assert float(accuracy(counts)) == pytest.approx(accuracy_score(label, predicted))
+        reference = confusion_matrix(label, predicted, labels=range(num_classes))
         np.testing.assert_array_equal(counts, reference)
 
 
@@ -185,7 +191,7 @@ def test_matrices_by_subject_sum_to_the_pooled_one(make_index, predict):
         pooled = confusion(table["label"].tolist(), table["predicted"].tolist(), 3)
         np.testing.assert_array_equal(counts[number].sum(0), pooled)
         for subject, matrix in zip(subjects, counts[number], strict=True):
-            own = table[table["subject"] == subject]
-            expected = confusion(own["label"].tolist(), own["predicted"].tolist(), 3)
+            part = table[table["subject"] == subject]
+            expected = confusion(part["label"].tolist(), part["predicted"].tolist(), 3)
             np.testing.assert_array_equal(matrix, expected)
     assert not np.array_equal(counts[0], counts[1])

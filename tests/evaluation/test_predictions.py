@@ -53,20 +53,20 @@ def probability(rows) -> np.ndarray:
 
 
 def test_predictions_are_joined_by_id_and_not_by_position(rows, probability, classes):
-    said = dict(zip(rows["sample_id"], probability.tolist(), strict=True))
+    predicted = dict(zip(rows["sample_id"], probability.tolist(), strict=True))
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(rows))
         ids = rows["sample_id"].to_numpy()[order]
         table = tabulate(rows, ids.tolist(), probability[order], Emotion(classes), fold=6, seed=2)
         assert list(table) == [*COLUMNS, "p_negative", "p_positive", "p_surprise"]
         assert sorted(table["sample_id"]) == sorted(rows["sample_id"])
-        known = rows.set_index("sample_id")
+        recorded = rows.set_index("sample_id")
         for row in table.to_dict("records"):
-            assert [row[f"p_{name}"] for name in classes] == said[row["sample_id"]]
-            assert row["predicted"] == int(np.argmax(said[row["sample_id"]]))
+            assert [row[f"p_{name}"] for name in classes] == predicted[row["sample_id"]]
+            assert row["predicted"] == int(np.argmax(predicted[row["sample_id"]]))
             assert (row["fold"], row["seed"]) == (6, 2)
             for column in ("corpus", "subject", "clip", "label"):
-                assert row[column] == known.loc[row["sample_id"], column]
+                assert row[column] == recorded.loc[row["sample_id"], column]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
@@ -74,14 +74,14 @@ def test_predictions_return_from_disk_with_every_bit(rows, probability, classes,
     given = probability.astype(dtype)
     table = tabulate(rows, rows["sample_id"].tolist(), given, Emotion(classes), fold=6, seed=2)
     write_predictions(tmp_path / "predictions.csv", table)
-    found = read_predictions(tmp_path / "predictions.csv")
-    pd.testing.assert_frame_equal(found, table, check_exact=True, check_dtype=False)
-    assert found[["fold", "seed", "label", "predicted"]].dtypes.eq("int64").all()
-    returned = found[[f"p_{name}" for name in classes]].to_numpy()
+    actual = read_predictions(tmp_path / "predictions.csv")
+    pd.testing.assert_frame_equal(actual, table, check_exact=True, check_dtype=False)
+    assert actual[["fold", "seed", "label", "predicted"]].dtypes.eq("int64").all()
+    returned = actual[[f"p_{name}" for name in classes]].to_numpy()
     assert returned.astype(dtype).tobytes() == given.tobytes()
     assert returned.tobytes() == given.astype(np.float64).tobytes()
-    assert found["subject"].unique().tolist() == ["006"]
-    assert found["clip"].tolist() == AWKWARD
+    assert actual["subject"].unique().tolist() == ["006"]
+    assert actual["clip"].tolist() == AWKWARD
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
 
@@ -96,9 +96,9 @@ def test_other_samples_than_the_held_out_ones_are_an_error_that_names_one(
         ),
         "twice": ([*ids[:-1], ids[0]], r"006_NA is predicted 2 times and held out 1 times"),
     }
-    for said, message in wrong.values():
+    for text, message in wrong.values():
         with pytest.raises(ValueError, match=f"fold 6: .*{message}"):
-            tabulate(rows, said, probability, Emotion(classes), fold=6, seed=0)
+            tabulate(rows, text, probability, Emotion(classes), fold=6, seed=0)
     with pytest.raises(ValueError, match=r"006_True is predicted 0 times"):
         tabulate(rows, ids[:-1], probability[:-1], Emotion(classes), fold=6, seed=0)
     with pytest.raises(ValueError, match=r"006_True is predicted 1 times and held out 0 times"):
@@ -321,10 +321,10 @@ def test_the_megc2019_log_reads_back_to_the_same_predictions(whole, classes, tmp
     table = whole[0].query("seed == 1").sample(frac=1, random_state=0)
     export_megc2019_log(tmp_path / "log.txt", table)
     text = (tmp_path / "log.txt").read_text(encoding="utf-8")
-    found = parse_megc2019_log(text)
+    actual = parse_megc2019_log(text)
     expected = table[["corpus", "subject", "clip", "label", "predicted"]]
-    assert sorted(found) == sorted(expected.itertuples(index=False, name=None))
-    label, predicted = zip(*[row[3:] for row in found], strict=True)
+    assert sorted(actual) == sorted(expected.itertuples(index=False, name=None))
+    label, predicted = zip(*[row[3:] for row in actual], strict=True)
     np.testing.assert_array_equal(
         confusion(label, predicted, 3),
         confusion(table["label"].tolist(), table["predicted"].tolist(), 3),

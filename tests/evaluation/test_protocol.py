@@ -138,7 +138,7 @@ def test_equal_protocols_may_stand_side_by_side(index, classes):
 def test_protocols_that_differ_in_anything_are_refused_by_name(index, classes):
     protocol = describe_protocol("casme3-4@v2", index, classes)
     relabelled = index.assign(label=np.roll(index["label"], 1))
-    others = [
+    rest = [
         describe_protocol("casme3-4@dvscl", index, classes),
         describe_protocol("casme3-4@v2", index.iloc[1:], classes),
         describe_protocol("casme3-4@v2", relabelled, classes),
@@ -146,7 +146,7 @@ def test_protocols_that_differ_in_anything_are_refused_by_name(index, classes):
         describe_protocol("casme3-4@v2", index, classes[::-1]),
         replace(protocol, held_out=("casme2", "samm")),
     ]
-    for other in others:
+    for other in rest:
         with pytest.raises(
             InputError, match="runs/1 and runs/2 follow different protocols"
         ) as error:

@@ -38,17 +38,17 @@ def repeat(ranking: Ranking, times: np.ndarray) -> np.ndarray:
 def test_areas_equal_scikit_learns_with_ties_and_repeated_subjects():
     ranking = draw(1)
     times = draw_subjects(SUBJECTS, 50, 0)
-    found = auc_per_unit([ranking], times)
+    actual = auc_per_unit([ranking], times)
     for number, one in enumerate(times):
         rows = repeat(ranking, one)
         for unit in range(UNITS):
             present = ranking.present[rows, unit]
             if 0 < present.sum() < len(rows):
                 expected = roc_auc_score(present, ranking.score[rows, unit])
-                assert found[number, unit] == pytest.approx(expected, abs=1e-12)
+                assert actual[number, unit] == pytest.approx(expected, abs=1e-12)
             else:
-                assert np.isnan(found[number, unit])
-    assert np.isnan(found).any()
+                assert np.isnan(actual[number, unit])
+    assert np.isnan(actual).any()
 
 
 def test_intervals_are_those_of_a_naive_bootstrap():
@@ -64,8 +64,8 @@ def test_intervals_are_those_of_a_naive_bootstrap():
                     [roc_auc_score(r.present[rows, unit], r.score[rows, unit]) for r in rankings]
                 )
     for unit in range(UNITS):
-        own = areas[:, unit][np.isfinite(areas[:, unit])]
-        expected = t_interval(value[unit], own, SUBJECTS, effective[unit])
+        part = areas[:, unit][np.isfinite(areas[:, unit])]
+        expected = t_interval(value[unit], part, SUBJECTS, effective[unit])
         np.testing.assert_allclose([low[unit], high[unit]], expected, atol=1e-12)
     expected = t_interval(value[-1], np.nanmean(areas, axis=1), SUBJECTS, 8.0)
     np.testing.assert_allclose([low[-1], high[-1]], expected, atol=1e-12)
@@ -76,9 +76,9 @@ def test_intervals_are_those_of_a_naive_bootstrap():
 
 def test_a_difference_and_its_p_are_those_of_naive_draws_and_permutations():
     a, b = draw(1, 0.2), draw(2, 0.6)
-    found = compare_auc([a], [b], 8.0, DRAWN)
+    actual = compare_auc([a], [b], 8.0, DRAWN)
     observed = score_naively(b.score, b.present) - score_naively(a.score, a.present)
-    assert found.value == pytest.approx(observed)
+    assert actual.value == pytest.approx(observed)
     drawn = []
     for times in draw_subjects(SUBJECTS, DRAWN, 0):
         rows = repeat(a, times)
@@ -87,21 +87,21 @@ def test_a_difference_and_its_p_are_those_of_naive_draws_and_permutations():
             - score_naively(a.score[rows], a.present[rows])
         )
     expected = t_interval(observed, np.array(drawn), SUBJECTS, 8.0, (-1.0, 1.0))
-    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-12)
+    np.testing.assert_allclose([actual.low, actual.high], expected, atol=1e-12)
     extreme = 0
     for swap in np.random.default_rng(0).integers(0, 2, size=(DRAWN, SUBJECTS)):
         taken = swap[a.subject][:, None] == 1
         one, other = np.where(taken, b.score, a.score), np.where(taken, a.score, b.score)
         change = score_naively(other, a.present) - score_naively(one, a.present)
         extreme += abs(change) >= abs(observed) - 1e-12
-    assert found.p == (1 + extreme) / (1 + DRAWN)
+    assert actual.p == (1 + extreme) / (1 + DRAWN)
 
 
 def test_several_seeds_stand_beside_one():
     a, several = draw(1, 0.2), [draw(2, 0.6), draw(3, 0.6)]
-    found = compare_auc([a], several, 8.0, DRAWN)
+    actual = compare_auc([a], several, 8.0, DRAWN)
     alone = [compare_auc([a], [b], 8.0, DRAWN).value for b in several]
-    assert found.value == pytest.approx(np.mean(alone))
+    assert actual.value == pytest.approx(np.mean(alone))
 
 
 def test_a_unit_without_pairs_has_no_area_and_no_say_in_the_mean():

@@ -97,30 +97,30 @@ def test_scores_equal_scikit_learns_of_the_pooled_rows_averaged_over_seeds(
     pieces = pd.concat([result.subsets["casme2"], result.subsets["samm"]])
     pd.testing.assert_frame_equal(by_id(pieces), by_id(result.predictions), check_exact=True)
 
-    known = {"average": "macro", "labels": range(3), "zero_division": 0}
+    options = {"average": "macro", "labels": range(3), "zero_division": 0}
     for subset, corpora in {
         "Full": ["casme2", "samm"],
         "casme2": ["casme2"],
         "samm": ["samm"],
     }.items():
         rows = result.predictions[result.predictions["corpus"].isin(corpora)]
-        runs = [(own["label"], own["predicted"]) for _, own in rows.groupby("seed")]
+        runs = [(part["label"], part["predicted"]) for _, part in rows.groupby("seed")]
         expected = {
-            "uf1": np.mean([f1_score(*run, **known) for run in runs]),
-            "uar": np.mean([recall_score(*run, **known) for run in runs]),
+            "uf1": np.mean([f1_score(*run, **options) for run in runs]),
+            "uar": np.mean([recall_score(*run, **options) for run in runs]),
             "accuracy": np.mean([accuracy_score(*run) for run in runs]),
         }
-        found = result.score(subset)
-        assert set(found) == set(METRICS)
-        for name, score in found.items():
+        actual = result.score(subset)
+        assert set(actual) == set(METRICS)
+        for name, score in actual.items():
             assert score.value == pytest.approx(expected[name])
             assert score.low <= score.value <= score.high
             assert score.low < score.high or subset != "Full"  # of 3 subjects all draws may agree
 
-    runs = [(own["label"], own["predicted"]) for _, own in result.predictions.groupby("seed")]
-    known = {"average": None, "labels": range(3), "zero_division": 0}
-    f1 = np.mean([f1_score(*run, **known) for run in runs], axis=0)
-    recall = np.mean([recall_score(*run, **known) for run in runs], axis=0)
+    runs = [(part["label"], part["predicted"]) for _, part in result.predictions.groupby("seed")]
+    options = {"average": None, "labels": range(3), "zero_division": 0}
+    f1 = np.mean([f1_score(*run, **options) for run in runs], axis=0)
+    recall = np.mean([recall_score(*run, **options) for run in runs], axis=0)
     for number, (name, score) in enumerate(result.score_classes().items()):
         assert name == result.protocol.classes[number]
         assert score["f1"] == pytest.approx(f1[number])
@@ -139,9 +139,9 @@ def test_a_run_is_found_once_however_often_it_is_given(tmp_path, write_run, inde
     first = write_run(tmp_path / "sweep" / "0", table, index)
     write_run(tmp_path / "sweep" / "1", predict(index, seed=1), index)
     (tmp_path / "link").symlink_to(first)
-    found = find_runs([first, tmp_path / "sweep", tmp_path, tmp_path / "link"])
-    assert sorted(run.folder.path.name for run in found) == ["0", "1"]
-    assert pool_runs(found)[0].seeds == [0, 1]
+    actual = find_runs([first, tmp_path / "sweep", tmp_path, tmp_path / "link"])
+    assert sorted(run.folder.path.name for run in actual) == ["0", "1"]
+    assert pool_runs(actual)[0].seeds == [0, 1]
 
 
 def test_a_missing_fold_is_an_error_that_numbers_it(tmp_path, write_run, index, table):
@@ -177,13 +177,13 @@ def test_leaving_subjects_out_and_leaving_data_sets_out_are_never_pooled_or_comp
 def test_best_epoch_on_test_is_that_of_each_held_out_data_set(apart):
     (result,) = pool_runs(find_runs([apart]))
     (reading,) = result.read_optimism()
-    known = result.predictions.set_index("sample_id")
-    label, said = [], []
+    recorded = result.predictions.set_index("sample_id")
+    label, predicted = [], []
     for fold in result.runs[0].read_epochs().values():
-        truth = known.loc[fold.sample_id, "label"].to_numpy()
+        truth = recorded.loc[fold.sample_id, "label"].to_numpy()
         best = (fold.predicted == truth[:, None]).sum(0).argmax()
-        label, said = [*label, *truth], [*said, *fold.predicted[:, best]]
-    expected = f1_score(label, said, average="macro", labels=range(3), zero_division=0)
+        label, predicted = [*label, *truth], [*predicted, *fold.predicted[:, best]]
+    expected = f1_score(label, predicted, average="macro", labels=range(3), zero_division=0)
     assert reading.best_epoch[0] == pytest.approx(expected)
 
 
@@ -265,10 +265,10 @@ def test_a_damaged_config_or_environment_is_an_error_that_names_the_file(
 
 def test_an_environment_without_a_configuration_is_damaged(tmp_path, write_run, index, table):
     folder = write_run(tmp_path / "run", table, index)
-    known = json.loads((folder / "environment.json").read_text())
+    recorded = json.loads((folder / "environment.json").read_text())
     for key in ("name", "configuration", "protocol"):
         (folder / "environment.json").write_text(
-            json.dumps({name: value for name, value in known.items() if name != key})
+            json.dumps({name: value for name, value in recorded.items() if name != key})
         )
         with pytest.raises(InputError, match=f"damaged .*{key}"):
             read_run(folder)
@@ -338,8 +338,8 @@ def test_a_row_that_no_fold_can_have_written_is_refused_by_file_line_and_sample(
     sample_id, named = rows.loc[1, ["sample_id", "predicted"]]
     rows.loc[1, column] = (named + 1) % 3 if value == "other" else value
     rows.to_csv(place / "predictions.csv", index=False)
-    found = rf"002.predictions\.csv is damaged \(line 3, sample {sample_id}: {words}\); delete"
-    with pytest.raises(InputError, match=found):
+    actual = rf"002.predictions\.csv is damaged \(line 3, sample {sample_id}: {words}\); delete"
+    with pytest.raises(InputError, match=actual):
         read_run(folder)
 
 
@@ -486,13 +486,13 @@ def test_the_optimism_meter_reads_each_seed_of_all_its_folders(tmp_path, write_r
     assert len(readings) == 2
     for seed, reading in zip(result.seeds, readings, strict=True):
         table = result.predictions.query("seed == @seed").set_index("sample_id")
-        said: dict[str, np.ndarray] = {}
+        predicted: dict[str, np.ndarray] = {}
         for run in result.runs:
             if run.predictions["seed"].iloc[0] == seed:
                 for fold in run.read_epochs().values():
-                    said |= dict(zip(fold.sample_id, fold.predicted, strict=True))
+                    predicted |= dict(zip(fold.sample_id, fold.predicted, strict=True))
         expected = measure_optimism(
-            np.stack([said[sample_id] for sample_id in table.index]),
+            np.stack([predicted[sample_id] for sample_id in table.index]),
             table["label"].to_numpy(),
             table["subject"].to_numpy(str),
             result.target,
@@ -500,9 +500,9 @@ def test_the_optimism_meter_reads_each_seed_of_all_its_folders(tmp_path, write_r
         # The control guesses in the order of rows, so only its mean is comparable.
         for name in ("honest", "best_epoch", "best_common_epoch", "epochs"):
             assert getattr(reading, name) == pytest.approx(getattr(expected, name))
-        known = {"average": "macro", "labels": range(3), "zero_division": 0}
+        options = {"average": "macro", "labels": range(3), "zero_division": 0}
         assert reading.honest[0] == pytest.approx(
-            f1_score(table["label"], table["predicted"], **known)
+            f1_score(table["label"], table["predicted"], **options)
         )
     assert readings[0].honest != readings[1].honest
 

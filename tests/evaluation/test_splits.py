@@ -116,7 +116,7 @@ def test_what_is_trained_on_is_named_and_every_other_sample_is_tested_once(
 
 
 def test_a_protocol_says_how_it_was_split(three):
-    said = [
+    predicted = [
         split(three, hold_out, train_on)[1].split
         for hold_out, train_on in [
             ("subject", None),
@@ -124,7 +124,7 @@ def test_a_protocol_says_how_it_was_split(three):
             ("corpus", ["samm", "casme2"]),
         ]
     ]
-    assert said == [
+    assert predicted == [
         "leave-one-subject-out",
         "leave-one-data-set-out",
         "trained on casme2, samm, tested on smic",
@@ -132,7 +132,7 @@ def test_a_protocol_says_how_it_was_split(three):
 
 
 @pytest.mark.parametrize(
-    ("hold_out", "train_on", "said"),
+    ("hold_out", "train_on", "message"),
     [
         ("session", None, r"task\.hold_out=session .* choose"),
         ("subject", ["samm"], r"task\.hold_out=subject with task\.train_on=\['samm'\]; choose"),
@@ -140,8 +140,8 @@ def test_a_protocol_says_how_it_was_split(three):
         ("corpus", ["casme2", "samm", "smic"], "name some of them, not all"),
     ],
 )
-def test_splits_that_make_no_sense_are_refused(three, hold_out, train_on, said):
-    with pytest.raises(InputError, match=said):
+def test_splits_that_make_no_sense_are_refused(three, hold_out, train_on, message):
+    with pytest.raises(InputError, match=message):
         split(three, hold_out, train_on)
 
 
@@ -205,7 +205,7 @@ def test_shares_hold_every_subject_once_and_about_as_many_each(subjects, shares)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "message"),
     [
         ("0/4", "folds=0/4 is no share; there are 1/4 to 4/4"),
         ("5/4", "folds=5/4 is no share; there are 1/4 to 4/4"),
@@ -214,8 +214,10 @@ def test_shares_hold_every_subject_once_and_about_as_many_each(subjects, shares)
         ("1/12", "folds=1/12, but there are 11 folds; take 1 to 11 shares"),
     ],
 )
-def test_a_share_that_there_is_not_is_an_error_that_names_those_there_are(subjects, wanted, said):
-    with pytest.raises(InputError, match=f"^{said}"):
+def test_a_share_that_there_is_not_is_an_error_that_names_those_there_are(
+    subjects, wanted, message
+):
+    with pytest.raises(InputError, match=f"^{message}"):
         select_folds(leave_one_subject_out(subjects), wanted)
 
 

@@ -57,8 +57,8 @@ def score_rows(name: str, rows: pd.DataFrame) -> float:
     return float(
         np.mean(
             [
-                REFERENCES[name](own["label"].to_numpy(), own["predicted"].to_numpy())
-                for _, own in rows.groupby("seed")
+                REFERENCES[name](part["label"].to_numpy(), part["predicted"].to_numpy())
+                for _, part in rows.groupby("seed")
             ]
         )
     )
@@ -85,8 +85,8 @@ def simulate(
     counts = np.zeros((len(skills), subjects, 3, 3), dtype=np.int64)
     for run, skill in enumerate(skills):
         knows = rng.random(len(subject)) < skill + ease
-        said = np.where(knows, label, rng.integers(3, size=len(subject)))
-        np.add.at(counts[run], (subject, label, said), 1)
+        predicted = np.where(knows, label, rng.integers(3, size=len(subject)))
+        np.add.at(counts[run], (subject, label, predicted), 1)
     return counts
 
 
@@ -129,9 +129,9 @@ def test_the_bootstrap_is_the_same_for_a_seed(two_runs):
 @pytest.mark.parametrize("subjects", [3, 8, 30])
 def test_of_subjects_with_a_sample_each_the_interval_is_students(subjects):
     value = np.random.default_rng(subjects).uniform(0.3, 0.7, size=subjects)
-    found = mean_interval(value, np.arange(subjects), draws=200_000)
+    actual = mean_interval(value, np.arange(subjects), draws=200_000)
     expected = stats.t.interval(0.95, subjects - 1, value.mean(), stats.sem(value))
-    assert found == pytest.approx(expected, abs=0.01 * (expected[1] - expected[0]))
+    assert actual == pytest.approx(expected, abs=0.01 * (expected[1] - expected[0]))
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
@@ -145,8 +145,8 @@ def test_the_interval_is_that_of_scipys_bootstrap_standard_error(level):
     expected = sample.mean() + stats.t(29).ppf([(1 - level) / 2, (1 + level) / 2]) * error * (
         np.sqrt(30 / 29)
     )
-    found = t_interval(sample.mean(), draws, 30, 30.0, (0.0, np.inf), level)
-    np.testing.assert_allclose(found, expected)
+    actual = t_interval(sample.mean(), draws, 30, 30.0, (0.0, np.inf), level)
+    np.testing.assert_allclose(actual, expected)
 
 
 def test_the_effective_number_of_subjects_is_that_of_equal_ones_and_less_of_unequal_ones():
@@ -167,10 +167,10 @@ def test_one_or_two_subjects_give_a_score_without_an_interval(subjects):
     value, low, high = score_intervals(uf1, a, per_part=False)
     assert value == pytest.approx(pooled(uf1, a))
     assert np.isnan([low, high]).all()
-    found = compare_paired(uf1, a, b, draws=99)
-    assert found.value == pytest.approx(pooled(uf1, b) - pooled(uf1, a))
-    assert np.isnan([found.low, found.high]).all()
-    assert 0 < found.p <= 1
+    actual = compare_paired(uf1, a, b, draws=99)
+    assert actual.value == pytest.approx(pooled(uf1, b) - pooled(uf1, a))
+    assert np.isnan([actual.low, actual.high]).all()
+    assert 0 < actual.p <= 1
     assert np.isnan(mean_interval(np.ones(subjects), np.arange(subjects))).all()
 
 
@@ -241,7 +241,7 @@ def test_the_permutation_p_equals_swapping_the_rows_of_subjects(name, make_index
     index = make_index(subjects=6, seed=2)
     a, b = predict(index, seed=1, skill=0.4), predict(index, seed=3, skill=0.6).assign(seed=1)
     counts = [confusion_by_subject(rows, 3)[1] for rows in (a, b)]
-    found = compare_paired(METRICS[name], *counts, draws=30, seed=7)
+    actual = compare_paired(METRICS[name], *counts, draws=30, seed=7)
 
     observed = score_rows(name, b) - score_rows(name, a)
     subjects = sorted(index["subject"].unique())
@@ -252,7 +252,7 @@ def test_the_permutation_p_equals_swapping_the_rows_of_subjects(name, make_index
         from_b = pd.concat([b[~b["subject"].isin(swapped)], a[a["subject"].isin(swapped)]])
         gap = score_rows(name, from_b) - score_rows(name, from_a)
         extreme += abs(gap) >= abs(observed) - 1e-12
-    assert found.p == pytest.approx((1 + extreme) / 31)
+    assert actual.p == pytest.approx((1 + extreme) / 31)
     assert 0 < extreme < 30
 
 
@@ -376,11 +376,11 @@ def test_p_approaches_scipys_exact_test_of_paired_subjects(metric):
         n_resamples=np.inf,
         vectorized=False,
     )
-    found = compare_paired(metric, both[None, :9], both[None, 9:], draws=20_000)
-    assert found.value == pytest.approx(exact.statistic)
+    actual = compare_paired(metric, both[None, :9], both[None, 9:], draws=20_000)
+    assert actual.value == pytest.approx(exact.statistic)
     assert 0.01 < exact.pvalue < 0.8
     error = np.sqrt(exact.pvalue * (1 - exact.pvalue) / 20_000)
-    assert found.p == pytest.approx(exact.pvalue, abs=5 * error)
+    assert actual.p == pytest.approx(exact.pvalue, abs=5 * error)
 
 
 def test_the_paired_interval_approaches_scipys_of_paired_subjects():
@@ -398,11 +398,11 @@ def test_the_paired_interval_approaches_scipys_of_paired_subjects():
         n_resamples=20_000,
         rng=np.random.default_rng(0),
     )
-    found = compare_paired(accuracy, a[None], b[None], draws=20_000)
+    actual = compare_paired(accuracy, a[None], b[None], draws=20_000)
     degrees = effective_subjects(a.sum(-1)) - 1
     expected = 2 * stats.t(degrees).ppf(0.975) * reference.standard_error * np.sqrt(40 / 39)
-    assert found.high - found.low == pytest.approx(expected, rel=0.03)
-    assert (found.high + found.low) / 2 == pytest.approx(found.value)
+    assert actual.high - actual.low == pytest.approx(expected, rel=0.03)
+    assert (actual.high + actual.low) / 2 == pytest.approx(actual.value)
 
 
 def test_intervals_of_each_class_count_the_subjects_that_show_it(two_runs, reckon_interval):

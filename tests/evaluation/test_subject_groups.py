@@ -32,9 +32,9 @@ def deviate(subjects, marks, groups) -> float:
     for members in groups:
         rows = np.isin(subjects, members)
         shares = [marks[rows, c].sum() / marks[:, c].sum() for c in range(marks.shape[1])]
-        own = [len(members) / len(set(subjects)), rows.mean()]
+        part = [len(members) / len(set(subjects)), rows.mean()]
         total += np.mean((np.array(shares) - 1 / len(groups)) ** 2)
-        total += sum((np.array(own) - 1 / len(groups)) ** 2)
+        total += sum((np.array(part) - 1 / len(groups)) ** 2)
     return total
 
 
@@ -69,13 +69,13 @@ def test_six_subjects_are_divided_nearly_as_well_as_by_trying_all_ways(seed):
 def test_groups_of_the_real_list_are_more_alike_than_the_best_of_300_random_divisions(megc2019):
     label, subjects = megc2019
     marks = label[:, None] == np.arange(3)
-    found = balance_groups(subjects, marks, 3)
+    actual = balance_groups(subjects, marks, 3)
     rng, names = np.random.default_rng(0), np.unique(subjects)
     drawn = [np.array_split(rng.permutation(names), 3) for _ in range(300)]
     assert (
-        deviate(subjects, marks, found) < min(deviate(subjects, marks, way) for way in drawn) / 10
+        deviate(subjects, marks, actual) < min(deviate(subjects, marks, way) for way in drawn) / 10
     )
-    for part in found:
+    for part in actual:
         rows = np.isin(subjects, part)
         assert rows.mean() == pytest.approx(1 / 3, abs=0.01)
         for of_class in marks.T:
@@ -118,8 +118,8 @@ def test_each_group_is_held_out_once_under_a_name_and_all_others_are_trained_on(
     assert protocol.folds == 3
     assert protocol.split == "leave-one-group-out, 3 groups"
     assert type(protocol).from_dict(protocol.to_dict()) == protocol
-    others = [split(corpus, "subject", None, None)[1], split(corpus, "groups", None, 2)[1]]
-    for other in others:
+    rest = [split(corpus, "subject", None, None)[1], split(corpus, "groups", None, 2)[1]]
+    for other in rest:
         with pytest.raises(InputError, match="leave-one-group-out, 3 groups"):
             assert_same_protocol(protocol, other, "one", "other")
 
@@ -157,7 +157,7 @@ def test_scored_are_the_action_units_that_every_fold_has_learnt(coded, least):
 
 
 @pytest.mark.parametrize(
-    ("hold_out", "groups", "said"),
+    ("hold_out", "groups", "message"),
     [
         ("groups", None, r"their number is missing; set e\.g\. task\.groups=3"),
         ("subject", 3, r"task\.groups=3, but task\.hold_out=subject; set task\.hold_out=groups"),
@@ -165,8 +165,8 @@ def test_scored_are_the_action_units_that_every_fold_has_learnt(coded, least):
         ("groups", 13, r"task\.groups=13, but the corpus has 12 subjects"),
     ],
 )
-def test_groups_without_their_setting_and_the_reverse_are_refused(coded, hold_out, groups, said):
-    with pytest.raises(InputError, match=said):
+def test_groups_without_their_setting_and_the_reverse_are_refused(coded, hold_out, groups, message):
+    with pytest.raises(InputError, match=message):
         split(coded, hold_out, None, groups)
 
 

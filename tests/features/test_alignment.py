@@ -50,10 +50,10 @@ def test_no_depth_is_made_up():
     rng = np.random.default_rng(0)
     depth = rng.choice(np.array([0, 500, 731, 65000], np.uint16), (400, 600))
     alignment = align_face(turn_face(20), 224, 0.05)
-    crop, known = alignment.crop_depth(depth)
+    crop, valid = alignment.crop_depth(depth)
     assert set(np.unique(crop)) <= {0.0, 500.0, 731.0, 65000.0}
-    np.testing.assert_array_equal(known, crop > 0)
-    assert 0.6 < known.mean() < 0.9  # a quarter of it is 0
+    np.testing.assert_array_equal(valid, crop > 0)
+    assert 0.6 < valid.mean() < 0.9  # a quarter of it is 0
 
 
 @pytest.mark.parametrize("degrees", [0, 17])
@@ -61,19 +61,19 @@ def test_depth_of_a_slope_is_exact_between_pixels(degrees):
     row, column = np.indices((400, 600), np.float32)
     depth = 500 + 0.9 * column - 0.4 * row
     alignment = align_face(turn_face(degrees), 224, 0.05)
-    crop, known = alignment.crop_depth(depth)
-    places = alignment.to_frame(np.argwhere(known)[:, ::-1].astype(float))
+    crop, valid = alignment.crop_depth(depth)
+    places = alignment.to_frame(np.argwhere(valid)[:, ::-1].astype(float))
     expected = 500 + 0.9 * places[:, 0] - 0.4 * places[:, 1]
     inside = ((places > 1) & (places < (598, 398))).all(axis=1)
     # The nearest pixel would be up to .65 mm off. OpenCV looks up at 32nds of a pixel.
-    assert np.abs(crop[known] - expected)[inside].max() < 0.03
+    assert np.abs(crop[valid] - expected)[inside].max() < 0.03
 
 
 def test_beyond_the_frame_colour_goes_on_and_depth_is_unknown():
     alignment = Alignment(np.array([[1.0, 0, 10], [0, 1.0, 0]]), 20)
-    _, known = alignment.crop_depth(np.full((20, 20), 600, np.uint16))
-    assert not known[:, :10].any()
-    assert known[:, 10:].all()
+    _, valid = alignment.crop_depth(np.full((20, 20), 600, np.uint16))
+    assert not valid[:, :10].any()
+    assert valid[:, 10:].all()
     assert (alignment.crop_color(np.full((20, 20, 3), 7, np.uint8)) == 7).all()
 
 

@@ -1,4 +1,4 @@
-"""What happens to a training sample is drawn for it alone, and a mirror twice changes nothing."""
+"""Augmentation: each training sample has draws of its own, and a mirror twice changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -35,10 +35,10 @@ from merec.features.representations.views import VIEW_CHANNELS
 OFF = yaml.safe_load((home() / "conf" / "datamodule" / "_clips.yaml").read_text())["augment"]
 del OFF["_target_"]
 SHOWN = {
-    each.name: {modality: each.channels(modality) for modality in MODALITIES}
-    for each in list_representations()
+    representation.name: {modality: representation.channels(modality) for modality in MODALITIES}
+    for representation in list_representations()
 }
-PAIRS = [(kind, modality) for kind, shown in SHOWN.items() for modality in shown]
+PAIRS = [(kind, modality) for kind, modalities in SHOWN.items() for modality in modalities]
 
 
 def settings(**changes) -> Augmentation:
@@ -151,9 +151,9 @@ def test_the_strain_of_a_cropped_flow_is_the_cropped_strain():
     across, down = np.meshgrid(np.linspace(0, 3, 64), np.linspace(0, 3, 64))
     u, v = np.sin(across) * np.cos(down), np.cos(2 * across + down)
     view = torch.from_numpy(np.stack([u, v, compute_strain(u, v)])[None]).float()
-    shown = crop_images(view, ("u", "v", "strain"), [Box(10, 20, 32, 32)])[0].numpy()
+    output = crop_images(view, ("u", "v", "strain"), [Box(10, 20, 32, 32)])[0].numpy()
     inside = (slice(3, -3),) * 2
-    np.testing.assert_allclose(compute_strain(*shown[:2])[inside], shown[2][inside], rtol=0.05)
+    np.testing.assert_allclose(compute_strain(*output[:2])[inside], output[2][inside], rtol=0.05)
 
 
 def test_a_crop_of_the_mirror_image_mirrors_the_crop_on_the_other_side():
@@ -174,7 +174,7 @@ def test_both_views_of_a_sample_are_cropped_alike():
 
 def test_crops_keep_proportions_lie_within_and_use_all_areas_and_places():
     luck = torch.rand(2000, 3, generator=torch.Generator().manual_seed(0))
-    boxes = [place_box(each, 0.2, 224, 112) for each in luck]
+    boxes = [place_box(entry, 0.2, 224, 112) for entry in luck]
     assert all(abs(box.height - 2 * box.width) <= 1 for box in boxes)
     share = np.array([box.height * box.width for box in boxes]) / (224 * 112)
     assert 0.19 < share.min() < 0.21
@@ -357,8 +357,8 @@ def test_different_views_are_cut_out_apart_and_mirrored_together():
     seeds = range(20)
     whole = apply((first, second), "views", "rgb", seeds, flip=0.5, apart=True)
     mirrored = [
-        [not torch.equal(a, b) for a, b in zip(shown, view, strict=True)]
-        for shown, view in zip(whole, (first, second), strict=True)
+        [not torch.equal(a, b) for a, b in zip(output, view, strict=True)]
+        for output, view in zip(whole, (first, second), strict=True)
     ]
     assert mirrored[0] == mirrored[1]
     assert 4 < sum(mirrored[0]) < 16
@@ -372,11 +372,11 @@ def test_different_views_are_cut_out_apart_and_mirrored_together():
 @pytest.mark.parametrize("pair", [("rgb", "flow"), ("flow", "depth"), ("depth", "rgb")])
 def test_flow_of_any_pair_grows_with_its_own_crop_and_turns_with_the_mirror(pair):
     names = tuple(VIEW_CHANNELS[view] for view in pair)
-    views = tuple(torch.ones(8, len(each), 12, 12) for each in names)
+    views = tuple(torch.ones(8, len(entry), 12, 12) for entry in names)
     luck = [torch.Generator().manual_seed(seed) for seed in range(8)]
-    shown = augment_images(views, names, 0, settings(flip=1.0, crop=0.3, apart=True), luck)
-    for each, view in zip(names, shown, strict=True):
-        for channel, name in zip(view.unbind(1), each, strict=True):
+    output = augment_images(views, names, 0, settings(flip=1.0, crop=0.3, apart=True), luck)
+    for entry, view in zip(names, output, strict=True):
+        for channel, name in zip(view.unbind(1), entry, strict=True):
             values = channel.flatten(1)
             assert torch.allclose(values, values[:, :1].expand_as(values), atol=1e-5)
             assert bool((values < -1).all()) == (name == "u")

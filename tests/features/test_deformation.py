@@ -23,8 +23,8 @@ def maps() -> np.ndarray:
 
 def measure(maps: np.ndarray, keep=("u", "v")) -> np.ndarray:
     """By sample, as shown or mirrored, field, row and column."""
-    found = describe_deformation(maps, CHANNELS, keep, cells=CELLS, spread=0.5)
-    return found.reshape(len(maps), 2, len(FIELDS), CELLS, CELLS)
+    actual = describe_deformation(maps, CHANNELS, keep, cells=CELLS, spread=0.5)
+    return actual.reshape(len(maps), 2, len(FIELDS), CELLS, CELLS)
 
 
 def test_a_shift_of_the_head_does_not_show(maps):
@@ -43,9 +43,9 @@ def test_each_field_is_known_of_a_linear_flow():
         (-rows, columns, [0, 0, 0, 2]),  # it turns
     ]:
         flow = np.stack([across, down, 0 * rows])[None] * 3 + 100
-        (found, _), *_ = measure(flow.astype(np.uint8))
-        wanted = np.broadcast_to(np.array(expected)[:, None, None] * 3 / 255, found.shape)
-        np.testing.assert_allclose(found, wanted, atol=1e-12)
+        (actual, _), *_ = measure(flow.astype(np.uint8))
+        wanted = np.broadcast_to(np.array(expected)[:, None, None] * 3 / 255, actual.shape)
+        np.testing.assert_allclose(actual, wanted, atol=1e-12)
 
 
 def test_a_row_holds_the_mirror_image_too(maps):
@@ -71,9 +71,9 @@ GRIDS = [{"cells": 4, "spread": 0.5}, {"cells": 6, "spread": 0.8}]
 
 def halve(maps: np.ndarray) -> list[np.ndarray]:
     """By scale and grid: samples, halves, and what is known of each half."""
-    found = describe_half_faces(maps, CHANNELS, ("u", "v"), GRIDS)
+    actual = describe_half_faces(maps, CHANNELS, ("u", "v"), GRIDS)
     sizes = [4 * grid["cells"] ** 2 for grid in GRIDS] * len(SCALES)
-    parts = np.split(found, np.cumsum(sizes)[:-1], axis=1)
+    parts = np.split(actual, np.cumsum(sizes)[:-1], axis=1)
     return [part.reshape(len(maps), 2, -1) for part in parts]
 
 

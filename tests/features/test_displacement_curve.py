@@ -70,11 +70,11 @@ def test_a_mouth_corner_that_comes_and_goes_is_found_though_the_head_wanders(
     corner, by = face[61, :2], (-0.012 * apart, -0.016 * apart)  # 2 % in all
     frames = film(portrait_of, corner, by, 0.2 * apart, COURSE, head=0.15)
     course = follow(frames, len(COURSE), landmarker)
-    found = spot(course)
-    assert abs(found.apex - 13) <= 2
-    assert abs(found.onset - 8) <= 3
+    actual = spot(course)
+    assert abs(actual.apex - 13) <= 2
+    assert abs(actual.onset - 8) <= 3
     # The tenth of the face that moves most goes less far than the corner itself.
-    assert 0.3 < found.movement < 2.0
+    assert 0.3 < actual.movement < 2.0
     assert course.seen.all()
 
 
@@ -84,7 +84,7 @@ def test_closing_eyes_move_less_than_a_mouth_corner_a_fifth_as_far(portrait_of, 
     apart = float(np.linalg.norm(eyes[0] - eyes[1]))
     blink = film(portrait_of, eyes[0], (0, 0.1 * apart), 0.08 * apart, COURSE)
     smile = film(portrait_of, face[61, :2], (0, -0.02 * apart), 0.2 * apart, COURSE)
-    blinked, smiled = (spot(follow(each, len(COURSE), landmarker)) for each in (blink, smile))
+    blinked, smiled = (spot(follow(entry, len(COURSE), landmarker)) for entry in (blink, smile))
     assert blinked.curve.transience.max() < smiled.curve.transience.max()
 
 

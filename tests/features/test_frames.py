@@ -36,7 +36,7 @@ def open_by_pillow(content: bytes, mode: str | None = None) -> np.ndarray:
 
 
 def turn(orientation: int = 6) -> Image.Exif:
-    """What a camera held upright writes."""
+    """Write a picture as a camera held upright does."""
     facts = Image.Exif()
     facts[0x0112] = orientation
     return facts
@@ -57,20 +57,20 @@ DEPTH = encode((draw(45, 67).astype(np.uint16) * 7 + 300), "png")
 
 @pytest.mark.parametrize("name", COLOR)
 def test_color_is_what_pillow_shows(name):
-    found = decode_color(COLOR[name], FILE)
-    assert found.shape == ((67, 45, 3) if "side" in name else (45, 67, 3))
-    np.testing.assert_array_equal(found, open_by_pillow(COLOR[name], "RGB"))
+    actual = decode_color(COLOR[name], FILE)
+    assert actual.shape == ((67, 45, 3) if "side" in name else (45, 67, 3))
+    np.testing.assert_array_equal(actual, open_by_pillow(COLOR[name], "RGB"))
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_colour_is_turned_upright_by_its_exif_orientation(kind, orientation):
     content = encode(draw(45, 67, 3), kind, exif=turn(orientation))
-    found = decode_color(content, FILE)
-    np.testing.assert_array_equal(found, open_by_pillow(content, "RGB"))
+    actual = decode_color(content, FILE)
+    np.testing.assert_array_equal(actual, open_by_pillow(content, "RGB"))
     assert read_orientation(content) == orientation
     # Through Pillow, which takes what OpenCV does not.
-    np.testing.assert_array_equal(decode_color(content + b"more", FILE), found)
+    np.testing.assert_array_equal(decode_color(content + b"more", FILE), actual)
 
 
 def test_depth_that_would_be_turned_is_refused():
@@ -81,10 +81,10 @@ def test_depth_that_would_be_turned_is_refused():
 
 @pytest.mark.parametrize("tail", [b"", b"more"])
 def test_depth_is_what_pillow_shows(tail):
-    found = decode_depth(DEPTH + tail, FILE, (45, 67))
-    np.testing.assert_array_equal(found, open_by_pillow(DEPTH))
+    actual = decode_depth(DEPTH + tail, FILE, (45, 67))
+    np.testing.assert_array_equal(actual, open_by_pillow(DEPTH))
     tenths = decode_depth(write_unit(DEPTH, 0.1) + tail, FILE, (45, 67))
-    np.testing.assert_allclose(tenths, found / 10, rtol=1e-6)
+    np.testing.assert_allclose(tenths, actual / 10, rtol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

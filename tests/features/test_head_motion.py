@@ -32,9 +32,9 @@ def measure(take) -> tuple[np.ndarray, np.ndarray, np.ndarray, object]:
     alignment = align(take)
     flow = measure_flow(*(alignment.crop_color(frame) for frame in take.color), "dis")
     masks = draw_regions(alignment.to_crop(take.landmarks[0][:, :2]), SIZE, True)
-    depth, known = alignment.crop_depth(take.depth[0])
-    usual = np.median(depth[masks.face & known])
-    relief = np.where(known & (np.abs(depth - usual) < 150), depth, usual)
+    depth, valid = alignment.crop_depth(take.depth[0])
+    usual = np.median(depth[masks.face & valid])
+    relief = np.where(valid & (np.abs(depth - usual) < 150), depth, usual)
     head = estimate_head_motion(flow, masks.rigid, relief)
     return flow, flow - head.flow, relief, masks
 
@@ -56,9 +56,9 @@ def test_flow_without_the_head_is_the_expression(takes, name):
     length = np.linalg.norm(true, axis=1)
     moved = seen & (length > 0.3 * length[seen].max())
     assert moved.sum() > 20
-    found = sample(flow, px[moved])
-    dot = (found * true[moved]).sum(axis=1)
-    cosine = dot / (np.linalg.norm(found, axis=1) * length[moved]).clip(1e-9)
+    actual = sample(flow, px[moved])
+    dot = (actual * true[moved]).sum(axis=1)
+    cosine = dot / (np.linalg.norm(actual, axis=1) * length[moved]).clip(1e-9)
     assert cosine.mean() >= 0.95
     assert 0.6 < dot.sum() / (length[moved] ** 2).sum() < 1.2
 
@@ -77,8 +77,8 @@ def test_a_smile_is_not_taken_for_the_head(takes):
     face = seen & (sample(masks.face, px) > 0.99)
     stayed = project(take.expressed, take.camera)
     true = ((project(take.apex, take.camera) - stayed) @ align(take).matrix[:, :2].T)[face]
-    found = sample(with_head - without, px)[face]
-    off = np.linalg.norm(found - true, axis=1).mean() / np.linalg.norm(true, axis=1).mean()
+    actual = sample(with_head - without, px)[face]
+    off = np.linalg.norm(actual - true, axis=1).mean() / np.linalg.norm(true, axis=1).mean()
     assert off < 0.35  # a fit to all rigid skin, reweighted only, is off by .47
 
 
@@ -125,12 +125,12 @@ def test_depth_change_is_looked_up_where_the_flow_goes():
     column, row = np.meshgrid(*(np.arange(size),) * 2)
     onset = (500 + 3 * column + 4 * row).astype(np.float32)
     apex = onset - 3 - 4 + 2  # the slope moved a px right and down, and 2 mm away
-    known = np.ones((size, size), bool)
-    known[2, 2] = False
+    has_depth = np.ones((size, size), bool)
+    has_depth[2, 2] = False
     apex[4, 4] = 0
     apex[5, 5] += 40
     flow = np.ones((size, size, 2), np.float32)
-    change, valid = measure_depth_change(onset, apex, known, flow, 8)
+    change, valid = measure_depth_change(onset, apex, has_depth, flow, 8)
     bad = np.zeros((size, size), bool)
     bad[2, 2] = bad[3, 3] = bad[4, 4] = True  # not known, a hole, too large a change
     bad[:, -1] = bad[-1] = True  # beyond the crop
@@ -144,7 +144,7 @@ def test_depth_change_of_a_head_that_nods_is_removed_and_a_dent_stays():
     head = np.rint(1.5 + column - 2 * row).astype(np.float32)
     change = head.copy()
     change[10:20, 10:20] -= 4
-    known = np.ones((48, 48), bool)
-    left = remove_head_depth(change, known, known)
+    valid = np.ones((48, 48), bool)
+    left = remove_head_depth(change, valid, valid)
     assert np.abs(left[30:]).max() < 1  # mm: half of it is rounding
     assert np.median(left[10:20, 10:20]) == pytest.approx(-4, abs=0.5)

@@ -34,10 +34,10 @@ def make_arrays(flow: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.n
 def test_a_region_that_moves_by_a_hundredth_of_the_distance_of_the_eyes_has_one():
     flow = np.zeros((SIZE, SIZE, 2))
     flow[40:50] = (0.3, -0.4)  # the fifth region, by half a px of 50
-    found = estimate_by_motion(*make_arrays(flow))
-    assert list(found) == list(REGIONS)
-    assert found.pop("left mouth corner") == pytest.approx(1.0, rel=1e-3)
-    assert set(found.values()) == {0.0}
+    actual = estimate_by_motion(*make_arrays(flow))
+    assert list(actual) == list(REGIONS)
+    assert actual.pop("left mouth corner") == pytest.approx(1.0, rel=1e-3)
+    assert set(actual.values()) == {0.0}
 
 
 def test_a_speck_is_no_motion_and_an_empty_region_has_none():
@@ -63,8 +63,8 @@ def test_intensity_does_not_depend_on_the_size_of_the_crop():
 def test_the_stronger_side_of_a_blendshape_counts_and_a_blink_does_not():
     scores = dict.fromkeys(BLENDSHAPES, 0.0)
     scores |= {"mouthSmileLeft": 0.2, "mouthSmileRight": 0.5, "eyeBlinkLeft": 0.9, "jawOpen": 0.1}
-    shown = {unit: score for unit, score in read_action_units(scores).items() if score}
-    assert shown == {"AU12": 0.5, "AU26": 0.1}
+    output = {unit: score for unit, score in read_action_units(scores).items() if score}
+    assert output == {"AU12": 0.5, "AU26": 0.1}
 
 
 def test_blendshapes_tell_what_grew_from_onset_to_apex():
@@ -85,7 +85,7 @@ def test_the_names_are_the_landmarkers_own(rendered_faces, find_local):
 
 @pytest.mark.slow
 def test_motion_ranks_rendered_pairs_as_the_truth_does(tmp_path: Path, find_local):
-    """Of 24 clips without labels of 8 people; the truth is the largest change of an action unit."""
+    """Intensities in 24 clips of 8 people; the truth is the largest change of an action unit."""
     find_local("face_landmarker")
     from scipy.stats import spearmanr
 

@@ -62,7 +62,7 @@ def test_a_blank_image_has_no_face(landmarker):
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind", "said"),
+    ("shape", "kind", "message"),
     [
         ((8, 8, 3), np.float32, "float32"),
         ((8, 8), np.uint8, r"\(8, 8\)"),
@@ -71,8 +71,8 @@ def test_a_blank_image_has_no_face(landmarker):
         ((0, 8, 3), np.uint8, r"\(0, 8, 3\)"),
     ],
 )
-def test_what_is_no_rgb_image_is_refused_by_dtype_and_shape(shape, kind, said):
-    with pytest.raises(ValueError, match=f"{said}.*expected RGB of uint8"):
+def test_what_is_no_rgb_image_is_refused_by_dtype_and_shape(shape, kind, message):
+    with pytest.raises(ValueError, match=f"{message}.*expected RGB of uint8"):
         pretend(mark).find(np.zeros(shape, kind))
 
 

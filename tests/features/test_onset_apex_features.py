@@ -1,4 +1,4 @@
-"""What a sample's stages show: the modality asked for, less the head, blind to holes."""
+"""Stages of a sample: the modality asked for, less the head, blind to holes."""
 
 import itertools
 from pathlib import Path
@@ -120,11 +120,11 @@ def test_what_needs_depth_says_so(crops, motion, modality):
 
 def test_a_head_that_turns_and_nears_leaves_the_expression_alone():
     rigid = ROW < 40
-    known = np.ones((SIZE, SIZE), bool)
+    valid = np.ones((SIZE, SIZE), bool)
     head = 0.05 * COLUMN - 0.02 * ROW - 6
     sensed = np.rint(head + BUMP).astype(np.float32)
     sensed[5:9, 5:60] = 25.0  # a strand of hair in the rigid mask
-    left = remove_head_depth(sensed, known, rigid)
+    left = remove_head_depth(sensed, valid, rigid)
     calm = ROW >= 10
     np.testing.assert_allclose(left[calm], BUMP[calm], atol=0.8)
 

@@ -60,8 +60,8 @@ def test_frames_are_found_however_they_are_named(tmp_path, name):
     input_clip = open_clip(write_frames(tmp_path / "s1" / "clip", range(8, 13), name), 100)
     assert (input_clip.numbers, input_clip.name) == ([8, 9, 10, 11, 12], "s1-clip")
     assert input_clip.second(3) == pytest.approx(0.03)
-    shown = [int(np.median(frame)) for _, frame in input_clip.read([1, 4])]
-    assert np.abs(np.array(shown) - [GREYS[9], GREYS[12]]).max() <= 2
+    output = [int(np.median(frame)) for _, frame in input_clip.read([1, 4])]
+    assert np.abs(np.array(output) - [GREYS[9], GREYS[12]]).max() <= 2
 
 
 def test_gaps_in_the_numbers_are_told_and_take_their_time(tmp_path):
@@ -75,7 +75,9 @@ def test_gaps_in_the_numbers_are_told_and_take_their_time(tmp_path):
 @pytest.mark.parametrize("layout", ["beside", "within", "clip"])
 def test_depth_is_found_where_the_layouts_have_it(tmp_path, layout):
     places = {"beside": ("a/color", "a/depth"), "within": ("a", "a/depth")}
-    color, depth = (tmp_path / each for each in places.get(layout, ("frame/s_a_1", "depth/s_a_1")))
+    color, depth = (
+        tmp_path / entry for entry in places.get(layout, ("frame/s_a_1", "depth/s_a_1"))
+    )
     write_frames(color, [1, 2, 3])
     depth.mkdir(parents=True)
     for number in (1, 2):
@@ -144,12 +146,12 @@ def write_mp4(file: Path, stamps: list[tuple[int, int]], upright: bool = True) -
 def test_times_of_a_variable_frame_rate_are_those_of_the_stream(tmp_path):
     input_clip = open_clip(write_mp4(tmp_path / "clip.mp4", [(6, 1), (6, 4)]), None)
     expected = np.concatenate([np.arange(6), 6 + 4 * np.arange(6)]) / 30
-    found = [input_clip.second(position) for position in input_clip.numbers]
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    actual = [input_clip.second(position) for position in input_clip.numbers]
+    np.testing.assert_allclose(actual, expected, atol=2e-3)
     assert input_clip.duration == pytest.approx(26 / 30, abs=2e-3)
     assert "frames are 33 to 133 ms apart" in input_clip.notes[0]
-    told = open_clip(tmp_path / "clip.mp4", 200)  # who says the rate is believed
-    assert told.second(11) == pytest.approx(11 / 200)
+    messages = open_clip(tmp_path / "clip.mp4", 200)  # who says the rate is believed
+    assert messages.second(11) == pytest.approx(11 / 200)
     steady = open_clip(write_mp4(tmp_path / "steady.mp4", [(12, 1)]), None)
     assert (steady.fps, steady.notes) == (30, [])
 

@@ -69,7 +69,7 @@ def root(filled: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def count(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each stage was made."""
+    """Count how often each stage was made."""
     made: Counter[str] = Counter()
     original = Sample._make
 
@@ -212,8 +212,8 @@ def test_a_clip_goes_to_the_offset_or_to_the_apex_if_that_is_unknown(corpus, roo
     unknown = replace(corpus, index=index.assign(offset=pd.array([pd.NA] * len(index), "Int64")))
     at_apex = replace(corpus, index=index.assign(offset=index["apex"].astype("Int64")))
     whole, short, same = (
-        make(root).load(each, open_representation("clip"), "rgb").arrays["clips"]
-        for each in (corpus, unknown, at_apex)
+        make(root).load(entry, open_representation("clip"), "rgb").arrays["clips"]
+        for entry in (corpus, unknown, at_apex)
     )
     np.testing.assert_array_equal(short, same)
     np.testing.assert_array_equal(whole[:, :, 0], short[:, :, 0])
@@ -303,13 +303,13 @@ HARMS = {
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_sample_that_cannot_be_used_has_a_reason_and_the_others_go_on(copied, root, harm):
-    change, said = HARMS[harm]
+    change, message = HARMS[harm]
     change(copied)
     table = make(root).prepare(copied, 1, [POINTS])
     status = "colour only" if harm in IN_DEPTH else "failed"
     assert table["status"].tolist() == [status] + ["ready"] * (len(table) - 1)
     reason = table["reason"].iloc[0]
-    assert said in reason
+    assert message in reason
     assert str(copied.index["color"].iloc[0].folder.parent) in reason
     assert "unexpected" not in reason
     loaded = make(root).load(copied, *POINTS)
@@ -333,7 +333,7 @@ def test_colour_alone_is_the_same_whatever_lies_beside_it_in_depth(corpus, copie
 
 
 def change_depth(corpus: Corpus, change) -> None:
-    """Of all frames."""
+    """Features of all frames."""
     for folder in {depth.folder for depth in corpus.index["depth"]}:
         for file in folder.iterdir():
             cv2.imwrite(str(file), change(cv2.imread(str(file), cv2.IMREAD_UNCHANGED)))
@@ -408,8 +408,8 @@ def test_a_camera_that_is_no_number_is_a_reason(corpus, root):
 def test_a_camera_of_other_frames_is_a_reason(corpus, root):
     odd = replace(corpus, camera=Camera(500.0, 500.0, 320.0, 240.0, 640, 480))
     table = make(root).prepare(odd, 1, [POINTS])
-    said = "frames of sample .* are 320×240 px, but corpus.intrinsics is of 640×480"
-    assert table["reason"].str.contains(said).all()
+    message = "frames of sample .* are 320×240 px, but corpus.intrinsics is of 640×480"
+    assert table["reason"].str.contains(message).all()
 
 
 def test_a_pipe_in_the_place_of_a_frame_is_not_waited_for(copied, root):
@@ -447,7 +447,7 @@ def test_an_error_of_the_code_fails_its_sample_and_is_not_remembered(corpus, roo
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("features.motion.flow=raft", r"features\.motion\.flow=raft is unknown; choose dis, tvl1"),
         ("features.points.k=0", r"features\.points\.k=0; expected a whole number from 1"),
@@ -459,8 +459,8 @@ def test_an_error_of_the_code_fails_its_sample_and_is_not_remembered(corpus, roo
         ("+features.crops.sise=3", r"features\.crops has size, margin, sise; expected all of"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused(tmp_path, override, said):
-    with pytest.raises(InputError, match=said):
+def test_a_setting_that_makes_no_sense_is_refused(tmp_path, override, message):
+    with pytest.raises(InputError, match=message):
         make(tmp_path, override)
 
 
@@ -556,7 +556,7 @@ def test_the_verb_goes_on_unless_it_is_to_be_strict(merec, copied, root, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "needs corpus=NAME"),
         (("corpus=synthetic", "job=2"), "did you mean jobs=?"),
@@ -564,10 +564,10 @@ def test_the_verb_goes_on_unless_it_is_to_be_strict(merec, copied, root, tmp_pat
         (("corpus=synthetic", "features.crop.size=2"), "features.crop"),
     ],
 )
-def test_a_misspelt_argument_is_answered_in_one_line(merec, arguments, said):
+def test_a_misspelt_argument_is_answered_in_one_line(merec, arguments, message):
     done = merec("prepare", *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -587,7 +587,7 @@ def test_pairs_of_unlabelled_clips_are_made_by_one_option(merec, rendered, root,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("prepare", "out=file/x.csv"), "out=file cannot be written to"),
         (("prepare", "out=folder"), "out=folder is a folder"),
@@ -596,14 +596,14 @@ def test_pairs_of_unlabelled_clips_are_made_by_one_option(merec, rendered, root,
     ],
 )
 def test_what_cannot_be_written_or_shown_is_said_before_anything_is_done(
-    merec, rendered, tmp_path, arguments, said
+    merec, rendered, tmp_path, arguments, message
 ):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     verb, *rest = arguments
     done = merec(verb, "corpus=synthetic", f"corpus.root={rendered}", "features.root=store", *rest)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "store").exists()
 

@@ -43,8 +43,8 @@ def test_a_region_holds_the_vertices_it_is_named_after(takes, head, part):
     _, masks = crop(take)
     inside = masks.regions[:, row, column].mean(axis=1)
     assert inside[region] > 0.9, dict(zip(REGIONS, inside, strict=True))
-    others = [number for number in range(8) if number != region]
-    assert inside[others].max() < 0.5
+    rest = [number for number in range(8) if number != region]
+    assert inside[rest].max() < 0.5
 
 
 def test_the_regions_of_a_mirrored_face_are_the_mirrored_regions(takes):

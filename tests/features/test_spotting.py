@@ -33,11 +33,11 @@ def make_course(
 @pytest.mark.parametrize("fps", [30, 100, 200])
 def test_the_same_movement_is_found_at_every_frame_rate(fps):
     seconds = np.arange(round(2 * fps)) / fps
-    found = spot(make_course(seconds, (rise_and_fall(seconds, 0.6, 0.8, 1.3), 1.0)))
-    assert abs(seconds[found.apex] - 0.8) <= 0.05
-    assert abs(seconds[found.onset] - 0.6) <= 0.1
-    assert found.onset < found.apex < found.offset
-    assert found.movement > 7 * found.noise
+    actual = spot(make_course(seconds, (rise_and_fall(seconds, 0.6, 0.8, 1.3), 1.0)))
+    assert abs(seconds[actual.apex] - 0.8) <= 0.05
+    assert abs(seconds[actual.onset] - 0.6) <= 0.1
+    assert actual.onset < actual.apex < actual.offset
+    assert actual.movement > 7 * actual.noise
 
 
 def test_a_larger_drift_and_a_larger_smile_that_stays_do_not_win():
@@ -50,15 +50,15 @@ def test_a_larger_drift_and_a_larger_smile_that_stays_do_not_win():
 
 def test_a_clip_cut_at_onset_and_offset_will_do():
     seconds = np.arange(12) / 30
-    found = spot(make_course(seconds, (rise_and_fall(seconds, 0, 0.2, 0.37), 1.0)))
-    assert abs(found.apex - 6) <= 1
-    assert found.onset <= 2
+    actual = spot(make_course(seconds, (rise_and_fall(seconds, 0, 0.2, 0.37), 1.0)))
+    assert abs(actual.apex - 6) <= 1
+    assert actual.onset <= 2
 
 
 def test_a_clip_that_ends_at_its_apex_will_do():
     seconds = np.arange(24) / 30
-    found = spot(make_course(seconds, (rise_and_fall(seconds, 0.5, 0.76, 9.0), 1.0)))
-    assert found.apex >= 21
+    actual = spot(make_course(seconds, (rise_and_fall(seconds, 0.5, 0.76, 9.0), 1.0)))
+    assert actual.apex >= 21
 
 
 def test_of_two_movements_the_larger_is_the_apex():
@@ -71,8 +71,8 @@ def test_of_two_movements_the_larger_is_the_apex():
 def test_frames_that_are_missing_move_nothing():
     every = np.arange(60) / 30
     kept = np.delete(every, [3, 4, 5, 22, 25, 40, 41, 42, 43])
-    found = spot(make_course(kept, (rise_and_fall(kept, 0.6, 0.8, 1.3), 1.0)))
-    assert abs(kept[found.apex] - 0.8) <= 0.1
+    actual = spot(make_course(kept, (rise_and_fall(kept, 0.6, 0.8, 1.3), 1.0)))
+    assert abs(kept[actual.apex] - 0.8) <= 0.1
 
 
 def test_what_is_measured_while_the_face_is_not_seen_is_no_movement():

@@ -30,19 +30,19 @@ def files(store: Store) -> list[Path]:
 
 def test_arrays_come_back_with_values_types_and_shapes(store):
     store.save("motion", "ab12", ARRAYS)
-    found = store.load("motion", "ab12")
-    assert found is not None
-    assert found.keys() == ARRAYS.keys()
+    actual = store.load("motion", "ab12")
+    assert actual is not None
+    assert actual.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        assert found[name].dtype == array.dtype
-        np.testing.assert_array_equal(found[name], array)
+        assert actual[name].dtype == array.dtype
+        np.testing.assert_array_equal(actual[name], array)
 
 
 def test_only_the_arrays_asked_for_are_read(store):
     store.save("motion", "ab12", ARRAYS)
-    found = store.load("motion", "ab12", ["map"])
-    assert found is not None
-    assert list(found) == ["map"]
+    actual = store.load("motion", "ab12", ["map"])
+    assert actual is not None
+    assert list(actual) == ["map"]
 
 
 def test_what_is_not_there_is_none(store):

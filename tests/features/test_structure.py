@@ -29,15 +29,15 @@ def test_outer_eyes_are_as_far_apart_as_the_camera_says():
     camera = Camera(800.0, 400.0, 320.0, 240.0, 640, 480)
     corners = np.array([[-40.0, 10.0, 700.0], [50.0, -5.0, 700.0]])  # mm
     seen = corners[:, :2] / corners[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
-    found = measure_outer_eyes(np.column_stack([seen, corners[:, 2]]), camera)
-    assert found == pytest.approx(np.linalg.norm(corners[1] - corners[0]))
+    actual = measure_outer_eyes(np.column_stack([seen, corners[:, 2]]), camera)
+    assert actual == pytest.approx(np.linalg.norm(corners[1] - corners[0]))
 
 
 def test_depth_is_read_where_it_is_known():
     depth = np.full((9, 9), 700, np.uint16)
     depth[4, 4], depth[:3, :3] = 0, 0
-    found = read_depth_at(np.array([[4.2, 3.9], [1.0, 1.0], [-3.0, 5.0], [7.0, 7.0]]), depth)
-    np.testing.assert_array_equal(found, [700, np.nan, np.nan, 700])
+    actual = read_depth_at(np.array([[4.2, 3.9], [1.0, 1.0], [-3.0, 5.0], [7.0, 7.0]]), depth)
+    np.testing.assert_array_equal(actual, [700, np.nan, np.nan, 700])
 
 
 @pytest.mark.parametrize("name", ["brow", "smile", "head"])
@@ -53,15 +53,15 @@ def test_a_map_is_called_mirrored_only_if_it_is(takes, name):
 def test_points_of_a_crop_are_on_the_mesh(takes, name):
     take = takes[name]
     alignment = align_face(take.landmarks[0], 224, 0.05)
-    depth, known = alignment.crop_depth(take.depth[0])
+    depth, valid = alignment.crop_depth(take.depth[0])
     points = back_project(depth, alignment, take.camera)
     px = alignment.to_crop(project(take.onset, take.camera))
     seen = is_visible(take.onset, take.depth[0], take.camera, 10.0)
     seen &= ((px > 0) & (px < 223)).all(axis=1)
     column, row = np.rint(px[seen]).astype(int).T
-    assert known[row, column].mean() > 0.9
+    assert valid[row, column].mean() > 0.9
     away = np.linalg.norm(points[row, column] - take.onset[seen], axis=1)
-    assert np.median(away[known[row, column]]) < 2  # mm
+    assert np.median(away[valid[row, column]]) < 2  # mm
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4])
@@ -91,46 +91,46 @@ def test_the_shape_of_landmarks_goes_through_them(takes):
     landmarks = np.column_stack(
         [alignment.to_crop(take.landmarks[0][:, :2]), alignment.scale * take.landmarks[0][:, 2]]
     )
-    points, known = shape_from_landmarks(landmarks, 224)
+    points, valid = shape_from_landmarks(landmarks, 224)
     column, row = np.meshgrid(np.arange(224), np.arange(224))
     np.testing.assert_array_equal(points[..., 0], column)
     np.testing.assert_array_equal(points[..., 1], row)
-    inside = sample(known, landmarks[:, :2]) > 0.99
+    inside = sample(valid, landmarks[:, :2]) > 0.99
     assert inside.mean() > 0.85  # all but the outline
     off = np.abs(sample(points[..., 2], landmarks[:, :2]) - landmarks[:, 2])[inside]
     assert np.median(off) < 1  # px
-    assert not points[~known, 2].any()
+    assert not points[~valid, 2].any()
     assert np.isfinite(points).all()
     # Towards the camera is smaller: the nose's tip lies before the temples.
-    assert points[*np.rint(landmarks[1, 1::-1]).astype(int), 2] < points[known, 2].mean() - 20
+    assert points[*np.rint(landmarks[1, 1::-1]).astype(int), 2] < points[valid, 2].mean() - 20
 
 
 def test_a_wall_beside_the_face_is_an_outlier_and_the_face_is_not():
     column, row = np.meshgrid(np.arange(40.0), np.arange(40.0))
     points = np.stack([2 * column, 2 * row, 600 + 0 * row], axis=-1).astype(np.float32)
     points[:, :3, 2] = 1500
-    known = np.ones((40, 40), bool)
-    known[0, 0] = False
-    found = find_outliers(points, known)
-    assert found[1:, :3].all()
-    assert not found[0, 0]
-    assert not found[:, 3:].any()
+    valid = np.ones((40, 40), bool)
+    valid[0, 0] = False
+    actual = find_outliers(points, valid)
+    assert actual[1:, :3].all()
+    assert not actual[0, 0]
+    assert not actual[:, 3:].any()
 
 
 def test_outliers_are_those_a_loop_finds():
     rng = np.random.default_rng(0)
     points = rng.normal(0, (20, 20, 60), (12, 12, 3)).astype(np.float32)
-    known = rng.random((12, 12)) < 0.8
-    centre = np.median(points[known], axis=0)
+    valid = rng.random((12, 12)) < 0.8
+    centre = np.median(points[valid], axis=0)
     away = {
-        at: float(np.linalg.norm(points[at] - centre)) for at in np.ndindex(12, 12) if known[at]
+        at: float(np.linalg.norm(points[at] - centre)) for at in np.ndindex(12, 12) if valid[at]
     }
     mean = sum(away.values()) / len(away)
     expected = np.zeros((12, 12), bool)
     for at, distance in away.items():
         expected[at] = distance > 1.5 * mean
     assert 0 < expected.sum() < 72
-    np.testing.assert_array_equal(find_outliers(points, known), expected)
+    np.testing.assert_array_equal(find_outliers(points, valid), expected)
 
 
 def test_where_nothing_is_known_nothing_is_an_outlier():

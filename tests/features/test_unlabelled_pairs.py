@@ -74,14 +74,14 @@ def test_each_pair_begins_with_the_least_expressive_frame_of_its_clip(corpus, st
         for _, clip in corpus.unlabelled.iterrows():
             numbers = clip["color"].numbers()
             files = [clip["color"].path(number) for number in numbers]
-            shown = [
+            output = [
                 sum(read_action_units(faces.find(file, file.read_bytes()).blendshapes).values())
                 for file in files
             ]
-            own = pool.index[pool.index["clip_id"] == clip["clip_id"]]
-            onset = numbers[int(np.argmin(shown))]
-            assert set(own["onset"]) == {onset}
-            assert sorted(own["apex"]) == [n for n in numbers[::2] if n != onset]
+            rows = pool.index[pool.index["clip_id"] == clip["clip_id"]]
+            onset = numbers[int(np.argmin(output))]
+            assert set(rows["onset"]) == {onset}
+            assert sorted(rows["apex"]) == [n for n in numbers[::2] if n != onset]
 
 
 def test_intensity_is_that_of_the_pair_which_loads_like_any_sample(store, pool):
@@ -127,9 +127,11 @@ def test_a_damaged_frame_leaves_the_others_and_is_told(corpus, tmp_path, caplog)
     bad.write_bytes(b"no picture")
     clip["color"], clip["depth"] = [Frames(folder, "{}.jpg")], None
     node = compose_node("features", ["features.pool.step=1"])
-    found = build(node, root=str(tmp_path / "store")).make_pool(replace(corpus, unlabelled=clip), 1)
-    assert int(bad.stem) not in {*found.index["onset"], *found.index["apex"]}
-    assert len(found.index) >= 2
+    actual = build(node, root=str(tmp_path / "store")).make_pool(
+        replace(corpus, unlabelled=clip), 1
+    )
+    assert int(bad.stem) not in {*actual.index["onset"], *actual.index["apex"]}
+    assert len(actual.index) >= 2
     assert "1 frames or pairs" in caplog.text
     assert "is no image" in caplog.text
 

@@ -253,11 +253,11 @@ def test_of_a_reference_there_is_one_group(four: list[Path]) -> None:
 
 def test_a_bar_has_a_dot_at_each_of_its_members_and_at_no_other(four: list[Path]) -> None:
     comparison = make_comparison(four, [("strong", "a_net"), ("strong", "guess")])
-    shown, beside = draw_groups(comparison).axes
-    rows = [label.get_text().partition(": ")[2] for label in shown.get_yticklabels()]
+    output, beside = draw_groups(comparison).axes
+    rows = [label.get_text().partition(": ")[2] for label in output.get_yticklabels()]
     dots = [line for line in beside.lines if line.get_marker() == "o"]
-    found = [{rows[int(y)] for y in line.get_ydata()} for line in dots]
-    assert found == [set(group) for group in find_groups(comparison)]
+    actual = [{rows[int(y)] for y in line.get_ydata()} for line in dots]
+    assert actual == [set(group) for group in find_groups(comparison)]
     assert "no ranks" not in explain_groups(comparison)
     assert "Not Nemenyi" in explain_groups(comparison)
 

@@ -30,7 +30,7 @@ KEYS = Keys(config=["name"], scores=["uf1", "uar"], tables=["predictions"])
 
 
 def write(paths: list[Path], out: Path, online: bool | None = None) -> str:
-    """What is printed."""
+    """Return the printed text."""
     console = Console(file=io.StringIO(), width=200)
     write_dashboard(paths, out, online, console)
     return console.file.getvalue()
@@ -124,11 +124,11 @@ def test_the_columns_that_the_confusion_matrix_reads_are_those_of_its_table(
         (file,) = run.folder.rglob("confusion_counts*.table.json")
         table = json.loads(file.read_text())
         assert set(fields.values()) <= set(table["columns"])
-        said = pd.read_csv(run.folder / "predictions.csv", keep_default_na=False)
+        predicted = pd.read_csv(run.folder / "predictions.csv", keep_default_na=False)
         counted = pd.DataFrame(table["data"], columns=table["columns"])
-        assert counted["samples"].sum() == len(said)
+        assert counted["samples"].sum() == len(predicted)
         right = counted[counted["true"] == counted["predicted"]]["samples"].sum()
-        assert right == (said["label"] == said["predicted"]).sum()
+        assert right == (predicted["label"] == predicted["predicted"]).sum()
 
 
 def test_each_question_has_its_section_and_the_report_has_the_tables_of_today(
@@ -170,11 +170,11 @@ def test_what_is_written_is_what_wandb_reads_back(dashboard) -> None:
     assert len(grids) == len(workspace.sections)
     unknown = {"UnknownPanel", "UnknownBlock"}
     panels = [panel for part in [*grids, *workspace.sections] for panel in part.panels]
-    assert not unknown & {type(each).__name__ for each in [*panels, *report.blocks]}
+    assert not unknown & {type(entry).__name__ for entry in [*panels, *report.blocks]}
 
 
 def to_json(content: Any) -> Any:
-    """As W&B stores it."""
+    """Return it as W&B stores it."""
     model = content._to_model() if hasattr(content, "_to_model") else content
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -220,10 +220,10 @@ def test_a_baseline_alone_has_no_empty_sections(offline_runs, tmp_path: Path) ->
 def tracked_run(tmp_path: Path, index: pd.DataFrame, write_run: Callable) -> Callable[..., Path]:
     """A run folder with the record of a run that W&B knows."""
 
-    def make(name: str, **told: Any) -> Path:
+    def make(name: str, **changes: Any) -> Path:
         folder = write_run(tmp_path / name, index, name=name)
         record = Tracked("WandbLogger", "merec", None, "small/loso", "wandb/offline-run-x", KEYS)
-        RunFolder(folder).write_tracked(replace(record, **told))
+        RunFolder(folder).write_tracked(replace(record, **changes))
         return folder
 
     return make

@@ -1,4 +1,4 @@
-"""What was found is shown by kind, cut only where a CSV or a remedy says more, and written whole."""
+"""Findings: shown by kind, cut only where a CSV or a remedy says more, and written whole."""
 
 import io
 from pathlib import Path

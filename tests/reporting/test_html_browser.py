@@ -87,8 +87,8 @@ def test_a_page_logs_nothing_and_fits_the_width_of_a_laptop(
     assert "CONSOLE" not in browse(page, "--dump-dom").stderr
     wide = "document.title = document.documentElement.scrollWidth + '/' + innerWidth"
     dom = browse(do(page, tmp_path, wide), "--dump-dom").stdout
-    shown, width = map(int, re.search(r"<title>(\d+)/(\d+)</title>", dom).groups())
-    assert shown <= width
+    output, width = map(int, re.search(r"<title>(\d+)/(\d+)</title>", dom).groups())
+    assert output <= width
 
 
 def test_no_script_but_its_own_runs(browse: Browse, page: Path, tmp_path: Path) -> None:

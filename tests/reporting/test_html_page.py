@@ -86,9 +86,9 @@ def test_a_caption_keeps_what_the_lead_does_not_say() -> None:
     protocol = "Protocol a@1 (0f; 4 samples, 2 subjects, 3 classes), leave-one-subject-out"
     lead = f"{protocol}; seeds 0; transductive pretraining: no. Remark: small."
     assert leave_out(f"{lead} UF1 of each fold.", lead) == "UF1 of each fold."
-    others = f"{protocol}; seeds 1, 2; transductive pretraining: no. Remark: small. UF1."
-    assert leave_out(others, lead) == "Seeds 1, 2; transductive pretraining: no. UF1."
-    assert leave_out(others.replace("a@1", "b@1"), lead).startswith("Protocol b@1")
+    rest = f"{protocol}; seeds 1, 2; transductive pretraining: no. Remark: small. UF1."
+    assert leave_out(rest, lead) == "Seeds 1, 2; transductive pretraining: no. UF1."
+    assert leave_out(rest.replace("a@1", "b@1"), lead).startswith("Protocol b@1")
     assert leave_out(lead, lead) == "Protocol and seeds: see the top of the page."
 
 

@@ -216,8 +216,8 @@ def test_each_panel_shows_its_own_array(arrays):
     np.testing.assert_allclose(flow[..., :3], expected, atol=1e-4)
     np.testing.assert_array_equal(flow[..., 3], arrays["face"])
     np.testing.assert_array_equal(depth, arrays["depth"][0])
-    shown = arrays["known"] & arrays["face"]
-    np.testing.assert_array_equal(dz, np.where(shown, arrays["dz"], np.nan))
+    output = arrays["known"] & arrays["face"]
+    np.testing.assert_array_equal(dz, np.where(output, arrays["dz"], np.nan))
     for axes in (panels[2], panels[7]):  # more is red
         red, _, blue, _ = axes.images[0].cmap(1.0)
         assert red > blue

@@ -42,8 +42,8 @@ def test_every_number_source_and_leak_mark_is_that_of_the_reference(
         line = next(x for x in section.splitlines() if x.startswith(f"| {row.method}"))
         cells = dict(zip(columns, (c.strip() for c in line.strip("|").split("|")), strict=True))
         remarks = line.strip("|").split("|")[-1]
-        known = {key for key in ("Full", *names) if cells.get(names.get(key, full))}
-        assert set(row.scores) == known
+        recorded = {key for key in ("Full", *names) if cells.get(names.get(key, full))}
+        assert set(row.scores) == recorded
         for subset, printed in row.scores.items():
             assert printed == cells[names.get(subset, full)]
         assert remarks.strip()[0] == row.source

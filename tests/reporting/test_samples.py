@@ -65,11 +65,11 @@ def test_each_sample_is_marked_by_whether_it_was_named_rightly(results: list[Res
 
 def test_only_sheets_of_the_same_data_set_are_found(tmp_path: Path) -> None:
     samples = pd.DataFrame({"sample_id": ["a/1", "a/2", "a/3", "a/4"], "corpus": "casme3"})
-    own = write_sheet(tmp_path, "a/1", "casme3")
+    rows = write_sheet(tmp_path, "a/1", "casme3")
     write_sheet(tmp_path, "a/2", "synthetic")
     write_sheet(tmp_path, "a/3", None)
     (tmp_path / "a_4.png").write_bytes(b"no picture")
-    assert find_sheets(samples, tmp_path) == {"a/1": own}
+    assert find_sheets(samples, tmp_path) == {"a/1": rows}
     assert find_sheets(samples, tmp_path / "nowhere") == {}
 
 
@@ -104,10 +104,10 @@ def test_flow_maps_have_no_command(results: list[Result]) -> None:
 
 
 def test_samples_without_a_sheet_are_in_their_subjects_command(results: list[Result]) -> None:
-    shown = [of_corpus(results[0], "merec.corpora.read_casme3", "merec train"), results[1]]
-    first, *others = (f"casme2/s00/c{number}" for number in range(5))
-    page = fill("samples.html", part=list_samples(shown, Sheets(SHEETS, {first: "x.png"})))
-    assert f"<pre>merec inspect {' '.join(others)} corpus=casme3</pre>" in page
+    output = [of_corpus(results[0], "merec.corpora.read_casme3", "merec train"), results[1]]
+    first, *rest = (f"casme2/s00/c{number}" for number in range(5))
+    page = fill("samples.html", part=list_samples(output, Sheets(SHEETS, {first: "x.png"})))
+    assert f"<pre>merec inspect {' '.join(rest)} corpus=casme3</pre>" in page
     assert f'<a href="x.png">{first}</a>' in page
 
 

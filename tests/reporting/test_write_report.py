@@ -44,14 +44,14 @@ def test_files_are_there_and_scores_can_be_computed_again_from_the_predictions(r
         "ststnet-rgb-seed0.txt",
         "ststnet-rgb-seed1.txt",
     ]
-    said = pd.read_csv(folder / "predictions.csv")
-    assert list(said)[:9] == ["result", *COLUMNS]
+    predicted = pd.read_csv(folder / "predictions.csv")
+    assert list(predicted)[:9] == ["result", *COLUMNS]
     scores = pd.read_csv(folder / "table.csv").set_index(["result", "subset"])
     for result in results:
-        own = said[said["result"] == result.name]
+        rows = predicted[predicted["result"] == result.name]
         uf1 = [
             f1_score(one["label"], one["predicted"], average="macro")
-            for _, one in own.groupby("seed")
+            for _, one in rows.groupby("seed")
         ]
         assert scores.loc[(result.name, "Full"), "uf1"] == pytest.approx(sum(uf1) / len(uf1))
     assert "ststnet rgb" in printed

@@ -55,8 +55,8 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
         for module in (source_code, modules, parsed_module):  # as in a process that starts anew
-            for known in vars(module).values():
-                getattr(known, "cache_clear", lambda: None)()
+            for recorded in vars(module).values():
+                getattr(recorded, "cache_clear", lambda: None)()
 
     write()
     return write
@@ -117,12 +117,12 @@ def test_a_setting_of_a_network_counts_whatever_it_is_called(setting):
 def test_files_and_functions_named_in_the_config_count(tmp_path, plug_in):
     mask = tmp_path / "mask.txt"
     task = {"_target_": "my_net.Net", "mask": str(mask), "act": "my_scale.SCALE"}
-    found = []
+    actual = []
     for text in ("2", "7"):
         mask.write_text(text)
-        found.append(hash_run_sources({"task": task}, []).files)
-    assert {"mask.txt", "my_scale.py"} <= found[0].keys()
-    assert {name for name in found[0] if found[0][name] != found[1][name]} == {"mask.txt"}
+        actual.append(hash_run_sources({"task": task}, []).files)
+    assert {"mask.txt", "my_scale.py"} <= actual[0].keys()
+    assert {name for name in actual[0] if actual[0][name] != actual[1][name]} == {"mask.txt"}
 
 
 @pytest.mark.slow
@@ -239,12 +239,12 @@ def test_uncommitted_changes_are_recorded_as_a_hash_of_the_difference(tmp_path, 
     clean = _read_commit()
     assert clean is not None
     assert "+" not in clean
-    found = {clean}
+    actual = {clean}
     for text in ("a = 2\n", "a = 3\n"):
         file.write_text(text)
-        found.add(_read_commit())
+        actual.add(_read_commit())
     file.write_text("a = 1\n")
     (tmp_path / "new.py").write_text("b = 1\n")
-    found.add(_read_commit())
-    assert len(found) == 4
-    assert all(each.startswith(clean) for each in found)
+    actual.add(_read_commit())
+    assert len(actual) == 4
+    assert all(entry.startswith(clean) for entry in actual)

@@ -129,6 +129,6 @@ def test_a_process_that_took_over_a_number_is_not_the_one_that_wrote():
 
 def test_a_lock_that_is_a_folder_is_named(tmp_path):
     (tmp_path / LOCK).mkdir()
-    said = r"\.lock cannot be opened \(Is a directory\); delete it"
-    with pytest.raises(InputError, match=said), lock_folder(tmp_path, [], ""):
+    message = r"\.lock cannot be opened \(Is a directory\); delete it"
+    with pytest.raises(InputError, match=message), lock_folder(tmp_path, [], ""):
         pass

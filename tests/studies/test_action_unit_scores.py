@@ -47,8 +47,8 @@ UNITS = ["AU4", "AU12", "AU15"]
 @pytest.fixture(scope="module")
 def corpus(index: pd.DataFrame) -> Corpus:
     """Samples of which a class shows AU 4, AU 12 or AU 4 and 15."""
-    shown = ((4,), (12,), (4, 15))
-    units = [tuple(map(ActionUnit, shown[label])) for label in index["label"]]
+    output = ((4,), (12,), (4, 15))
+    units = [tuple(map(ActionUnit, output[label])) for label in index["label"]]
     coded = index.assign(action_units=units)
     protocol = describe_protocol("coded", coded, ("a", "b", "c"))
     return set_target(Corpus(protocol, coded, None, ()), "action_units", 1)
@@ -65,9 +65,9 @@ def write_units_run(folder: Path, corpus: Corpus, skill: float, name: str, epoch
     for fold in leave_one_subject_out(index["subject"].to_numpy(str)):
         rows, given = index.iloc[fold.test], probability[fold.test]
         ids = rows["sample_id"].to_numpy(str)
-        said = tabulate(rows, ids, given, open_target(corpus.protocol), fold.number, 0)
+        predicted = tabulate(rows, ids, given, open_target(corpus.protocol), fold.number, 0)
         place = RunFolder(folder).fold(fold.number).path
-        write_predictions(place / "predictions.csv", said)
+        write_predictions(place / "predictions.csv", predicted)
         if epochs:
             by_epoch = rng.random((len(ids), epochs, len(UNITS))) < 0.5
             by_epoch[:, -1] = given >= 0.5
@@ -100,14 +100,16 @@ def test_the_table_holds_scikit_learns_f1_and_that_of_always_present(results: li
     assert table.columns[5:] == ["good", "poor & <b>others</b>"]
     assert [unit.rstrip(" *") for unit in table.rows["Action unit"]] == [*UNITS, "mean"]
     for result in results:
-        truth, said = (mark_units(result.predictions[c], UNITS) for c in ("label", "predicted"))
-        expected = f1_score(truth, said, average=None).tolist()
-        expected.append(f1_score(truth, said, average="macro"))
-        found = [float(cell.split()[0]) for cell in table.rows[result.name]]
-        assert found == pytest.approx(expected, abs=5e-5)
+        truth, predicted = (
+            mark_units(result.predictions[c], UNITS) for c in ("label", "predicted")
+        )
+        expected = f1_score(truth, predicted, average=None).tolist()
+        expected.append(f1_score(truth, predicted, average="macro"))
+        actual = [float(cell.split()[0]) for cell in table.rows[result.name]]
+        assert actual == pytest.approx(expected, abs=5e-5)
     always = f1_score(truth, np.ones_like(truth), average=None)
-    found = table.rows["Always present"].astype(float).tolist()
-    assert found == pytest.approx([*always, always.mean()], abs=5e-5)
+    actual = table.rows["Always present"].astype(float).tolist()
+    assert actual == pytest.approx([*always, always.mean()], abs=5e-5)
     for words in ("3 action units", "leave-one-subject-out", "a probability of 0.5 or more"):
         assert words in table.caption
 
@@ -118,12 +120,12 @@ def test_areas_are_scikit_learns_and_rare_units_are_marked(results: list[Result]
         truth = mark_units(result.predictions["label"], UNITS)
         probability = result.predictions[[f"p_{unit}" for unit in UNITS]].to_numpy()
         expected = roc_auc_score(truth, probability, average=None).tolist()
-        found = scores["auc"].tolist()
-        assert found == pytest.approx([*expected, np.mean(expected)])
+        actual = scores["auc"].tolist()
+        assert actual == pytest.approx([*expected, np.mean(expected)])
         assert (scores["auc_low"] <= scores["auc"]).all()
         assert (scores["auc"] <= scores["auc_high"]).all()
         assert result.score()["auc"].low == scores.loc["mean", "auc_low"]
-        assert result.score_seeds()["auc"] == pytest.approx([found[-1]])
+        assert result.score_seeds()["auc"] == pytest.approx([actual[-1]])
         assert scores["stable"].tolist() == [*(truth.sum(0) >= 20), True]
         assert not scores["stable"].all()
     named = lay_out_units(results[:1]).rows["Action unit"].tolist()
@@ -167,8 +169,8 @@ def test_a_report_can_be_computed_again_from_its_predictions(root: Path, tmp_pat
     assert "AU15" in console.file.getvalue()
     assert {"table.md", "table.tex"} <= {path.name for path in tmp_path.iterdir()}
     raw = pd.read_csv(tmp_path / "action_units.csv").set_index(["result", "unit"])
-    said = read_predictions(tmp_path / "predictions.csv")
-    for name, rows in said.groupby("result"):
+    predicted = read_predictions(tmp_path / "predictions.csv")
+    for name, rows in predicted.groupby("result"):
         marks = [mark_units(rows[column], UNITS) for column in ("label", "predicted")]
         expected = f1_score(*marks, average="macro")
         assert raw.loc[(name, "mean"), "f1"] == pytest.approx(expected)
@@ -238,8 +240,8 @@ def test_a_networks_curves_and_optimism_are_logged_and_stored(network: Path) -> 
     assert flat["optimism/best_epoch_f1"] == stored["best_epoch"][0]
     assert flat["optimism/gap_f1"] == pytest.approx(stored["best_epoch"][0] - scores["mean"])
     curves = read_curves(result)
-    truth, said = (mark_units(result.predictions[c], UNITS) for c in ("label", "predicted"))
-    assert curves["held_out_accuracy"].iloc[-1] == pytest.approx((truth == said).mean())
+    truth, predicted = (mark_units(result.predictions[c], UNITS) for c in ("label", "predicted"))
+    assert curves["held_out_accuracy"].iloc[-1] == pytest.approx((truth == predicted).mean())
     assert set(draw_pictures(result, curves)) == {"units", "learning_curves", "optimism_meter"}
     console = Console(file=io.StringIO(), width=120)
     print_result(result, console)
@@ -296,8 +298,8 @@ def test_the_picture_has_a_point_for_each_unit_and_their_mean(results: list[Resu
     (axes,) = draw_units(scores).axes
     points = [line for line in axes.lines if line.get_marker() in ("o", "|")]
     drawn = [np.asarray(line.get_xdata(), float) for line in points]
-    for table, found in zip([*scores.values()], drawn, strict=False):
-        np.testing.assert_allclose(found, table["f1"])
+    for table, actual in zip([*scores.values()], drawn, strict=False):
+        np.testing.assert_allclose(actual, table["f1"])
     np.testing.assert_allclose(drawn[-1], scores["good"]["chance"])
     assert len(drawn) == 3
     labels = [label.get_text() for label in axes.get_yticklabels()]

@@ -43,8 +43,8 @@ def draw(temperature: float, samples: int = 400, seed: int = 0) -> tuple[np.ndar
 def result(make_small_index, predict, write_predicted, tmp_path) -> Result:
     """Two seeds of one configuration."""
     index = make_small_index(subjects=9)
-    said = [predict(index, seed=seed) for seed in (0, 1)]
-    runs = [write_predicted(tmp_path / str(n), rows, index) for n, rows in enumerate(said)]
+    predicted = [predict(index, seed=seed) for seed in (0, 1)]
+    runs = [write_predicted(tmp_path / str(n), rows, index) for n, rows in enumerate(predicted)]
     return pool_runs([read_run(run) for run in runs])[0]
 
 
@@ -53,9 +53,9 @@ def test_the_calibration_error_equals_torchmetrics(bins: int) -> None:
     logs, label = draw(3.0)
     reference = MulticlassCalibrationError(num_classes=3, n_bins=bins, norm="l1")
     expected = float(reference(torch.from_numpy(np.exp(logs)), torch.from_numpy(label)))
-    found = measure_calibration_error(np.exp(logs), label, bins)
-    assert found == pytest.approx(expected, abs=1e-6)
-    assert found > 0.1
+    actual = measure_calibration_error(np.exp(logs), label, bins)
+    assert actual == pytest.approx(expected, abs=1e-6)
+    assert actual > 0.1
 
 
 def test_the_brier_score_equals_scikit_learns() -> None:
@@ -118,10 +118,10 @@ def test_intervals_equal_concatenating_the_rows_of_drawn_subjects(
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 def test_a_temperature_fitted_to_held_out_predictions_mends_unseen_ones(temperature: float) -> None:
-    found = fit_temperature(*draw(temperature, samples=4000))
-    assert found == pytest.approx(temperature, rel=0.1)
+    actual = fit_temperature(*draw(temperature, samples=4000))
+    assert actual == pytest.approx(temperature, rel=0.1)
     logs, label = draw(temperature, seed=1)
-    mended = apply_temperature(logs, found)
+    mended = apply_temperature(logs, actual)
     np.testing.assert_allclose(mended.sum(1), 1)
     np.testing.assert_array_equal(mended.argmax(1), logs.argmax(1))
     if temperature != 1:
@@ -132,13 +132,13 @@ def test_a_temperature_fitted_to_held_out_predictions_mends_unseen_ones(temperat
 
 def test_a_temperature_minimises_the_loss_and_asks_for_no_normalisation() -> None:
     logs, label = draw(2.0)
-    found = fit_temperature(logs, label)
+    actual = fit_temperature(logs, label)
     losses = [
-        log_loss(label, apply_temperature(logs, found * factor)) for factor in (0.97, 1, 1.03)
+        log_loss(label, apply_temperature(logs, actual * factor)) for factor in (0.97, 1, 1.03)
     ]
     assert losses[1] == min(losses)
     shifted = logs + np.random.default_rng(0).normal(size=(len(label), 1))
-    assert fit_temperature(shifted, label) == pytest.approx(found, rel=1e-4)
+    assert fit_temperature(shifted, label) == pytest.approx(actual, rel=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -166,10 +166,10 @@ def test_one_mistake_among_sure_predictions_determines_a_temperature() -> None:
     label = logs.argmax(1)
     sure = logs.max(1).argmax()
     label[sure] = logs[sure].argmin()
-    found = fit_temperature(logs, label)
-    assert found is not None
-    cooled = [log_softmax(logs / found / factor, axis=1) for factor in (0.97, 1, 1.03)]
-    likelihood = [each[np.arange(len(label)), label].mean() for each in cooled]
+    actual = fit_temperature(logs, label)
+    assert actual is not None
+    cooled = [log_softmax(logs / actual / factor, axis=1) for factor in (0.97, 1, 1.03)]
+    likelihood = [entry[np.arange(len(label)), label].mean() for entry in cooled]
     assert likelihood[1] == max(likelihood)
 
 
@@ -184,7 +184,7 @@ def test_a_finished_runs_held_out_predictions_can_be_fitted(result: Result) -> N
 def test_estimators_without_probabilities_are_known_by_their_config() -> None:
     configured = compose_node("task", ["task=baseline"])["estimators"]
     estimators = OmegaConf.to_container(configured, resolve=True)
-    known = {name: gives_decision_values(node) for name, node in estimators.items()}
+    recorded = {name: gives_decision_values(node) for name, node in estimators.items()}
     giving = (
         "predict_proba",
         "fit_and_score",
@@ -193,8 +193,8 @@ def test_estimators_without_probabilities_are_known_by_their_config() -> None:
         name: not any(hasattr(build(node), method) for method in giving)
         for name, node in configured.items()
     }
-    assert known == built
-    assert set(known.values()) == {True, False}
+    assert recorded == built
+    assert set(recorded.values()) == {True, False}
 
 
 def test_results_say_what_their_scores_are(result: Result) -> None:

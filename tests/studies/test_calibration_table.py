@@ -27,8 +27,8 @@ def test_every_result_has_a_row_and_a_panel_whose_dots_are_its_curve(results: li
     table = lay_out_calibration(results, score_calibration(results))
     assert table.rows["Method"].tolist() == [result.name for result in results]
     figure = draw_reliability(results, score_calibration(results))
-    shown = [axes for axes in figure.axes if axes.axison]
-    for axes, result in zip(shown, results, strict=True):
+    output = [axes for axes in figure.axes if axes.axison]
+    for axes, result in zip(output, results, strict=True):
         curve = read_reliability(result)
         full = curve.samples > 0
         dots = next(line for line in axes.lines if line.get_marker() == "o")

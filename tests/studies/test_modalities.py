@@ -36,10 +36,10 @@ def write_modality(
         index = make_small_index(subjects=6)
         datamodule = {"modality": modality, "channels": channels, "scaling": "unit"}
         config = {"seed": seed, "task": {"backbone": {"width": width}, "datamodule": datamodule}}
-        said = predict(index, seed=len(modality) + width).assign(seed=seed)
+        predicted = predict(index, seed=len(modality) + width).assign(seed=seed)
         return write_predicted(
             tmp_path / f"{modality}-{width}-{channels}-{seed}",
-            said,
+            predicted,
             index,
             name=f"net-{modality}",
             configuration=configuration_hash(config),
@@ -69,9 +69,9 @@ def test_what_differs_in_modality_and_channels_is_compared_with_colour(
     fused = table[table["modality"] == "fused"].reset_index(drop=True)
     alone = compare_results(results[1], results[0])
     pd.testing.assert_frame_equal(fused[alone.columns], alone)
-    own = results[0].score()["uf1"]
+    rows = results[0].score()["uf1"]
     first = fused.iloc[0]
-    assert tuple(first[["b", "b_low", "b_high"]]) == (own.value, own.low, own.high)
+    assert tuple(first[["b", "b_low", "b_high"]]) == (rows.value, rows.low, rows.high)
 
 
 def test_a_network_of_another_width_is_another_family_and_one_modality_is_none(
@@ -112,15 +112,15 @@ def test_of_two_that_differ_in_their_code_only_that_is_said(
 
 def test_uf1_without_a_class_equals_scikit_learn_without_its_samples() -> None:
     rng = np.random.default_rng(0)
-    label, said = rng.integers(4, size=(2, 90))
-    found = uf1_without_each(confusion(label, said, 4))
+    label, predicted = rng.integers(4, size=(2, 90))
+    actual = uf1_without_each(confusion(label, predicted, 4))
     for left_out in range(4):
         kept = label != left_out
-        others = [c for c in range(4) if c != left_out]
-        expected = f1_score(label[kept], said[kept], labels=others, average="macro")
-        assert found[left_out] == pytest.approx(expected)
-    several = np.stack([confusion(label, said, 4), confusion(said, label, 4)])
-    np.testing.assert_array_equal(uf1_without_each(several)[0], found)
+        rest = [c for c in range(4) if c != left_out]
+        expected = f1_score(label[kept], predicted[kept], labels=rest, average="macro")
+        assert actual[left_out] == pytest.approx(expected)
+    several = np.stack([confusion(label, predicted, 4), confusion(predicted, label, 4)])
+    np.testing.assert_array_equal(uf1_without_each(several)[0], actual)
 
 
 def test_classes_say_what_they_are_taken_for_and_what_they_cost(
@@ -133,9 +133,9 @@ def test_classes_say_what_they_are_taken_for_and_what_they_cost(
     pooled = counts.sum((0, 1))
     for number, (name, row) in enumerate(table.iterrows()):
         assert row["samples"] == pooled[number].sum()
-        others = {c: pooled[number, k] for k, c in enumerate(result.protocol.classes) if c != name}
-        assert row["taken_for"] == max(others, key=others.get)
-        assert row["share"] == pytest.approx(others[row["taken_for"]] / row["samples"])
+        rest = {c: pooled[number, k] for k, c in enumerate(result.protocol.classes) if c != name}
+        assert row["taken_for"] == max(rest, key=rest.get)
+        assert row["share"] == pytest.approx(rest[row["taken_for"]] / row["samples"])
         assert row["f1"] == pytest.approx(result.score_classes()[name]["f1"])
         assert row["uf1_without"] - row["difference"] == pytest.approx(uf1(pooled))
     drawn = np.tensordot(draw_subjects(len(subjects), 10_000, 0), counts[0], 1)

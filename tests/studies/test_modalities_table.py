@@ -55,9 +55,9 @@ def test_a_backbone_is_a_row_and_a_modality_a_column(results: list[Result]) -> N
     for modality, column in (("rgb", "RGB"), ("depth", "Depth"), ("fused", "Fused")):
         score = by_name[f"net-{modality}"].score()["uf1"].value
         assert rows.loc[("net", "UF1"), column].startswith(f"{score:.4f}"[1:])
-    found = compare_results(by_name["net-rgb"], by_name["net-fused"]).iloc[0]
-    assert rows.loc[("net", "UF1"), "Fused − RGB"] == format_change(found)
-    assert found["difference"] > 0
+    actual = compare_results(by_name["net-rgb"], by_name["net-fused"]).iloc[0]
+    assert rows.loc[("net", "UF1"), "Fused − RGB"] == format_change(actual)
+    assert actual["difference"] > 0
 
 
 def test_without_colour_there_is_no_difference_to_it(results: list[Result]) -> None:

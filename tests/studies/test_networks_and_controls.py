@@ -41,8 +41,8 @@ def test_a_control_is_named_by_what_it_does_and_a_network_is_none(results):
     assert name_control(results["probe"]) == "linear probe of an encoder with random weights"
     assert name_control(results["logistic"]) == "logistic on flow maps, no network"
     assert "the ceiling of the emotion" in name_control(results["ceiling"])
-    said = describe_controls([*results.values()])
-    assert [name for name in TASKS if f"({name})" in said] == ["probe", "logistic", "ceiling"]
+    message = describe_controls([*results.values()])
+    assert [name for name in TASKS if f"({name})" in message] == ["probe", "logistic", "ceiling"]
     assert describe_controls([results["network"]]) == ""
 
 

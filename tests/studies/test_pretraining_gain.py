@@ -173,7 +173,7 @@ def test_a_probed_encoder_is_set_beside_the_probed_random_one_and_says_what_it_t
         if "contrastive), probed" in text
     ]
     assert "random encoder, probed" in quoted
-    result = next(each for each in results if "freeze=encoder" in each.name)
+    result = next(entry for entry in results if "freeze=encoder" in entry.name)
     monitored = [name for name in flatten_scores(result) if name.startswith("pretraining/")]
     assert len(monitored) in (0, 4)
 
@@ -203,9 +203,9 @@ def test_differences_are_those_of_compare(results: list[Result], root: Path) -> 
 def test_own_scores_and_intervals_are_those_of_the_main_table(results: list[Result]) -> None:
     scores = score_results(results).set_index(["result", "subset"])
     for _, row in compare_starts(results).iterrows():
-        own = scores.loc[(row["result"], row["subset"])]
+        rows = scores.loc[(row["result"], row["subset"])]
         ends = [f"{row['metric']}{end}" for end in ("", "_low", "_high")]
-        assert row[["b", "b_low", "b_high"]].tolist() == own[ends].tolist()
+        assert row[["b", "b_low", "b_high"]].tolist() == rows[ends].tolist()
 
 
 def test_a_network_is_compared_with_one_of_equal_settings_only(

@@ -50,9 +50,9 @@ def explained(tmp_path, write_predicted, predict, index) -> tuple[Explanation, p
     """Two seeds that predict and look at other things, and what was written."""
     written = []
     for seed in (0, 1):
-        said = predict(index, seed=seed)
-        folder = write_predicted(tmp_path / f"{seed}", said, index)
-        written.append(write_tables(folder, seed).merge(said, on=["seed", "sample_id"]))
+        predicted = predict(index, seed=seed)
+        folder = write_predicted(tmp_path / f"{seed}", predicted, index)
+        written.append(write_tables(folder, seed).merge(predicted, on=["seed", "sample_id"]))
     (result,) = pool_runs(find_runs([tmp_path]))
     explanation = read_explanation(result)
     assert explanation is not None
@@ -65,14 +65,14 @@ def test_the_auc_is_scikit_learns(ties: bool) -> None:
     importance = rng.normal(size=(300, 8)).round(0 if ties else 12)
     coded = rng.random((300, 8)) < rng.random((300, 1))
     coded[:2] = [[True] * 8, [False] * 8]
-    found = rank_coded(importance, coded)
+    actual = rank_coded(importance, coded)
     comparable = coded.any(1) & ~coded.all(1)
-    np.testing.assert_array_equal(np.isfinite(found), comparable)
+    np.testing.assert_array_equal(np.isfinite(actual), comparable)
     expected = [
         roc_auc_score(truth, score)
         for truth, score in zip(coded[comparable], importance[comparable], strict=True)
     ]
-    np.testing.assert_allclose(found[comparable], expected)
+    np.testing.assert_allclose(actual[comparable], expected)
     assert comparable.sum() > 200
 
 
@@ -84,15 +84,15 @@ def test_importance_is_averaged_over_the_samples_of_each_predicted_class(explain
     for number, name in enumerate(mean.index):
         rows = written[written["predicted"] == number]
         for region in NAMES:
-            own = rows.loc[rows["region"] == region, "importance"]
-            assert mean.loc[name, region] == pytest.approx(own.mean())
+            part = rows.loc[rows["region"] == region, "importance"]
+            assert mean.loc[name, region] == pytest.approx(part.mean())
         assert explanation.count_predicted()[number] == len(rows) / len(NAMES)
 
 
 def test_a_class_that_is_never_predicted_has_no_importance(explained) -> None:
     explanation, _ = explained
-    others = explanation.regions[explanation.regions["predicted"] != 1]
-    fewer = Explanation(others, explanation.adjacency, NAMES, explanation.classes)
+    rest = explanation.regions[explanation.regions["predicted"] != 1]
+    fewer = Explanation(rest, explanation.adjacency, NAMES, explanation.classes)
     assert fewer.average_importance().loc["positive"].isna().all()
     assert fewer.count_predicted()[1] == 0
 
@@ -113,11 +113,11 @@ def test_agreement_is_the_mean_auc_of_comparable_samples_within_its_interval(exp
         for key, rows in written.groupby(["seed", "subject", "sample_id"])
         if rows["coded"].nunique() == 2
     }
-    found = explanation.compare_with_action_units()
-    assert found.auc.value == pytest.approx(np.mean(list(aucs.values())))
-    assert found.auc.low < found.auc.value < found.auc.high
-    assert found.samples == len({sample for _, _, sample in aucs})
-    assert found.subjects == len({subject for _, subject, _ in aucs})
+    actual = explanation.compare_with_action_units()
+    assert actual.auc.value == pytest.approx(np.mean(list(aucs.values())))
+    assert actual.auc.low < actual.auc.value < actual.auc.high
+    assert actual.samples == len({sample for _, _, sample in aucs})
+    assert actual.subjects == len({subject for _, subject, _ in aucs})
 
 
 def test_nothing_is_compared_where_nothing_is_coded(explained) -> None:
@@ -142,12 +142,12 @@ def test_samples_named_like_numbers_or_like_nothing_keep_their_names(
     index.loc[index.index[~numbered][0], "sample_id"] = "NA"
     folder = write_predicted(tmp_path / "run", predict(index), index)
     written = write_tables(folder)
-    found = read_run(folder).read_table("regions", TABLES["regions"])
+    actual = read_run(folder).read_table("regions", TABLES["regions"])
     pd.testing.assert_frame_equal(
-        found[["sample_id", "region", "importance", "coded"]],
+        actual[["sample_id", "region", "importance", "coded"]],
         written[["sample_id", "region", "importance", "coded"]].reset_index(drop=True),
     )
-    assert {"001", "NA"} <= set(found["sample_id"])
+    assert {"001", "NA"} <= set(actual["sample_id"])
 
 
 def test_runs_without_a_graph_are_explained_without_one(tmp_path, write_predicted, predict, index):

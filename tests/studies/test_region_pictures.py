@@ -1,4 +1,4 @@
-"""What networks of points looked at is in the report and on the dashboard, and nowhere without them."""
+"""Pictures of important regions: in report and dashboard, and nowhere without networks of points."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,9 +59,9 @@ def results(tmp_path_factory, write_run, index) -> list[Result]:
 
 @pytest.fixture(scope="module")
 def explanation(results: list[Result]) -> Explanation:
-    found = read_explanation(results[0])
-    assert found is not None
-    return found
+    actual = read_explanation(results[0])
+    assert actual is not None
+    return actual
 
 
 def texts(figure) -> list[str]:

@@ -132,8 +132,8 @@ def test_data_sets_held_out_are_named_everywhere_and_no_published_number_stands_
     results: list[Result],
 ) -> None:
     apart = [
-        replace(each, protocol=replace(each.protocol, held_out=("casme2", "smic")))
-        for each in results
+        replace(entry, protocol=replace(entry.protocol, held_out=("casme2", "smic")))
+        for entry in results
     ]
     assert lay_out_published(apart) is None
     for table in (lay_out_scores(apart), lay_out_classes(apart), lay_out_optimism(apart)):

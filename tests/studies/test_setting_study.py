@@ -92,14 +92,14 @@ def test_a_curve_holds_all_that_differ_in_noise_only_and_colour_alone_stands_bes
     assert rows["study"].nunique() == 1
     assert set(rows["method"]) == {"logistic"}
     for modality in ("depth", "fused"):
-        own = rows[rows["modality"] == modality]
-        assert own["setting"].tolist() == [*NOISES]
+        part = rows[rows["modality"] == modality]
+        assert part["setting"].tolist() == [*NOISES]
         scores = [results[f"{modality}-{noise}"].score()["uf1"].value for noise in NOISES]
-        assert own["score"].tolist() == scores
+        assert part["score"].tolist() == scores
     change = compare_results(results["rgb"], results["fused-0.25"]).iloc[0]
-    found = rows[(rows["modality"] == "fused") & (rows["setting"] == 0.25)].iloc[0]
+    actual = rows[(rows["modality"] == "fused") & (rows["setting"] == 0.25)].iloc[0]
     assert (
-        found[["difference", "low", "high"]].tolist()
+        actual[["difference", "low", "high"]].tolist()
         == change[["difference", "low", "high"]].tolist()
     )
     assert rows[rows["modality"] != "fused"]["difference"].isna().all()
@@ -117,14 +117,14 @@ def test_the_sentence_is_reckoned_from_the_intervals(results):
     rows = read_study([*results.values()], DEPTH_NOISE)
     fused = rows[rows["modality"] == "fused"]
     assert (fused["low"] > 0).tolist() == [True, True, False]
-    said = explain_study(DEPTH_NOISE, rows, "UF1", ("majority class", 0.5))
-    assert "depth beside colour helps logistic at 0, 0.25 mm, not at 0.7 mm" in said
+    predicted = explain_study(DEPTH_NOISE, rows, "UF1", ("majority class", 0.5))
+    assert "depth beside colour helps logistic at 0, 0.25 mm, not at 0.7 mm" in predicted
     depth = rows[rows["modality"] == "depth"]
     above = [f"{n:g}" for n in depth["setting"][depth["score_low"] > 0.5]]
     assert above == ["0"]
     assert (
         "logistic on depth alone is above majority class (.500) at 0 mm, not at 0.25, 0.7 mm"
-        in said
+        in predicted
     )
 
 

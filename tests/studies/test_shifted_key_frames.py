@@ -98,11 +98,11 @@ def test_scores_are_those_of_the_results_and_differences_are_paired(results: lis
         if result is annotated:
             assert np.isnan(row["difference"])
             continue
-        found = (
+        actual = (
             compare_results(annotated, result).set_index(["subset", "metric"]).loc["Full", "uf1"]
         )
         for key in ("difference", "low", "high"):
-            assert row[key] == found[key]
+            assert row[key] == actual[key]
 
 
 def test_what_was_clamped_is_counted_and_what_was_reached_is_told(results: list[Result]) -> None:

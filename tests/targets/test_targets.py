@@ -81,9 +81,9 @@ def test_what_is_decided_while_training_is_what_is_written_down():
     np.testing.assert_array_equal(mark_units(table["predicted"], UNITS), decided)
     assert decided[:4].all()
     hits = sum(
-        said == bool(mark)
+        predicted == bool(mark)
         for row, marks in zip(decided.tolist(), label.tolist(), strict=True)
-        for said, mark in zip(row, marks, strict=True)
+        for predicted, mark in zip(row, marks, strict=True)
     )
     assert float(target.count_hits(logits, label)) == pytest.approx(hits / 3, rel=1e-6)
 
@@ -91,9 +91,9 @@ def test_what_is_decided_while_training_is_what_is_written_down():
 @pytest.mark.parametrize("seed", range(3))
 def test_units_are_chosen_by_their_mean_f1_and_emotions_by_uf1(seed):
     logits, label = draw(seed=seed)
-    said = ActionUnits(UNITS).decide(logits).numpy().astype(np.int8)  # as epochs are kept
-    expected = f1_score(label.numpy(), said, average="macro", zero_division=0)
-    assert ActionUnits(UNITS).score(label.numpy(), said) == pytest.approx(expected)
+    predicted = ActionUnits(UNITS).decide(logits).numpy().astype(np.int8)  # as epochs are kept
+    expected = f1_score(label.numpy(), predicted, average="macro", zero_division=0)
+    assert ActionUnits(UNITS).score(label.numpy(), predicted) == pytest.approx(expected)
     truth, named = label.argmax(1).numpy(), logits.argmax(1).numpy()
     expected = f1_score(truth, named, average="macro", labels=range(3), zero_division=0)
     assert EMOTION.score(truth, named) == pytest.approx(expected)
@@ -105,15 +105,16 @@ def test_trust_is_the_probability_of_what_was_said_in_each_case():
     named, marked = emotion.decide(logits[0]), units.decide(logits[0])
     assert marked.any()
     assert not marked.all()
-    for case, own in enumerate(logits):
-        for sample, row in enumerate(own):
-            found = emotion.trust(logits, named)[case, sample]
-            torch.testing.assert_close(found, row.softmax(0)[named[sample]])
-            each = [
-                p if said else 1 - p for p, said in zip(row.sigmoid(), marked[sample], strict=True)
+    for case, rows in enumerate(logits):
+        for sample, row in enumerate(rows):
+            actual = emotion.trust(logits, named)[case, sample]
+            torch.testing.assert_close(actual, row.softmax(0)[named[sample]])
+            entry = [
+                p if predicted else 1 - p
+                for p, predicted in zip(row.sigmoid(), marked[sample], strict=True)
             ]
             torch.testing.assert_close(
-                units.trust(logits, marked)[case, sample], torch.stack(each).mean()
+                units.trust(logits, marked)[case, sample], torch.stack(entry).mean()
             )
 
 
@@ -174,12 +175,12 @@ def test_a_fold_that_trains_all_classes_predicts_them_as_they_are(target):
     _, probability = draw_table(target)
     np.testing.assert_array_equal(target.spread(probability, target.classes), probability)
     assert target.fits_head(target.name, target.classes)
-    others = TARGETS.keys() - {target.name}
-    assert not any(target.fits_head(name, target.classes) for name in others)
+    rest = TARGETS.keys() - {target.name}
+    assert not any(target.fits_head(name, target.classes) for name in rest)
 
 
 @pytest.mark.parametrize("target", TARGETS_OF_THREE)
 def test_logarithms_of_probabilities_are_those_of_the_probabilities(target):
     logits = draw()[0].double()
-    found = target.to_log_probability(logits)
-    torch.testing.assert_close(found.exp(), target.to_probability(logits))
+    actual = target.to_log_probability(logits)
+    torch.testing.assert_close(actual.exp(), target.to_probability(logits))

@@ -171,7 +171,7 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
     """Leave one subject out; `kind` is a subclass to build instead."""
 
     def make(data=None, kind=LeaveOneSubjectOut, **changes: Any) -> LeaveOneSubjectOut:
-        own: dict[str, Any] = {
+        rows: dict[str, Any] = {
             "folds": None,
             "hold_out": "subject",
             "groups": None,
@@ -182,9 +182,9 @@ def make_loso(make_data: Callable[..., ClipDataModule]) -> Callable[..., LeaveOn
             "chunk": None,
             "compiled": False,
         }
-        own |= {"selection": "last", "inner_parts": 3}
-        own |= {key: changes.pop(key) for key in list(changes) if key in own}
-        return assemble(kind, _settings(data or make_data(), changes) | own)
+        rows |= {"selection": "last", "inner_parts": 3}
+        rows |= {key: changes.pop(key) for key in list(changes) if key in rows}
+        return assemble(kind, _settings(data or make_data(), changes) | rows)
 
     return make
 
@@ -233,7 +233,7 @@ def swept(train: Callable[..., Path]) -> Path:
 
 @dataclass
 class FoldFiles:
-    """What a fold left on disk."""
+    """Files that a fold left on disk."""
 
     predictions: pd.DataFrame
     epochs: dict[str, np.ndarray]
@@ -265,7 +265,7 @@ def read_fold() -> Callable[[Path, int], FoldFiles]:
 
 @pytest.fixture(scope="session")
 def same_weights() -> Callable[[FoldFiles, FoldFiles], bool]:
-    """Whether two folds ended with the same weights and statistics, bit for bit."""
+    """Return whether two folds ended with the same weights and statistics, bit for bit."""
 
     def compare(a: FoldFiles, b: FoldFiles) -> bool:
         one, other = a.checkpoint["state_dict"], b.checkpoint["state_dict"]

@@ -54,7 +54,7 @@ def train_units(coded, make_data, make_units, new_folder) -> Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def told(train_units) -> Path:
+def unit_run(train_units) -> Path:
     """The run folder of all six folds; read only."""
     return train_units(epochs=16)
 
@@ -64,15 +64,15 @@ def read_marks(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_sample_is_predicted_once_and_units_are_learnt(
-    told, coded, make_data, make_units, read_fold
+    unit_run, coded, make_data, make_units, read_fold
 ):
-    table = pd.concat([read_fold(told, number).predictions for number in range(6)])
+    table = pd.concat([read_fold(unit_run, number).predictions for number in range(6)])
     protocol = make_units(make_data(coded())).protocol
     assert protocol.classes == UNITS
     assert_complete(table, protocol, "test")
-    truth, said = read_marks(table)
+    truth, predicted = read_marks(table)
     always = f1_score(truth, np.ones_like(truth), average="macro")
-    assert f1_score(truth, said, average="macro") > always + 0.15
+    assert f1_score(truth, predicted, average="macro") > always + 0.15
     # Each by itself: they need not sum to one.
     assert (np.abs(table[["p_AU4", "p_AU12"]].sum(axis=1) - 1) > 0.1).any()
 
@@ -90,7 +90,9 @@ def test_a_sample_whose_units_are_not_known_is_as_if_it_were_not_there(
         make_data(replace(corpus, index=corpus.index.assign(action_units=cells))),
         make_data(replace(corpus, index=rest, flow_maps=corpus.flow_maps[~unknown])),
     ]
-    with_gaps, without = (train_units(each, engine=engine, epochs=2, folds="0-2") for each in data)
+    with_gaps, without = (
+        train_units(entry, engine=engine, epochs=2, folds="0-2") for entry in data
+    )
     for number in range(3):
         one, other = read_fold(with_gaps, number), read_fold(without, number)
         pd.testing.assert_frame_equal(one.predictions, other.predictions)
@@ -98,27 +100,27 @@ def test_a_sample_whose_units_are_not_known_is_as_if_it_were_not_there(
     assert "3 of 30 samples of made are left out" in caplog.text
 
 
-def test_checkpoints_say_what_they_tell(told, read_fold):
-    merec = read_fold(told, 3).checkpoint["merec"]
+def test_checkpoints_say_what_they_tell(unit_run, read_fold):
+    merec = read_fold(unit_run, 3).checkpoint["merec"]
     # Two of the training subjects show AU 7, too: it is trained, but two in all are too few to score it.
     assert (merec["target"], merec["classes"]) == ("action_units", ["AU4", "AU7", "AU12"])
 
 
-def test_epochs_keep_what_is_said_of_each_unit_and_end_with_what_is_written(told, read_fold):
+def test_epochs_keep_what_is_said_of_each_unit_and_end_with_what_is_written(unit_run, read_fold):
     for number in range(6):
-        fold = read_fold(told, number)
+        fold = read_fold(unit_run, number)
         ids, predicted = fold.epochs["sample_id"], fold.epochs["predicted"]
         assert predicted.shape == (5, 16, 2)
-        _, said = read_marks(fold.predictions.set_index("sample_id").loc[ids])
-        np.testing.assert_array_equal(predicted[:, -1], said)
+        _, answers = read_marks(fold.predictions.set_index("sample_id").loc[ids])
+        np.testing.assert_array_equal(predicted[:, -1], answers)
         assert ((fold.epochs["train_accuracy"] >= 0) & (fold.epochs["train_accuracy"] <= 1)).all()
 
 
 @pytest.mark.parametrize("engine", [pytest.param("processes", marks=pytest.mark.slow), "stacked"])
-def test_engines_agree(told, train_units, read_fold, engine):
+def test_engines_agree(unit_run, train_units, read_fold, engine):
     folder = train_units(epochs=16, engine=engine, chunk=3, folds="0-2")
     for number in range(3):
-        one, other = read_fold(told, number), read_fold(folder, number)
+        one, other = read_fold(unit_run, number), read_fold(folder, number)
         pd.testing.assert_frame_equal(one.predictions, other.predictions, rtol=0, atol=1e-3)
         np.testing.assert_allclose(
             one.epochs["train_loss"], other.epochs["train_loss"], rtol=0, atol=1e-3
@@ -132,8 +134,8 @@ def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
     runs = []
     for shift in (0, 1):
         label = made.index["label"].to_numpy(copy=True)
-        own = (made.index["subject"] == "007").to_numpy()
-        label[own] = (label[own] + shift) % 3
+        rows = (made.index["subject"] == "007").to_numpy()
+        label[rows] = (label[rows] + shift) % 3
         data = make_data(coded(label))
         runs.append(read_fold(train_units(data, folds=1, selection="inner", epochs=4), 1))
     columns = ["sample_id", "p_AU4", "p_AU12", "predicted"]
@@ -143,18 +145,18 @@ def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
     assert runs[0].notes["epochs"] == runs[1].notes["epochs"]
 
 
-def test_an_interrupted_run_goes_on(told, train_units, read_fold, assert_same_fold):
+def test_an_interrupted_run_goes_on(unit_run, train_units, read_fold, assert_same_fold):
     folder = train_units(epochs=16, folds="0-1")
     kept = RunFolder(folder).fold(0).predictions.stat().st_mtime_ns
     train_units(epochs=16, folds="0-2", folder=folder)
     assert RunFolder(folder).fold(0).predictions.stat().st_mtime_ns == kept
     for number in range(3):
-        assert_same_fold(read_fold(folder, number), read_fold(told, number))
+        assert_same_fold(read_fold(folder, number), read_fold(unit_run, number))
 
 
-def test_weights_change_what_is_learnt(told, train_units, read_fold, same_weights):
+def test_weights_change_what_is_learnt(unit_run, train_units, read_fold, same_weights):
     even = read_fold(train_units(epochs=16, folds=0, balanced=False), 0)
-    assert not same_weights(even, read_fold(told, 0))
+    assert not same_weights(even, read_fold(unit_run, 0))
 
 
 def test_what_does_not_go_with_action_units_is_refused(coded, make_data, make_units, learn_units):
@@ -228,7 +230,7 @@ def test_runs_from_before_the_choice_go_on_and_pool_with_those_that_tell_emotion
     units = {"task": new["task"] | {"target": "action_units"}}
     fewer = {"task": units["task"] | {"min_subjects": 1}}
     assert comparable(old) == comparable(new)
-    assert len({configuration_hash(each) for each in (old, new, units, fewer)}) == 3
+    assert len({configuration_hash(entry) for entry in (old, new, units, fewer)}) == 3
 
 
 def show(corpus: Corpus, units: dict[str, tuple[int, ...]]) -> Corpus:
@@ -249,8 +251,8 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
     # Two others show AU 9 and AU 10. Labels of 007 decide whether a third does, and whether AU 30 exists.
     base = show(coded(), {"006": (9,), "s01": (9, 10), "sub02": (10,)})
     runs = []
-    for own in ((), (9, 30), (9, 10, 30)):
-        data = make_data(show(base, {"007": own}))
+    for rows in ((), (9, 30), (9, 10, 30)):
+        data = make_data(show(base, {"007": rows}))
         if way == "estimator":
             folder, estimator = new_folder(), LogisticRegression(max_iter=50)
             words = {"others": partial(describe, cells=7)}
@@ -272,8 +274,8 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
         before, after = (tables[number + shift][["sample_id", *common]] for shift in (0, 1))
         pd.testing.assert_frame_equal(before, after)
     if way != "estimator":
-        first, *others = (read_fold(folder, 1) for folder in runs)
+        first, *rest = (read_fold(folder, 1) for folder in runs)
         assert first.checkpoint["merec"]["classes"] == ["AU4", "AU7", "AU9", "AU10", "AU12"]
-        for other in others:
+        for other in rest:
             assert other.checkpoint["merec"]["classes"] == first.checkpoint["merec"]["classes"]
             assert same_weights(first, other)

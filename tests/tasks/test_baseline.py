@@ -127,8 +127,8 @@ def test_a_held_out_data_set_is_predicted_from_the_others_alone(
         )
         table = read(folder, fold.number)
         assert set(table["corpus"]) == {fold.held_out}
-        found = table.set_index("sample_id").loc[corpus.index["sample_id"].iloc[fold.test]]
-        np.testing.assert_array_equal(found.filter(regex="^p_").to_numpy(), scores)
+        actual = table.set_index("sample_id").loc[corpus.index["sample_id"].iloc[fold.test]]
+        np.testing.assert_array_equal(actual.filter(regex="^p_").to_numpy(), scores)
         tables.append(table)
     assert_complete(pd.concat(tables), task.protocol, "test")
 
@@ -152,33 +152,33 @@ def test_each_action_unit_is_told_by_an_estimator_of_its_own(made, coded, make_d
                 made.channels,
                 2,
             )
-            found = tables[fold.number].set_index("sample_id")[unit]
+            actual = tables[fold.number].set_index("sample_id")[unit]
             ids = made.index["sample_id"].iloc[fold.test]
-            np.testing.assert_array_equal(found.loc[ids], scores[:, 1])
+            np.testing.assert_array_equal(actual.loc[ids], scores[:, 1])
             notes = json.loads(RunFolder(folder).fold(fold.number).notes.read_text())
             assert notes[unit.removeprefix("p_")] == chosen
     table = pd.concat(tables)
     assert_complete(table, task.protocol, "test")
-    truth, said = (
+    truth, predicted = (
         mark_units(table[name], task.protocol.classes) for name in ("label", "predicted")
     )
-    assert f1_score(truth, said, average="macro") > 0.8
+    assert f1_score(truth, predicted, average="macro") > 0.8
 
 
 def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
     made, coded, make_data, new_folder
 ):
-    said = []
+    predicted = []
     for shift in (0, 1):
         label = made.index["label"].to_numpy(copy=True)
-        own = (made.index["subject"] == "007").to_numpy()
-        label[own] = (label[own] + shift) % 3
+        rows = (made.index["subject"] == "007").to_numpy()
+        label[rows] = (label[rows] + shift) % 3
         folder = new_folder()
         make(make_data(coded(label)), folds=1, target="action_units").run(folder, None)
-        said.append(read(folder, 1))
+        predicted.append(read(folder, 1))
     columns = ["p_AU4", "p_AU12", "predicted"]
-    pd.testing.assert_frame_equal(said[0][columns], said[1][columns])
-    assert not said[0]["label"].equals(said[1]["label"])
+    pd.testing.assert_frame_equal(predicted[0][columns], predicted[1][columns])
+    assert not predicted[0]["label"].equals(predicted[1]["label"])
 
 
 def test_a_sample_whose_units_are_not_known_is_as_if_it_were_not_there(
@@ -269,23 +269,23 @@ def test_class_from_true_action_units_is_a_regression_on_the_coded_ones(
         expected = fitted.predict_proba(marks[fold.test])
         expected[unknown[fold.test]] = np.bincount(label[train]) / len(train)
         table = read(folder, fold.number).set_index("sample_id")
-        found = table.loc[index["sample_id"].iloc[fold.test]].filter(regex="^p_").to_numpy()
-        np.testing.assert_allclose(found, expected, atol=1e-9)
+        actual = table.loc[index["sample_id"].iloc[fold.test]].filter(regex="^p_").to_numpy()
+        np.testing.assert_allclose(actual, expected, atol=1e-9)
 
 
 def test_units_of_the_held_out_subject_change_no_prediction_of_its_other_samples(
     coded, make_data, new_folder
 ):
     corpus, tables = coded(), []
-    own = np.flatnonzero(corpus.index["subject"] == "007")
+    rows = np.flatnonzero(corpus.index["subject"] == "007")
     changed = corpus.index["action_units"].copy()
-    changed[own[0]] = (ActionUnit(30),)
+    changed[rows[0]] = (ActionUnit(30),)
     for cells in (corpus.index["action_units"], changed):
         folder = new_folder()
         data = make_data(replace(corpus, index=corpus.index.assign(action_units=cells)))
         make(data, "true_action_units", folds=1).run(folder, None)
         tables.append(
-            read(folder, 1).set_index("sample_id").drop(corpus.index["sample_id"][own[0]])
+            read(folder, 1).set_index("sample_id").drop(corpus.index["sample_id"][rows[0]])
         )
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 

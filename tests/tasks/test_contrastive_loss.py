@@ -58,17 +58,17 @@ class Naive:
         settings, temperature = self.settings, self.settings.temperature
         if settings.mode == "in_batch":
             rows = [[b] + [o for o in range(len(at)) if o != b] for b in range(len(at))]
-            keys, own = views, list(range(len(at)))
+            keys, part = views, list(range(len(at)))
         else:
-            rows = [[i, *others] for i, others in zip(at, drawn, strict=True)]
-            keys, own = self.banks, at
+            rows = [[i, *rest] for i, rest in zip(at, drawn, strict=True)]
+            keys, part = self.banks, at
         scores = [
             [[dot(views[v][b], keys[1 - v][j]) for j in rows[b]] for b in range(len(at))]
             for v in (0, 1)
         ]
         hits = sum(
             all(scores[0][b][0] > s for s, j in zip(scores[0][b], rows[b], strict=True) if j != i)
-            for b, i in enumerate(own)
+            for b, i in enumerate(part)
         )
         units = [temperature, temperature]
         if settings.softmax_overwrite:
@@ -87,9 +87,9 @@ class Naive:
     def _nce(self, view: int, weights: list[list[float]]) -> float:
         every = [w for row in weights for w in row]
         z = sum(every) / len(every) * POOL
-        known = self.z[view]
-        if known is not None:
-            z = known if self.settings.z == "first_batch" else 0.99 * known + 0.01 * z
+        recorded = self.z[view]
+        if recorded is not None:
+            z = recorded if self.settings.z == "first_batch" else 0.99 * recorded + 0.01 * z
         self.z[view] = z
         noise, total = NEGATIVES / POOL, 0.0
         for row in weights:
@@ -161,8 +161,8 @@ def test_what_is_remembered_gets_no_gradient(settings):
 def test_the_constant_of_nce_gets_no_gradient():
     objective = build(replace(SOFTMAX, mode="nce"))
     batch = draw_batch(0)
-    estimated, known = gradients(objective, *batch), gradients(objective, *batch)
-    torch.testing.assert_close(estimated, known)
+    estimated, recorded = gradients(objective, *batch), gradients(objective, *batch)
+    torch.testing.assert_close(estimated, recorded)
 
 
 @settings_of_all
@@ -307,7 +307,7 @@ def test_a_pool_in_which_there_is_nothing_to_tell_apart_is_refused(mode, pool):
 
 
 def test_a_batch_of_one_has_no_other_to_be_told_from():
-    first, second, at = (each[:1] for each in draw_batch(0))
+    first, second, at = (entry[:1] for entry in draw_batch(0))
     with pytest.raises(InputError, match="this one has 1; pretrain on batches of 2 or more"):
         build(replace(SOFTMAX, mode="in_batch"))(first, second, at)
     assert torch.isfinite(build(SOFTMAX)(first, second, at).loss)
@@ -336,5 +336,5 @@ def test_half_precision_blurs_no_similarity(settings):
     torch.manual_seed(1)
     half = build(settings)
     with torch.autocast("cpu", torch.bfloat16):
-        found = half(*batch)
-    torch.testing.assert_close(found.loss, whole.loss, rtol=0, atol=0)
+        actual = half(*batch)
+    torch.testing.assert_close(actual.loss, whole.loss, rtol=0, atol=0)

@@ -45,10 +45,10 @@ class Linears(nn.Module):
 def show(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Two views of 64 people: what is their own, seen in two ways, and noise that differs with the seed."""
     rng = torch.Generator().manual_seed(99)
-    own = torch.randn(PEOPLE, SIGNAL, generator=rng)
+    rows = torch.randn(PEOPLE, SIGNAL, generator=rng)
     ways = torch.randn(2, SIGNAL, PIXELS, generator=rng)
     noise = torch.randn(2, PEOPLE, PIXELS, generator=torch.Generator().manual_seed(seed))
-    first, second = own @ ways + 0.5 * noise
+    first, second = rows @ ways + 0.5 * noise
     return first, second
 
 
@@ -148,8 +148,8 @@ def test_each_sample_is_remembered_in_its_own_row():
     task.training_step(batch, 0)
     _, second = task.backbone.encode(batch.inputs)
     torch.testing.assert_close(task.objective.second_bank[rows], second.detach())
-    others = np.setdiff1d(np.arange(PEOPLE), rows)
-    assert torch.equal(task.objective.second_bank[others], before[others])
+    rest = np.setdiff1d(np.arange(PEOPLE), rows)
+    assert torch.equal(task.objective.second_bank[rest], before[rest])
 
 
 def test_a_checkpoint_holds_encoders_and_banks():

@@ -14,7 +14,7 @@ def draw(pairs: int, noise: float, seed: int = 0) -> tuple[torch.Tensor, torch.T
     luck = torch.Generator().manual_seed(seed)
     first = torch.randn(pairs, 16, generator=luck)
     second = first + noise * torch.randn(pairs, 16, generator=luck)
-    return tuple(torch.nn.functional.normalize(each) for each in (first, second))
+    return tuple(torch.nn.functional.normalize(entry) for entry in (first, second))
 
 
 def test_unrelated_views_are_matched_as_often_as_one_of_a_batch():
@@ -59,9 +59,9 @@ def test_a_probe_finds_what_is_linear_and_nothing_in_noise():
     units = torch.from_numpy((features[:, :2] > 0.3).astype(np.float32))
     noise = rng.normal(size=(100, 6))
     for truth, target in ((label, Emotion(("a", "b", "c"))), (units, ActionUnits(("AU4", "AU7")))):
-        told = probe_of(truth, target)
-        found = score_probe(features[:60], features[60:], told)
-        assert found > score_probe(noise[:60], noise[60:], told) + 0.1
+        messages = probe_of(truth, target)
+        actual = score_probe(features[:60], features[60:], messages)
+        assert actual > score_probe(noise[:60], noise[60:], messages) + 0.1
 
 
 def test_a_unit_that_no_training_sample_shows_is_never_predicted():

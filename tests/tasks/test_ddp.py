@@ -160,7 +160,7 @@ class Keep(pl.Callback):
         self.drawn.append(torch.get_rng_state())
 
     def on_train_end(self, trainer, pl_module) -> None:
-        (record,) = (each for each in trainer.callbacks if isinstance(each, RecordEpochs))
+        (record,) = (entry for entry in trainer.callbacks if isinstance(entry, RecordEpochs))
         ended = {"state": pl_module.state_dict(), "seeds": pl_module.backbone.seeds}
         ended |= {"drawn": torch.stack(self.drawn)}
         ended |= {"loss": record.loss, "accuracy": record.accuracy}
@@ -220,7 +220,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_two_processes_learn_what_one_does_on_whole_batches(ended, name):
-    alone, *both = (read(ended / name / each) for each in ("alone", "0", "1"))
+    alone, *both = (read(ended / name / entry) for entry in ("alone", "0", "1"))
     for one in both:
         assert one["state"].keys() == alone["state"].keys()
         for key, value in alone["state"].items():
@@ -299,7 +299,7 @@ def test_even_batches_give_each_process_equally_many_and_two_at_least(be, sample
         batches = SeededBatches(np.arange(samples), 10, 0, "s01", None, even=True)
         sizes.append([len(draw.rows) for draw in batches])
         assert len(sizes[-1]) == len(batches)
-    assert all(each == sizes[0] for each in sizes)
+    assert all(entry == sizes[0] for entry in sizes)
     assert min(sizes[0]) >= 2
 
 
@@ -357,9 +357,9 @@ def pretrain_by_command(tmp_path, small) -> Callable[..., subprocess.CompletedPr
     def run(fails: bool) -> subprocess.CompletedProcess:
         features = f"datamodule.features={{_target_:made.Drawn,fails:{fails}}}"
         chosen = ["task=pretrain", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
-        others = ["corpus._target_=made.read", features, "datamodule.batch_size=10", "fold=0"]
+        rest = ["corpus._target_=made.read", features, "datamodule.batch_size=10", "fold=0"]
         given = [text for text in small if text != "trainer=cpu"]
-        command = [sys.executable, "-m", "merec", "train", *given, *chosen, *others]
+        command = [sys.executable, "-m", "merec", "train", *given, *chosen, *rest]
         command += ["logger=none", "hydra.run.dir=run"]
         environment = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
         return subprocess.run(

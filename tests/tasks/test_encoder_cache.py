@@ -51,7 +51,7 @@ class Tiny(nn.Module):
         return self.head(torch.cat(self.encode(views), 1))
 
 
-def tabulate(suffix: str, each: int, people: tuple[str, ...]) -> pd.DataFrame:
+def tabulate(suffix: str, entry: int, people: tuple[str, ...]) -> pd.DataFrame:
     rows = [
         (
             f"{subject}_{clip}{suffix}",
@@ -60,10 +60,10 @@ def tabulate(suffix: str, each: int, people: tuple[str, ...]) -> pd.DataFrame:
             f"{clip}",
             (clip + at) % 3,
             "here",
-            clip / each,
+            clip / entry,
         )
         for at, subject in enumerate(people)
-        for clip in range(each)
+        for clip in range(entry)
     ]
     names = ["sample_id", "corpus", "subject", "clip", "label", "depth", "intensity"]
     return pd.DataFrame(rows, columns=names)
@@ -92,7 +92,7 @@ class Drawn(FeatureStore):
             views["second"].append(rng.normal(size=(seconds, 4, 4)))
             if modality == "depth":
                 views["second"][-1] = views["first"][-1]
-        arrays = {name: np.stack(each).astype(np.float32) for name, each in views.items()}
+        arrays = {name: np.stack(entry).astype(np.float32) for name, entry in views.items()}
         return Loaded(np.arange(len(corpus.index)), arrays, "")
 
 
@@ -131,10 +131,10 @@ def made_of(show) -> Callable[..., Corpus]:
     """The corpus with other labels, made of its index."""
 
     def make(change) -> Corpus:
-        known = show().corpus
-        index = known.index.assign(label=change(known.index))
-        protocol = describe_protocol("made", index, known.protocol.classes)
-        return replace(known, index=index, protocol=protocol)
+        recorded = show().corpus
+        index = recorded.index.assign(label=change(recorded.index))
+        protocol = describe_protocol("made", index, recorded.protocol.classes)
+        return replace(recorded, index=index, protocol=protocol)
 
     return make
 
@@ -158,8 +158,8 @@ def whole(sweep) -> Path:
     return sweep()
 
 
-def encoder_of(found) -> dict[str, Tensor]:
-    state = found.checkpoint["state_dict"]
+def encoder_of(actual) -> dict[str, Tensor]:
+    state = actual.checkpoint["state_dict"]
     return {key: value for key, value in state.items() if ".head." not in key}
 
 
@@ -263,8 +263,8 @@ def test_a_fold_refuses_an_encoder_that_saw_its_subject(make_once, show, sweep, 
     ).run(folder, None)
     file = folder / "checkpoint.ckpt"
     sweep(pretrain=None, weights=str(file), folds=1)
-    said = rf"{file} was trained on subject {PEOPLE[0]}, which this fold holds out"
-    with pytest.raises(InputError, match=said):
+    message = rf"{file} was trained on subject {PEOPLE[0]}, which this fold holds out"
+    with pytest.raises(InputError, match=message):
         sweep(pretrain=None, weights=str(file), folds=0)
     sweep(pretrain=None, weights=str(file), folds=0, transductive=True)
 
@@ -321,13 +321,13 @@ def test_a_group_that_is_held_out_has_an_encoder_that_saw_none_of_it(sweep, cach
     folder = sweep(hold_out="groups", groups=2)
     assert count(cache) == before + 2
     for number in range(2):
-        found = read_fold(folder, number)
-        held_out = set(found.predictions["subject"])
-        assert set(found.checkpoint["merec"]["never_saw"]) == held_out
+        actual = read_fold(folder, number)
+        held_out = set(actual.predictions["subject"])
+        assert set(actual.checkpoint["merec"]["never_saw"]) == held_out
         assert len(held_out) > 1
         again = sweep(show(tuple(sorted(held_out))), folds=number, hold_out="groups", groups=2)
         spoilt = encoder_of(read_fold(again, number))
-        assert all(torch.equal(value, spoilt[key]) for key, value in encoder_of(found).items())
+        assert all(torch.equal(value, spoilt[key]) for key, value in encoder_of(actual).items())
 
 
 def test_runs_share_encoders(sweep, cache, whole):
@@ -415,7 +415,7 @@ def test_two_views_of_one_image_are_drawn_apart(make_loso, show):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"least_intensity": 9}, r"has an intensity of 9; the strongest has 0\.83: lower"),
         (
@@ -433,7 +433,7 @@ def test_two_views_of_one_image_are_drawn_apart(make_loso, show):
         ),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_trained(make_loso, show, change, said):
+def test_what_cannot_be_is_refused_before_anything_is_trained(make_loso, show, change, message):
     settings = {"pretrain": "contrastive", "backbone": Tiny} | change
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         make_loso(data=show(), **settings)

@@ -1,4 +1,4 @@
-"""What is recorded is what happened, and recording it changes nothing."""
+"""Records of epochs hold what happened, and recording changes nothing."""
 
 from collections.abc import Callable
 from functools import partial
@@ -62,16 +62,16 @@ def fit(data: ClipDataModule, quiet_trainer) -> Callable[..., tuple[Finetune, Re
 
 
 def state(task: Finetune) -> dict[str, torch.Tensor]:
-    found = {key: value.clone() for key, value in task.state_dict().items()}
-    assert "backbone.norm.running_mean" in found  # what a careless prediction would change
-    return found
+    actual = {key: value.clone() for key, value in task.state_dict().items()}
+    assert "backbone.norm.running_mean" in actual  # what a careless prediction would change
+    return actual
 
 
 def predict(task: Finetune, data: ClipDataModule) -> np.ndarray:
     task.eval()
     with torch.no_grad():
-        said = [task.backbone(batch.inputs).argmax(1) for batch in data.predict_dataloader()]
-    return torch.cat(said).numpy()
+        predicted = [task.backbone(batch.inputs).argmax(1) for batch in data.predict_dataloader()]
+    return torch.cat(predicted).numpy()
 
 
 def test_watching_changes_no_weight_and_no_statistic(fit):
@@ -116,9 +116,9 @@ def test_loss_and_accuracy_are_means_over_samples_not_over_batches(fit, data):
 
 
 def test_each_epoch_is_reported_once_counted_from_one(fit):
-    said = []
-    fit(on_epoch=lambda epoch, epochs: said.append((epoch, epochs)))
-    assert said == [(1, EPOCHS), (2, EPOCHS), (3, EPOCHS)]
+    predicted = []
+    fit(on_epoch=lambda epoch, epochs: predicted.append((epoch, epochs)))
+    assert predicted == [(1, EPOCHS), (2, EPOCHS), (3, EPOCHS)]
 
 
 def test_each_epoch_is_logged_once(fit, notes):

@@ -77,12 +77,12 @@ def test_unbalanced_classes_weigh_the_same():
 def test_the_loss_is_cross_entropy_under_the_class_weights(batch, balanced):
     task = make(dropout=0.0, class_balanced=balanced, label=batch.label).train()
     weight = compute_class_weight("balanced", classes=np.arange(3), y=batch.label.numpy())
-    said = task.training_step(batch, 0)
+    predicted = task.training_step(batch, 0)
     logits = task.backbone(batch.inputs)
-    each = cross_entropy(logits, batch.label, reduction="none")
+    entry = cross_entropy(logits, batch.label, reduction="none")
     share = torch.tensor(weight if balanced else np.ones(3), dtype=torch.float32)[batch.label]
-    torch.testing.assert_close(said["loss"], (each * share).sum() / share.sum())
-    assert int(said["hits"]) == int((logits.argmax(1) == batch.label).sum())
+    torch.testing.assert_close(predicted["loss"], (entry * share).sum() / share.sum())
+    assert int(predicted["hits"]) == int((logits.argmax(1) == batch.label).sum())
 
 
 def test_probabilities_sum_to_one_and_carry_their_sample_ids(batch):
@@ -207,8 +207,8 @@ def test_what_a_config_says_of_a_trainer_is_read_through_every_partial():
     """Precision decides an encoder's identity, and callbacks of the config must run."""
     node = compose_node("trainer", ["trainer=cpu", "trainer.precision=bf16-mixed"])
     made = ignore_cluster(build(node))
-    found = read_keywords(made)
-    assert [type(plugin) for plugin in found["plugins"]] == [LightningEnvironment]
-    assert found["precision"] == "bf16-mixed"
-    assert {"callbacks", "max_epochs", "devices"} <= found.keys()
+    actual = read_keywords(made)
+    assert [type(plugin) for plugin in actual["plugins"]] == [LightningEnvironment]
+    assert actual["precision"] == "bf16-mixed"
+    assert {"callbacks", "max_epochs", "devices"} <= actual.keys()
     assert read_keywords(partial(partial(int, base=2), base=8)) == {"base": 8}

@@ -81,16 +81,16 @@ def fail_on(guess: TrainFold, *subjects: str, error: Exception | None = None) ->
 def test_what_a_fold_gave_is_written_and_joined_by_sample_id(made, folds, guess, run):
     folder = run()
     for fold in folds:
-        said = guess(fold, None)
+        predicted = guess(fold, None)
         table = read_predictions(RunFolder(folder).fold(fold.number).predictions)
-        assert sorted(table["sample_id"]) == sorted(said.sample_id)
+        assert sorted(table["sample_id"]) == sorted(predicted.sample_id)
         assert set(table["subject"]) == {fold.held_out}
         assert set(table["fold"]) == {fold.number}
         assert set(table["seed"]) == {7}
-        by_id = table.set_index("sample_id").loc[list(said.sample_id)]
+        by_id = table.set_index("sample_id").loc[list(predicted.sample_id)]
         columns = [f"p_{name}" for name in made.protocol.classes]
-        np.testing.assert_array_equal(by_id[columns].to_numpy(), said.probability)
-        np.testing.assert_array_equal(by_id["predicted"], said.probability.argmax(1))
+        np.testing.assert_array_equal(by_id[columns].to_numpy(), predicted.probability)
+        np.testing.assert_array_equal(by_id["predicted"], predicted.probability.argmax(1))
         labels = made.index.set_index("sample_id")["label"]
         np.testing.assert_array_equal(by_id["label"], labels.loc[by_id.index])
 
@@ -98,13 +98,13 @@ def test_what_a_fold_gave_is_written_and_joined_by_sample_id(made, folds, guess,
 def test_epochs_checkpoint_and_notes_can_be_read_back(folds, guess, run, read_fold):
     folder = run()
     for fold in folds:
-        said, found = guess(fold, None), read_fold(folder, fold.number)
+        predicted, actual = guess(fold, None), read_fold(folder, fold.number)
         for name in ("sample_id", "predicted", "train_loss", "train_accuracy"):
-            np.testing.assert_array_equal(found.epochs[name], getattr(said.epochs, name))
-        assert found.checkpoint["state_dict"]["weight"].tolist() == [fold.number] * 2
-        assert found.notes["chosen"] == fold.number
-        assert found.notes["held_out"] == fold.held_out
-        assert found.notes["seconds"] >= 0
+            np.testing.assert_array_equal(actual.epochs[name], getattr(predicted.epochs, name))
+        assert actual.checkpoint["state_dict"]["weight"].tolist() == [fold.number] * 2
+        assert actual.notes["chosen"] == fold.number
+        assert actual.notes["held_out"] == fold.held_out
+        assert actual.notes["seconds"] >= 0
 
 
 def test_an_outcome_without_epochs_and_weights_writes_neither(made, folds, run):
@@ -164,10 +164,10 @@ def test_probabilities_that_are_not_finite_are_a_failed_fold_with_nothing_writte
     folds, guess, run, tmp_path
 ):
     def diverge(fold: Fold, on_epoch: OnEpoch) -> Outcome:
-        said = guess(fold, on_epoch)
+        predicted = guess(fold, on_epoch)
         if fold.number == 1:
-            said.probability[0] = np.nan
-        return said
+            predicted.probability[0] = np.nan
+        return predicted
 
     with pytest.raises(InputError, match=r"1 of 6 folds failed \(1 007\).*not finite"):
         run(diverge)
@@ -180,12 +180,12 @@ def test_predictions_of_other_samples_are_a_failed_fold_with_nothing_written(
     folds, guess, run, tmp_path, change
 ):
     def mix_up(fold: Fold, on_epoch: OnEpoch) -> Outcome:
-        said = guess(fold, on_epoch)
-        ids = list(said.sample_id)
+        predicted = guess(fold, on_epoch)
+        ids = list(predicted.sample_id)
         if change == "missing":
-            return Outcome(ids[1:], said.probability[1:])
+            return Outcome(ids[1:], predicted.probability[1:])
         ids[0] = ids[1] if change == "twice" else "sub99_1"
-        return Outcome(ids, said.probability)
+        return Outcome(ids, predicted.probability)
 
     with pytest.raises(InputError, match=r"predicted other samples than the held-out ones"):
         run(mix_up, folds[2:3])

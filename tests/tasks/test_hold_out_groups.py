@@ -154,12 +154,12 @@ def test_with_few_training_subjects_the_others_are_neither_seen_nor_predicted(
 ):
     seen = []
     for number in (2, 3):
-        found = read_fold(hold_out_groups(folds="1", train_subjects=number), 1)
-        saw = set(found.checkpoint["merec"]["saw"])
+        actual = read_fold(hold_out_groups(folds="1", train_subjects=number), 1)
+        saw = set(actual.checkpoint["merec"]["saw"])
         assert len(saw) == number
         whole = read_fold(grouped, 1)
-        assert found.predictions["sample_id"].tolist() == whole.predictions["sample_id"].tolist()
-        assert [*found.predictions] == [*whole.predictions]
+        assert actual.predictions["sample_id"].tolist() == whole.predictions["sample_id"].tolist()
+        assert [*actual.predictions] == [*whole.predictions]
         seen.append(saw)
     assert seen[0] < seen[1]
 

@@ -93,7 +93,7 @@ def test_checkpoints_load_without_pickle_and_say_whom_they_never_saw(swept):
 def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of, read_fold):
     fold = fold_of("s02")
     data = make_data().hold_out(fold.train, fold.test, fold.held_out)
-    found = read_fold(swept, fold.number)
+    actual = read_fold(swept, fold.number)
     task = Finetune(
         accelerate(STSTNet(3, 3, [3, 5, 8], 0.5, 28, 1, True)),
         torch.optim.Adam,
@@ -106,13 +106,13 @@ def test_the_saved_weights_give_the_saved_predictions(swept, make_data, fold_of,
         "s02",
         "none",
     )
-    task.load_state_dict(found.checkpoint["state_dict"])
+    task.load_state_dict(actual.checkpoint["state_dict"])
     task.eval()
     with torch.no_grad():
-        said = [task.predict_step(batch, 0) for batch in data.predict_dataloader()]
-    ids = np.concatenate([one for one, _ in said])
-    probability = torch.cat([one for _, one in said]).double().numpy()
-    table = found.predictions.set_index("sample_id").loc[ids]
+        predicted = [task.predict_step(batch, 0) for batch in data.predict_dataloader()]
+    ids = np.concatenate([one for one, _ in predicted])
+    probability = torch.cat([one for _, one in predicted]).double().numpy()
+    table = actual.predictions.set_index("sample_id").loc[ids]
     np.testing.assert_array_equal(table.filter(regex="^p_").to_numpy(), probability)
 
 
@@ -243,8 +243,8 @@ def test_the_first_epoch_of_best_pooled_inner_f1_is_chosen(chosen, made, read_fo
         _, epochs = fitted[2 * (number - 1)]
         truth = labels.loc[epochs.sample_id]
         scores = [
-            f1_score(truth, said, labels=range(3), average="macro", zero_division=0)
-            for said in epochs.predicted.T
+            f1_score(truth, predicted, labels=range(3), average="macro", zero_division=0)
+            for predicted in epochs.predicted.T
         ]
         assert len(scores) == 8
         assert len({round(score, 9) for score in scores}) > 1  # there is something to choose
@@ -356,8 +356,8 @@ def test_ctrl_c_stops_the_sweep_and_writes_no_half_trained_fold(make_loso, new_f
 class Count(pl.Callback):
     """Count epochs, and say at the end how many there were."""
 
-    def __init__(self, said: str):
-        self.epochs, self.said = 0, said
+    def __init__(self, message: str):
+        self.epochs, self.said = 0, message
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.epochs += 1
@@ -409,9 +409,9 @@ def test_with_a_data_set_held_out_nobody_of_it_was_seen_and_each_sample_is_predi
     loso.run(folder, None)
     files = [read_fold(folder, number) for number in range(3)]
     whom = [("sub01", "sub02"), ("006", "007"), ("s01", "s02")]
-    assert [tuple(each.checkpoint["merec"]["never_saw"]) for each in files] == whom
-    assert [tuple(sorted(set(each.predictions["subject"]))) for each in files] == whom
-    assert_complete(pd.concat([each.predictions for each in files]), loso.protocol, "test")
+    assert [tuple(entry.checkpoint["merec"]["never_saw"]) for entry in files] == whom
+    assert [tuple(sorted(set(entry.predictions["subject"]))) for entry in files] == whom
+    assert_complete(pd.concat([entry.predictions for entry in files]), loso.protocol, "test")
 
 
 def test_inner_selection_with_a_data_set_held_out_is_by_subjects_of_the_others(
@@ -419,9 +419,9 @@ def test_inner_selection_with_a_data_set_held_out_is_by_subjects_of_the_others(
 ):
     folder, few = new_folder(), {"folds": 1, "epochs": 2, "inner_parts": 2}
     make_loso(data=apart, hold_out="corpus", selection="inner", **few).run(folder, None)
-    found = read_fold(folder, 1)
-    assert found.checkpoint["merec"]["never_saw"] == ["006", "007"]
-    assert found.notes["epochs"] in (1, 2)
+    actual = read_fold(folder, 1)
+    assert actual.checkpoint["merec"]["never_saw"] == ["006", "007"]
+    assert actual.notes["epochs"] in (1, 2)
 
 
 def test_only_what_is_trained_on_is_seen(apart, make_loso, new_folder, read_fold):
@@ -483,12 +483,12 @@ def test_missing_and_damaged_weights_are_named(swept, make_loso, new_folder, tmp
     damaged.write_bytes(Path(weights(swept, 0)).read_bytes()[:500])
     foreign = tmp_path / "foreign.ckpt"
     torch.save({"state_dict": {}}, foreign)
-    for file, said in [
+    for file, predicted in [
         (tmp_path / "nowhere.ckpt", "does not exist; give a checkpoint.ckpt of merec"),
         (damaged, "cannot be read"),
         (foreign, "does not say which subjects it was trained on"),
     ]:
-        with pytest.raises(InputError, match=said) as error:
+        with pytest.raises(InputError, match=predicted) as error:
             make_loso(folds=0, weights=str(file)).run(new_folder(), None)
         assert str(file) in str(error.value)
 
@@ -503,7 +503,7 @@ def _make_finetune(loss: Callable, scheduler: Callable | None = None) -> Callabl
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             {"engine": "stack"},
@@ -533,8 +533,8 @@ def _make_finetune(loss: Callable, scheduler: Callable | None = None) -> Callabl
         ({"finetune": _make_finetune(mse_loss)}, r"the loss cannot be computed: RuntimeError"),
     ],
 )
-def test_unknown_choices_are_refused_at_once(make_loso, change, said):
-    with pytest.raises(InputError, match=said):
+def test_unknown_choices_are_refused_at_once(make_loso, change, message):
+    with pytest.raises(InputError, match=message):
         make_loso(**change)
 
 

@@ -46,8 +46,8 @@ class Looker(nn.Module):
         self.adjacency = nn.Parameter(torch.randn(2, 8, 8))
 
     def forward(self, points):
-        found = self.point(points[:, self.regions]).tanh().mean(2)
-        return self.head((found**2).sum(1))
+        actual = self.point(points[:, self.regions]).tanh().mean(2)
+        return self.head((actual**2).sum(1))
 
 
 def make_gcn(in_channels: int, num_classes: int) -> LitePointGCN:
@@ -81,7 +81,7 @@ def test_all_occlusions_at_once_equal_one_after_the_other(make) -> None:
     torch.manual_seed(0)
     network, points = ready(make(6, 3)), draw_points()
     before = points.clone()
-    found = measure_importance(network, EMOTION, points, REST.double())
+    actual = measure_importance(network, EMOTION, points, REST.double())
     assert torch.equal(points, before)
     expected = torch.empty(5, 8, dtype=torch.float64)
     for sample, region in product(range(5), range(8)):
@@ -89,29 +89,29 @@ def test_all_occlusions_at_once_equal_one_after_the_other(make) -> None:
         resting = whole.clone()
         resting[0, region, :, 3:] = 0
         with torch.no_grad():
-            said, less = network(whole).softmax(1)[0], network(resting).softmax(1)[0]
-        expected[sample, region] = said.max() - less[said.argmax()]
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-    assert found.abs().min() > 1e-7
+            predicted, less = network(whole).softmax(1)[0], network(resting).softmax(1)[0]
+        expected[sample, region] = predicted.max() - less[predicted.argmax()]
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+    assert actual.abs().min() > 1e-7
 
 
 def test_only_a_region_that_is_looked_at_matters() -> None:
     torch.manual_seed(1)
-    found = measure_importance(
+    actual = measure_importance(
         ready(Looker(6, 3, regions=(5,))), EMOTION, draw_points(), REST.double()
     )
-    assert (found[:, 5] != 0).all()
-    assert (found[:, [0, 1, 2, 3, 4, 6, 7]] == 0).all()
+    assert (actual[:, 5] != 0).all()
+    assert (actual[:, [0, 1, 2, 3, 4, 6, 7]] == 0).all()
 
 
 def test_regions_that_change_places_take_their_importance_along() -> None:
     torch.manual_seed(2)
     network, points = ready(Looker(6, 3)), draw_points()
     order = torch.tensor([3, 7, 0, 1, 6, 2, 5, 4])
-    found = measure_importance(network, EMOTION, points, REST.double())
+    actual = measure_importance(network, EMOTION, points, REST.double())
     moved = measure_importance(network, EMOTION, points[:, order], REST.double())
-    torch.testing.assert_close(moved, found[:, order])
-    assert not torch.allclose(moved, found)
+    torch.testing.assert_close(moved, actual[:, order])
+    assert not torch.allclose(moved, actual)
 
 
 # Tables

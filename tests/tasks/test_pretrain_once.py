@@ -42,7 +42,7 @@ class Drawn(FeatureStore):
         return Loaded(np.arange(len(maps)), {"maps": np.stack(maps)}, "")
 
 
-def list_samples(suffix: str, each: int, spellings: dict[str, str]) -> pd.DataFrame:
+def list_samples(suffix: str, entry: int, spellings: dict[str, str]) -> pd.DataFrame:
     rows = [
         (
             f"{subject}_{clip}{suffix}",
@@ -52,7 +52,7 @@ def list_samples(suffix: str, each: int, spellings: dict[str, str]) -> pd.DataFr
             (clip + at) % 3,
         )
         for at, subject in enumerate(PEOPLE)
-        for clip in range(each)
+        for clip in range(entry)
     ]
     return pd.DataFrame(rows, columns=["sample_id", "corpus", "subject", "clip", "label"])
 
@@ -125,8 +125,8 @@ def test_nobody_held_out_or_watched_is_in_a_pretraining_batch_however_spelt(
     assert (batches["held_out"].str.endswith("pretraining") == pretraining).all()
     for subject in PEOPLE:
         seen = batches[pretraining & (batches["held_out"] == f"{subject}, pretraining")]
-        others = {name for other in PEOPLE if other != subject for name in samples_of(other)}
-        assert set(seen["sample_id"]) == others
+        rest = {name for other in PEOPLE if other != subject for name in samples_of(other)}
+        assert set(seen["sample_id"]) == rest
         inside = batches[batches["held_out"].str.startswith(f"{subject}, inner")]
         assert inside.empty == (selection == "last")
         if selection == "inner":
@@ -257,7 +257,7 @@ def test_a_resumed_sweep_equals_an_uninterrupted_one(sweep, whole, read_fold, as
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"pretrain": "nonsense"}, r"task\.pretrain=nonsense is unknown; there is macro"),
         ({"pretrain_epochs": 0}, r"task\.pretrain_epochs=0, but it is 1 at least"),
@@ -268,8 +268,8 @@ def test_a_resumed_sweep_equals_an_uninterrupted_one(sweep, whole, read_fold, as
         ),
     ],
 )
-def test_unknown_choices_are_refused_at_once(make_loso, show, change, said):
-    with pytest.raises(InputError, match=said):
+def test_unknown_choices_are_refused_at_once(make_loso, show, change, message):
+    with pytest.raises(InputError, match=message):
         make_loso(data=show(), **{"pretrain": "macro", **change})
 
 
@@ -282,11 +282,11 @@ def test_a_corpus_without_macro_expressions_is_refused_at_once(make_loso, show, 
 def test_action_units_are_pretrained_on_as_those_of_the_corpus(
     people, show, make_loso, learn_units, new_folder
 ):
-    shown = ((), (4,), (4, 12))  # by class; AU 15 is in macro-expressions alone
+    output = ((), (4,), (4, 12))  # by class; AU 15 is in macro-expressions alone
     index, macro = (
         table.assign(
             action_units=[
-                tuple(map(ActionUnit, (*shown[label], *more))) for label in table["label"]
+                tuple(map(ActionUnit, (*output[label], *more))) for label in table["label"]
             ]
         )
         for table, more in ((people.index, ()), (people.macro, (15,)))
@@ -314,8 +314,8 @@ def test_a_macro_expression_that_is_not_ready_leaves_the_others_action_units(peo
         def load(
             self, corpus: Corpus, representation: Representation, modality: str, views=None
         ) -> Loaded:
-            found = super().load(corpus, representation, modality)
-            return Loaded(found.rows[1:], {"maps": found.arrays["maps"][1:]}, "made up")
+            actual = super().load(corpus, representation, modality)
+            return Loaded(actual.rows[1:], {"maps": actual.arrays["maps"][1:]}, "made up")
 
     index = people.index.assign(
         label=["AU4", "none", "AU4"] * 3, action_units=[(ActionUnit(4),), (), ()] * 3
@@ -323,6 +323,6 @@ def test_a_macro_expression_that_is_not_ready_leaves_the_others_action_units(peo
     protocol = describe_protocol("made", index, ("AU4",), "action_units")
     data = show(replace(people, index=index, protocol=protocol))
     macro = describe_protocol("made-macro", index, ("AU4",), "action_units")
-    shown = show(replace(people, index=index, protocol=macro), features=Lacking())
-    assert shown.corpus.protocol.target == "action_units"
-    assert torch.equal(shown.label, data.label[1:])
+    output = show(replace(people, index=index, protocol=macro), features=Lacking())
+    assert output.corpus.protocol.target == "action_units"
+    assert torch.equal(output.label, data.label[1:])

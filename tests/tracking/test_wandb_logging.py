@@ -1,4 +1,4 @@
-"""What an offline W&B run holds, read back from its log file."""
+"""Content of an offline W&B run, read back from its log file."""
 
 import json
 import socket
@@ -63,7 +63,7 @@ def test_the_record_of_a_run_names_all_that_was_logged_and_nothing_else(offline_
         assert set(keys.tables) == {key for key, kind in types.items() if kind == "table-file"}
         assert set(keys.pictures) == {key for key, kind in types.items() if kind == "image-file"}
         words = {"protocol", "protocol_hash", "split", "transductive", "commit"}
-        for seen, said in ((run.history, set()), (run.summary, words)):
+        for seen, predicted in ((run.history, set()), (run.summary, words)):
             assert types.keys() <= {key.partition("/")[0] for key in seen}
             values = {
                 key
@@ -71,7 +71,7 @@ def test_the_record_of_a_run_names_all_that_was_logged_and_nothing_else(offline_
                 if key.partition("/")[0] not in types
                 and not key.startswith(("_", "folds/", "curves/", "trainer/"))
             }
-            assert said <= values
+            assert predicted <= values
             assert values | words == set(keys.scores)
         assert set(keys.curves) == {key for key in run.history if key.startswith("curves/")}
         for name in keys.config:

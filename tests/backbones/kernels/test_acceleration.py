@@ -31,12 +31,12 @@ def test_ststnet_in_float32_equals_the_plain_network_in_float64(compiled, paddin
     plain = STSTNet(3, 3, [3, 5, 8], 0.0, 28, padding, compiled)
     nn.init.uniform_(plain.norm.weight, -1, 1)
     fast, maps = accelerate(copy.deepcopy(plain)), torch.rand(8, 3, 28, 28) * 255
-    (ours, found), (theirs, expected) = learn(fast, maps), learn(plain.double(), maps.double())
+    (ours, actual), (theirs, expected) = learn(fast, maps), learn(plain.double(), maps.double())
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4)
     for name, value in expected.items():
         size = value.abs().max()
-        scaled = found[name].double() / size, value.double() / size
+        scaled = actual[name].double() / size, value.double() / size
         torch.testing.assert_close(*scaled, rtol=0, atol=1e-4)
 
 

@@ -100,9 +100,9 @@ def test_compiled_it_drops_the_same(stacked, monkeypatch):
     compiled = torch.compile(
         torch.vmap(dropout) if stacked else dropout, backend="aot_eager", fullgraph=True
     )
-    said = []
+    predicted = []
     for drop in (compiled, torch.vmap(dropout) if stacked else dropout):
         torch.manual_seed(0)
         with draw_from([torch.Generator().manual_seed(seed) for seed in range(3)]):
-            said.append(drop(responses))
-    assert torch.equal(*said)
+            predicted.append(drop(responses))
+    assert torch.equal(*predicted)

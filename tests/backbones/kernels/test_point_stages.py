@@ -51,7 +51,7 @@ def test_responses_gradients_and_statistics_are_those_of_the_plain_layer(plain, 
 
 
 def test_wide_inputs_and_many_groups_are_no_exception():
-    """Where the covariance is made of blocks, and the largest are sought a few groups at a time."""
+    """Sizes at which the covariance is made of blocks, and the largest are sought a few groups at a time."""
     torch.manual_seed(0)
     plain = PooledLayer(256, 40).double()
     points = torch.randn(90, 300, 256, dtype=torch.float64, requires_grad=True)

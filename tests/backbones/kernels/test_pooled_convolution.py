@@ -94,10 +94,10 @@ def test_outputs_gradients_and_statistics_equal_the_layers_in_float64(
         words = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16)
         ours.drawn = theirs.drawn = (words, 2**14, 4 / 3)
     images = make_images(channels, height, width).contiguous(memory_format=layout)
-    found, expected = ours(images), theirs(images.double())
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    actual, expected = ours(images), theirs(images.double())
+    torch.testing.assert_close(actual.double(), expected, rtol=1e-5, atol=1e-5)
     pull = torch.randn_like(expected)
-    (found * pull.float()).sum().backward()
+    (actual * pull.float()).sum().backward()
     (expected * pull).sum().backward()
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         size = other.grad.abs().max()
@@ -127,14 +127,14 @@ def test_stacked_folds_get_what_each_gets_alone():
     def call(parameters, buffers, images):
         return functional_call(template, (parameters, buffers), (images,))
 
-    found = torch.vmap(call)(parameters, buffers, images)
-    found.square().sum().backward()
-    alone = torch.stack([net(each) for net, each in zip(nets, images, strict=True)])
+    actual = torch.vmap(call)(parameters, buffers, images)
+    actual.square().sum().backward()
+    alone = torch.stack([net(entry) for net, entry in zip(nets, images, strict=True)])
     alone.square().sum().backward()
-    assert torch.equal(found, alone)
+    assert torch.equal(actual, alone)
     for name, value in parameters.items():
-        own = torch.stack([net.get_parameter(name).grad for net in nets])
-        assert torch.equal(value.grad, own)
+        rows = torch.stack([net.get_parameter(name).grad for net in nets])
+        assert torch.equal(value.grad, rows)
     for name, value in buffers.items():
         assert torch.equal(value, torch.stack([net.get_buffer(name) for net in nets]))
 
@@ -152,18 +152,18 @@ def test_the_kernel_is_taken_for_what_it_can_do_only():
 
 
 @pytest.mark.parametrize(
-    ("compiler", "said"),
+    ("compiler", "message"),
     [("no-such-compiler", "no C++ compiler is found"), ("false", "were not compiled")],
 )
 def test_without_a_working_compiler_there_is_no_kernel_and_the_log_says_why(
-    monkeypatch, caplog, tmp_path, compiler, said
+    monkeypatch, caplog, tmp_path, compiler, message
 ):
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setenv("MEREC_CACHE", str(tmp_path))
     compile_kernel.cache_clear()
     with caplog.at_level(logging.INFO, "merec"):
         assert compile_kernel(3, 8) is None
-    assert said in caplog.text
+    assert message in caplog.text
     assert not list(tmp_path.rglob("*.so"))
     compile_kernel.cache_clear()
 

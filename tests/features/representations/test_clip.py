@@ -103,13 +103,13 @@ def test_depth_is_that_less_the_onsets_where_both_are_known(pictures, crops):
     pictures[FRAMES[1][1]][:, 32:] += 3
     pictures[FRAMES[2][1]][:32] = 0
     pictures[FRAMES[2][1]][32:, :32] += MOST + 1  # no skin moves so far
-    dz, known = show(pictures, crops, "depth")
+    dz, valid = show(pictures, crops, "depth")
     assert (dz[0] == 0).all()
-    assert (known[:2] == 1).all()
+    assert (valid[:2] == 1).all()
     assert (dz[1, :, : SIZE // 2] == 0).all()
     assert (dz[1, :, SIZE // 2 :] == 3).all()
-    assert (known[2, SIZE // 2 :, SIZE // 2 :] == 1).all()
-    assert known[2].sum() == SIZE**2 / 4
+    assert (valid[2, SIZE // 2 :, SIZE // 2 :] == 1).all()
+    assert valid[2].sum() == SIZE**2 / 4
     assert (dz[2] == 0).all()
 
 
@@ -118,8 +118,8 @@ def test_what_lies_behind_the_face_is_unknown(pictures, crops):
         pictures[depth][:16] = 1500
     pictures[FRAMES[1][1]] += 4
     crops["depth"][:, :16] = 1500
-    dz, known = show(pictures, crops, "depth")
-    for channel, there in ((known, 1), (dz[1], 4)):
+    dz, valid = show(pictures, crops, "depth")
+    for channel, there in ((valid, 1), (dz[1], 4)):
         assert (channel[..., :4, :] == 0).all()
         assert (channel[..., 4:, :] == there).all()
 
@@ -128,8 +128,8 @@ def test_a_hole_does_not_pull_its_surroundings_towards_zero():
     before, after = np.full((2, SIDE, SIDE), 800, np.float32)
     after = after + np.float32(5)
     after[::4, ::4] = 0
-    dz, known = shrink_depth(*measure_change(before, after, MOST), SIZE)
-    assert (known == 1).all()
+    dz, valid = shrink_depth(*measure_change(before, after, MOST), SIZE)
+    assert (valid == 1).all()
     np.testing.assert_allclose(dz, 5, atol=1e-4)
 
 

@@ -59,8 +59,8 @@ def test_the_description_equals_a_naive_loop(maps):
         for row in range(0, 28, 4)
         for column in range(0, 28, 4)
     ]
-    found = describe(maps, CHANNELS, keep=["v", "u"], cells=7)
-    np.testing.assert_allclose(found, np.reshape(expected, (5, 2 * 49)), rtol=0, atol=1e-12)
+    actual = describe(maps, CHANNELS, keep=["v", "u"], cells=7)
+    np.testing.assert_allclose(actual, np.reshape(expected, (5, 2 * 49)), rtol=0, atol=1e-12)
 
 
 def test_the_description_of_the_mirror_is_the_mirrored_description(maps):
@@ -72,9 +72,9 @@ def test_the_description_of_the_mirror_is_the_mirrored_description(maps):
 
 def test_a_sample_is_described_on_its_own_and_a_flat_map_is_zero(maps):
     maps[2] = 77
-    found = describe(maps, CHANNELS, keep=["u", "v"], cells=7)
-    np.testing.assert_array_equal(found[3:4], describe(maps[3:4], CHANNELS, ["u", "v"], 7))
-    assert (found[2] == 0).all()
+    actual = describe(maps, CHANNELS, keep=["u", "v"], cells=7)
+    np.testing.assert_array_equal(actual[3:4], describe(maps[3:4], CHANNELS, ["u", "v"], 7))
+    assert (actual[2] == 0).all()
 
 
 @pytest.mark.parametrize(

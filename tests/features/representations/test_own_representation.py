@@ -19,7 +19,7 @@ def measure_length(flow: np.ndarray) -> np.ndarray:
 
 
 class HeatMap(Representation):
-    """What it takes and no more."""
+    """Settings of the representation, and no others."""
 
     name = "heat.HeatMap"
     arrays: ClassVar[Mapping[str, str]] = {"heat": "heat"}
@@ -87,8 +87,8 @@ def heat(monkeypatch) -> None:
 
 def test_a_representation_of_ones_own_keeps_the_contract_and_has_a_folder_of_its_own():
     check_representation(HeatMap())
-    found = open_representation("heat.HeatMap")
-    assert Stage(found.name, found, "rgb").folder == "heat.HeatMap-rgb"
+    actual = open_representation("heat.HeatMap")
+    assert Stage(actual.name, actual, "rgb").folder == "heat.HeatMap-rgb"
 
 
 @pytest.mark.parametrize(

@@ -13,26 +13,26 @@ from merec.features.settings import DIFFERENCES
 @pytest.mark.parametrize("mode", DIFFERENCES)
 def test_colours_are_subtracted_as_a_loop_does(mode):
     onset, apex = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
-    found = subtract_colors(onset, apex, mode)
-    assert found.dtype == np.float32
+    actual = subtract_colors(onset, apex, mode)
+    assert actual.dtype == np.float32
     for row, column, channel in product(range(5), range(5), range(3)):
         change = int(apex[row, column, channel]) - int(onset[row, column, channel])
         expected = {"signed": change, "abs": abs(change), "wrap_uint8": change % 256}[mode]
-        assert found[channel, row, column] == pytest.approx(expected / 255)
+        assert actual[channel, row, column] == pytest.approx(expected / 255)
 
 
 @pytest.mark.parametrize("mode", DIFFERENCES)
 def test_depths_are_subtracted_as_a_loop_does(mode):
     rng = np.random.default_rng(0)
     change = rng.uniform(-8, 8, (6, 6)).astype(np.float32)
-    known = rng.random((6, 6)) > 0.3
-    found = subtract_depths(change, known, mode, 8)
-    assert found.shape == (1, 6, 6)
-    assert found.dtype == np.float32
+    valid = rng.random((6, 6)) > 0.3
+    actual = subtract_depths(change, valid, mode, 8)
+    assert actual.shape == (1, 6, 6)
+    assert actual.dtype == np.float32
     for row, column in product(range(6), range(6)):
-        mm = float(change[row, column]) if known[row, column] else 0.0
+        mm = float(change[row, column]) if valid[row, column] else 0.0
         expected = {"signed": mm / 8, "abs": abs(mm) / 8, "wrap_uint8": round(mm) % 256 / 255}[mode]
-        assert found[0, row, column] == pytest.approx(expected, abs=1e-6)
+        assert actual[0, row, column] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("mode", DIFFERENCES)

@@ -78,16 +78,16 @@ def stack(loso, new_folder) -> Callable[..., Path]:
 
 
 def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> list[str]:
-    """Who is trained together, from now on; one letter per fold."""
+    """Record which folds are trained together from now on; one letter per fold."""
     stacks, fit, together = [], loso.fold_trainer.fit, loso.fold_trainer.fit_jointly
 
-    def note(data: ClipDataModule, *others: Any, **options: Any) -> Any:
+    def note(data: ClipDataModule, *rest: Any, **options: Any) -> Any:
         stacks.append(data.held_out)
-        return fit(data, *others, **options)
+        return fit(data, *rest, **options)
 
-    def note_all(views: Sequence[ClipDataModule], *others: Any) -> Any:
+    def note_all(views: Sequence[ClipDataModule], *rest: Any) -> Any:
         stacks.append("".join(view.held_out for view in views))
-        return together(views, *others)
+        return together(views, *rest)
 
     monkeypatch.setattr(loso.fold_trainer, "fit", note)
     monkeypatch.setattr(loso.fold_trainer, "fit_jointly", note_all)
@@ -103,7 +103,7 @@ def name_stacks(monkeypatch: pytest.MonkeyPatch, loso: LeaveOneSubjectOut) -> li
 )
 def test_chunks_have_as_many_steps_and_neighbours_train_on_as_many(loso, most, chunks):
     cut = cut_chunks(hold_out(loso), most)
-    assert ["".join(each.fold.held_out for each in some) for some in cut] == chunks
+    assert ["".join(entry.fold.held_out for entry in some) for some in cut] == chunks
 
 
 def test_a_larger_batch_takes_more_memory(loso):
@@ -119,10 +119,10 @@ def test_a_larger_batch_takes_more_memory(loso):
 
 def test_half_of_what_is_free_is_filled(loso, monkeypatch):
     view = hold_out(loso)[0].view
-    each = measure_fold(
+    entry = measure_fold(
         loso.fold_trainer.make_fresh(view), view, loso.fold_trainer.networks.trainer(logger=False)
     )
-    for free, folds in ((7 * each, 3), (each // 2, 1)):
+    for free, folds in ((7 * entry, 3), (entry // 2, 1)):
         monkeypatch.setattr("merec.tasks.engines.chunks.measure_free", lambda _, free=free: free)
         assert count_fitting(loso.fold_trainer, view) == folds
 
@@ -202,10 +202,10 @@ each_engine = pytest.mark.parametrize(
 def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, caplog):
     fit = loso.fold_trainer.fit_jointly
 
-    def fill(views: Sequence[ClipDataModule], *others: Any) -> Any:
+    def fill(views: Sequence[ClipDataModule], *rest: Any) -> Any:
         if len(views) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
-        return fit(views, *others)
+        return fit(views, *rest)
 
     monkeypatch.setattr(loso.fold_trainer, "fit_jointly", fill)
     stacks = name_stacks(monkeypatch, loso)
@@ -220,10 +220,10 @@ def test_a_chunk_for_which_memory_runs_out_is_halved(loso, stack, monkeypatch, c
 def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch, open_engine):
     begin = loso.fold_trainer._begin
 
-    def refuse(data: ClipDataModule, *others: Any) -> Any:
+    def refuse(data: ClipDataModule, *rest: Any) -> Any:
         if data.held_out == "c":
             raise InputError("c is refused")
-        return begin(data, *others)
+        return begin(data, *rest)
 
     monkeypatch.setattr(loso.fold_trainer, "_begin", refuse)
     folder = new_folder()
@@ -238,12 +238,12 @@ def test_a_fold_that_cannot_be_trained_fails_alone(loso, new_folder, monkeypatch
 def test_a_fold_that_diverges_fails_alone(loso, new_folder, monkeypatch, open_engine):
     fit = loso.fold_trainer.fit_jointly
 
-    def spoil(views: Sequence[ClipDataModule], *others: Any) -> Any:
+    def spoil(views: Sequence[ClipDataModule], *rest: Any) -> Any:
         for view in views:
             if view.held_out == "c":
                 spoilt = torch.full_like(view.sample_inputs.views[0], torch.nan)
                 view.sample_inputs = replace(view.sample_inputs, views=(spoilt,))
-        return fit(views, *others)
+        return fit(views, *rest)
 
     monkeypatch.setattr(loso.fold_trainer, "fit_jointly", spoil)
     loso.fold_trainer.networks.backbone.keywords["compiled"] = (

@@ -51,9 +51,9 @@ class Kill(FoldProgress):
             on_epoch(epoch, epochs)
             if subject == self.subject:
                 children = multiprocessing.active_children()
-                (own,) = [child for child in children if child.name.startswith("fold worker")]
-                assert own.pid is not None
-                os.kill(own.pid, signal.SIGKILL)
+                (rows,) = [child for child in children if child.name.startswith("fold worker")]
+                assert rows.pid is not None
+                os.kill(rows.pid, signal.SIGKILL)
 
         return kill
 
@@ -101,8 +101,8 @@ def test_what_a_process_logs_and_why_it_fails_is_told_by_the_one_that_started_it
     assert "2 of 2 folds failed (0 006, 1 007)" in str(error.value)
     assert "the training loss is nan in epoch" in str(error.value)
     assert "fold 1 (007) failed" in caplog.text
-    told = [record for record in caplog.records if record.process != os.getpid()]
-    assert "traceback" in {record.message.splitlines()[0] for record in told}
+    messages = [record for record in caplog.records if record.process != os.getpid()]
+    assert "traceback" in {record.message.splitlines()[0] for record in messages}
     assert not list(Path(folder).rglob("predictions.csv"))
 
 

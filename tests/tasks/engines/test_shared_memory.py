@@ -1,4 +1,4 @@
-"""What is shared arrives as it was, and lies in memory once."""
+"""Shared objects arrive as they were, and lie in memory once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ SIDE = 128  # of maps larger than `LEAST` bytes
 
 @pytest.fixture
 def pass_on(tmp_path: Path) -> Callable[[object], tuple[object, int]]:
-    """What arrives, and how many bytes of arrays were written."""
+    """Return the object that arrives, and how many bytes of arrays were written."""
 
     def run(value: object) -> tuple[object, int]:
         file = share(value, tmp_path)
@@ -34,8 +34,8 @@ def pass_on(tmp_path: Path) -> Callable[[object], tuple[object, int]]:
     ids=["channels last", "a part, turned", "whole numbers", "small"],
 )
 def test_a_tensor_arrives_with_its_values_type_and_layout(pass_on, tensor):
-    found, _ = pass_on({"inside": [tensor]})
-    (arrived,) = found["inside"]
+    actual, _ = pass_on({"inside": [tensor]})
+    (arrived,) = actual["inside"]
     assert torch.equal(arrived, tensor)
     assert (arrived.dtype, arrived.stride()) == (tensor.dtype, tensor.stride())
 
@@ -51,9 +51,9 @@ def test_a_tensor_arrives_with_its_values_type_and_layout(pass_on, tensor):
     ids=["bytes", "columns first", "text", "objects"],
 )
 def test_an_array_arrives_with_its_values_and_type(pass_on, array):
-    found, _ = pass_on(array)
-    np.testing.assert_array_equal(found, array)
-    assert found.dtype == array.dtype
+    actual, _ = pass_on(array)
+    np.testing.assert_array_equal(actual, array)
+    assert actual.dtype == array.dtype
 
 
 def test_memory_that_several_look_at_is_written_once(pass_on):
@@ -74,17 +74,17 @@ def test_what_is_written_to_stays_with_the_writer(pass_on, tmp_path):
 
 def test_what_has_a_gradient_to_keep_arrives_as_it_is(pass_on):
     weight = torch.nn.Parameter(torch.rand(SIDE, SIDE, 2))
-    found, _ = pass_on(weight)
-    assert found.requires_grad
-    assert torch.equal(found, weight)
+    actual, _ = pass_on(weight)
+    assert actual.requires_grad
+    assert torch.equal(actual, weight)
 
 
 def test_arrays_that_are_copied_to_be_written_are_not_taken_for_each_other(pass_on):
     first = np.random.default_rng(0).random((SIDE, SIDE, 2))[::2].transpose(1, 0, 2)
-    found, _ = pass_on([first + number for number in range(4)] + [first, first[::-1]])
+    actual, _ = pass_on([first + number for number in range(4)] + [first, first[::-1]])
     for number in range(4):
-        np.testing.assert_array_equal(found[number], first + number)
-    np.testing.assert_array_equal(found[5], first[::-1])
+        np.testing.assert_array_equal(actual[number], first + number)
+    np.testing.assert_array_equal(actual[5], first[::-1])
 
 
 def test_who_shares_keeps_no_copy(tmp_path):

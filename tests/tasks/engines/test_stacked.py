@@ -136,12 +136,12 @@ def make(corpus, make_data, make_loso, quiet_trainer) -> Callable[..., FoldTrain
         trainer: dict[str, Any] | None = None,
         **changes: Any,
     ) -> FoldTrainer:
-        shown = READS.get(backbone, "views")
-        settings: dict[str, Any] = {"channels": None, "representation": shown} | (data or {})
-        if shown != "flow_map":
+        output = READS.get(backbone, "views")
+        settings: dict[str, Any] = {"channels": None, "representation": output} | (data or {})
+        if output != "flow_map":
             side = getattr(BACKBONES[backbone], "keywords", {}).get("size", 8)
             settings = {"features": Drawn(side), "scaling": "raw"} | settings
-        own = corpus if shown == "flow_map" else replace(corpus, flow_maps=None, channels=())
+        rows = corpus if output == "flow_map" else replace(corpus, flow_maps=None, channels=())
         learning: dict[str, Any] = {
             "optimizer": partial(torch.optim.Adam, lr=1e-2),
             "scheduler": None,
@@ -150,7 +150,7 @@ def make(corpus, make_data, make_loso, quiet_trainer) -> Callable[..., FoldTrain
         }
         running = {"precision": "64-true", "max_epochs": EPOCHS} | (trainer or {})
         task = make_loso(
-            data=make_data(corpus=own, **settings),
+            data=make_data(corpus=rows, **settings),
             backbone=BACKBONES[backbone],
             finetune=partial(Finetune, **learning | (finetune or {})),
             trainer=partial(quiet_trainer, **running),
@@ -181,7 +181,7 @@ each_way = pytest.mark.parametrize(
 
 
 def ignore(epoch: int, epochs: int) -> None:
-    """Of no interest."""
+    """Module of no interest."""
 
 
 def hold_out(fold_trainer: FoldTrainer, *subjects: str) -> list[ClipDataModule]:
@@ -193,9 +193,9 @@ def hold_out(fold_trainer: FoldTrainer, *subjects: str) -> list[ClipDataModule]:
 
 
 def predict(task: Finetune, trainer: pl.Trainer, view: ClipDataModule) -> torch.Tensor:
-    said = trainer.predict(task, dataloaders=view.predict_dataloader())
-    assert said is not None
-    return torch.cat([probability for _, probability in said])
+    predicted = trainer.predict(task, dataloaders=view.predict_dataloader())
+    assert predicted is not None
+    return torch.cat([probability for _, probability in predicted])
 
 
 def assert_same(
@@ -212,8 +212,10 @@ def assert_same(
         for name, value in state.items():
             assert value.dtype == other_state[name].dtype
             torch.testing.assert_close(value, other_state[name], atol=atol, rtol=0)
-        said = predict(task, trainer, view)
-        torch.testing.assert_close(said, predict(other, other_trainer, view), atol=atol, rtol=0)
+        predicted = predict(task, trainer, view)
+        torch.testing.assert_close(
+            predicted, predict(other, other_trainer, view), atol=atol, rtol=0
+        )
         np.testing.assert_array_equal(epochs.sample_id, other_epochs.sample_id)
         np.testing.assert_array_equal(epochs.predicted, other_epochs.predicted)
         np.testing.assert_allclose(epochs.train_loss, other_epochs.train_loss, atol=atol)
@@ -233,7 +235,7 @@ def test_folds_learn_the_same_together_as_alone(make, backbone, join):
 
 @each_way
 def test_two_views_through_norms_and_dropout(make, join):
-    """What the encoders of two views are made of, at a size for every run of the tests."""
+    """Layers of the encoders of two views, at a size for every run of the tests."""
     assert_same(make("tiny", data={"scaling": "standard"}), join)
 
 
@@ -249,8 +251,11 @@ def test_single_precision_agrees_but_for_rounding(make, backbone, join):
     views = hold_out(fold_trainer, "a", "b", "c")
     together = fold_trainer.fit_jointly(views, ignore, join)
     for view, gave in zip(views, together, strict=True):
-        said, other = predict(*gave[:2], view), predict(*fold_trainer.fit(view, ignore)[:2], view)
-        torch.testing.assert_close(said, other, atol=0.05, rtol=0)
+        predicted, other = (
+            predict(*gave[:2], view),
+            predict(*fold_trainer.fit(view, ignore)[:2], view),
+        )
+        torch.testing.assert_close(predicted, other, atol=0.05, rtol=0)
 
 
 # How they learn
@@ -323,11 +328,11 @@ def test_own_layers_train_in_mixed_precision(make, backbone, join):
         for precision in ("bf16-mixed", "32-true")
     )
     (view, *_) = views = hold_out(mixed, "a", "b")
-    found = [predict(*mixed.fit_jointly(views, ignore, join)[0][:2], view)]
-    found.append(predict(*mixed.fit(view, ignore)[:2], view))
+    actual = [predict(*mixed.fit_jointly(views, ignore, join)[0][:2], view)]
+    actual.append(predict(*mixed.fit(view, ignore)[:2], view))
     expected = predict(*single.fit(view, ignore)[:2], view)
-    for said in found:
-        torch.testing.assert_close(said.float(), expected, atol=0.05, rtol=0)
+    for predicted in actual:
+        torch.testing.assert_close(predicted.float(), expected, atol=0.05, rtol=0)
 
 
 @each_way
@@ -350,12 +355,12 @@ def test_a_fold_that_diverges_takes_no_other_with_it(make, join):
 
 @each_way
 def test_epochs_are_told_once_for_all(make, join):
-    told = []
+    messages = []
     fold_trainer = make("tiny")
     fold_trainer.fit_jointly(
-        hold_out(fold_trainer, "a", "b"), lambda *said: told.append(said), join
+        hold_out(fold_trainer, "a", "b"), lambda *message: messages.append(message), join
     )
-    assert told == [(epoch, EPOCHS) for epoch in range(1, EPOCHS + 1)]
+    assert messages == [(epoch, EPOCHS) for epoch in range(1, EPOCHS + 1)]
 
 
 # What is refused
@@ -396,8 +401,8 @@ def test_without_a_compiler_steps_are_taken_uncompiled_and_it_is_said_once(
     monkeypatch.setattr(torch, "compile", lambda _: fail)
     with caplog.at_level(logging.WARNING):
         assert_same(make("tiny"), COMPILED)
-    (said,) = [
+    (predicted,) = [
         record.message for record in caplog.records if record.name == "merec.tasks.engines.stacked"
     ]
-    assert said.startswith("torch.compile fails (RuntimeError: no compiler")
-    assert said.endswith("going on without")
+    assert predicted.startswith("torch.compile fails (RuntimeError: no compiler")
+    assert predicted.endswith("going on without")
