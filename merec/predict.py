@@ -45,7 +45,7 @@ def predict(
 
     Args:
         clip: A video, or a folder of frames (see `open_clip`).
-        checkpoint: Of a network; `None` to find the apex only.
+        checkpoint: Checkpoint of a network; `None` to find the apex only.
         calibration: Finished run whose held-out predictions the temperature is fitted on; `None` for that in
             which the checkpoint lies, if all its folds are there.
         fps: Frames/s, where the clip does not say.

@@ -35,7 +35,7 @@ def describe_environment(
         config: The resolved config.
         data: The samples, then those that are pretrained on, if any.
         command: The command line.
-        protocol: Of what is predicted.
+        protocol: Protocol of what is predicted.
     """
     sources = hash_run_sources(config, data)
     return {

@@ -42,8 +42,8 @@ class Network(NamedTuple):
         backbone: From inputs to logits.
         config: Resolved, of the run that trained it.
         protocol: Name of what it was trained on.
-        target: What it predicts; its classes are in the order of the logits.
-        scales: Of its inputs, by those it was trained on.
+        target: Target that it predicts; its classes are in the order of the logits.
+        scales: Scales of its inputs, by those it was trained on.
     """
 
     file: Path
@@ -255,7 +255,7 @@ def open_store(config: Mapping[str, Any] | None, root: Path, source: Path | None
     """Open a feature store with the settings of a run, or with those of `conf/`, in a folder of its own.
 
     Args:
-        config: Of the run, out of its checkpoint; `None` for the settings of `conf/`.
+        config: Config of the run, out of its checkpoint; `None` for the settings of `conf/`.
         root: The folder.
         source: The checkpoint.
 

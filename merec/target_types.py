@@ -31,7 +31,7 @@ def describe_wrong_kind(target: Any, node: Mapping[str, Any], path: str) -> str 
     standard library.
 
     Args:
-        target: What `_target_` names.
+        target: Class or function that `_target_` names.
         node: The node.
         path: Its dotted path.
     """

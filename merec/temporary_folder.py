@@ -57,7 +57,7 @@ def own_folder(parent: Path | None = None) -> Iterator[Path]:
     """Yield a fresh private folder that goes with the block; those of killed processes beside it go first.
 
     Args:
-        parent: Where it is made; `None` for the system's folder of temporary files.
+        parent: Parent of the folder; `None` for the system's folder of temporary files.
     """
     place = Path(tempfile.gettempdir()) if parent is None else parent
     place.mkdir(parents=True, exist_ok=True)

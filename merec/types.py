@@ -163,7 +163,7 @@ class Frames:
     """The numbered images of a clip: they are named, not opened.
 
     Attributes:
-        folder: Where they lie.
+        folder: Folder of them.
         name: File name with a place for the frame number, e.g. `{}.jpg`, `img{}.jpg`, `006_{:05d}.jpg`.
     """
 
@@ -195,7 +195,7 @@ class Finding(NamedTuple):
         row: Number of the annotation's row, from 0, as `pandas` counts below the header; `None` if it is
             not about one row.
         sample_id: The sample, or "".
-        found: What was found.
+        found: Description of the problem.
         remedy: What was expected, and what to do or what was done.
     """
 
@@ -232,7 +232,7 @@ class Corpus:
             there.
         unlabelled: Clips without labels: `clip_id`, `corpus`, `subject` ("" if unknown), `clip`, `fps`,
             `color`, `depth`; `None` if there are none.
-        findings: What was mended or is wrong in the annotation.
+        findings: Findings on what was mended or is wrong in the annotation.
         key_frames: Names of the frames that were written of each sample, by design, so that no other frame
             is missing: `onset`, `apex` and perhaps `offset`; empty where all were.
         rejected: Rows that would be samples but for what is wrong with them (an error in `findings`), as far

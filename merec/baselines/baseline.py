@@ -37,9 +37,9 @@ class Baseline:
         describe: From maps, channel names and those to `keep` to one row of features per map; by estimator,
             or for all `others`.
         seed: Written beside the predictions; the estimators draw no random numbers.
-        fold_choice: What each fold holds out and trains on.
+        fold_choice: Rule of what each fold holds out and trains on.
         target: Name of what is predicted: `emotion`, or `action_units`, each by its own estimator.
-        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
     """
 
     datamodule: ClipDataModule

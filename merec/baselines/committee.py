@@ -46,13 +46,13 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         cells: Cells along each axis of each grid of `describe_half_faces`.
         widths: Squared widths of the Gaussians to choose from, in units of the median squared distance of
             training samples.
-        ridges: What is added to the kernel's diagonal, over a sample's weight; all of them have a say.
+        ridges: Values added to the kernel's diagonal, over a sample's weight; all of them have a say.
 
     Attributes:
         classes_: The classes seen in training.
-        best_params_: What was chosen.
+        best_params_: Parameters that were chosen.
         best_score_: Its inner area under the curve: optimistic, it was chosen for being high.
-        tried_: How many comparisons there were to choose from.
+        tried_: Number of comparisons to choose from.
     """
 
     pairs_mirror_images = True  # a row holds both halves, so it is its mirror image's row too

@@ -42,7 +42,7 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         best_params_: The chosen parameters.
         best_score_: Their pooled inner UF1: optimistic, it was chosen for being high.
         scores_: Parameters and pooled inner UF1 of every candidate, in the order of the grid.
-        tried_: How many candidates there were.
+        tried_: Number of candidates.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ def fit_and_score_units(
     An action unit that all or none of the training samples show is said to be as there: 1 or 0.
 
     Args:
-        estimator: As of `fit_and_score`, as are the others.
+        estimator: Estimator as of `fit_and_score`, as are the others.
         describe: Likewise.
         train_maps: Likewise.
         train_marks: 1 for each action unit that a training sample shows, else 0.

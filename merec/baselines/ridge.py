@@ -35,13 +35,13 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
         families: Blocks of features by name, to choose from.
         blocks: Into how many equal blocks the features of a sample fall.
         widths: Squared widths of the kernel, in units of the median squared distance of training samples.
-        ridges: What is added to the kernel's diagonal, over a sample's weight.
+        ridges: Values added to the kernel's diagonal, over a sample's weight.
 
     Attributes:
         classes_: The classes seen in training.
-        best_params_: What was chosen.
+        best_params_: Parameters that were chosen.
         best_score_: Its pooled inner UF1: optimistic, it was chosen for being high.
-        tried_: How many candidates there were.
+        tried_: Number of candidates.
     """
 
     pairs_mirror_images = (

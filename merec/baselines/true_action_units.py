@@ -26,7 +26,7 @@ class TrueActionUnits(BaseEstimator):
         Args:
             index: Samples of the corpus.
             multilabel: Whether action units are the target.
-            name: Of the corpus, for messages.
+            name: Name of the corpus, for messages.
 
         Raises:
             InputError: If the target is the action units themselves, or none are coded.

@@ -26,7 +26,7 @@ class Jobs:
     Attributes:
         notes: The folder they lie in, which every machine that runs a job sees.
         begun: Jobs that an earlier round began; they are not begun again.
-        total: How many there are; 0 if that is not known.
+        total: Number of jobs; 0 if that is not known.
         varied: Keys that differ between them.
         started: When the first was begun, s since 1970.
     """
@@ -41,7 +41,7 @@ class Jobs:
         """Log which job begins, and once others have ended about how long all will take.
 
         Args:
-            number: Of the job, from 0.
+            number: Number of the job, from 0.
             overrides: All of its overrides.
         """
         ended = sum(reason != _KILLED for _, reason in self._read().values())
@@ -58,7 +58,7 @@ class Jobs:
         """Keep an error of a job from the other jobs, and note it; a job that ends well has no reason noted.
 
         Args:
-            number: Of the job.
+            number: Number of the job.
             folder: Its run folder.
         """
         self._write(number, str(folder), _KILLED)
@@ -78,7 +78,7 @@ class Jobs:
         """Note a job that gave no result.
 
         Args:
-            number: Of the job.
+            number: Number of the job.
             name: What to call it if it did not even begin.
             log_file: What it said to the launcher.
         """

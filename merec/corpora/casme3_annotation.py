@@ -30,8 +30,8 @@ class Annotation:
         class_map: Class → its emotions, in label order.
         table: Micro-expressions, columns `PART_A` and `sample_id`.
         macro: Macro-expressions of a full sheet, else `None`.
-        source: What both were read from.
-        findings: What was mended.
+        source: Place that both were read from.
+        findings: Findings on what was mended.
     """
 
     root: Path

@@ -25,7 +25,7 @@ def read_full_sheet(
 
     Args:
         table: The sheet.
-        source: What it was read from.
+        source: Place that it was read from.
         kind: `full` or `part_c_full`.
         root: Folder of the corpus, in which the list of emotions is looked for first.
 
@@ -68,7 +68,7 @@ def _split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.
 
     Args:
         table: Column `type`, as annotated.
-        source: What it was read from.
+        source: Place that it was read from.
 
     Raises:
         InputError: For the first row of another type.
@@ -109,8 +109,8 @@ def _join_part_c(
     Args:
         table: Columns `subject`, `onset`, `offset`.
         named: The list of emotions: `subject`, `clip` (a number), `onset`, `offset`, `emotion`.
-        list_file: Where the list was read, for messages.
-        source: What `table` was read from.
+        list_file: Path of the list, for messages.
+        source: Place that `table` was read from, for messages.
 
     Returns:
         The table with `clip` and `emotion` ("" where the list names none), and the warnings.

@@ -24,7 +24,7 @@ def read_macro(
 
     Args:
         annotated: Annotation of the micro-expressions.
-        labelling: How these are labelled.
+        labelling: Rule of the labels.
         fps: Frames/s.
         finder: Finds the frames.
 

@@ -24,7 +24,7 @@ def read_megc2019(
         classes: Class names in label order.
         parts: Name of the data set → corpus; read them leniently, so that what is wrong is told
             here under the keys of the part.
-        expected: What to assert (see `assert_counts`); `None` to use a subset knowingly.
+        expected: Counts to assert (see `assert_counts`); `None` to use a subset knowingly.
         lenient: Whether bad rows and counts that differ become findings instead of an exception.
 
     Raises:

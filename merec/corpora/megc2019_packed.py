@@ -28,7 +28,7 @@ def read_packed(
     """Read `flow.npz` and `samples.csv`, joined by sample id.
 
     Args:
-        folder: Where both lie.
+        folder: Folder of both.
         classes: Class names in label order.
 
     Returns:
@@ -161,7 +161,7 @@ def _refuse_contradictions(
     """Refuse what the archive says of a sample if the table says something else.
 
     Args:
-        index: Of the table, in whose order the samples are.
+        index: Index of the table, in whose order the samples are.
         order: Place of each sample in the archive.
         stored: Arrays of the archive, whichever it has of `_STORED`.
         classes: Class names in label order.

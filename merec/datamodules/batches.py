@@ -117,10 +117,10 @@ class Sums(NamedTuple):
     In float64; each depends on its sample alone, so that the held-out ones cannot show in a scale.
 
     Attributes:
-        total: Of the values.
-        squares: Of their squares.
-        values: How many a channel of one sample has.
-        shape: Of one number per channel, to broadcast to a batch.
+        total: Sum of the values.
+        squares: Sum of their squares.
+        values: Number of values in a channel of one sample.
+        shape: Shape of one number per channel, to broadcast to a batch.
     """
 
     total: Float[Tensor, "samples channels"]
@@ -152,7 +152,7 @@ def measure_scale(sums: Sums, rows: Rows, channels: Sequence[str] = ()) -> Scale
     """Mean and standard deviation of each channel over some samples.
 
     Args:
-        sums: Of all samples.
+        sums: Sums of all samples.
         rows: Those that have a say.
         channels: Names, where some may be masks. Those stay as they are: one that is 1 all over in training
             would be blown up where the held-out one is not.
@@ -176,7 +176,7 @@ class SeededBatches(Sampler):
     Args:
         rows: To draw from.
         batch_size: Samples per batch, of all processes together.
-        seed: Of the run.
+        seed: Seed of the run.
         held_out: Name of the held-out subject.
         balanced: Class of each of `rows`, to draw as many samples of each class, some of them twice; `None`
             to draw every sample once.

@@ -61,9 +61,9 @@ class ClipDataModule(pl.LightningDataModule):
     `hold_out` gives the view of one fold; all views share the samples in memory.
 
     Args:
-        corpus: Whose faces.
+        corpus: Corpus of the samples.
         modality: `rgb`, `depth` or `fused`.
-        representation: What the backbone reads, see `open_representation`.
+        representation: Representation that the backbone reads, see `open_representation`.
         channels: Which channels of the flow maps, in which order; `None` for all.
         scaling: `raw` as they are, `unit` flow maps over 255, or `standard`: zero mean and unit variance per
             channel, by the statistics of the fold's training subjects.
@@ -71,9 +71,9 @@ class ClipDataModule(pl.LightningDataModule):
         num_workers: Loader processes; 0 is fastest for samples that lie in memory.
         seed: Seed of the order of samples and of what happens to them.
         features: The feature store; a corpus of flow maps needs none.
-        augment: What happens to training samples; `None` for nothing.
+        augment: Augmentation of training samples; `None` for nothing.
         balanced: Draw as many training samples of each class, some of them twice, some never.
-        size: Of views, px; `None` for that of the crops.
+        size: Size of views, px; `None` for that of the crops.
         views: See `Representation.choose_views`.
         drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted.
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
@@ -84,7 +84,7 @@ class ClipDataModule(pl.LightningDataModule):
 
     Attributes:
         sample_inputs: Inputs of all samples, as they lie in memory.
-        shifts: What became of the key frames, see `shift_key_frames`; `None` without jitter.
+        shifts: Key-frame shifts, see `shift_key_frames`; `None` without jitter.
 
     Raises:
         InputError: If the corpus cannot show what is asked for, or no sample of it is ready.
@@ -174,7 +174,7 @@ class ClipDataModule(pl.LightningDataModule):
         """Return the samples of another corpus, shown like these, with its key frames as annotated.
 
         Args:
-            corpus: Whose faces.
+            corpus: Corpus of the samples.
             **changes: Other arguments of the constructor.
 
         Raises:
@@ -192,7 +192,7 @@ class ClipDataModule(pl.LightningDataModule):
 
         Args:
             corpus: `self.corpus` with another target, see `set_target`.
-            min_subjects: How many training subjects must show an action unit for a fold to learn it.
+            min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
 
         Raises:
             InputError: If samples are to be drawn by a class that they no longer have.

@@ -27,7 +27,7 @@ class LoadedFeatures:
         corpus: Those samples.
         arrays: Their features.
         shifted: The same of shifted key frames; empty without jitter.
-        shifts: What became of the key frames, see `shift_key_frames`; `None` without jitter.
+        shifts: Key-frame shifts, see `shift_key_frames`; `None` without jitter.
     """
 
     corpus: Corpus
@@ -48,9 +48,9 @@ def load_features(
     """Load the features of a corpus, and those of shifted key frames; the flow maps of one without frames.
 
     Args:
-        corpus: Whose faces.
+        corpus: Corpus of the samples.
         features: The feature store; a corpus of flow maps needs none.
-        representation: What the backbone reads.
+        representation: Representation that the backbone reads.
         modality: `rgb`, `depth` or `fused`.
         require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
             samples.

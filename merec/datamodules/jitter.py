@@ -53,7 +53,7 @@ def shift_key_frames(corpus: Corpus, jitter: Jitter) -> tuple[Corpus, pd.DataFra
     """Return a corpus whose samples have other key frames.
 
     Args:
-        corpus: Of frames.
+        corpus: Corpus of frames.
         jitter: By how much.
 
     Returns:
@@ -80,8 +80,8 @@ def shift_pair(onset: int, apex: int, jitter: Jitter, numbers: np.ndarray) -> tu
     """Shifted onset and apex: frames on disk, neither further than asked for, the onset before the apex.
 
     Args:
-        onset: As annotated.
-        apex: As annotated.
+        onset: Onset as annotated.
+        apex: Apex as annotated.
         jitter: By how much.
         numbers: Frames on disk, rising.
     """

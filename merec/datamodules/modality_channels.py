@@ -19,9 +19,9 @@ def choose_channels(
     """Return the channels of a pair of modality and representation, if the corpus has it.
 
     Args:
-        corpus: Whose faces.
+        corpus: Corpus of the samples.
         modality: `rgb`, `depth` or `fused`.
-        representation: What the backbone reads.
+        representation: Representation that the backbone reads.
         channels: Those of the flow maps to keep, in this order; `None` for all.
         views: See `Representation.choose_views`.
 

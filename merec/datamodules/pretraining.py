@@ -29,7 +29,7 @@ class PairPool:
         source: `unlabelled`: pairs of frames of unlabelled clips; `samples`: onset and apex of the labelled
             samples; `both`.
         batch_size: Pairs per batch; `None` where nothing is known of it.
-        augment: What happens to them.
+        augment: Augmentation of them.
     """
 
     source: str
@@ -124,7 +124,7 @@ def choose_pairs(
     """Choose the rows of a pool of pairs that a fold may pretrain on.
 
     Args:
-        pool: Of pairs, as `FeatureStore.make_pool` gives it.
+        pool: Pool of pairs, as `FeatureStore.make_pool` gives it.
         held_out: The held-out subjects; empty if nobody is.
         least: Intensity below which a pair shows too little, in units of the pool's estimator.
 

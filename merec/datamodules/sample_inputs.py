@@ -70,9 +70,9 @@ def make_inputs(
 
     Args:
         loaded: The features.
-        representation: What the backbone reads.
+        representation: Representation that the backbone reads.
         names: Channels of each view.
-        size: Of views, px; `None` for that of the crops.
+        size: Size of views, px; `None` for that of the crops.
         misaligned: Join views as the released DVSCL code does, see `misalign`.
         standard: Whether each fold measures its scale.
     """

@@ -54,8 +54,8 @@ def drop_still(
 
     Args:
         rows: Training rows.
-        still: Of all samples, whether there is no motion to train on.
-        name: Of the protocol, for messages.
+        still: Still of all samples, whether there is no motion to train on.
+        name: Name of the protocol, for messages.
 
     Raises:
         InputError: If none is left.

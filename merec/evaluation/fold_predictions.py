@@ -17,7 +17,7 @@ def read_fold(folder: FoldFolder, protocol: Protocol, seed: int | None) -> pd.Da
     """Read the predictions of a fold, and refuse rows that no fold of the run can have written.
 
     Args:
-        folder: Of the fold, whose number is its name.
+        folder: Folder of the fold, whose number is its name.
         protocol: Which classes there are, and how many folds.
         seed: Seed of the run; `None` if it is not known.
 

@@ -42,8 +42,8 @@ def guess_units(present: Int[np.ndarray, " units"], samples: int) -> Float[np.nd
     """Compute the mean F1 of guessing each action unit as often as it is there; of never, it is 0.
 
     Args:
-        present: How many samples show each action unit.
-        samples: How many samples there are.
+        present: Number of samples that show each action unit.
+        samples: Number of samples.
     """
     rng = np.random.default_rng(0)
     share = present / samples

@@ -28,7 +28,7 @@ class Optimism:
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
         random_guess: Guesses drawn in the frequencies of the true labels, given the same choice of
             epochs: mean of repeats, nothing is learnt.
-        epochs: How many epochs there were to choose from, at most.
+        epochs: Largest number of epochs to choose from.
     """
 
     honest: Reading
@@ -83,7 +83,7 @@ def measure_optimism(
             ended stands by its last.
         label: True class of each sample, or whether it shows each action unit.
         fold: Fold of each sample.
-        target: How predictions are scored.
+        target: Target, which scores predictions.
     """
     score = partial(target.score_decisions, label)
     epochs = max(map(len, predicted))

@@ -28,7 +28,7 @@ def tabulate(
         rows: The held-out rows of the corpus index.
         sample_id: Which sample each row of `probability` belongs to.
         probability: Probability of each class.
-        target: What is predicted, by `Target.predict`.
+        target: Target of the predictions, by `Target.predict`.
         fold: Number of the fold.
         seed: Seed of the run.
 

@@ -45,7 +45,7 @@ def set_target(corpus: Corpus, target: str, min_subjects: int, groups: int | Non
     Args:
         corpus: Labelled with emotions.
         target: `emotion` or `action_units`.
-        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
         groups: Number of groups of subjects that are held out at once; `None` holds each subject out alone.
 
     Returns:

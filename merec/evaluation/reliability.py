@@ -22,7 +22,7 @@ class Reliability:
     """Predictions in bins of equal width by the probability of the class they name.
 
     Attributes:
-        samples: How many fall into each bin.
+        samples: Number of samples in each bin.
         confidence: Their mean probability; not a number in an empty bin, as below.
         accuracy: The share that is right.
     """

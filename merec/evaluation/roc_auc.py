@@ -26,7 +26,7 @@ class Ranking:
         score: Probability of each unit, of each sample.
         present: Whether each sample shows the unit.
         subject: Number of each sample's subject.
-        subjects: How many subjects there are.
+        subjects: Number of subjects.
     """
 
     score: Float[np.ndarray, "samples units"]
@@ -69,8 +69,8 @@ def auc_per_unit(
     """Compute the area of each unit, averaged over seeds; NaN without a pair.
 
     Args:
-        rankings: Of each seed.
-        times: How often each subject is counted.
+        rankings: Rankings of each seed.
+        times: Number of times that each subject is counted.
     """
     weights = times.astype(float)
     areas = []
@@ -100,10 +100,10 @@ def auc_intervals(
     """Compute the area of each unit and then their mean, with 95 % intervals (`t_interval`).
 
     Args:
-        rankings: Of each seed.
+        rankings: Rankings of each seed.
         effective: Effective number of subjects of each unit, and last of all.
-        draws: How many sets of subjects to draw.
-        seed: Of the draws.
+        draws: Number of sets of subjects to draw.
+        seed: Seed of the draws.
 
     Returns:
         Value, lower and upper end. A draw in which nobody shows a unit, or every sample does, is left out of
@@ -134,8 +134,8 @@ def compare_auc(
         a: Rankings of each seed; both sides of the same samples in the same order.
         b: As many, or one side a single one.
         effective: Effective number of subjects.
-        draws: How many sets of subjects to draw, and permutations to try.
-        seed: Of both.
+        draws: Number of sets of subjects to draw, and permutations to try.
+        seed: Seed of both.
     """
     seeds, subjects = max(len(a), len(b)), a[0].subjects
     a, b = (list(side) * (seeds // len(side)) for side in (a, b))

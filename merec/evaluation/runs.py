@@ -31,7 +31,7 @@ class Run:
     """One run folder: some folds of one seed.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its path.
         config: The resolved config.
         environment: Name, hashes, command, commit and versions.
         protocol: Which samples it is about.
@@ -95,8 +95,8 @@ class Run:
         Empty if none did.
 
         Args:
-            name: Of the table.
-            columns: As `merec.run_folder.reading.read_csv` takes them.
+            name: Name of the table.
+            columns: Columns as `merec.run_folder.reading.read_csv` takes them.
 
         Raises:
             InputError: If a file is damaged.

@@ -70,7 +70,7 @@ def conclude_paired(
         observed: The difference.
         drawn: The same of sets of subjects drawn with replacement.
         permuted: The same of sides swapped in random halves of the subjects.
-        subjects: How many subjects there are.
+        subjects: Number of subjects.
         effective: Effective number of subjects.
     """
     low, high = t_interval(observed, drawn, subjects, effective, DIFFERENCE_RANGE).tolist()

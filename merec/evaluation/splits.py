@@ -129,7 +129,7 @@ def limit_training_subjects(
     Args:
         folds: Whom to hold out.
         subjects: The subject of each sample.
-        train_subjects: How many subjects each fold trains on.
+        train_subjects: Number of subjects that each fold trains on.
 
     Raises:
         InputError: If a fold has fewer.

@@ -112,7 +112,7 @@ def t_interval(
     Args:
         value: The scores.
         draws: The same scores of sets of subjects drawn with replacement.
-        subjects: How many subjects there are to draw.
+        subjects: Number of subjects to draw.
         effective: See `effective_subjects`; of each score, or of all.
         limits: Least and largest value that a score can take; the interval ends there.
         level: Nominal coverage.
@@ -178,8 +178,8 @@ def paired_intervals(
         metrics: A score of each class of a matrix, along a last axis.
         a: One side.
         b: The other; the same subjects are drawn for both, and for all scores.
-        draws: How many sets of subjects to draw.
-        seed: Of the draws.
+        draws: Number of sets of subjects to draw.
+        seed: Seed of the draws.
 
     Returns:
         Value, lower and upper end; NaN ends of a class that fewer than three subjects have.
@@ -208,8 +208,8 @@ def score_intervals(
         counts: The matrices.
         per_part: Whether each score is that of one class or action unit, which few subjects may show.
         limits: Least and largest value that a score can take.
-        draws: How many sets of subjects to draw.
-        seed: Of the draws.
+        draws: Number of sets of subjects to draw.
+        seed: Seed of the draws.
 
     Returns:
         Value, lower and upper end; the ends are NaN for fewer than three subjects.

@@ -36,7 +36,7 @@ class Alignment:
 
     Attributes:
         matrix: Rotation, scale and shift, frame px to crop px.
-        size: Of the crop, px.
+        size: Size of the crop, px.
     """
 
     matrix: Float[np.ndarray, "2 3"]
@@ -115,7 +115,7 @@ def align_face(points: Float[np.ndarray, "landmarks _"], size: int, margin: floa
 
     Args:
         points: Landmarks of the onset, px of the frame.
-        size: Of the crop, px.
+        size: Size of the crop, px.
         margin: Room on each side, as a share of the landmarks' larger extent.
     """
     flat = points[:, :2]

@@ -21,7 +21,7 @@ def measure_depth_change(
     Args:
         onset: Depth, mm.
         apex: Depth by the same box, mm; 0 = invalid.
-        has_depth: Where the onset's depth is valid.
+        has_depth: Pixels at which the onset's depth is valid.
         flow: px, with the head's.
         most: mm; a larger change is a measuring error (8 in Zhang et al. 2025).
 

@@ -53,8 +53,8 @@ def follow_face(
 
     Args:
         frames: RGB, with their positions.
-        second: Of a position.
-        duration: Of all frames, s.
+        second: Second of a position.
+        duration: Duration of all frames, s.
         landmarker: Finds the face in the references.
         name: Names the frame of a position in a message.
 

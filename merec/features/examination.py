@@ -14,7 +14,7 @@ def examine_faces(corpus: Corpus, features: FeatureStore, jobs: int) -> list[Fin
     What is alike in more than half of the samples is one finding.
 
     Args:
-        corpus: Of frames.
+        corpus: Corpus of frames.
         features: With a store that may be written to.
         jobs: Processes; -1 for one per core.
 

@@ -41,7 +41,7 @@ class FaceFinder:
 
         Args:
             file: The frame's.
-            content: Of the file.
+            content: Content of the file.
             frame: Its pixels, RGB uint8 of shape (height, width, 3), where they were decoded already.
 
         Raises:
@@ -70,7 +70,7 @@ class FaceFinder:
         Args:
             file: The frame's.
             frame: Its pixels.
-            face: What was found in it.
+            face: Description of the problem in it.
 
         Raises:
             InputError: If it is.

@@ -78,7 +78,7 @@ def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 
     """Return a frame in RGB, turned upright by its EXIF orientation.
 
     Args:
-        content: Of the file.
+        content: Content of the file.
         file: For messages.
 
     Raises:
@@ -96,7 +96,7 @@ def decode_depth(
     """Return a frame's depth in mm, 0 = invalid; in the unit that its file names, whole mm if it names none.
 
     Args:
-        content: Of the file.
+        content: Content of the file.
         file: For messages.
         shape: Height and width of its colour.
 
@@ -158,7 +158,7 @@ def assert_fit(points: Float[np.ndarray, "landmarks _"], file: str) -> None:
 
     Args:
         points: Landmarks, px of the frame.
-        file: Of the frame, for the message.
+        file: File of the frame, for the message.
 
     Raises:
         InputError: If it is less than `LEAST_FACE` px wide and high, or not within 45° of upright.
@@ -203,7 +203,7 @@ def describe_face(points: Float[np.ndarray, "landmarks _"], width: int, height: 
 
     Args:
         points: Landmarks, px of the frame.
-        width: Of the frame, px.
+        width: Width of the frame, px.
         height: The same.
     """
     notes = []

@@ -19,7 +19,7 @@ class HeadMotion:
     """The part of a flow that is the head's.
 
     Attributes:
-        flow: Of the head as a whole, px: an affine function of the position (and of depth, where known).
+        flow: Flow of the head as a whole, px: an affine function of the position (and of depth, where known).
         shift: Its mean length over the face, px.
     """
 
@@ -75,7 +75,7 @@ def remove_head_depth(
 
     Args:
         change: mm.
-        valid: Where it was measured; elsewhere it has no vote.
+        valid: Pixels at which it was measured; elsewhere it has no vote.
         rigid: Skin that most expressions leave alone.
 
     Returns:

@@ -71,7 +71,7 @@ def augment_images(
         inputs: One tensor, or one per view; before any scaling.
         channels: Names of the channels of each.
         top: See `flip_images`.
-        settings: What may happen.
+        settings: Settings of augmentation.
         generators: One per sample.
     """
     augmented, luck, mirrored = [], _draw_luck(inputs[0], settings, generators), None
@@ -131,7 +131,7 @@ def flip_images(
     """Return the mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
 
     Args:
-        images: Of one view, or of a clip.
+        images: Images of one view, or of a clip.
         channels: Names of its channels.
         top: What a horizontal component becomes the distance to: 255 for maps stretched to 0..255, 0 for
             those in their own units.
@@ -158,8 +158,8 @@ def place_box(luck: Float[Tensor, "3"], smallest: float | int, height: int, widt
     Args:
         luck: Three numbers of 0 to 1, for the area, for how far down and how far to the right.
         smallest: Share of the area; all from it to the whole are as likely.
-        height: Of the image, px.
-        width: Of the image, px.
+        height: Height of the image, px.
+        width: Width of the image, px.
     """
     area, down, right = luck.tolist()
     side = (smallest + (1 - smallest) * area) ** 0.5
@@ -177,7 +177,7 @@ def crop_images(
     Flow is in px, so it grows as the image does. Its strain does not, nor do depth and colour.
 
     Args:
-        images: Of one view.
+        images: Images of one view.
         channels: Names of its channels.
         boxes: One per image.
     """
@@ -206,7 +206,7 @@ def change_colors(
         images: Differences in colour.
         gain: Factor of brightness.
         saturation: 0 for grey, 1 for no change.
-        turn: Of hue, in full turns.
+        turn: Turn of hue, in full turns.
     """
     yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
     angle = 2 * pi * turn.double()

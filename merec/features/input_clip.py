@@ -21,10 +21,10 @@ class InputClip(ABC):
     """A clip; positions count its frames from 0, numbers are what its files are called by.
 
     Attributes:
-        path: As it was named.
+        path: Path as it was named.
         name: For files that are written about it.
         fps: Frames/s; numbers count in it, also where frames are missing.
-        numbers: Of its frames, rising.
+        numbers: Numbers of its frames, rising.
         notes: What its user should know.
     """
 

@@ -141,8 +141,8 @@ class FaceLandmarker:
         quarter is asked; of 60 that are upside down 52 are.
 
         Args:
-            image: As `find` takes it.
-            face: What was found in it; `None` to look at the whole image.
+            image: Image as `find` takes it.
+            face: Description of the problem in it; `None` to look at the whole image.
         """
         import cv2
 

@@ -39,7 +39,7 @@ class Pair:
         sample_id: Its name.
         color: Onset and apex.
         depth: The same in depth, or `None`.
-        camera: Of the frames, or `None`.
+        camera: Camera of the frames, or `None`.
         clip: Colour of each frame of the clip, and depth if there is any; empty where no clip is asked for.
     """
 
@@ -65,7 +65,7 @@ class Pair:
         """Add a camera's noise to one of the depth maps; each map has its own, the same whoever reads it.
 
         Args:
-            depth: Of the file, mm.
+            depth: Depth of the file, mm.
             file: One of `depth` or of the clip.
             noise: Standard deviation at 550 mm, mm; 0 for none.
         """
@@ -85,7 +85,7 @@ def make_crops(
         pair: The files.
         settings: Size and margin.
         faces: Finds the face.
-        contents: Of the files.
+        contents: Contents of the files.
 
     Returns:
         `onset`, `apex` (size, size, 3) uint8; `frame` (2,), height and width, px; `matrix` (2, 3), frame px
@@ -135,8 +135,8 @@ def make_depth(
 
     Args:
         pair: The files.
-        crops: Of the colour, see `make_crops`.
-        contents: Of the files.
+        crops: Crops of the colour, see `make_crops`.
+        contents: Contents of the files.
         noise: Added to the depth of each frame: standard deviation at 550 mm, mm; 0 for none.
 
     Returns:
@@ -183,7 +183,7 @@ def assert_true_size(pair: Pair, made: Mapping[str, np.ndarray], frame: np.ndarr
 
     Args:
         pair: The files, and the camera.
-        made: Of `make_depth`.
+        made: Made of `make_depth`.
         frame: Height and width of the frames, px.
 
     Raises:

@@ -21,7 +21,7 @@ def map_chunks(
         function: From items to as many results; it goes to other processes.
         items: All of them.
         jobs: Processes; -1 for one per core.
-        unit: What the bar counts, e.g. `samples`.
+        unit: Unit of the bar, e.g. `samples`.
     """
     from joblib import Parallel, delayed, parallel_config
     from rich.console import Console

@@ -60,13 +60,13 @@ class Loaded(NamedTuple):
     """A corpus in one representation and modality.
 
     Attributes:
-        rows: Of the corpus's index, those that can be used; the arrays follow them.
+        rows: Rows of the corpus's index, those that can be used; the arrays follow them.
         arrays: One per input of a backbone, by the names of the representation: points (n, 8, k, 6), views
             (n, channels, size, size), clips (n, channels, frames, size, size) float32; flow maps (n, 3, 28,
             28) uint8.
         reason: Why the others cannot: of each kind of reason how many samples, and the first of them; "" if
             all can.
-        note: What should make one doubt some of those that can be used, summed up likewise.
+        note: Reasons to doubt some of those that can be used, summed up likewise.
     """
 
     rows: Int[np.ndarray, " n"]
@@ -86,7 +86,7 @@ class FeatureStore:
         crops: See `CropSettings`.
         motion: See `MotionSettings`.
         points: See `PointSettings`.
-        difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        difference: Difference of the views: `signed`, `abs` or `wrap_uint8`.
         view_region: What views show: the whole `crop`, or the skin of the `face` alone.
         clip: See `ClipSettings`.
         pool: See `PoolSettings`.
@@ -127,7 +127,7 @@ class FeatureStore:
         """Make what is missing of a corpus; what is there is kept.
 
         Args:
-            corpus: Of frames.
+            corpus: Corpus of frames.
             jobs: Processes; -1 for one per core.
             representations: Pairs of representation and modality, made beside crops and motion.
 
@@ -170,8 +170,8 @@ class FeatureStore:
         """Load the features of a corpus; what is missing is made first, one process per core.
 
         Args:
-            corpus: Of frames.
-            representation: What to load.
+            corpus: Corpus of frames.
+            representation: Representation to load.
             modality: `rgb`, `depth` or `fused`.
             views: See `Representation.choose_views`.
 
@@ -210,8 +210,8 @@ class FeatureStore:
         Of colour alone, with a warning, where there is depth that cannot be used.
 
         Args:
-            corpus: Of frames.
-            row: Of its index, from 0.
+            corpus: Corpus of frames.
+            row: Row of its index, from 0.
 
         Raises:
             InputError: If the sample cannot be used.

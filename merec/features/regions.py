@@ -58,7 +58,7 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
 
     Args:
         points: Landmarks in px of the crop.
-        size: Of the crop, px.
+        size: Size of the crop, px.
         blinks: Whether to leave out the eyes and the band below them.
 
     Source: Zhang et al. 2025, the released preprocessing; there in pixels, here relative to the face.

@@ -85,10 +85,10 @@ class Outcome(NamedTuple):
     """Outcome of making the features of a sample.
 
     Attributes:
-        keys: Of the stages that are there, by folder.
+        keys: Keys of the stages that are there, by folder.
         reasons: Why others are not, by folder.
-        shift: Of the head, px of the crop.
-        note: What should make one doubt the sample, "" if nothing should.
+        shift: Shift of the head, px of the crop.
+        note: Reason to doubt the sample, "" if nothing should.
         short: Points that were drawn twice, for a region had too few.
         lasting: Whether the same files would fail again for the same reasons.
     """
@@ -107,7 +107,7 @@ class Sample:
     Args:
         pair: Its files. Those of onset and apex in colour are read at once, as every key needs them;
             depth and the clip when a stage needs them.
-        settings: Of all stages.
+        settings: Settings of all stages.
         faces: Finds the face, if crops are missing; its store keeps the stages too.
 
     Raises:

@@ -20,7 +20,7 @@ class CropSettings:
     """Settings of the face crop.
 
     Attributes:
-        size: Of the crop, px.
+        size: Size of the crop, px.
         margin: Room on each side, as a share of the landmarks' larger extent.
     """
 
@@ -86,7 +86,7 @@ class ClipSettings:
 
     Attributes:
         frames: How many, evenly from onset to offset.
-        size: Of each, px.
+        size: Size of each, px.
     """
 
     frames: int
@@ -102,12 +102,12 @@ class Settings:
     """Settings of all stages.
 
     Attributes:
-        crops: Of the first.
-        motion: Of the second.
-        points: Of the points of regions.
-        difference: Of the views: `signed`, `abs` or `wrap_uint8`.
+        crops: Crops of the first.
+        motion: Motion of the second.
+        points: Points of the points of regions.
+        difference: Difference of the views: `signed`, `abs` or `wrap_uint8`.
         view_region: What views show: the whole `crop`, or the skin of the `face` alone.
-        clip: Of clips.
+        clip: Clip of clips.
         depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
     """
 
@@ -156,7 +156,7 @@ def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) ->
     """Read settings from a config's mapping.
 
     Args:
-        kind: Of which stage.
+        kind: Kind of which stage.
         given: The mapping.
         name: Its key in the config.
 

@@ -65,7 +65,7 @@ class Spotted(NamedTuple):
         contrast: How many times the largest transience is the usual one further away; infinite where the
             curve ends before that.
         curve: Around the apex, frame by frame.
-        overview: Of the whole clip, if it is long.
+        overview: Overview of the whole clip, if it is long.
         face: Extent of the face, px of the frame.
         outside: Share of its landmarks that lie outside the frame.
     """
@@ -140,7 +140,7 @@ def spot(course: Course, middle: float | None = None) -> Spotted:
     """Onset and apex of the clearest short movement in a course.
 
     Args:
-        course: Of the skin.
+        course: Course of the skin.
         middle: Look for it within half a second of this time only.
 
     Raises:
@@ -223,8 +223,8 @@ def smooth(
     Where frames are missing, so that none is near, the line between its neighbours.
 
     Args:
-        seconds: Of the frames, rising; they need not be evenly spaced.
-        values: Of the frames.
+        seconds: Seconds of the frames, rising; they need not be evenly spaced.
+        values: Values of the frames.
         at: Times asked for.
         width: Standard deviation of the window, s.
     """

@@ -23,7 +23,7 @@ def make_key(stage: str, code: str, settings: Mapping[str, Any], sources: Iterab
     Args:
         stage: Name of the stage.
         code: Hash of the code that makes it.
-        settings: What it was configured with.
+        settings: Settings of the stage.
         sources: Keys of the stages before it, or hashes of files.
     """
     facts = [stage, code, settings, list(sources)]

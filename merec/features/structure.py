@@ -78,7 +78,7 @@ def measure_outer_eyes(eyes: Float[np.ndarray, "2 3"], camera: Camera) -> float:
 
     Args:
         eyes: Column and row (px of the frame) of both corners, and the depth of the face, mm.
-        camera: Of the frames.
+        camera: Camera of the frames.
     """
     across = (eyes[1, :2] - eyes[0, :2]) / (camera.fx, camera.fy) * eyes[:, 2].mean()
     return float(np.hypot(*across))
@@ -95,7 +95,7 @@ def back_project(
     Args:
         depth: Distance along the optical axis, mm.
         alignment: From frame to crop.
-        camera: Of the frames.
+        camera: Camera of the frames.
     """
     size = alignment.size
     column, row = np.meshgrid(*(np.arange(size, dtype=np.float64),) * 2)
@@ -115,7 +115,7 @@ def shape_from_landmarks(
 
     Args:
         points: Landmarks in px of the crop.
-        size: Of the crop, px.
+        size: Size of the crop, px.
 
     Returns:
         The points, and where the mesh covers the crop.

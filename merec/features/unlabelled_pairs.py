@@ -28,7 +28,7 @@ class Clip(NamedTuple):
 
     Attributes:
         clip_id: Its name.
-        numbers: Of its frames, rising.
+        numbers: Numbers of its frames, rising.
         fps: Frames/s.
         color: Its frames.
     """

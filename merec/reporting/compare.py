@@ -40,7 +40,7 @@ def compare_runs(
 
     Args:
         paths: For each side a run folder, or a folder of runs that differ in seed and folds only.
-        console: Where to print; the terminal by default.
+        console: Console; the terminal by default.
         reference: The letter of the side that the others are set against; `None` for all pairs.
         out: Where to write `pairs.csv`, `classes.csv`, `comparison.md` and `groups.svg`; `None` for nowhere.
 

@@ -38,11 +38,11 @@ def answer_emotions(
     """Answer all questions of a report on emotions.
 
     Args:
-        results: Of one protocol.
+        results: Results of one protocol.
         notes: What the terminal was warned of; it may grow while questions are answered.
         published: Whether published numbers stand beside ours, where there are any.
         out: Folder of the page, from which samples are linked.
-        sheets: Where `merec inspect` wrote sheets of samples.
+        sheets: Folder in which `merec inspect` wrote sheets of samples.
     """
     return [
         networks_and_controls.answer(results),

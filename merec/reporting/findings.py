@@ -32,9 +32,9 @@ def print_findings(
     """Print the findings by severity and kind, and what was looked at.
 
     Args:
-        examination: What was found.
+        examination: Description of the problem.
         written: The CSV with all of it, if there is one.
-        console: Where to print; the terminal by default.
+        console: Console; the terminal by default.
     """
     console = console or Console()
     for (severity, kind), group in groupby(

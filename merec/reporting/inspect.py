@@ -43,7 +43,7 @@ def inspect_sample(corpus: Corpus, row: int, store: Source, out: Path) -> tuple[
     """Write a sheet (PNG) and a cloud of points (HTML, self-contained, 5 MB of which plotly is 4).
 
     Args:
-        corpus: Of frames.
+        corpus: Corpus of frames.
         row: Position in its index.
         store: Has or makes the features.
         out: Folder to write to.
@@ -72,7 +72,7 @@ def inspect_corpus(corpus: Corpus, store: Source, count: int, out: Path) -> Path
     A sample whose features cannot be made is listed with the reason.
 
     Args:
-        corpus: Of frames.
+        corpus: Corpus of frames.
         store: Has or makes the features.
         count: Samples to show; all, if there are no more.
         out: Folder to write to.
@@ -139,7 +139,7 @@ def draw_sheet(arrays: Mapping[str, np.ndarray], title: str) -> Figure:
     """Draw frames, difference, regions; flow, strain, depth and its change.
 
     Args:
-        arrays: Of `make_crops` and `make_motion`.
+        arrays: Arrays of `make_crops` and `make_motion`.
         title: Goes above, with the movement of the head and of the region that moves most.
     """
     figure = Figure(figsize=(13, 7.2), layout="constrained")

@@ -29,8 +29,8 @@ def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) ->
     """Write a page that needs no network: style, pictures and script are inside, and nothing else may run.
 
     Args:
-        title: What it is about.
-        remark: What must be known first; empty if nothing must.
+        title: Title of the page.
+        remark: Remark that a reader must know first; may be empty.
         lead: A sentence below it.
         answers: Its sections; those without parts are left out.
     """

@@ -49,8 +49,8 @@ def make_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None) -> Cloud
     """Return the face's points and how each moves, from depth and camera if there are any.
 
     Args:
-        arrays: Of `make_crops` and `make_motion`.
-        camera: Of the frames.
+        arrays: Arrays of `make_crops` and `make_motion`.
+        camera: Camera of the frames.
     """
     size = arrays["onset"].shape[0]
     flow = arrays["flow"].astype(np.float64)
@@ -90,8 +90,8 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
     """Write the page, with plotly (4 MB) inside, so that it needs no network.
 
     Args:
-        arrays: Of `make_crops` and `make_motion`.
-        camera: Of the frames.
+        arrays: Arrays of `make_crops` and `make_motion`.
+        camera: Camera of the frames.
         title: Goes above.
     """
     import plotly.graph_objects as go

@@ -25,7 +25,7 @@ class Calibration(NamedTuple):
     Attributes:
         source: Run whose held-out predictions it was fitted on.
         temperature: See `fit_temperature`; `None` if these predictions do not determine it.
-        samples: How many predictions.
+        samples: Number of predictions.
         unlike: Settings in which that run differs from what trained the network.
         scores: Its pooled UF1 and UAR on held-out subjects, where they are known.
     """
@@ -41,13 +41,13 @@ class TargetPrediction(NamedTuple):
     """Prediction of a network for a clip.
 
     Attributes:
-        target: What it predicts, of which classes.
-        probability: Of each, calibrated if that was possible.
-        raw: Of each, as the network has it.
+        target: Target that it predicts, of which classes.
+        probability: Probability of each, calibrated if that was possible.
+        raw: Raw of each, as the network has it.
         calibration: `None` if there is none.
         checkpoint: File of the network.
         protocol: What it was trained on.
-        name: Of the run that trained it.
+        name: Name of the run that trained it.
     """
 
     target: Target
@@ -77,7 +77,7 @@ class Prediction(NamedTuple):
         spotted: Its onset and apex.
         arrays: Crops and motion of these, see `make_crops` and `make_motion`.
         answer: By the network; `None` without one.
-        seconds: What took how long.
+        seconds: Seconds of each step.
     """
 
     input_clip: InputClip

@@ -36,7 +36,7 @@ class Variant:
     Attributes:
         name: What it is, e.g. `PyTorch code, padding 2`.
         settings: Keys of `backbone` that give its network.
-        scores: As of `Published`.
+        scores: Scores as of `Published`.
     """
 
     name: str

@@ -48,8 +48,8 @@ def write_report(
         out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers of each study in its CSV,
             `predictions.csv`, and on MEGC2019 the challenge's logs in `megc2019-log/`.
         published: Whether published numbers stand beside ours, where there are any.
-        console: Where to print the main table; the terminal by default.
-        sheets: Where `merec inspect` wrote sheets of samples, which the page refers to from `out`.
+        console: Console for the main table; the terminal by default.
+        sheets: Folder in which `merec inspect` wrote sheets of samples, which the page refers to from `out`.
 
     Raises:
         InputError: If a path holds no run, protocols differ, or a sample is missing or predicted

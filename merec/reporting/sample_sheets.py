@@ -26,7 +26,7 @@ def find_sheets(samples: pd.DataFrame, folder: Path) -> dict[str, Path]:
 
     Args:
         samples: Columns `sample_id` and `corpus`.
-        folder: Where `merec inspect` wrote.
+        folder: Folder in which `merec inspect` wrote.
     """
     sheets = {}
     rows = samples[["sample_id", "corpus"]].drop_duplicates()
@@ -52,7 +52,7 @@ def tell_command(result: Result, samples: Sequence[str], folder: Path) -> str | 
     Args:
         result: Says by its first run which corpus and features.
         samples: Sample ids.
-        folder: Where `merec inspect` shall write.
+        folder: Folder in which `merec inspect` shall write.
     """
     run = result.runs[0]
     target = str(run.config.get("corpus", {}).get("_target_", ""))

@@ -51,7 +51,7 @@ class Sheets:
     """Sheets of samples.
 
     Attributes:
-        folder: Where `merec inspect` writes them.
+        folder: Folder in which `merec inspect` writes them.
         links: Where each sample's lies, as a page refers to it.
     """
 

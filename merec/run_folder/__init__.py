@@ -45,7 +45,7 @@ class RunFolder:
     """Folder of one run.
 
     Attributes:
-        path: Where it lies.
+        path: Its path.
     """
 
     path: Path

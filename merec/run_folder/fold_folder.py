@@ -27,7 +27,7 @@ class FoldFolder:
     """Folder of one fold, `folds/NNN` of its run.
 
     Attributes:
-        path: Where it lies.
+        path: Its path.
     """
 
     path: Path
@@ -119,8 +119,8 @@ class FoldFolder:
         """Read a small table that was written beside the predictions; `None` if there is none.
 
         Args:
-            name: Of the table.
-            columns: As `merec.run_folder.reading.read_csv` takes them.
+            name: Name of the table.
+            columns: Columns as `merec.run_folder.reading.read_csv` takes them.
 
         Raises:
             InputError: If the file is damaged.

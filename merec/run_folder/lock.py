@@ -60,7 +60,7 @@ def lock_folder(folder: Path, command: Sequence[str], remedy: str) -> Iterator[N
     Args:
         folder: The folder; made if missing.
         command: The command line, for whoever comes second.
-        remedy: What that one can do, as a clause.
+        remedy: Remedy for the user, as a clause.
 
     Raises:
         InputError: If another process holds it: which, since when, and what to do.

@@ -34,10 +34,10 @@ class Tracked:
     Attributes:
         logger: Class of the logger.
         project: W&B project; `None` for other loggers.
-        entity: Who owns the project, if that is known.
+        entity: Owner of the project, if that is known.
         group: W&B group.
         local: Folder that `wandb sync` would upload, seen from the run folder; `None` if it was online.
-        keys: What can be shown of it.
+        keys: Keys that can be shown.
     """
 
     logger: str

@@ -26,7 +26,7 @@ def reading(file: Path, remedy: str) -> Iterator[None]:
 
     Args:
         file: The file that is read.
-        remedy: What the user can do, as a clause.
+        remedy: Remedy for the user, as a clause.
 
     Raises:
         InputError: If the file is missing, cannot be read, or is damaged.
@@ -113,7 +113,7 @@ def read_csv(
         file: The table; what it has beyond `columns` is left out.
         columns: The kind of each column: `text`, `number` (finite), `optional` (a number, or NaN for an empty
             cell), `whole` or `truth`.
-        remedy: What the user can do, as a clause.
+        remedy: Remedy for the user, as a clause.
 
     Raises:
         InputError: If the file is missing or damaged, or a column is missing or of another kind.

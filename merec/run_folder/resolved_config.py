@@ -37,7 +37,7 @@ def check_node(config: Any) -> dict[str, Any]:
     """Return a node of a config that came out of a file if it is plain values by name, all resolved.
 
     Args:
-        config: What `yaml.safe_load` gave.
+        config: Result of `yaml.safe_load`.
 
     Raises:
         UnexpectedError: If it is no mapping, or a key or value holds an

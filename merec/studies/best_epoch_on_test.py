@@ -84,7 +84,7 @@ def lay_out_optimism(results: Sequence[Result]) -> Table:
     """Lay out honest numbers beside what other ways to choose an epoch would have claimed; UF1/UAR, or F1.
 
     Args:
-        results: Of one protocol, at least one of which recorded its epochs.
+        results: Results of one protocol, at least one of which recorded its epochs.
     """
     titles = ("Honest", "Best common epoch", "Best epoch on test", "Random guessing")
     rows, metrics = [], results[0].target.metrics_of_decisions

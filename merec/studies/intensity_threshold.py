@@ -118,7 +118,7 @@ def draw_study(rows: pd.DataFrame) -> Figure:
     """Draw UF1 against the threshold with intervals.
 
     Args:
-        rows: Of one study and in rising order; see `read_thresholds`.
+        rows: Rows of one study and in rising order; see `read_thresholds`.
     """
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()

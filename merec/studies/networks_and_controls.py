@@ -134,7 +134,7 @@ def draw_forest(table: pd.DataFrame, lines: dict[str, float], metric: str) -> Fi
     Args:
         table: See `rank_beside_controls`.
         lines: Scores of guesses, by name.
-        metric: What is scored, for the axis.
+        metric: Metric, for the axis.
     """
     names = [wrap(name, 58) for name in table["result"]]
     lines_of_names = sum(name.count("\n") for name in names)

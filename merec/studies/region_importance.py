@@ -54,8 +54,8 @@ class Agreement:
 
     Attributes:
         auc: Probability that they do, mean over samples and seeds; chance is .5.
-        samples: How many samples have regions of both kinds.
-        subjects: How many subjects these are of.
+        samples: Number of samples that have regions of both kinds.
+        subjects: Number of their subjects.
     """
 
     auc: Score
@@ -192,7 +192,7 @@ def draw_importance(explanation: Explanation, title: str) -> Figure:
     """Draw mean importance of each region for each predicted class.
 
     Args:
-        explanation: What the networks looked at.
+        explanation: Importance of regions for the networks.
         title: The result's name.
     """
     mean = explanation.average_importance()

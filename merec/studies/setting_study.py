@@ -207,9 +207,9 @@ def draw_curves(
     """Draw the score against the setting, a panel per modality and a curve with intervals per method.
 
     Args:
-        setting: What is varied.
+        setting: Setting that is varied.
         rows: See `read_study`.
-        metric: What is scored, for the axis.
+        metric: Metric, for the axis.
         line: Name and score of guesses that look at no face.
     """
     constant = rows[(rows["modality"] == "rgb") & setting.of_depth]

@@ -181,7 +181,7 @@ def draw_study(lines: dict[str, pd.DataFrame]) -> Figure:
     """Draw UF1 against the shift with intervals.
 
     Args:
-        lines: Of one study, see `split_lines`.
+        lines: Lines of one study, see `split_lines`.
     """
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()

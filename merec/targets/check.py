@@ -12,8 +12,8 @@ class Check(NamedTuple):
 
     Attributes:
         wrong: Rows that fail it.
-        name: Of the value, for messages.
-        value: Of each row.
+        name: Name of the value, for messages.
+        value: Value of each row.
         expected: What every row should have, in words.
     """
 

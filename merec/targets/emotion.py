@@ -27,7 +27,7 @@ class Emotion:
 
     Attributes:
         classes: Names of emotions (or action units), in the order of logits and probabilities.
-        name: As in `task.target`, in protocols and in checkpoints.
+        name: Name as in `task.target`, in protocols and in checkpoints.
         title: In words.
         class_name: One of `classes`, in words.
         class_names: Several of `classes`, in words.
@@ -65,8 +65,8 @@ class Emotion:
         Args:
             index: Samples of a corpus, labelled with emotions.
             classes: Names of the emotions.
-            name: Of the corpus, for messages.
-            min_subjects: How many training subjects must show an action unit for a fold to learn it.
+            name: Name of the corpus, for messages.
+            min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
             groups: Number of groups of subjects that are held out at once; `None` for one by one.
         """
         return index, classes
@@ -110,7 +110,7 @@ class Emotion:
         Args:
             index: Samples of the corpus.
             training: Training rows of each fold, by the name of what it holds out.
-            min_subjects: How many training subjects must show an action unit.
+            min_subjects: Number of training subjects that must show an action unit.
         """
         return describe_untrained_classes(training, self.read(index["label"]), self.classes)
 

@@ -33,8 +33,8 @@ def choose_scored_units(
 
     Args:
         index: Samples whose `action_units` are known, see `drop_uncoded`.
-        name: Of the corpus, for messages.
-        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        name: Name of the corpus, for messages.
+        min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
         groups: Number of groups of subjects that are held out at once; `None` holds each subject out alone.
 
     Returns:
@@ -77,7 +77,7 @@ def find_trained_units(index: pd.DataFrame, min_subjects: int) -> tuple[str, ...
 
     Args:
         index: The training samples of a fold, and nobody else's.
-        min_subjects: How many subjects must show an action unit.
+        min_subjects: Number of subjects that must show an action unit.
 
     Raises:
         InputError: If there are none.
@@ -101,7 +101,7 @@ def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
 
     Args:
         index: With `action_units`, `None` where they are not known.
-        name: Of the corpus, for messages.
+        name: Name of the corpus, for messages.
 
     Raises:
         InputError: If a data set has no coded action units.

@@ -37,7 +37,7 @@ def hash_network(backbone: torch.nn.Module, representation: Representation) -> d
 
     Args:
         backbone: The network.
-        representation: What it reads.
+        representation: Representation that it reads.
     """
     kinds = {type(module) for module in (*backbone.modules(), representation)}
     networks = list(map(name_code, kinds))

@@ -107,8 +107,8 @@ class Scored(NamedTuple):
     """Result of contrasting a batch.
 
     Attributes:
-        loss: Of both views, as a mean over the batch.
-        hits: How many samples' first views score their own second view above all others.
+        loss: Loss of both views, as a mean over the batch.
+        hits: Number of samples whose first views score their own second view above all others.
     """
 
     loss: Float[Tensor, ""]
@@ -122,8 +122,8 @@ class Contrast(nn.Module):
 
     Args:
         pool: Samples there are.
-        size: Of an embedding.
-        settings: How they are contrasted.
+        size: Size of an embedding.
+        settings: Settings of the contrast.
 
     Raises:
         InputError: If there are fewer samples than one has to tell apart, or than are to be drawn.
@@ -152,7 +152,7 @@ class Contrast(nn.Module):
 
         Args:
             first: Embeddings of the first views, of unit norm.
-            second: Of the second views.
+            second: Second of the second views.
             at: Which samples of the pool they show.
 
         Raises:

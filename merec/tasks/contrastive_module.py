@@ -23,7 +23,7 @@ class Contrastive(pl.LightningModule):
             what is in `fresh` learns nothing.
         optimizer: Factory of the optimiser; takes the parameters.
         scheduler: Factory of the schedule; takes the optimiser. `None` for a constant learning rate.
-        settings: How views are contrasted.
+        settings: Settings of the contrast.
         sample_id: The samples that may be drawn.
         seed: Seed of the run.
         held_out: Name of what is held out; with seed and epoch it seeds dropout and what is drawn.

@@ -36,7 +36,7 @@ class ProbeData:
     Attributes:
         train: Batches to fit it on.
         inner: Batches to score it on.
-        target: How labels are scored.
+        target: Target, which scores labels.
     """
 
     train: Sequence[Batch]
@@ -52,7 +52,7 @@ class MonitorContrast(pl.Callback):
         batch_size: Pairs among which each is to be matched, as in training.
         chance: Share of training pairs that guessing matches.
         every: Steps from one measurement to the next; `None` for one at the end.
-        probe: What a linear probe is fitted and scored on; `None` for no probe.
+        probe: Data that a linear probe is fitted and scored on; `None` for no probe.
     """
 
     def __init__(

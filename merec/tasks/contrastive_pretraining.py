@@ -44,7 +44,7 @@ class ContrastivePretraining:
     Attributes:
         data: All pairs of frames.
         labelled: All labelled samples.
-        networks: How networks are built.
+        networks: Builds networks.
         settings: Hyperparameters.
         sharing: The subjects that are held out together with a subject, by subject.
         writes: Whether this process writes encoders; of several that train one network the first does.

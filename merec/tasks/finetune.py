@@ -29,7 +29,7 @@ class Finetune(pl.LightningModule):
         loss: Takes logits, labels and `weight`, one per class; returns the mean over the batch.
         class_balanced: Power of the class weights, the inverse frequencies among the training samples:
             0 (false) for equal weights, 1 (true) for the inverse frequencies, .5 for their roots.
-        target: How labels are learnt.
+        target: Target of the labels.
         label: Labels of the training samples, as `ClipDataModule.label`.
         seed: Seed of the run.
         held_out: Name of the held-out subject; with seed and epoch it seeds dropout.

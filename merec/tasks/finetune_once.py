@@ -23,7 +23,7 @@ class FinetuneOnce(NetworkTask):
     """Train one network, holding out one subject or nobody.
 
     Attributes:
-        training: How it is trained.
+        training: Settings of the training.
         fold: Number of the held-out subject; `None` trains on everyone, for use on other data.
     """
 

@@ -34,7 +34,7 @@ class FoldWriter:
 
     Attributes:
         corpus: Whose samples are predicted, with what their labels are.
-        seed: Of the run.
+        seed: Seed of the run.
         folder: The run folder.
     """
 
@@ -94,11 +94,11 @@ class Trained:
 
     Attributes:
         fold: Which.
-        seconds: How long it took.
+        seconds: Seconds of the training.
         failure: Why it has no predictions, if it has none.
         stops: Whether all others would fail for the same reason, as where the disk is full.
-        traceback: Of an error that nobody foresaw, a mistake in a network, say.
-        epochs: How many were finished.
+        traceback: Traceback of an error that nobody foresaw, a mistake in a network, say.
+        epochs: Number of finished epochs.
     """
 
     fold: Fold
@@ -144,8 +144,8 @@ def try_fold(
 
     Args:
         fold: Which.
-        writer: Where it is written.
-        train: How it is trained.
+        writer: Writer of the fold.
+        train: Settings of the training.
         on_epoch: Called after each epoch.
         spent: Seconds that it took before.
     """

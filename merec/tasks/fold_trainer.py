@@ -38,7 +38,7 @@ class FoldTrainer:
     """Trains folds, each from a fresh network to predictions.
 
     Args:
-        settings: How a fold is trained.
+        settings: Settings of the training of a fold.
         groups: Number of groups of subjects that are held out; `None` if each fold holds out something else.
         takes_devices: Whether several devices may train one network.
 
@@ -48,7 +48,7 @@ class FoldTrainer:
         pretrainer: Pretrains them; `None` if there is no pretraining.
         is_main_process: Whether this process writes the files of the run; of several that train one network
             the first does.
-        device: Where networks are trained.
+        device: Device of the networks.
 
     Raises:
         InputError: If something of the settings would make every fold fail.
@@ -131,7 +131,7 @@ class FoldTrainer:
         Args:
             data: The samples.
             on_epoch: Called after each epoch.
-            logger: Where losses are logged.
+            logger: Logger of the losses.
             max_epochs: Number of epochs; `None` for that of the trainer.
             unseen: Samples whose subjects neither starting weights nor pretrained encoders may have seen;
                 `None` for `data.test_rows`. Pretraining by labels leaves out the subjects of both.

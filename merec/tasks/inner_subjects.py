@@ -23,7 +23,7 @@ def hold_out_inner(
         parts: Number of parts.
         purpose: Part of the seed of the division, and of the name of the samples.
         seed: Seed of the run.
-        target: How labels are learnt, which says what is balanced.
+        target: Target of the labels, which says what is balanced.
 
     Raises:
         InputError: If there are too few subjects, or they show too little to learn.

@@ -25,9 +25,9 @@ class LeaveOneSubjectOut(NetworkTask):
     """Hold every subject out once, or every group of subjects, or every data set.
 
     Attributes:
-        training: How each fold is trained.
-        fold_choice: What each fold holds out.
-        engine_choice: How folds are run.
+        training: Settings of the training of a fold.
+        fold_choice: Rule of what each fold holds out.
+        engine_choice: Engine that runs the folds.
         selection: `last` keeps the last of a fixed number of epochs. `inner` chooses the number of epochs
             on a part of the training subjects, then trains on all of them for that many.
         inner_parts: One of so many parts of the training subjects is what `inner` chooses on.

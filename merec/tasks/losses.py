@@ -57,7 +57,7 @@ def binary_cross_entropy(
     """Cross entropy of each action unit being there or not, the mean over samples and action units.
 
     Args:
-        logits: Of being there.
+        logits: Logits of being there.
         label: 1 where it is, else 0.
         weight: How much a sample with each action unit counts, one without counting 1.
     """

@@ -19,8 +19,8 @@ class MacroPretraining:
 
     Attributes:
         data: All macro-expressions.
-        networks: How networks are built and trained.
-        length: How long is pretrained.
+        networks: Builds and trains networks.
+        length: Length of pretraining.
         subjects: All subjects of the corpus.
     """
 

@@ -31,8 +31,8 @@ class NetworkTrainer:
         backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`.
         finetune: Factory of the LightningModule around it.
         trainer: Factory of a fresh Lightning trainer.
-        weights: What networks start from.
-        target: How the labels of all classes are learnt.
+        weights: Weights that networks start from.
+        target: Target of the labels.
         seed: Seed of initial weights, batches and dropout.
     """
 
@@ -51,7 +51,7 @@ class NetworkTrainer:
         Args:
             data: Samples that it is to be trained on; the name of what they hold out is part of the seed.
             held_out: Subjects that the starting weights must not have seen.
-            classes: What its head predicts.
+            classes: Classes that its head predicts.
 
         Raises:
             InputError: If the starting weights have seen one of these subjects, or do not fit.
@@ -101,7 +101,7 @@ class NetworkTrainer:
         """Return a checkpoint: weights, the subjects that they saw and never saw, and the target.
 
         Args:
-            module: What was trained.
+            module: Trained module.
             trained: The data that it was trained on, one after the other.
             subjects: All subjects of the corpus.
         """

@@ -28,7 +28,7 @@ def tabulate_occlusion(
 
     Args:
         backbone: A trained network that reads points.
-        target: How its logits are read.
+        target: Target, which reads its logits.
         trainer: Gives device and precision.
         data: The samples of the fold.
 
@@ -66,7 +66,7 @@ class Occlusion(pl.LightningModule):
 
     Args:
         backbone: A network that reads points.
-        target: How its logits are read.
+        target: Target, which reads its logits.
         rest: A point of a region that does not move; only its motion is used.
     """
 
@@ -98,8 +98,8 @@ def measure_importance(
 
     Args:
         backbone: From points to logits; in evaluation mode.
-        target: What they tell.
-        points: As the backbone reads them, features in the order of `FEATURES`.
+        target: Target of the networks.
+        points: Points as the backbone reads them, features in the order of `FEATURES`.
         rest: A point of a region that does not move; only its motion is used.
 
     Returns:

@@ -24,9 +24,9 @@ class Outcome:
     Attributes:
         sample_id: Held-out samples.
         probability: Their probability of each class.
-        epochs: What was recorded epoch by epoch, if there are epochs.
+        epochs: Records of the epochs, if there are epochs.
         checkpoint: Weights, and whom they never saw.
-        notes: What was chosen inside the fold.
+        notes: Choices made inside the fold.
         tables: Small tables to keep beside the predictions, by file name.
     """
 
@@ -51,7 +51,7 @@ def predict_held_out(
     Args:
         task: The trained network.
         trainer: Says on which device, and how precisely.
-        epochs: What was recorded while it was trained.
+        epochs: Records of the epochs.
         data: The samples of the fold, with the classes that it trained.
         target: The classes that are scored. Of action units a fold may train others, and not all of them.
         checkpoint: The network's.

@@ -29,7 +29,7 @@ class PretrainingSettings(Part):
         least_intensity: Pairs of less intensity are not contrasted (τ of Li et al. 2025, whose value is not
             published); in units of the pool's estimator.
         pool: How contrastive pretraining draws pairs.
-        contrast: How views are contrasted.
+        contrast: Settings of the contrast.
         contrastive: Factory of the LightningModule that contrasts them.
         legacy: Defects of released code, which `contrast` refers to by interpolation.
     """

@@ -40,7 +40,7 @@ class FoldProgress:
     Args:
         title: Name of what is run.
         folds: Number of folds to run.
-        done: How many of them were already finished before.
+        done: Number of folds that were finished before.
     """
 
     def __init__(self, title: str, folds: int, done: int):

@@ -22,7 +22,7 @@ class StartingWeights:
     Attributes:
         file: The checkpoint; `None` to start at random.
         transductive: Whether it may have seen held-out subjects; every table then says so.
-        target: What the network is to learn.
+        target: Target of the network.
     """
 
     file: str | None

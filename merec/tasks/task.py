@@ -19,9 +19,9 @@ class Task(Protocol):
     Attributes:
         datamodule: The samples.
         corpus: Their corpus, with the labels that are scored.
-        protocol: What all folds together predict.
+        protocol: Protocol that all folds together predict.
         chosen: The folds that are run; none if nobody is held out.
-        min_subjects: How many training subjects must show an action unit for a fold to learn it.
+        min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
         pretraining: All that networks are pretrained on; `None` if there is no pretraining.
         is_main_process: Whether this process writes the run folder; of several that train one network the
             first does.

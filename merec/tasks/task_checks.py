@@ -72,7 +72,7 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
     """Build what a fold trains, and compute the loss of two samples.
 
     Args:
-        networks: How networks are built.
+        networks: Builds networks.
         data: All samples.
         freeze: `encoder` or `none`.
 

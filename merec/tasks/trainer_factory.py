@@ -48,11 +48,11 @@ def fit_module(
 
     Args:
         factory: Factory of the trainer.
-        module: What is trained.
+        module: Module to train.
         data: The samples; `None` if the module has dataloaders of its own.
         callbacks: Callbacks beside those of the factory, of which each trainer gets copies: they have state.
-        logger: Where the trainer logs to.
-        length: How long is trained.
+        logger: Logger of the trainer.
+        length: Length of the training.
 
     Raises:
         KeyboardInterrupt: Also where Lightning swallows it: half a fold must not be written.

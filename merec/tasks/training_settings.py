@@ -27,9 +27,9 @@ class TrainingSettings(Part):
         weights: Checkpoint to start from, or `None` to start at random.
         transductive: Allow `weights` that saw the held-out subject, and pretrain one encoder by contrast for
             all folds, on everyone; every table then says so.
-        target: What is learnt: the `emotion`, or which `action_units` are present.
-        min_subjects: How many training subjects must show an action unit for a fold to learn it.
-        pretraining: What the network is pretrained on inside each fold.
+        target: Target: the `emotion`, or which `action_units` are present.
+        min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
+        pretraining: Pretraining inside each fold.
     """
 
     datamodule: ClipDataModule

@@ -36,7 +36,7 @@ def write_dashboard(
         paths: Run folders, or folders that hold some; all of one protocol and one W&B project.
         out: Where to: `workspace.json` and `report.json`, as W&B takes them.
         online: Whether both are saved in the W&B account, too; `None`: if the runs themselves are online.
-        console: Where to print; the terminal by default.
+        console: Console; the terminal by default.
 
     Raises:
         InputError: If a path holds no run that was logged to W&B, projects or protocols differ, or there is

@@ -32,7 +32,7 @@ def make_sections(keys: Keys, varied: Sequence[str]) -> list[Section]:
     """Make all sections for which something was logged.
 
     Args:
-        keys: What the runs logged.
+        keys: Keys that the runs logged.
         varied: Settings, besides the choices, that differ between runs of one method.
     """
     choices = [name for name in (METHOD, MODALITY, *varied) if name in keys.config]

@@ -22,7 +22,7 @@ class Sweep:
 
     Attributes:
         runs: Their folders, read back.
-        tracked: What each told W&B.
+        tracked: Record of what each sent to W&B.
     """
 
     runs: list[Run]

@@ -64,7 +64,7 @@ def examine(
 
     Args:
         corpus: Read with `lenient=True`, so that `findings` holds what is wrong with the annotation.
-        root: Of the corpus; folders below it are named from there.
+        root: Root of the corpus; folders below it are named from there.
         deep: Open every frame from onset to offset.
         jobs: Number of processes; -1 for one per core.
         faces: Findings about its faces; those about samples with an error of their files are left out.

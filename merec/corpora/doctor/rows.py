@@ -15,7 +15,7 @@ def judge_rows(
 
     Args:
         clips: All clips.
-        root: Of the corpus, for the names of folders.
+        root: Root of the corpus, for the names of folders.
         earlier: What the loader found: not said again.
     """
     reported = {(finding.kind, finding.sample_id) for finding in earlier}

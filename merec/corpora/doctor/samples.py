@@ -20,8 +20,8 @@ class Sample:
     """A sample, or an unlabelled clip, which has no frame numbers.
 
     Attributes:
-        sample_id: Of the sample or the clip.
-        row: Of the annotation, if it has one.
+        sample_id: Sample id of the sample or the clip.
+        row: Row of the annotation, if it has one.
         corpus: The data set it comes from.
         subject: Whose face.
         clip: Name of the clip within the data set.

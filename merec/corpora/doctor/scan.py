@@ -70,7 +70,7 @@ class Pixels(NamedTuple):
         median: Of the pixels that are not 0 (of depth: mm, by the unit that the file names); 0 if there are
             none.
         digest: A checksum of the pixels.
-        orientation: Of EXIF, 1 to 8; width and height are those after turning.
+        orientation: Orientation of EXIF, 1 to 8; width and height are those after turning.
     """
 
     problem: str = ""

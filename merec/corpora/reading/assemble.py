@@ -31,16 +31,16 @@ def assemble(
     """Refuse or note what is wrong, count, exclude, and make the corpus.
 
     Args:
-        index: As `Corpus.index`.
+        index: Index as `Corpus.index`.
         name: Name of the protocol; `-subset` is added to one of which samples are missing on purpose.
         classes: Class names in label order.
         expected: By name of the protocol: what to assert (see `assert_counts`), nothing for a name that is
             not in it; `None` if the user said that samples may be missing.
         exclude: Sample id → why it is left out; unknown ids must have been refused before.
-        source: What was read, for messages.
-        findings: What was found so far; of excluded samples it counts as a note.
+        source: Place that was read, for messages.
+        findings: Description of the problem so far; of excluded samples it counts as a note.
         lenient: Whether errors become findings instead of an exception.
-        rejected: As in `Corpus`.
+        rejected: Rejected samples, as in `Corpus`.
         without: Kind → sample id → why it is left out; `-without-KIND` is added to the protocol's name.
         subset: Whether samples may be missing, whatever `expected` says.
 
@@ -187,7 +187,7 @@ def resolve_exclusions(
     Args:
         index: Columns `sample_id`, `onset`, `apex`.
         allowed: Every annotated sample id, of whichever class.
-        exclude: What the user asked for.
+        exclude: Exclusions that the user asked for.
 
     Raises:
         InputError: If a sample is not annotated.

@@ -21,9 +21,9 @@ class Samples(NamedTuple):
     """The samples of an annotation.
 
     Attributes:
-        index: As `Corpus.index`.
-        rejected: As `Corpus.rejected`.
-        findings: What was mended or is wrong.
+        index: Index as `Corpus.index`.
+        rejected: Rejected samples, as `Corpus.rejected`.
+        findings: Findings on what was mended or is wrong.
     """
 
     index: pd.DataFrame
@@ -50,9 +50,9 @@ def open_sheet(
         annotation: An edition, or the path of a table, from `root` or from here; `None` for the first
             edition that lies there.
         patterns: Folders that may hold it, as in `find_file`.
-        columns: As in `read_table`.
+        columns: Columns as in `read_table`.
         choice: Name of the corpus in conf/corpus, for messages.
-        naming: How the corpus names its subjects.
+        naming: Form of the subjects' names.
         what: What the sheet is called, for messages.
 
     Returns:
@@ -106,9 +106,9 @@ def read_samples(
     """Mend what is known to be wrong, read the rows, find their frames and label them.
 
     Args:
-        table: As in `read_rows`, but with emotions and numbers as annotated.
-        source: What `table` was read from.
-        labelling: How the rows are labelled.
+        table: Table as in `read_rows`, but with emotions and numbers as annotated.
+        source: Place that `table` was read from, for messages.
+        labelling: Rule of the labels.
         errata: Key of `errata.yaml`; `None` if no mistakes are known.
         fps: Frames/s.
         find_frames: Colour and depth of a row of `read_rows`.

@@ -32,7 +32,7 @@ def read_unit(content: bytes) -> float:
     """Return what 1 stands for in a depth map, mm: 1 unless the file is a PNG that says otherwise.
 
     Args:
-        content: Of the file, which may be damaged.
+        content: Content of the file, which may be damaged.
     """
     at = len(SIGNATURE)
     while content.startswith(SIGNATURE) and at + 8 <= len(content):

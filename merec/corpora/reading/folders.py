@@ -16,7 +16,7 @@ class Disk:
     """Folders on disk; each is listed once, however many samples lie in it.
 
     Args:
-        naming: How the corpus names people: a subject's folder is found in any of its spellings.
+        naming: Form of the subjects' names: a subject's folder is found in any of its spellings.
     """
 
     def __init__(self, naming: Naming | None = None) -> None:

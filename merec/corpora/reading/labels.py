@@ -47,7 +47,7 @@ def label_samples(
     """Give each sample the number of its class; those of no class are left out.
 
     Args:
-        rows: As `read_rows` gives them, with their frames.
+        rows: Rows as `read_rows` gives them, with their frames.
         class_map: Class → its emotions, in label order.
         corpus: Name of the data set.
 

@@ -40,7 +40,7 @@ def read_rows(
         emotions: Every emotion that may be annotated.
         scored: Those of some class: a bad row of another emotion is left out anyway, so only a warning.
         fps: Frames/s of the videos.
-        source: What `table` was read from.
+        source: Place that `table` was read from, for messages.
 
     Returns:
         The rows with the columns of `Corpus.index` but `corpus`, `label`, `color` and `depth`, and with

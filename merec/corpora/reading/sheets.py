@@ -28,8 +28,8 @@ class BadCell:
         row: Its row, from 0 below the header, as in the table's index.
         column: Our name of its column.
         text: What the table has there.
-        found: What was found, naming the cell as a spreadsheet does.
-        remedy: What to do.
+        found: Problem, naming the cell as a spreadsheet does.
+        remedy: Remedy.
     """
 
     row: int
@@ -99,8 +99,8 @@ def refuse_bad_cells(table: pd.DataFrame, file: Path) -> None:
     """Refuse a table in which a cell holds neither text nor a number.
 
     Args:
-        table: As `read_table` gives it.
-        file: Where it was read.
+        table: Table as `read_table` gives it.
+        file: File that it was read from.
 
     Raises:
         InputError: For the first such cell, naming row and cell, and how many more there are.

@@ -55,7 +55,7 @@ def describe_source(table: pd.DataFrame, file: Path, where: str, choice: str) ->
     """Say what a table was read from, and which of its cells cannot be used.
 
     Args:
-        table: As `read_table` gives it, before anything is done with it.
+        table: Table as `read_table` gives it, before anything is done with it.
         file: Its file.
         where: The same relative to the corpus's root.
         choice: Name of the corpus in conf/corpus.

@@ -70,7 +70,7 @@ def name_subjects(texts: pd.Series, naming: Naming, where: str) -> tuple[pd.Seri
 
     Args:
         texts: The subject of each row, as annotated; "" stays "".
-        naming: How the corpus names people.
+        naming: Form of the subjects' names.
         where: The annotation's file, for the findings.
 
     Returns:
@@ -105,7 +105,7 @@ def refuse_namesakes(index: pd.DataFrame, where: str) -> None:
 
     Args:
         index: Columns `corpus` and `subject`.
-        where: What was read, for the message.
+        where: Place that was read, for the message.
 
     Raises:
         InputError: Naming the two.

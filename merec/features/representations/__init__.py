@@ -81,7 +81,7 @@ class Representation(Protocol):
 
         Args:
             modality: `rgb`, `depth` or `fused`.
-            views: As `choose_views` returns them.
+            views: Views as `choose_views` returns them.
         """
         ...
 
@@ -130,7 +130,7 @@ class Representation(Protocol):
         """Return the arrays of all samples as they are kept in memory and drawn from.
 
         Args:
-            arrays: As they are loaded, one per input.
+            arrays: Arrays as they are loaded, one per input.
             channels: Names of the channels of each.
             size: Side of images that may be resized, px; `None` for that of the crops.
 
@@ -149,7 +149,7 @@ class Representation(Protocol):
         Args:
             inputs: The batch.
             channels: Names of the channels of each input.
-            settings: What may happen.
+            settings: Settings of augmentation.
             generators: One `torch.Generator` per sample.
         """
         from merec.features.image_transforms import augment_images

@@ -50,8 +50,8 @@ def make_clip(
 
     Args:
         frames: Colour of each frame, and depth if there is any.
-        contents: Of their files.
-        crops: Of onset and apex, see `make_crops`.
+        contents: Contents of their files.
+        crops: Crops of onset and apex, see `make_crops`.
         settings: Size; how many frames there are was settled with their choice.
         most_depth: Largest change of depth that is believed, mm.
         modality: `rgb`, `depth` or `fused`.

@@ -25,7 +25,7 @@ class RegionPoints(NamedTuple):
 
     Attributes:
         points: x, y, z and u, v, dz, per region sorted by falling motion.
-        short: How many points each region lacked and got by drawing its own again.
+        short: Number of points that each region lacked and got by drawing its own again.
     """
 
     points: Float[np.ndarray, "regions k 6"]
@@ -41,8 +41,8 @@ def smooth_depth_change(
 
     Args:
         change: mm.
-        valid: Where it was measured and counts.
-        sigma: Of the Gaussian, px; 0 changes nothing.
+        valid: Pixels at which it was measured and counts.
+        sigma: Sigma of the Gaussian, px; 0 changes nothing.
 
     Returns:
         mm, 0 where unknown.
@@ -70,7 +70,7 @@ def scale_motion(
         scale: `max` divides each component by its largest absolute value (Zhang et al. 2025); `rms` divides
             all by the root mean square length of the flow, in px, or of dz, in mm, where there is no flow: no
             single strong pixel decides, and noise in depth is not blown up to the size of the flow.
-        powers: Of u, v, dz; 2, 2 and 3.33 in the paper, 1 for no sharpening.
+        powers: Powers of u, v, dz; 2, 2 and 3.33 in the paper, 1 for no sharpening.
     """
     sizes = np.abs(motion[where]).max(axis=0, initial=0)
     if scale == "rms":
@@ -112,7 +112,7 @@ def choose_points(
         select: `motion` takes those of largest motion (Zhang et al. 2025), `uniform` draws them evenly from
             the region: the strongest pixels of a region lie close together, and of a resting one they are
             its noise.
-        seed: Of drawing and filling.
+        seed: Seed of drawing and filling.
     """
     rng = np.random.default_rng(seed)
     length = np.sqrt(np.einsum("...m,...m->...", motion, motion)).ravel()
@@ -150,8 +150,8 @@ def normalise(
     the network does (`backbone.centre_motion`).
 
     Args:
-        points: As `choose_points` gives them.
-        scale: As in `scale_motion`, which has divided motion by its size already if it is `rms`.
+        points: Points as `choose_points` gives them.
+        scale: Scale as in `scale_motion`, which has divided motion by its size already if it is `rms`.
     """
     flat = points.reshape(-1, len(FEATURES)).astype(np.float64)
     flat[:, :3] -= flat[:, :3].mean(axis=0)

@@ -66,8 +66,8 @@ def subtract_depths(
 
     Args:
         change: mm.
-        valid: Where it was measured.
-        mode: As for colours; `wrap_uint8` counts whole mm modulo 256, in units of 255.
+        valid: Pixels at which it was measured.
+        mode: Mode as for colours; `wrap_uint8` counts whole mm modulo 256, in units of 255.
         most: mm that become 1.
     """
     change = np.where(valid, change, 0).astype(np.float32)

@@ -45,7 +45,7 @@ class EngineChoice(Part):
         """Refuse settings that are unknown, out of range, or do not go with the choice of epochs.
 
         Args:
-            selection: How the number of epochs is chosen.
+            selection: Rule that chooses the number of epochs.
 
         Raises:
             InputError: Naming the key.
@@ -78,7 +78,7 @@ class EngineChoice(Part):
             trainer: Trains folds together.
             train_alone: Trains a fold by itself.
             folds: Number of folds that are to be trained.
-            selection: How the number of epochs is chosen.
+            selection: Rule that chooses the number of epochs.
 
         Raises:
             InputError: If folds cannot be stacked, but are to be.
@@ -120,9 +120,9 @@ def choose_engine(device: str, folds: int, workers: int, selection: str) -> tupl
 
     Args:
         device: `cpu` or another, on which a network is trained.
-        folds: How many are to be trained.
+        folds: Number of folds to train.
         workers: Processes at a time: cores of this process, or `task.workers`.
-        selection: How the number of epochs is chosen.
+        selection: Rule that chooses the number of epochs.
 
     Returns:
         `loop`, `processes` or `stacked`, and the reason as a clause.
