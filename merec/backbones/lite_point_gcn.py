@@ -159,9 +159,7 @@ class LitePointGCN(nn.Module):
             whole = torch.where(kept[..., None], whole, whole[:, :, :1])
             length = torch.where(kept, length, length[:, :, :1])
         if not self.apart:
-            whole, length, kept = (
-                values.flatten(1, 2)[:, None] for values in (whole, length, kept)
-            )
+            whole, length, kept = (x.flatten(1, 2)[:, None] for x in (whole, length, kept))
         k = round(self.keep[0] * whole.shape[2])
         if self.legacy.drop_to_first:
             return _gather(whole, length.topk(k, dim=2).indices)

@@ -195,10 +195,7 @@ class FeatureStore:
             )
         rows = np.flatnonzero(index_table["key"].to_numpy() != "")
         names = representation.arrays.items()
-        arrays = {
-            name: np.stack([sample[stored_name] for sample in samples])
-            for name, stored_name in names
-        }
+        arrays = {name: np.stack([sample[key] for sample in samples]) for name, key in names}
         for name, array in arrays.items():
             if array.dtype == np.float16:  # kept in half the room
                 arrays[name] = array.astype(np.float32)
@@ -286,11 +283,8 @@ def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
 def list_shown(modality: str) -> list[tuple[Representation, str]]:
     """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
     modalities = MODALITIES if modality == "fused" else ("rgb",)
-    return [
-        (kind, modality_of_stage)
-        for kind in list_representations()
-        for modality_of_stage in modalities
-    ]
+    kinds = list_representations()
+    return [(kind, name) for kind in kinds for name in modalities]
 
 
 def _name_stage(

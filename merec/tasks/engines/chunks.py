@@ -197,14 +197,9 @@ def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
         held: All folds.
         most: Highest number of folds of a chunk.
     """
-    steps = {
-        id(held_fold): (held_fold.view.classes, len(held_fold.view.train_dataloader()))
-        for held_fold in held
-    }
-    order = sorted(
-        held, key=lambda held_fold: (steps[id(held_fold)], len(held_fold.view.train_rows))
-    )
-    alike = [list(some) for _, some in groupby(order, lambda held_fold: steps[id(held_fold)])]
+    steps = {id(one): (one.view.classes, len(one.view.train_dataloader())) for one in held}
+    order = sorted(held, key=lambda one: (steps[id(one)], len(one.view.train_rows)))
+    alike = [list(some) for _, some in groupby(order, lambda one: steps[id(one)])]
     return [part for some in alike for part in _split(some, -(-len(some) // most))]
 
 
