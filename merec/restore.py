@@ -64,7 +64,7 @@ class Network(NamedTuple):
         return open_representation(self.config["datamodule"]["representation"])
 
     def show(self, corpus: Corpus, features: FeatureStore) -> ClipDataModule:
-        """Return samples as those it was trained on were shown to it."""
+        """Return samples in the form in which the network was shown its training samples."""
         given = self.config["datamodule"]
         data = ClipDataModule(
             corpus,
@@ -274,5 +274,5 @@ def open_store(config: Mapping[str, Any] | None, root: Path, source: Path | None
 
 
 def _values(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a node without what it is the node of."""
+    """Return the values of a node, without its `_target_` and the like."""
     return {key: value for key, value in node.items() if key != "_target_"}

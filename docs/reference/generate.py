@@ -17,6 +17,7 @@ from merec.cli import VERBS
 FOLDER = Path(__file__).parent
 CONF = Path("conf")
 MAPPINGS = {"class_maps", "expected", "spellings"}  # of corpora: their keys are data
+NOT_GROUPS = {"hydra", "local"}
 NOT_OPTIONS = {"_target_", "_partial_", "_convert_", "defaults", "hydra"}
 LINE = re.compile(r"( *)([\w./@-]+):(?: +|$)((?:[^#]|(?<! )#)*?)(?: *# (.*))?$")
 
@@ -59,7 +60,8 @@ def read_help(verb: str) -> str:
 
 def describe_config() -> str:
     """Return the page of the config keys: a table for the root and for each choice of each group."""
-    files = [CONF / "config.yaml", *sorted(CONF.glob("[!hl]*/*.yaml"))]  # without hydra/ and local/
+    groups = [file for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name not in NOT_GROUPS]
+    files = [CONF / "config.yaml", *groups]
     pages = {file: read_yaml(file.read_text(), file.parent.name) for file in files}
     meanings = {key.path: key.meaning for _, keys in pages.values() for key in keys if key.meaning}
     text = [
@@ -73,8 +75,8 @@ def describe_config() -> str:
             group = file.parent.name
             text.append(f"## {'Root' if file.parent == CONF else group}\n")
         if file.parent != CONF:
-            title = "shared keys" if file.stem.startswith("_") else ""
-            text.append(f"### {group}: {title}\n" if title else f"### {group}={file.stem}\n")
+            choice = ": shared keys" if file.stem.startswith("_") else f"={file.stem}"
+            text.append(f"### {group}{choice}\n")
         text += [f"{head}\n"] if head else []
         text += lay_out(keys, meanings)
     return "\n".join(text)

@@ -115,7 +115,7 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         return np.mean(decisions, axis=0)
 
     def predict(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Return the class of which it says most."""
+        """Return the class with the highest decision value."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 

@@ -103,7 +103,7 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
         return _compare(seen, self.seen_, mirrored, self.scale_) @ self.weights_
 
     def predict(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Return the class of which it says most."""
+        """Return the class with the highest decision value."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 

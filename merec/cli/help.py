@@ -21,7 +21,7 @@ HYDRA_FULL_ERROR=1 shows the traceback of an error.
 
 def describe_verbs() -> str:
     """Return what `merec --help` prints: a line for each verb."""
-    lines = [f"  {verb:<11} {_read_page(verb).partition(chr(10))[0]}" for verb in VERBS]
+    lines = [f"  {verb:<11} {_read_page(verb).splitlines()[0]}" for verb in VERBS]
     return "\n".join(
         [
             "merec: micro-expression recognition experiments whose numbers can be believed",

@@ -29,7 +29,7 @@ class PairPool:
         source: `unlabelled`: pairs of frames of unlabelled clips; `samples`: onset and apex of the labelled
             samples; `both`.
         batch_size: Pairs per batch; `None` where nothing is known of it.
-        augment: Augmentation of them.
+        augment: Augmentation of the pairs.
     """
 
     source: str

@@ -54,7 +54,7 @@ def drop_still(
 
     Args:
         rows: Training rows.
-        still: Still of all samples, whether there is no motion to train on.
+        still: Whether a sample shows no motion to train on, for each sample.
         name: Name of the protocol, for messages.
 
     Raises:

@@ -112,7 +112,7 @@ def _differentiate(
 def _combine(
     slopes: Float[np.ndarray, "maps component axis height width"],
 ) -> Float[np.ndarray, "maps fields height width"]:
-    """Return the four `FIELDS`."""
+    """Compute the four `FIELDS` from the slopes of the flow."""
     (u_y, u_x), (v_y, v_x) = slopes.transpose(1, 2, 0, 3, 4)
     return np.stack([u_x + v_y, u_x - v_y, u_y + v_x, v_x - u_y], axis=1)
 

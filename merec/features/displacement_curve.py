@@ -53,7 +53,7 @@ def follow_face(
 
     Args:
         frames: RGB, with their positions.
-        second: Second of a position.
+        second: Returns the time of a position, s.
         duration: Duration of all frames, s.
         landmarker: Finds the face in the references.
         name: Names the frame of a position in a message.

@@ -70,7 +70,7 @@ class FaceFinder:
         Args:
             file: The frame's.
             frame: Its pixels.
-            face: Description of the problem in it.
+            face: Face found in it.
 
         Raises:
             InputError: If it is.

@@ -108,7 +108,7 @@ class FaceLandmarker:
         self._landmarker.close()
 
     def find(self, image: np.ndarray) -> FaceLandmarks | None:
-        """Return the face in an image, or `None`.
+        """Find the face in an image; `None` if there is none.
 
         If none is found, the image is padded by a quarter and looked at again, for the detector misses some
         faces that fill the image (2 of 442 tightly cropped ones, which it finds then); then in overlapping
@@ -142,7 +142,7 @@ class FaceLandmarker:
 
         Args:
             image: Image as `find` takes it.
-            face: Description of the problem in it; `None` to look at the whole image.
+            face: Face found in it; `None` to look at the whole image.
         """
         import cv2
 

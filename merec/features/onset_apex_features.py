@@ -183,7 +183,7 @@ def assert_true_size(pair: Pair, made: Mapping[str, np.ndarray], frame: np.ndarr
 
     Args:
         pair: The files, and the camera.
-        made: Made of `make_depth`.
+        made: Arrays of `make_depth`.
         frame: Height and width of the frames, px.
 
     Raises:

@@ -52,7 +52,7 @@ def map_chunks(
 def _run_alone(
     function: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]
 ) -> list[_Result]:
-    """Return a chunk on one thread, as the processes share the cores."""
+    """Work on a chunk with one thread, as the processes share the cores."""
     import cv2
     import scipy.interpolate  # noqa: F401  (limits heed only what is loaded)
     from threadpoolctl import threadpool_limits

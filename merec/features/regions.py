@@ -132,7 +132,7 @@ def _hull(points: list, size: int) -> np.ndarray:
 
 
 def _widen(mask: np.ndarray, by: float) -> np.ndarray:
-    """Return a mask and all within `by` px of it."""
+    """Widen a mask by `by` px."""
     import cv2
 
     reach = 2 * round(by) + 1

@@ -102,12 +102,12 @@ class Settings:
     """Settings of all stages.
 
     Attributes:
-        crops: Crops of the first.
-        motion: Motion of the second.
-        points: Points of the points of regions.
+        crops: Settings of the face crops.
+        motion: Settings of optical flow and depth change.
+        points: Settings of the points of regions.
         difference: Difference of the views: `signed`, `abs` or `wrap_uint8`.
         view_region: What views show: the whole `crop`, or the skin of the `face` alone.
-        clip: Clip of clips.
+        clip: Settings of clips.
         depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
     """
 
@@ -156,7 +156,7 @@ def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) ->
     """Read settings from a config's mapping.
 
     Args:
-        kind: Kind of which stage.
+        kind: Class of the settings of a stage.
         given: The mapping.
         name: Its key in the config.
 

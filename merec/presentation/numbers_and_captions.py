@@ -15,9 +15,12 @@ NOTHING = "–"
 _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic": "SMIC"}
 
 
-def order_naturally(name: object) -> list[int | str]:
-    """Return a key that sorts numbers within names by their value: sub2 before sub10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))]
+def order_naturally(*names: object) -> list[list[int | str]]:
+    """Return a key that sorts names, the first one first, and numbers in them by value: sub2 before sub10."""
+    return [
+        [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))]
+        for name in names
+    ]
 
 
 def format_number(value: float, digits: int = 4) -> str:

@@ -32,7 +32,7 @@ def print_findings(
     """Print the findings by severity and kind, and what was looked at.
 
     Args:
-        examination: Description of the problem.
+        examination: Result of the doctor, with its findings.
         written: The CSV with all of it, if there is one.
         console: Console; the terminal by default.
     """

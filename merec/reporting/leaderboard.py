@@ -35,13 +35,24 @@ def answer_leaderboard(results: Sequence[Result]) -> Answer:
 
 
 def conclude(results: Sequence[Result]) -> str:
-    """Say what may be concluded from the ranking: which rows the best one is better than, by paired tests."""
+    """Say what may be concluded from the ranking: which rows the best one is better than, by paired tests.
+
+    Args:
+        results: Two or more results of one protocol.
+
+    Returns:
+        Sentences. A result that cannot be paired with the best one, as its seeds differ, is named.
+    """
     scores = {result.name: result.score("Full")["uf1"] for result in results}
     best = max(results, key=lambda result: scores[result.name].value)
-    p_values = {}
+    p_values, unpaired = {}, []
     for result in results:
-        comparison = None if result is best else compare_if_paired(best, result)
-        if comparison is not None:
+        if result is best:
+            continue
+        comparison = compare_if_paired(best, result)
+        if comparison is None:
+            unpaired.append(result.name)
+        else:
             full = comparison.query("subset == 'Full' and metric == 'uf1'")
             p_values[result.name] = float(full["p"].iloc[0])
     adjusted = dict(zip(p_values, correct_holm(np.array([*p_values.values()])), strict=True))
@@ -50,13 +61,17 @@ def conclude(results: Sequence[Result]) -> str:
     majority = score_all_guesses(results[0]).query("subset == 'Full' and guess == 'majority class'")
     floor = float(majority["uf1"].iloc[0])
     unclear = [name for name, score in scores.items() if not score.low > floor]
+    test = (
+        f"(Paired permutation test of subjects, {len(adjusted)} comparisons adjusted by Holm's method, alpha "
+        f"{format_number(ALPHA, 2)}.)"
+    )
     sentences = [
         f"What may be concluded: {best.name} has the highest UF1, {format_number(scores[best.name].value)}.",
         "It was picked as the best on these subjects, so its score is a little too high.",
         f"It is better than {', '.join(worse)}." if worse else "",
         f"No difference from {', '.join(alike)} is shown." if alike else "",
-        f"(Paired permutation test of subjects, {len(adjusted)} comparisons adjusted by Holm's method, alpha "
-        f"{format_number(ALPHA, 2)}.)",
+        f"Not compared: {', '.join(unpaired)}; run the same seeds." if unpaired else "",
+        test if adjusted else "",
         f"Not above the majority class ({format_number(floor)}) by their intervals: {', '.join(unclear)}."
         if unclear
         else f"All intervals are above the majority class ({format_number(floor)}).",

@@ -56,7 +56,7 @@ def leave_out(caption: str, lead: str) -> str:
     """Return a caption without the sentences that stand in the page's lead already, as its protocol."""
     sentences, in_lead = _split_sentences(caption), {*_split_sentences(lead)}
     rest = " ".join(sentence for sentence in sentences if sentence not in in_lead)
-    return rest or "Protocol and seeds: see the top of the page."
+    return rest or (caption and "Protocol and seeds: see the top of the page.")
 
 
 def _split_sentences(text: str) -> list[str]:

@@ -43,7 +43,7 @@ class TargetPrediction(NamedTuple):
     Attributes:
         target: Target that it predicts, of which classes.
         probability: Probability of each, calibrated if that was possible.
-        raw: Raw of each, as the network has it.
+        raw: Probability of each, as the network gives it.
         calibration: `None` if there is none.
         checkpoint: File of the network.
         protocol: What it was trained on.
@@ -76,7 +76,7 @@ class Prediction(NamedTuple):
         input_clip: The clip.
         spotted: Its onset and apex.
         arrays: Crops and motion of these, see `make_crops` and `make_motion`.
-        answer: By the network; `None` without one.
+        answer: Prediction of the network; `None` without one.
         seconds: Seconds of each step.
     """
 

@@ -71,16 +71,12 @@ def answer_samples(results: Sequence[Result], out: Path, sheets: Path) -> Answer
 def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
     """List every subject's samples, each linked with its sheet, and the command that makes missing ones."""
     samples = results[0].predictions.drop_duplicates("sample_id")
-    samples = samples.loc[
-        sorted(samples.index, key=lambda row: order_naturally(samples.at[row, "sample_id"]))
-    ]
+    names = samples[["corpus", "subject", "sample_id"]]
+    order = sorted(samples.index, key=lambda row: order_naturally(*names.loc[row]))
     predictions = {result.name: _say_predictions(result) for result in results}
     classes, anchors = results[0].protocol.classes, name_anchors(results)
     subjects = []
-    by_subject = samples.groupby(["corpus", "subject"])
-    for (corpus, subject), rows in sorted(
-        by_subject, key=lambda group: [order_naturally(name) for name in group[0]]
-    ):
+    for (corpus, subject), rows in samples.loc[order].groupby(["corpus", "subject"], sort=False):
         ids = [str(sample_id) for sample_id in rows["sample_id"]]
         cells = pd.DataFrame(
             {

@@ -45,7 +45,7 @@ class RunFolder:
     """Folder of one run.
 
     Attributes:
-        path: Its path.
+        path: Path of the folder.
     """
 
     path: Path

@@ -27,7 +27,7 @@ class FoldFolder:
     """Folder of one fold, `folds/NNN` of its run.
 
     Attributes:
-        path: Its path.
+        path: Path of the folder.
     """
 
     path: Path

@@ -101,7 +101,7 @@ def lay_out_subjects(results: Sequence[Result]) -> Table:
 
 def _sort(table: pd.DataFrame) -> pd.DataFrame:
     """Sort the rows by data set and subject, 2 before 10."""
-    return table.loc[sorted(table.index, key=lambda row: [order_naturally(name) for name in row])]
+    return table.loc[sorted(table.index, key=lambda row: order_naturally(*row))]
 
 
 def draw_subjects(subjects: pd.DataFrame) -> Figure:

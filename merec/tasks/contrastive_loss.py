@@ -152,7 +152,7 @@ class Contrast(nn.Module):
 
         Args:
             first: Embeddings of the first views, of unit norm.
-            second: Second of the second views.
+            second: Embeddings of the second views.
             at: Which samples of the pool they show.
 
         Raises:
@@ -243,7 +243,7 @@ def _renew(
     at: Int[Tensor, " batch"],
     momentum: float | int,
 ) -> Float[Tensor, "pool size"]:
-    """Return a memory bank some rows of which have moved towards embeddings."""
+    """Return a memory bank with some rows moved towards embeddings."""
     return bank.index_copy(0, at, normalize(momentum * bank[at] + (1 - momentum) * embedding))
 
 

@@ -112,7 +112,7 @@ def _show_classes(keys: Keys, by: str | None) -> Section:
 
 
 def _show_optimism(keys: Keys, by: str | None) -> Section:
-    """Return the honest score beside that of the best epoch on test."""
+    """Show the honest score beside that of the best epoch on test."""
     return Section(
         "Optimism",
         "The honest UF1 beside what choosing the best epoch on each held-out subject would have claimed, "

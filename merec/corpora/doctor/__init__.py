@@ -46,7 +46,7 @@ class Examination:
     sparse: tuple[str, ...]
 
     def count(self, severity: str) -> int:
-        """Return number of findings of a severity."""
+        """Return the number of findings of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
 

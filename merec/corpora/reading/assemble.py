@@ -38,7 +38,7 @@ def assemble(
             not in it; `None` if the user said that samples may be missing.
         exclude: Sample id → why it is left out; unknown ids must have been refused before.
         source: Place that was read, for messages.
-        findings: Description of the problem so far; of excluded samples it counts as a note.
+        findings: Findings so far; of excluded samples it counts as a note.
         lenient: Whether errors become findings instead of an exception.
         rejected: Rejected samples, as in `Corpus`.
         without: Kind → sample id → why it is left out; `-without-KIND` is added to the protocol's name.

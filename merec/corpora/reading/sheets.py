@@ -29,7 +29,7 @@ class BadCell:
         column: Our name of its column.
         text: What the table has there.
         found: Problem, naming the cell as a spreadsheet does.
-        remedy: Remedy.
+        remedy: What the user can do.
     """
 
     row: int

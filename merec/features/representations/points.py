@@ -42,7 +42,7 @@ def smooth_depth_change(
     Args:
         change: mm.
         valid: Pixels at which it was measured and counts.
-        sigma: Sigma of the Gaussian, px; 0 changes nothing.
+        sigma: Standard deviation of the Gaussian, px; 0 changes nothing.
 
     Returns:
         mm, 0 where unknown.
