@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from merec.errors import DiskError, InputError
-from merec.temporary_folder import HOST, is_running
+from merec.temporary_folder import HOST, is_running, own_folder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -58,6 +58,22 @@ def atomic(path: Path, room: Path | None = None) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a private folder to fill; it takes the name `folder` only if the block succeeds.
+
+    Args:
+        folder: The folder; absent or empty.
+    """
+    with own_folder(folder.absolute().parent) as temporary:
+        content = temporary / folder.name
+        content.mkdir(mode=0o700)
+        yield content
+        if folder.exists():
+            folder.rmdir()
+        content.replace(folder)
 
 
 def find_disk_error(error: BaseException) -> OSError | None:

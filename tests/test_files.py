@@ -10,7 +10,7 @@ import pytest
 
 from merec import files
 from merec.csv_export import write_csv
-from merec.files import atomic, write_json, write_text
+from merec.files import atomic, whole_folder, write_json, write_text
 from merec.path_names import describe_bad_name
 
 
@@ -35,6 +35,26 @@ def test_a_failed_write_leaves_the_old_content_or_nothing(tmp_path, error, old):
     assert names(tmp_path) == (["metrics.json"] if old else [])
     if old:
         assert path.read_text() == old
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, None])
+def test_a_folder_takes_its_name_only_when_it_is_whole(tmp_path, error):
+    def write_two() -> None:
+        with whole_folder(tmp_path / "export") as folder:
+            (folder / "first").write_text("1")
+            assert names(tmp_path) != ["export"]
+            if error:
+                raise error
+            (folder / "second").write_text("2")
+
+    if error:
+        with pytest.raises(error):
+            write_two()
+        assert names(tmp_path) == []
+    else:
+        write_two()
+        assert names(tmp_path) == ["export"]
+        assert names(tmp_path / "export") == ["first", "second"]
 
 
 def test_readers_see_the_old_content_until_the_block_ends(tmp_path):

@@ -10,6 +10,7 @@ VERBS = (
     "inspect",
     "predict",
     "prepare",
+    "export",
     "new",
     "completion",
 )

@@ -61,6 +61,7 @@ OPTIONS = {
     "prepare": ("all=", "unlabelled=", "strict=", "jobs=", "out="),
     "inspect": ("count=", "unlabelled=", "out="),
     "predict": ("checkpoint=", "calibration=", "fps=", "intrinsics=", "out="),
+    "export": ("format=", "datamodule=", "out="),
     "synthesize": ("root=", "jobs="),
     "new": ("backbone", "corpus", "root="),
     "completion": ("bash", "zsh", "fish"),
@@ -71,6 +72,7 @@ _GROUPS = {  # of the config, by verb
     "doctor": ("corpus", "experiments"),
     "prepare": ("corpus", "features", "experiments"),
     "inspect": ("corpus", "features", "experiments"),
+    "export": ("corpus", "features", "experiments"),
 }
 
 

@@ -5,7 +5,20 @@ from pathlib import Path
 
 from merec.errors import InputError
 
-_FILES = (".html", ".pdf", ".csv", ".xlsx", ".xls", ".json", ".png", ".svg", ".tex", ".md", ".txt")
+_FILES = (
+    ".html",
+    ".pdf",
+    ".csv",
+    ".xlsx",
+    ".xls",
+    ".json",
+    ".png",
+    ".svg",
+    ".tex",
+    ".md",
+    ".txt",
+    ".onnx",
+)
 _made: list[Path] = []  # folders for output, inner ones first
 
 
@@ -40,6 +53,13 @@ def make_folder(folder: Path) -> None:
         raise InputError(
             f"out={folder} cannot be written to ({error.strerror or error}); set out= to another place"
         ) from error
+
+
+def make_new_folder(folder: Path) -> None:
+    """Make a folder for an export; one that holds something is refused, whoever it is of."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"out={folder} is not empty; delete it, or set out= to a new folder")
+    make_folder(folder)
 
 
 def remove_empty_output() -> None:

@@ -1,0 +1,1 @@
+"""Features and networks in the formats of other software, a file each."""

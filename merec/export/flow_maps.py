@@ -1,0 +1,85 @@
+"""Flow maps in the folders that the released code of STSTNet and HTNet reads.
+
+`three_norm_u_v_os/{subject}/{u_train,u_test}/{label}/{sample}.png`: `u_test` holds the maps of the subject,
+`u_train` those of all others. Red, green and blue are the three channels of a map; PNG keeps each value.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from merec.errors import InputError
+from merec.path_names import describe_bad_name
+from merec.types import Corpus
+
+FOLDER = "three_norm_u_v_os"
+
+
+def write_flow_maps(corpus: Corpus, folder: Path) -> str:
+    """Write the flow maps of a corpus, each once; `u_train` holds hard links where the disk has them.
+
+    Args:
+        corpus: Corpus of flow maps.
+        folder: Folder to write to.
+
+    Returns:
+        Summary of what was written.
+
+    Raises:
+        InputError: If the maps are no images of three channels, or a name cannot be that of a file.
+    """
+    maps, index = corpus.flow_maps, corpus.index
+    assert maps is not None
+    if maps.shape[1] != 3:
+        raise InputError(
+            f"the flow maps of {corpus.protocol.name} have {maps.shape[1]} channels; expected 3, which a PNG "
+            "file holds"
+        )
+    for column in ("sample_id", "subject"):
+        for name in index[column]:
+            if reason := describe_bad_name(name):
+                raise InputError(f"{column} {name[:60]!r} {reason}; expected the name of a file")
+    _write_tests(index, maps, folder / FOLDER)
+    _link_training_maps(index, folder / FOLDER)
+    return (
+        f"{len(index)} flow maps of {index['subject'].nunique()} subjects; red, green, blue: "
+        f"{', '.join(corpus.channels)}; labels: "
+        + ", ".join(f"{label} {name}" for label, name in enumerate(corpus.protocol.classes))
+    )
+
+
+def _write_tests(
+    index: pd.DataFrame, maps: UInt8[np.ndarray, "samples channels height width"], root: Path
+) -> None:
+    """Write the maps of each subject to its folder `u_test`."""
+    from PIL import Image
+
+    for row, pixels in zip(index.to_dict("records"), maps, strict=True):
+        file = root / _place(row["subject"], "u_test", row)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(file)
+
+
+def _link_training_maps(index: pd.DataFrame, root: Path) -> None:
+    """Put the maps of all other subjects into the folder `u_train` of each."""
+    rows = index.to_dict("records")
+    for held_out in index["subject"].unique():
+        for row in rows:
+            if row["subject"] == held_out:
+                continue
+            source = root / _place(row["subject"], "u_test", row)
+            file = root / _place(held_out, "u_train", row)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, file)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(source, file)
+
+
+def _place(held_out: str, part: str, row: dict) -> Path:
+    """Return the path of a map in the folder of a held-out subject."""
+    return Path(held_out, part, str(row["label"]), f"{row['sample_id']}.png")
