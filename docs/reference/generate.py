@@ -17,6 +17,7 @@ from merec.cli import VERBS
 FOLDER = Path(__file__).parent
 CONF = Path("conf")
 MAPPINGS = {"class_maps", "expected", "spellings"}  # of corpora: their keys are data
+COMMENT_COLUMN = 20  # comments beside a key start further right
 NOT_GROUPS = {"hydra", "local"}
 NOT_OPTIONS = {"_target_", "_partial_", "_convert_", "defaults", "hydra"}
 LINE = re.compile(r"( *)([\w./@-]+):(?: +|$)((?:[^#]|(?<! )#)*?)(?: *# (.*))?$")
@@ -63,7 +64,9 @@ def describe_config() -> str:
     groups = [file for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name not in NOT_GROUPS]
     files = [CONF / "config.yaml", *groups]
     pages = {file: read_yaml(file.read_text(), file.parent.name) for file in files}
-    meanings = {key.path: key.meaning for _, keys in pages.values() for key in keys if key.meaning}
+    shared_last = sorted(pages, key=lambda file: file.stem.startswith("_"))  # the last file counts
+    documented = [key for file in shared_last for key in pages[file][1]]
+    meanings = {key.path: key.meaning for key in documented if key.meaning}
     text = [
         "# Config keys\n",
         "Every key of `conf/`, with its default and its meaning. Set a key on the command line by its full",
@@ -95,9 +98,11 @@ def lay_out(keys: list[Key], meanings: dict[str, str]) -> Iterator[str]:
 def read_yaml(source: str, group: str) -> tuple[str, list[Key]]:
     """Read the comment at the head of a YAML file, and its keys with their meaning.
 
-    A comment that goes on in the next line stands below the first, alone on its line.
+    A comment beside a key may continue on the next lines, in the same column. A comment that starts in the
+    column of a key describes the key below it.
     """
     head: list[str] = []
+    above: list[str] = []
     keys: list[Key] = []
     parents: list[tuple[int, str]] = []
     content = yaml.safe_load(source) or {}
@@ -107,13 +112,17 @@ def read_yaml(source: str, group: str) -> tuple[str, list[Key]]:
             words = line.strip().removeprefix("# ").strip()
             if not parents:
                 head += [] if words.startswith("@package") else [words]
-            elif line.startswith("  ") and keys:
+            elif line.index("#") < COMMENT_COLUMN:
+                above.append(words)
+            elif keys:
                 keys[-1].meaning = f"{keys[-1].meaning} {words}".strip()
         elif match := LINE.match(line):
             indent, name, default, comment = match.groups()
             parents = [(depth, parent) for depth, parent in parents if depth < len(indent)]
             path = [parent for _, parent in parents] + [name]
             parents.append((len(indent), name))
+            comment = " ".join([*above, *filter(None, [comment])])
+            above = []
             if not NOT_OPTIONS & {*path} and (default or comment) and not MAPPINGS & {*path[:-1]}:
                 meaning = comment or look_up(content, path)
                 keys.append(Key(prefix + ".".join(path), default.strip(), meaning))
