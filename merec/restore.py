@@ -100,7 +100,9 @@ class Network(NamedTuple):
         return self.target.to_log_probability(logits)
 
 
-def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -> Network:
+def restore(
+    file: Path, plugins: Sequence[str] = (), other_code: bool = False, accelerated: bool = True
+) -> Network:
     """Read a checkpoint that `merec train` wrote, of task=finetune or of a fold.
 
     Nothing in the file is run: only classes of `merec.backbones` and of plug-ins that are installed or named
@@ -110,6 +112,7 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
         file: The checkpoint.
         plugins: Modules or packages that the user trusts, besides merec's own backbones.
         other_code: Whether code that changed since it was trained is accepted.
+        accelerated: Whether layers get their faster form, see `accelerate`.
 
     Raises:
         InputError: If there is none, it cannot be read, is no network with classes, does not fit the code, or
@@ -155,7 +158,8 @@ def restore(file: Path, plugins: Sequence[str] = (), other_code: bool = False) -
     load_weights(backbone, checkpoint["state_dict"], str(file))
     now = hash_network(backbone, open_representation(representation))
     _compare_code(file, code, now, other_code)
-    return Network(file, accelerate(backbone).eval(), config, protocol, target, scales)
+    backbone = accelerate(backbone) if accelerated else backbone
+    return Network(file, backbone.eval(), config, protocol, target, scales)
 
 
 def _build_backbone(

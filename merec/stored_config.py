@@ -40,6 +40,26 @@ def build_stored(node: Mapping[str, Any], packages: Sequence[str], source: Path)
         ) from error
 
 
+def build_stored_corpus(node: Mapping[str, Any], packages: Sequence[str], source: Path) -> Any:
+    """Build the corpus of a config out of a file; only readers of merec and of trusted packages are called.
+
+    Args:
+        node: The node `corpus` of the config.
+        packages: Packages and modules that are trusted, besides merec's own readers.
+        source: The file, for messages.
+
+    Raises:
+        InputError: As `resolve_stored`, if the reader is none of these, or the corpus cannot be read.
+    """
+    target = str(node.get("_target_"))
+    module, _, name = target.rpartition(".")
+    if (module not in _CORPORA and not _lies_in(module, packages)) or not name.startswith("read_"):
+        raise InputError(f"{source} asks for {target}, which is no reader of a corpus; {OWN}")
+    values = {key: value for key, value in node.items() if key != "_target_"}
+    plain = resolve_stored(values, (), source)
+    return build(OmegaConf.create(plain | {"_target_": target}))
+
+
 def resolve_stored(
     node: Mapping[str, Any], packages: Sequence[str], source: Path
 ) -> dict[str, Any]:
@@ -82,6 +102,7 @@ def resolve_stored(
 
 
 OWN = "use files of your own or of people you trust"
+_CORPORA = ("merec.corpora", "merec.synthetic")  # whose `read_` functions are called
 
 
 def _is_trusted(target: Any, packages: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from merec.errors import InputError
 from merec.features.representations import open_representation
 from merec.plugins import name_folders
 from merec.restore import open_store, restore
-from merec.stored_config import build_stored, resolve_stored
+from merec.stored_config import build_stored, build_stored_corpus, resolve_stored
 from merec.tasks.checkpoints import hash_network
 
 HARM = "harm.log"  # what the planted class would create: a log file of the standard library
@@ -164,6 +164,23 @@ def test_nothing_of_a_stored_config_is_resolved_or_called_but_backbones(
         restore(file)
     assert not (tmp_path / HARM).exists()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"_target_": "logging.FileHandler", "filename": HARM},
+        {"_target_": "merec.corpora.doctor.read_nothing"},
+        {"_target_": "merec.synthetic.synthesize.synthesize", "root": HARM},
+        {"_target_": "merec.corpora.read_megc2019_flow", "root": PLANTED},
+        {"_target_": "merec.corpora.read_megc2019_flow", "root": "${oc.env:MEREC_SECRET}"},
+        {},
+    ],
+)
+def test_of_a_stored_corpus_only_readers_are_called(tmp_path, node):
+    with pytest.raises(InputError, match="config.yaml"):
+        build_stored_corpus(node, (), Path("config.yaml"))
+    assert not (tmp_path / HARM).exists()
 
 
 def test_what_is_checked_is_what_is_built(tmp_path):

@@ -76,6 +76,21 @@ def read_number(verb: str, key: str, value: str, expected: Range) -> float:
     raise InputError(f"merec {verb}: {key}={value} is not understood; it is {expected.describe()}")
 
 
+def read_plugins(value: str) -> list[str]:
+    """Read names of modules or packages, separated by commas, that can be imported."""
+    from importlib.util import find_spec
+
+    plugins = [name for name in value.split(",") if name]
+    for name in plugins:
+        top = name.partition(".")[0]
+        if not top.isidentifier() or find_spec(top) is None:
+            raise InputError(
+                f"plugins={name}: there is no module {top or 'without a name'}; give names that Python can "
+                "import (PYTHONPATH says from where)"
+            )
+    return plugins
+
+
 def split_paths(
     arguments: list[str], defaults: dict[str, str], verb: str
 ) -> tuple[list[Path], dict[str, str]]:

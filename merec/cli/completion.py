@@ -61,12 +61,12 @@ OPTIONS = {
     "prepare": ("all=", "unlabelled=", "strict=", "jobs=", "out="),
     "inspect": ("count=", "unlabelled=", "out="),
     "predict": ("checkpoint=", "calibration=", "fps=", "intrinsics=", "out="),
-    "export": ("format=", "datamodule=", "out="),
+    "export": ("format=", "datamodule=", "plugins=", "other_code=", "out="),
     "synthesize": ("root=", "jobs="),
     "new": ("backbone", "corpus", "root="),
     "completion": ("bash", "zsh", "fish"),
 }
-_FLAGS = ("deep", "strict", "all", "unlabelled", "published", "online")
+_FLAGS = ("deep", "strict", "all", "unlabelled", "published", "online", "other_code")
 _GROUPS = {  # of the config, by verb
     "train": (),  # all
     "doctor": ("corpus", "experiments"),

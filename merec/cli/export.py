@@ -1,31 +1,42 @@
 """`merec export`: write features and networks in the formats of other software."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from merec.cli.arguments import split_overrides
+from merec.cli.arguments import read_flag, read_plugins, split_overrides
 from merec.cli.choices import GROUPS, STUDY, build_corpus_and_features, name_corpus
 from merec.cli.output import make_new_folder
 from merec.errors import InputError
 from merec.files import whole_folder, write_text
 
-FORMATS = ("pyg", "flow_maps")
+FORMATS = ("pyg", "flow_maps", "onnx")
+_PACKAGES = ("onnx", "onnxruntime", "onnxscript")  # of the extra merec[onnx]
 
 
 def export(arguments: list[str]) -> None:
-    """Write features of a corpus: `merec export corpus=NAME format=pyg|flow_maps [out=FOLDER]`."""
+    """Export features or a network: `merec export RUN|corpus=NAME format=pyg|flow_maps|onnx [out=FOLDER]`."""
+    runs = [text for text in arguments if "=" not in text and not text.startswith("-")]
+    rest = [text for text in arguments if text not in runs]
+    chosen = next((text.removeprefix("format=") for text in rest if text.startswith("format=")), "")
+    if chosen not in FORMATS:
+        problem = f"format={chosen} is unknown" if chosen else "format= is missing"
+        raise InputError(f"merec export: {problem}; choose {', '.join(FORMATS)}")
+    if chosen == "onnx":
+        _export_network(runs, rest)
+    elif runs:
+        raise InputError(
+            f"merec export: {runs[0]} has no effect on format={chosen}, which exports a corpus; give "
+            "corpus=NAME instead"
+        )
+    else:
+        _export_features(rest)
+
+
+def _export_features(arguments: list[str]) -> None:
+    """Write the points or flow maps of a corpus."""
     defaults = dict.fromkeys(("format", "datamodule", "out"), "")
     options, overrides = split_overrides("export", arguments, defaults, (*GROUPS, STUDY))
-    if options["format"] not in FORMATS:
-        given = (
-            f"format={options['format']} is unknown" if options["format"] else "format= is missing"
-        )
-        raise InputError(f"merec export: {given}; choose {' or '.join(FORMATS)}")
-    _export_features(options, overrides)
-
-
-def _export_features(options: dict[str, str], overrides: list[str]) -> None:
-    """Write the points or flow maps of a corpus."""
     name = name_corpus("export", overrides)
     out = Path(options["out"] or f"runs/export/{name}-{options['format']}")
     corpus, features = build_corpus_and_features(overrides)
@@ -60,3 +71,46 @@ def _export_features(options: dict[str, str], overrides: list[str]) -> None:
         notice = describe_origin("points" if graphs else "flow maps", name)
         write_text(folder / "README.txt", f"{summary}\n\n{notice}")
     sys.stdout.write(f"{out}: {summary}\n{notice}")
+
+
+def _export_network(runs: list[str], arguments: list[str]) -> None:
+    """Write the network of a run, checked on samples of its corpus."""
+    defaults = dict.fromkeys(("format", "plugins", "out"), "") | {"other_code": "false"}
+    options, overrides = split_overrides("export", arguments, defaults, ("corpus",))
+    if len(runs) != 1:
+        raise InputError(
+            f"merec export format=onnx needs one run or checkpoint, not {len(runs)}: merec export RUN "
+            "format=onnx"
+        )
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"format=onnx needs {', '.join(missing)}, which is not installed; run pip install 'merec[onnx]'"
+        )
+    plugins = read_plugins(options["plugins"])
+    other_code = read_flag("export", "other_code", options["other_code"])
+    from merec.assets import cache_folder
+    from merec.plugins import list_modules
+    from merec.restore import open_store, restore
+    from merec.stored_config import build_stored_corpus
+
+    run = Path(runs[0]).expanduser()
+    file = run / "checkpoint.ckpt" if run.is_dir() else run
+    network = restore(file, plugins, other_code, accelerated=False)
+    config = network.config
+    if overrides:
+        name_corpus("export", overrides)
+        corpus, _ = build_corpus_and_features(overrides)
+    else:
+        trusted = (*list_modules(), *plugins)
+        corpus = build_stored_corpus(config["corpus"], trusted, network.file)
+    out = Path(options["out"] or f"runs/export/{config.get('name') or run.stem}-onnx")
+    make_new_folder(out)
+    from merec.export.onnx_network import write_onnx
+
+    root = config["features"].get("root")
+    folder_of_features = Path(root).expanduser() if root else cache_folder() / "features"
+    data = network.show(corpus, open_store(config, folder_of_features, network.file))
+    with whole_folder(out) as folder:
+        summary = write_onnx(network, data, folder)
+    sys.stdout.write(f"{out / 'network.onnx'}: {summary}\n")

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from merec.cli.arguments import read_flag, read_number, split_paths
+from merec.cli.arguments import read_flag, read_number, read_plugins, split_paths
 from merec.cli.output import make_folder
 from merec.errors import InputError
 from merec.ranges import RANGES
@@ -31,19 +31,10 @@ def predict(arguments: list[str]) -> None:
     )
     out = Path(options["out"] or "runs/predict")
     make_folder(out)
-    from importlib.util import find_spec
-
     from merec.predict import predict
     from merec.reporting.prediction import describe_prediction
 
-    plugins = [name for name in options["plugins"].split(",") if name]
-    for name in plugins:
-        top = name.partition(".")[0]
-        if not top.isidentifier() or find_spec(top) is None:
-            raise InputError(
-                f"plugins={name}: there is no module {top or 'without a name'}; give names that Python can "
-                "import (PYTHONPATH says from where)"
-            )
+    plugins = read_plugins(options["plugins"])
     other_code = read_flag("predict", "other_code", options["other_code"] or "false")
     prediction, files = predict(
         paths[0], checkpoint, calibration, fps, intrinsics, out, plugins, other_code

@@ -6,16 +6,21 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
 from merec.config import build
 from merec.corpora import read_megc2019_flow
+from merec.export import onnx_network
+from merec.restore import restore
 from merec.types import Corpus
 
 CLASSES = ("negative", "positive", "surprise")
@@ -71,10 +76,10 @@ def on_small(small_root: Path) -> list[str]:
 
 @pytest.fixture
 def on_rendered(rendered: Path, shared_folder: Path, find_local) -> list[str]:
-    """Name the small rendered corpus, with few points."""
+    """Name the small rendered corpus."""
     find_local("face_landmarker")
-    features = [f"features.root={shared_folder / 'features'}", "features.points.k=64"]
-    return ["corpus=synthetic", f"corpus.root={rendered}", *features]
+    features = f"features.root={shared_folder / 'features'}"
+    return ["corpus=synthetic", f"corpus.root={rendered}", features]
 
 
 def test_flow_maps_come_back_unchanged_through_the_reader_of_the_released_folders(
@@ -119,6 +124,7 @@ def test_released_code_finds_each_map_once_and_never_trains_on_the_held_out_subj
 
 
 def test_exported_points_are_those_that_networks_read(merec, on_rendered, composed, tmp_path):
+    on_rendered.append("features.points.k=64")
     data = build(composed(*on_rendered, "datamodule=fused", "backbone=lite_point_gcn").datamodule)
     done = merec("export", *on_rendered, "format=pyg", "out=graphs")
     assert done.returncode == 0, done.stderr
@@ -135,7 +141,7 @@ def test_exported_points_are_those_that_networks_read(merec, on_rendered, compos
 
 @pytest.mark.slow
 def test_torch_geometric_reads_the_graphs_in_a_process_without_merec(merec, on_rendered, tmp_path):
-    done = merec("export", *on_rendered, "format=pyg", "out=graphs")
+    done = merec("export", *on_rendered, "features.points.k=64", "format=pyg", "out=graphs")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "graphs"
     command = [sys.executable, "-c", SCRIPT]
@@ -174,6 +180,11 @@ def test_an_export_is_private_and_says_whose_faces_it_is_derived_from(merec, on_
         (["format=flow_maps", "out=taken"], "out=taken is not empty"),
         (["format=flow_maps", "out=maps.png"], "named as a file"),
         (["format=flow_maps", "corpus.root=nowhere"], "does not exist"),
+        (["format=flow_maps", "runs/loso"], "runs/loso has no effect on format=flow_maps"),
+        (["format=onnx"], "needs one run or checkpoint, not 0"),
+        (["format=onnx", "nowhere"], "checkpoint=nowhere does not exist"),
+        (["format=onnx", "taken"], "checkpoint=taken/checkpoint.ckpt does not exist"),
+        (["format=onnx", "nowhere", "features.points.k=8"], "does not know features.points.k=8"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_in_one_line_and_leaves_nothing(
@@ -189,3 +200,109 @@ def test_what_cannot_be_exported_is_refused_in_one_line_and_leaves_nothing(
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
     assert read_bytes(tmp_path) == {"taken/notes.txt": b"mine"}
+
+
+@pytest.fixture
+def train(merec) -> Callable[..., Path]:
+    """Train a network on everyone for one epoch and return its run folder."""
+
+    def run(*overrides: str) -> Path:
+        folder = Path.cwd() / "everyone"
+        settings = ("task=finetune", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
+        done = merec("train", *overrides, *settings, f"hydra.run.dir={folder}")
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return run
+
+
+def compute_logits(file: Path, inputs: tuple[torch.Tensor, ...]) -> np.ndarray:
+    """Compute logits by onnxruntime alone, by the names of the inputs in the file."""
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    names = json.loads(session.get_modelmeta().custom_metadata_map["inputs"])
+    feed = {name: values.numpy() for name, values in zip(names, inputs, strict=True)}
+    return session.run(["logits"], feed)[0]
+
+
+def test_an_exported_network_gives_the_logits_of_its_checkpoint(
+    merec, on_small, train, composed, tmp_path
+):
+    data = build(composed(*on_small, "backbone=ststnet", "datamodule.scaling=unit").datamodule)
+    run = train(*on_small, "backbone=ststnet", "datamodule.scaling=unit")
+    done = merec("export", str(run), "format=onnx", "out=network")
+    assert done.returncode == 0, done.stderr
+    assert "largest difference from torch on 30 samples: " in done.stdout
+    network = restore(run / "checkpoint.ckpt")
+    file = tmp_path / "network/network.onnx"
+    for samples in (1, 7):
+        inputs = data.inputs[:samples]
+        with torch.inference_mode():
+            expected = network.backbone(inputs).numpy()
+        assert np.abs(compute_logits(file, (inputs,)) - expected).max() < 1e-4
+    metadata = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["classes"]) == list(CLASSES)
+    assert json.loads(metadata["channels"]) == [list(data.channels)]
+    assert (metadata["representation"], metadata["scaling"]) == ("flow_map", "unit")
+    assert json.loads(metadata["scales"]) == [{"zero": [0.0], "one": [255.0]}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("choices", "shapes"),
+    [
+        (
+            ("backbone=lite_point_gcn", "datamodule=fused", "features.points.k=64"),
+            [("points", [8, 64, 6])],
+        ),
+        (
+            ("backbone=dual_view", "datamodule=rgb", "features.crops.size=64"),
+            [("first", [3, 64, 64]), ("second", [3, 64, 64])],
+        ),
+    ],
+    ids=["points", "views"],
+)
+def test_networks_of_points_and_of_views_are_exported(
+    merec, on_rendered, train, choices, shapes, tmp_path
+):
+    run = train(*on_rendered, *choices, "datamodule.scaling=standard")
+    done = merec("export", str(run), "format=onnx", "out=network")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) <= 1e-4
+    (file,) = tmp_path.rglob("network.onnx")
+    inputs = onnxruntime.InferenceSession(file).get_inputs()
+    assert [(value.name, value.shape[1:]) for value in inputs] == shapes
+    assert {value.shape[0] for value in inputs} == {"batch"}
+
+
+def test_a_sort_in_onnx_keeps_the_order_of_equal_values(tmp_path):
+    class Ranks(torch.nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            order = values.sort(dim=1, descending=True, stable=True).indices
+            return (values > 1).byte().sort(dim=1, descending=True, stable=True).indices, order
+
+    values = torch.tensor([[0.0, 2, 1, 2, 0, 1, 2, 2], [3.0, 3, 3, 3, 3, 3, 3, 3]])
+    file = tmp_path / "ranks.onnx"
+    table = {torch.ops.aten.sort.stable: onnx_network._sort}
+    with onnx_network._silence():
+        torch.onnx.export(Ranks(), (values,), file, custom_translation_table=table, verbose=False)
+    session = onnxruntime.InferenceSession(file)
+    ranks = session.run(None, {session.get_inputs()[0].name: values.numpy()})
+    for order, expected in zip(ranks, Ranks()(values), strict=True):
+        assert np.array_equal(order, expected.numpy())
+
+
+def test_a_network_that_differs_is_not_kept(merec, on_small, train, tmp_path, monkeypatch):
+    run = train(*on_small, "backbone=ststnet")
+    monkeypatch.setattr(onnx_network, "TOLERANCE", -1.0)
+    done = merec("export", str(run), "format=onnx", "out=network")
+    assert done.returncode == 2
+    assert "so the file is not kept" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "network").exists()
+
+
+def test_without_the_extra_the_message_names_it(merec, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    done = merec("export", "nowhere", "format=onnx")
+    assert done.returncode == 2
+    assert "pip install 'merec[onnx]'" in done.stderr
