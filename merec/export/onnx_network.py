@@ -54,8 +54,7 @@ def write_onnx(network: Network, data: ClipDataModule, folder: Path) -> str:
     Raises:
         InputError: If the network cannot be converted, or a logit differs by more than `TOLERANCE`.
     """
-    shown = data.inputs
-    views = shown if isinstance(shown, tuple) else (shown,)
+    views = data.inputs if isinstance(data.inputs, tuple) else (data.inputs,)
     inputs = tuple(values[:_CHECKED].contiguous() for values in views)
     names = tuple(data.representation.arrays)
     file = folder / "network.onnx"
