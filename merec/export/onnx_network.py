@@ -59,7 +59,7 @@ def write_onnx(network: Network, data: ClipDataModule, folder: Path) -> str:
     names = tuple(data.representation.arrays)
     file = folder / "network.onnx"
     model = _Inputs(network.backbone).eval()
-    program = _convert(model, inputs, names, network)
+    program = _convert(model, inputs, names)
     program.model.metadata_props.update(_describe(network, data, names))
     program.save(file)
     difference = _measure_difference(model, inputs, names, file)
@@ -79,9 +79,7 @@ def write_onnx(network: Network, data: ClipDataModule, folder: Path) -> str:
     )
 
 
-def _convert(
-    model: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], network: Network
-) -> Any:
+def _convert(model: _Inputs, inputs: tuple[Tensor, ...], names: tuple[str, ...]) -> Any:
     """Convert a network whose batches may be of any size."""
     # A dimension of 1 would be taken for a constant.
     example = tuple(torch.cat([values[:1], values[-1:]]) for values in inputs)
@@ -99,7 +97,7 @@ def _convert(
                 verbose=False,
             )
         except Exception as error:  # the converter fails in many ways
-            name = type(network.backbone).__name__
+            name = type(model.backbone).__name__
             raise InputError(
                 f"{name} cannot be exported as ONNX: {quote_error(error.__cause__ or error)}; use the "
                 "checkpoint with merec predict"

@@ -18,27 +18,24 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from merec.config import build
+from merec.config_groups import home
 from merec.corpora import read_megc2019_flow
+from merec.errors import InputError
 from merec.export import onnx_network
 from merec.restore import restore
 from merec.types import Corpus
 
 CLASSES = ("negative", "positive", "surprise")
-# What a user of torch_geometric runs beside the exported files, without merec.
-SCRIPT = """
-import json, sys
-sys.modules["merec"] = None
-from dataset import MotionGraphs
-from torch_geometric.loader import DataLoader
-
-graphs = MotionGraphs()
+# Follows the script of the page, in a process without merec.
+PRINT = """
+import json
 batch = next(iter(DataLoader(graphs, batch_size=len(graphs))))
 print(json.dumps({
     "pos": batch.pos.tolist(), "x": batch.x.tolist(), "region": batch.region.tolist(),
-    "y": batch.y.tolist(), "batch": batch.batch.tolist(),
+    "y": batch.y.tolist(), "batch": batch.batch.tolist(), "edges": batch.edge_index.tolist(),
     "subject": [graphs.subjects[number] for number in batch.subject],
     "sample": [graphs.sample_ids[number] for number in batch.sample],
-    "classes": graphs.classes, "num_classes": graphs.num_classes,
+    "classes": graphs.classes,
 }))
 """
 
@@ -144,7 +141,10 @@ def test_torch_geometric_reads_the_graphs_in_a_process_without_merec(merec, on_r
     done = merec("export", *on_rendered, "features.points.k=64", "format=pyg", "out=graphs")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "graphs"
-    command = [sys.executable, "-c", SCRIPT]
+    page = (home() / "docs/howto/export.md").read_text(encoding="utf-8")
+    lines = page.partition("```python\n")[2].partition("```")[0]
+    code = f"import sys\nsys.modules['merec'] = None\n{lines}{PRINT}"
+    command = [sys.executable, "-c", code]
     script = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert script.returncode == 0, script.stderr
     batch = json.loads(script.stdout)
@@ -155,6 +155,10 @@ def test_torch_geometric_reads_the_graphs_in_a_process_without_merec(merec, on_r
     samples, nodes = len(table), len(tensors["region"])
     assert batch["region"] == tensors["region"].tolist() * samples
     assert batch["batch"] == np.repeat(np.arange(samples), nodes).tolist()
+    place = np.array([batch["batch"], batch["region"]])
+    start, end = np.array(batch["edges"])
+    assert np.array_equal(place[:, start], place[:, end])  # no edge leaves its graph or region
+    assert np.bincount(end).tolist() == [8] * len(batch["pos"])
     for name, column in (("y", "label"), ("subject", "subject"), ("sample", "sample")):
         assert batch[name] == table[column].tolist()
     assert [batch["classes"][label] for label in batch["y"]] == table["class"].tolist()
@@ -289,6 +293,16 @@ def test_a_sort_in_onnx_keeps_the_order_of_equal_values(tmp_path):
     ranks = session.run(None, {session.get_inputs()[0].name: values.numpy()})
     for order, expected in zip(ranks, Ranks()(values), strict=True):
         assert np.array_equal(order, expected.numpy())
+
+
+def test_a_network_that_cannot_be_converted_is_refused_in_one_line():
+    class Branches(torch.nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return values if values.sum() > 0 else -values
+
+    model = onnx_network._Inputs(Branches())
+    with pytest.raises(InputError, match="^Branches cannot be exported as ONNX: [^\n\x1b]*$"):
+        onnx_network._convert(model, (torch.ones(3, 2),), ("values",))
 
 
 def test_a_network_that_differs_is_not_kept(merec, on_small, train, tmp_path, monkeypatch):
