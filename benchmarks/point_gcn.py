@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from benchmarks.timing import in_turn
 from merec.backbones import LitePointGCN
 from merec.backbones.kernels.acceleration import accelerate
-from merec.backbones.lite_point_gcn import Graph, Legacy
+from merec.backbones.lite_point_gcn import Legacy
 from merec.tasks.process_setup import keep_freed_memory
 
 BATCH = 32  # the recipe's
@@ -112,7 +112,11 @@ def make_both(k: int, dropout: bool) -> tuple[LitePointGCN, PublishedLayers]:
         features=["x", "y", "z", "u", "v", "dz"],
         keep=[0.5, 0.125],
         widths=[[64, 64, 128], [128, 128, 256], [256, 512, 1024]],
-        graph=Graph(512, 2, 0.2 if dropout else 0.0),
+        pool="max",
+        graph="learned",
+        graph_width=512,
+        graph_blocks=2,
+        graph_dropout=0.2 if dropout else 0.0,
         head_width=512,
         head_dropout=0.4 if dropout else 0.0,
         apart=True,

@@ -20,7 +20,10 @@ from merec.run_folder.identity import configuration_hash
 from merec.source_code import COUNTED_BY_CONTENT, Sources, hash_sources, is_own
 from merec.types import Protocol
 
-PACKAGES = ("torch", "pytorch-lightning", "numpy", "pandas", "scikit-learn", "hydra-core", "wandb")
+PACKAGES = (
+    *("torch", "pytorch-lightning", "torch-geometric", "numpy", "pandas", "scikit-learn"),
+    *("hydra-core", "wandb"),
+)
 
 
 def describe_environment(

@@ -174,7 +174,7 @@ def _build_backbone(
     Raises:
         InputError: If the settings name no network of these packages, or do not fit its class.
     """
-    node = {**settings, "_partial_": True}
+    node = {**_flatten_graph(settings), "_partial_": True}
     if node.get("_target_") is None:
         raise InputError(f"{file} does not say which backbone it is of; train it again")
     # Weights are drawn before they are loaded; nobody else's draws are to change by it.
@@ -195,6 +195,17 @@ def _build_backbone(
         if not isinstance(backbone, nn.Module):
             raise InputError(f"{file} asks for {node['_target_']}, which is no network; {OWN}")
     return backbone
+
+
+def _flatten_graph(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a backbone in today's keys: Lite point GCN had a node `graph` once."""
+    graph = settings.get("graph", "none")
+    if settings.get("_target_") != "merec.backbones.LitePointGCN" or isinstance(graph, str):
+        return dict(settings)
+    kind = {"graph": "learned" if graph else "none", "pool": "max"}
+    sizes = graph or {"width": 1, "blocks": 0, "dropout": 0.0}
+    flat = {f"graph_{key}": sizes[key] for key in ("width", "blocks", "dropout")}
+    return {**settings, **kind, **flat}
 
 
 def _compare_code(

@@ -7,33 +7,18 @@ convolutions exchange information between regions. No shape depends on the data,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from merec.backbones.region_graph import GraphConvolution, RegionGraph
+from merec.backbones.point_stages import FirstStage, PointStage, make_pool
+from merec.backbones.region_graph import KINDS, GraphConvolution, RegionGraph
 from merec.types import InputError
 
 FEATURES = ("x", "y", "z", "u", "v", "dz")  # of a point: place, then motion
 REGIONS = 8
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Hyperparameters of the region graph.
-
-    Attributes:
-        width: Width of its layers.
-        blocks: Number of residual blocks of two layers each.
-        dropout: Share dropped after each layer.
-    """
-
-    width: int
-    blocks: int
-    dropout: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +49,12 @@ class LitePointGCN(nn.Module):
         keep: Shares of a region's points, those that move most, that the first and the later stages read
             (512 and 128 of 1024 in the paper).
         widths: Widths of the layers of the three stages.
-        graph: Hyperparameters of the region graph; without one the mean of the regions is taken.
+        pool: Pooling over the points of a region: `max` as published, `softmax` or `set_transformer`.
+        graph: Kind of the region graph: `learned` as published, `dense_graph_conv` or `gatv2`, see
+            `make_convolution`; `none` takes the mean of the regions.
+        graph_width: Width of its layers.
+        graph_blocks: Number of its residual blocks of two layers each.
+        graph_dropout: Share dropped after each of its layers.
         head_width: Width of the layer before the last.
         head_dropout: Share dropped before the last layer.
         apart: Whether regions are pooled one by one; otherwise all points as one region.
@@ -86,7 +76,11 @@ class LitePointGCN(nn.Module):
         features: Sequence[str],
         keep: Sequence[float | int],
         widths: Sequence[Sequence[int]],
-        graph: Graph | None,
+        pool: str,
+        graph: str,
+        graph_width: int,
+        graph_blocks: int,
+        graph_dropout: float,
         head_width: int,
         head_dropout: float,
         apart: bool,
@@ -95,6 +89,10 @@ class LitePointGCN(nn.Module):
     ):
         super().__init__()
         _check(in_channels, features, keep, widths)
+        if graph not in (*KINDS, "none"):
+            raise InputError(
+                f"backbone.graph={graph} is unknown; choose {', '.join(KINDS)} or none"
+            )
         self.keep, self.apart = tuple(keep), apart
         self.centre_motion, self.legacy = centre_motion, legacy
         self.places = [number for number, name in enumerate(FEATURES[:3]) if name in features]
@@ -103,11 +101,11 @@ class LitePointGCN(nn.Module):
         self.first = FirstStage(len(self.chosen), first)
         self.second = PointStage(len(self.places), first[-1], second)
         self.third = PointStage(len(self.places), second[-1], third[:-1])
-        self.pool = PooledLayer(third[-2], third[-1])
+        self.pool = make_pool(pool, third[-2], third[-1])
         nodes, size = REGIONS if apart else 1, third[-1]
-        self.graph = (
-            RegionGraph(nodes, size, graph.width, graph.blocks, graph.dropout) if graph else None
-        )
+        self.graph = None
+        if graph != "none":
+            self.graph = RegionGraph(graph, nodes, size, graph_width, graph_blocks, graph_dropout)
         self.head = nn.Sequential(
             nn.Linear(size, head_width),
             nn.BatchNorm1d(head_width),
@@ -118,11 +116,12 @@ class LitePointGCN(nn.Module):
 
     @property
     def adjacency(self) -> Float[Tensor, "layers nodes nodes"] | None:
-        """Learned adjacency of each graph convolution; row i weighs the regions that region i aggregates."""
-        if self.graph is None:
-            return None
-        layers = [layer for layer in self.graph.modules() if isinstance(layer, GraphConvolution)]
-        return torch.stack([layer.adjacency.detach() for layer in layers])
+        """Learned adjacency of each graph convolution; row i weighs the regions that region i aggregates.
+
+        `None` without a learned one.
+        """
+        layers = [layer for layer in self.modules() if isinstance(layer, GraphConvolution)]
+        return torch.stack([layer.adjacency.detach() for layer in layers]) if layers else None
 
     def forward(
         self, points: Float[Tensor, "batch regions k features"]
@@ -168,84 +167,6 @@ class LitePointGCN(nn.Module):
 
     def _detach(self, features: Tensor) -> Tensor:
         return features.detach() if self.legacy.detach_stages else features
-
-
-class SharedLayer(nn.Module):
-    """Linear layer, batch norm over all points and ReLU, the same for every point.
-
-    Args:
-        inputs: Features of a point.
-        outputs: Features of a point afterwards.
-    """
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
-        self.norm = nn.BatchNorm1d(outputs)
-
-    def forward(
-        self, points: Float[Tensor, "groups points inputs"]
-    ) -> Float[Tensor, "groups *points outputs"]:
-        """Compute the features of each point."""
-        responses = self.norm(self.linear(points.flatten(0, 1))).relu()
-        return responses.unflatten(0, points.shape[:2])
-
-
-class PooledLayer(SharedLayer):
-    """Shared layer, then the maximum over the points of each group."""
-
-    def forward(
-        self, points: Float[Tensor, "groups points inputs"]
-    ) -> Float[Tensor, "groups outputs"]:
-        """Compute the features of each group."""
-        return super().forward(points).amax(1)
-
-
-class FirstStage(nn.Module):
-    """Shared layers of which the leading points go on; the others take part in the norms' statistics.
-
-    Args:
-        inputs: Features of a point.
-        widths: Widths of the layers.
-    """
-
-    def __init__(self, inputs: int, widths: Sequence[int]):
-        super().__init__()
-        self.layers = nn.Sequential(*(SharedLayer(*sizes) for sizes in pairwise([inputs, *widths])))
-
-    def forward(
-        self, points: Float[Tensor, "groups points inputs"], leading: int
-    ) -> Float[Tensor, "groups leading outputs"]:
-        """Compute the features of the first `leading` points of each group."""
-        return self.layers(points)[:, :leading]
-
-
-class PointStage(nn.Module):
-    """Linear layers with batch norm and ReLU, the same for every point, which also read its place.
-
-    Args:
-        places: Coordinates of a place.
-        inputs: Features of a point.
-        widths: Widths of the layers.
-    """
-
-    def __init__(self, places: int, inputs: int, widths: Sequence[int]):
-        super().__init__()
-        first, *rest = widths
-        self.enter = nn.Linear(places + inputs, first)
-        layers: list[nn.Module] = [nn.BatchNorm1d(first), nn.ReLU(inplace=True)]
-        for before, width in pairwise([first, *rest]):
-            layers += [nn.Linear(before, width), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(
-        self,
-        places: Float[Tensor, "groups points places"],
-        points: Float[Tensor, "groups points inputs"],
-    ) -> Float[Tensor, "groups points outputs"]:
-        """Compute the features of each point."""
-        rows = torch.cat([places, points], -1).flatten(0, 1)  # a batch norm reads rows
-        return self.layers(self.enter(rows)).unflatten(0, points.shape[:2])
 
 
 def _centre(motion: Float[Tensor, "batch regions k 3"]) -> Float[Tensor, "batch regions k 3"]:

@@ -19,7 +19,7 @@ from merec.features.regions import REGIONS
 from merec.features.representations import points as point_features
 
 SMALL = (
-    *("backbone.widths=[[8,8],[8,12],[12,16,20]]", "backbone.graph.width=10"),
+    *("backbone.widths=[[8,8],[8,12],[12,16,20]]", "backbone.graph_width=10"),
     *("backbone.head_width=10",),
 )
 
@@ -294,11 +294,15 @@ def test_features_left_out_have_no_say(features, blind):
 
 
 @pytest.mark.parametrize(
-    "ablation", ["backbone.graph=null", "backbone.apart=false", "backbone.features=[u,v,dz]"]
+    "ablation",
+    [
+        *("backbone.graph=none", "backbone.graph=dense_graph_conv", "backbone.graph=gatv2"),
+        *("backbone.pool=softmax", "backbone.pool=set_transformer"),
+        *("backbone.apart=false", "backbone.features=[u,v,dz]"),
+    ],
 )
 def test_an_ablation_learns(ablation):
-    overrides = SMALL if "graph=null" not in ablation else (SMALL[0], SMALL[2])
-    network = make(*overrides, ablation)
+    network = make(*SMALL, "backbone.graph_width=12", ablation)
     points, label = draw(8, 16), torch.arange(8) % 4
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
@@ -309,7 +313,7 @@ def test_an_ablation_learns(ablation):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-    assert (network.adjacency is None) == ("graph=null" in ablation)
+    assert (network.adjacency is None) == ("backbone.graph=" in ablation)
 
 
 def test_a_sample_at_rest_gives_finite_logits():

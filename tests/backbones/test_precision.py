@@ -16,7 +16,7 @@ from merec.config_groups import home
 
 Inputs = Tensor | tuple[Tensor, Tensor]
 SMALL = {
-    "lite_point_gcn": ["backbone.widths=[[16,16],[16,24],[24,32,64]]", "backbone.graph.width=32"],
+    "lite_point_gcn": ["backbone.widths=[[16,16],[16,24],[24,32,64]]", "backbone.graph_width=32"],
     "dual_view": ["backbone.size=64"],
 }
 LARGE = ("htnet", "r3d_18", "dual_view_tuned")  # the last is dual_view by another name

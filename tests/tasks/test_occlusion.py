@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from merec.backbones import LitePointGCN
-from merec.backbones.lite_point_gcn import Graph, Legacy
+from merec.backbones.lite_point_gcn import Legacy
 from merec.datamodules import ClipDataModule
 from merec.features.prepare import FeatureStore, Loaded
 from merec.features.regions import REGIONS
@@ -57,7 +57,11 @@ def make_gcn(in_channels: int, num_classes: int) -> LitePointGCN:
         features=("x", "y", "z", "u", "v", "dz"),
         keep=(0.5, 0.25),
         widths=((8,), (8,), (8, 16)),
-        graph=Graph(width=8, blocks=1, dropout=0.1),
+        pool="max",
+        graph="learned",
+        graph_width=8,
+        graph_blocks=1,
+        graph_dropout=0.1,
         head_width=8,
         head_dropout=0.1,
         apart=True,

@@ -7,15 +7,18 @@ import torch
 from torch import nn
 
 from merec.backbones.kernels.dropout import drop
+from merec.backbones.kernels.point_sets import abstract_sets, compare_neighbours
 from merec.backbones.kernels.point_stages import enter_stage, lead_points, pool_points
 from merec.backbones.kernels.triple_stream import classify_maps
 
 # By name, so that the code of a run, which is hashed, holds no other backbones than its own.
 FORWARDS: dict[str, Callable] = {
     "torch.nn.modules.dropout.Dropout": drop,
-    "merec.backbones.lite_point_gcn.FirstStage": lead_points,
-    "merec.backbones.lite_point_gcn.PointStage": enter_stage,
-    "merec.backbones.lite_point_gcn.PooledLayer": pool_points,
+    "merec.backbones.edgeconv.EdgeLayer": compare_neighbours,
+    "merec.backbones.point_stages.FirstStage": lead_points,
+    "merec.backbones.point_stages.PointStage": enter_stage,
+    "merec.backbones.point_stages.PooledLayer": pool_points,
+    "merec.backbones.pointnet2.SetAbstraction": abstract_sets,
     "merec.backbones.ststnet.STSTNet": classify_maps,
 }
 CHANNELS_LAST = {  # on a CPU 1.1 to 1.7 times as fast

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from merec.backbones.kernels.acceleration import accelerate
-from merec.backbones.lite_point_gcn import FirstStage, PooledLayer
+from merec.backbones.point_stages import FirstStage, PooledLayer
 
 LEADING = 9
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from merec.backbones import DualView, LitePointGCN, STSTNet
-from merec.backbones.lite_point_gcn import Graph, Legacy
+from merec.backbones.lite_point_gcn import Legacy
 from merec.datamodules import Augmentation, ClipDataModule
 from merec.errors import InputError
 from merec.evaluation.protocol import describe_protocol
@@ -90,7 +90,11 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
         features=["x", "y", "z", "u", "v", "dz"],
         keep=[0.75, 0.5],
         widths=[[8, 8], [8, 12], [12, 16, 20]],
-        graph=Graph(10, 2, 0.2),
+        pool="max",
+        graph="learned",
+        graph_width=10,
+        graph_blocks=2,
+        graph_dropout=0.2,
         head_width=10,
         head_dropout=0.4,
         apart=True,
