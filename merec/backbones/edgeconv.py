@@ -73,8 +73,7 @@ class EdgeConvNet(nn.Module):
         for layer in self.edges:
             features = layer(features, neighbours)
             levels.append(features)
-        joined = self.join(torch.cat(levels, -1).flatten(0, 2))
-        regions = joined.unflatten(0, points.shape[:3]).amax(2)
+        regions = self.join(torch.cat(levels, -1)).amax(2)
         return self.head(regions.flatten(1))
 
 

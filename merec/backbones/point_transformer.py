@@ -64,13 +64,12 @@ class PointTransformer(nn.Module):
     ) -> Float[Tensor, "batch classes"]:
         """Compute the logits of each class; the order of the points of a region does not matter."""
         points = replace_dropped(points)
-        edges = list_edges(find_neighbours(points[..., :3], self.neighbours))
-        places = points[..., :3].flatten(0, 2)
-        features = self.enter(points.flatten(0, 2))
+        places = points[..., :3]
+        neighbours = find_neighbours(places, self.neighbours)
+        features = self.enter(points)
         for block in self.blocks:
-            features = block(features, places, edges)
-        regions = features.unflatten(0, points.shape[:3]).amax(2)
-        return self.head(regions.flatten(1))
+            features = block(features, places, neighbours)
+        return self.head(features.amax(2).flatten(1))
 
 
 class AttentionBlock(nn.Module):
@@ -78,21 +77,47 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.before, self.after = SharedLayer(width, width), nn.BatchNorm1d(width)
-        place, weight = (
+        self.before = SharedLayer(width, width)
+        self.attention = Attention(width)
+        self.leave, self.after = nn.Linear(width, width), nn.BatchNorm1d(width)
+
+    def forward(
+        self,
+        points: Float[Tensor, "batch regions k width"],
+        places: Float[Tensor, "batch regions k 3"],
+        neighbours: Int[Tensor, "batch regions k neighbours"],
+    ) -> Float[Tensor, "batch regions k width"]:
+        """Compute the features of each point."""
+        attended = self.leave(self.attention(self.before(points), places, neighbours))
+        return (points + self.after(attended.flatten(0, 2)).view_as(points)).relu()
+
+
+class Attention(nn.Module):
+    """PointTransformerConv: attention of each point to its neighbours, with a weight per feature.
+
+    Both small networks in it, of the offset between two points and of the weights, have two layers, as
+    published.
+
+    Args:
+        width: Features of a point, before and after.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        offset, weight = (
             nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
             for inputs in (3, width)
         )
         # A point is its own neighbour already.
-        self.attention = PointTransformerConv(width, width, place, weight, add_self_loops=False)
-        self.leave = nn.Linear(width, width)
+        self.convolution = PointTransformerConv(width, width, offset, weight, add_self_loops=False)
 
     def forward(
         self,
-        points: Float[Tensor, "points width"],
-        places: Float[Tensor, "points 3"],
-        edges: Int[Tensor, "2 edges"],
-    ) -> Float[Tensor, "points width"]:
+        points: Float[Tensor, "batch regions k width"],
+        places: Float[Tensor, "batch regions k 3"],
+        neighbours: Int[Tensor, "batch regions k neighbours"],
+    ) -> Float[Tensor, "batch regions k width"]:
         """Compute the features of each point."""
-        attended = self.attention(self.before(points), places, edges)
-        return (points + self.after(self.leave(attended))).relu()
+        edges = list_edges(neighbours)
+        attended = self.convolution(points.flatten(0, 2), places.flatten(0, 2), edges)
+        return attended.view_as(points)

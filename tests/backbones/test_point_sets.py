@@ -150,11 +150,11 @@ def test_dropped_points_have_no_say(name):
     network, points = make(name).eval(), draw(3, 8, 16, 6)
     marks = torch.ones(3, 8, 16, 1)
     marks[:, :, 5:9] = 0
-    others = points.clone()
-    others[:, :, 5:9] = draw(3, 8, 4, 6, seed=1)
-    given, changed = (network(torch.cat([some, marks], -1)) for some in (points, others))
+    changed_points = points.clone()
+    changed_points[:, :, 5:9] = draw(3, 8, 4, 6, seed=1)
+    given, changed = (network(torch.cat([some, marks], -1)) for some in (points, changed_points))
     torch.testing.assert_close(changed, given, rtol=0, atol=0)
-    assert (network(others) - network(points)).abs().max() > 1e-4
+    assert (network(changed_points) - network(points)).abs().max() > 1e-4
 
 
 def test_a_dropped_point_becomes_the_strongest_that_is_kept():
@@ -167,15 +167,15 @@ def test_a_dropped_point_becomes_the_strongest_that_is_kept():
 
 def test_neighbours_are_the_nearest_by_a_naive_search():
     places = draw(2, 3, 15, 3)
-    found = find_neighbours(places, 4)
+    neighbours = find_neighbours(places, 4)
     for sample in range(2):
         for region in range(3):
             rows = places[sample, region].double()
             for point in range(15):
                 distance = [float(((row - rows[point]) ** 2).sum()) for row in rows]
                 nearest = sorted(range(15), key=distance.__getitem__)[:4]
-                assert set(found[sample, region, point].tolist()) == set(nearest)
-                assert found[sample, region, point, 0] == point
+                assert set(neighbours[sample, region, point].tolist()) == set(nearest)
+                assert neighbours[sample, region, point, 0] == point
 
 
 @pytest.mark.parametrize("name", NETWORKS)

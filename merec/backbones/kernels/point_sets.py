@@ -41,12 +41,12 @@ def compare_neighbours(
     """Compute what `EdgeLayer.forward` does."""
     shared = layer.convolution.nn
     norm = shared.norm
-    own, difference = shared.linear.weight.chunk(2, 1)
+    to_point, to_difference = shared.linear.weight.chunk(2, 1)
     flat, index = points.flatten(0, 1), neighbours.flatten(0, 1)
-    here = linear(flat, own - difference, shared.linear.bias)
+    here = linear(flat, to_point - to_difference, shared.linear.bias)
     # A norm with a negative scale turns the smallest response into the largest.
     sign = torch.where(norm.weight < 0, -1.0, 1.0).to(flat.dtype)
-    there = linear(flat, difference * sign[:, None])
+    there = linear(flat, to_difference * sign[:, None])
     if norm.training:
         chosen = torch.zeros(index.shape[:2], dtype=there.dtype, device=there.device)
         chosen = chosen.scatter_add(
@@ -54,8 +54,7 @@ def compare_neighbours(
         )
         there_mean = (chosen[..., None] * there).sum((0, 1)) / chosen.sum()
         there = there - there_mean
-    edges = there.gather(1, index.flatten(1)[..., None].expand(-1, -1, there.shape[-1]))
-    edges = edges.unflatten(1, index.shape[1:])
+    edges = _take(there, index)
     extreme = edges.amax(2) * sign
     if not norm.training:
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
@@ -74,3 +73,11 @@ def compare_neighbours(
     update_statistics(norm, mean.detach(), variance.detach(), count)
     responses = (here + extreme) * (norm.weight * torch.rsqrt(variance + norm.eps)) + norm.bias
     return responses.relu().unflatten(0, points.shape[:2])
+
+
+def _take(
+    points: Float[Tensor, "groups k features"], index: Int[Tensor, "groups k neighbours"]
+) -> Float[Tensor, "groups k neighbours features"]:
+    """Return the features of the neighbours of each point."""
+    every = index.flatten(1)[..., None].expand(-1, -1, points.shape[-1])
+    return points.gather(1, every).unflatten(1, index.shape[1:])
