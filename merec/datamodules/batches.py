@@ -1,4 +1,4 @@
-"""Batches of samples that lie in memory: in what order, and how they look when they are drawn."""
+"""Batches of samples in memory: their order, augmentation and scaling."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,14 +20,14 @@ Rows = Int[np.ndarray, " rows"]
 
 
 class Draw(NamedTuple):
-    """Which samples make a batch, and in which epoch they are trained on; `None` shows them as they are."""
+    """Rows of a batch, and the epoch that seeds its augmentation; `None` for no augmentation."""
 
     rows: Rows
     epoch: int | None
 
 
 class Scale(NamedTuple):
-    """Values are shown less `zero`, in units of `one`; each broadcasts to a batch of a view."""
+    """Scale of a view: values become (value - `zero`) / `one`; both broadcast to a batch."""
 
     zero: Tensor
     one: Tensor
@@ -45,14 +45,14 @@ class Augmenter(NamedTuple):
     def apply(
         self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
     ) -> tuple[Tensor, ...]:
-        """Return a batch as the epoch shows it."""
+        """Apply the augmentation of the epoch to a batch."""
         generators = self._seed(sample_id, epoch, "augment")
         return self.representation.augment(views, self.channels, self.settings, generators)
 
     def drop(
         self, views: tuple[Tensor, ...], sample_id: np.ndarray, epoch: int
     ) -> tuple[Tensor, ...]:
-        """Mark what the epoch drops of a batch."""
+        """Mark the points of a batch that are dropped in the epoch."""
         generators = self._seed(sample_id, epoch, "dropout")
         return self.representation.drop(views, self.settings, generators)
 
@@ -62,7 +62,7 @@ class Augmenter(NamedTuple):
 
 
 class Clips(Dataset):
-    """All samples in memory, fetched a whole batch at a time (one indexing instead of 256)."""
+    """Dataset of samples in memory, indexed by whole batches (one indexing operation instead of 256)."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Clips(Dataset):
 
 
 def _take(view: Tensor, rows: Rows) -> Tensor:
-    """Return samples of a view; copied as they lie in memory, nine times as fast as through their axes."""
+    """Return samples of a view, copied in memory order, which is nine times as fast."""
     last = view.ndim == 4 and view.is_contiguous(memory_format=torch.channels_last)
     lying = view.permute(0, 2, 3, 1) if last else view
     taken = lying.flatten(1).index_select(0, torch.from_numpy(rows)).unflatten(1, lying.shape[1:])
@@ -98,13 +98,13 @@ def _take(view: Tensor, rows: Rows) -> Tensor:
 
 
 def rescale(views: tuple[Tensor, ...], scales: tuple[Scale, ...]) -> tuple[Tensor, ...]:
-    """Each view in its scale."""
+    """Rescale each view."""
     pairs = zip(views, scales, strict=True)
     return tuple((view - scale.zero) / scale.one for view, scale in pairs)
 
 
 def pack(views: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
-    """Return the input of a backbone: the one view, or both."""
+    """Return the input of a backbone: one view, or a tuple of two."""
     if len(views) == 1:
         return views[0]
     first, second = views
@@ -112,9 +112,9 @@ def pack(views: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
 
 
 class Sums(NamedTuple):
-    """Sums over each sample and channel of a view, so that a fold's scale needs no look at all its pixels.
+    """Sums over each sample and channel of a view, from which the scale of a fold is computed quickly.
 
-    In float64; each depends on its sample alone, so that the held-out ones cannot show in a scale.
+    The sums are float64. Each depends on one sample only, so held-out samples cannot affect a scale.
 
     Attributes:
         total: Sum of the values.
@@ -134,7 +134,7 @@ def sum_up(view: Float[Tensor, "samples *shape"], channel: int) -> Sums:
 
     Args:
         view: All samples.
-        channel: Which axis the channels are.
+        channel: Axis of the channels.
     """
     axis = channel % view.ndim
     other_axes = [number for number in range(1, view.ndim) if number != axis]
@@ -149,13 +149,13 @@ def sum_up(view: Float[Tensor, "samples *shape"], channel: int) -> Sums:
 
 
 def measure_scale(sums: Sums, rows: Rows, channels: Sequence[str] = ()) -> Scale:
-    """Mean and standard deviation of each channel over some samples.
+    """Compute mean and standard deviation of each channel over some samples.
 
     Args:
         sums: Sums of all samples.
-        rows: Those that have a say.
-        channels: Names, where some may be masks. Those stay as they are: one that is 1 all over in training
-            would be blown up where the held-out one is not.
+        rows: Rows of the samples to use.
+        channels: Names of the channels, if some may be masks. Masks are not scaled, since a mask that is
+            constant in training would get an arbitrarily large scale.
     """
     count = len(rows) * sums.values
     mean = sums.total[rows].sum(0) / count
@@ -170,18 +170,19 @@ def measure_scale(sums: Sums, rows: Rows, channels: Sequence[str] = ()) -> Scale
 class SeededBatches(Sampler):
     """Shuffled batches of rows, drawn anew each epoch from (seed, held-out subject, epoch).
 
-    The draw depends on nothing else: not on the epochs drawn before, nor on the number of workers. Processes
-    that train together are each dealt a part of every batch.
+    The draw does not depend on earlier epochs or on the number of workers. Of processes that train jointly,
+    each gets a part of every batch.
 
     Args:
-        rows: To draw from.
-        batch_size: Samples per batch, of all processes together.
+        rows: Rows to draw from.
+        batch_size: Samples per batch, summed over processes.
         seed: Seed of the run.
         held_out: Name of the held-out subject.
-        balanced: Class of each of `rows`, to draw as many samples of each class, some of them twice; `None`
-            to draw every sample once.
-        even: Batches of an epoch differ by one sample at most; none is larger than `batch_size`, unless that
-            leaves one with a single sample. For contrast, where a small last batch is too easy.
+        balanced: Class of each row, to draw equally many samples of each class, some repeatedly; `None` draws
+            every sample once.
+        even: Whether the sizes of the batches of an epoch differ by at most one; no batch is larger than
+            `batch_size`, unless a batch of one sample would remain. For contrastive learning, where a small
+            last batch is too easy.
     """
 
     def __init__(
@@ -210,7 +211,7 @@ class SeededBatches(Sampler):
             yield Draw(deal(batch), epoch)
 
     def __len__(self) -> int:
-        """Return the number of batches; a single sample left over joins the last: a norm needs two."""
+        """Return the number of batches; a single remaining sample joins the last batch (norms need two)."""
         least = 2 * count_ranks()
         if self.even:
             return max(1, min(-(-len(self.rows) // self.batch_size), len(self.rows) // least))
@@ -219,7 +220,7 @@ class SeededBatches(Sampler):
 
 
 def _balance(rows: Rows, label: Int[np.ndarray, " rows"], rng: np.random.Generator) -> Rows:
-    """Draw as many rows, of each class equally many (but for a remainder), with as few repeats as can be."""
+    """Draw the same number of rows, balanced by class except for a remainder, with the fewest repeats."""
     classes = rng.permutation(np.unique(label))
     shares = np.full(len(classes), len(rows) // max(1, len(classes)))
     shares[: len(rows) - shares.sum()] += 1
@@ -232,7 +233,7 @@ def _balance(rows: Rows, label: Int[np.ndarray, " rows"], rng: np.random.Generat
 
 
 class OrderedBatches(Sampler):
-    """Batches of rows in their given order, as they are."""
+    """Batches of rows in the given order, without augmentation."""
 
     def __init__(self, rows: Rows, batch_size: int):
         self.rows, self.batch_size = rows, batch_size
@@ -246,7 +247,7 @@ class OrderedBatches(Sampler):
 
 
 def load_batches(clips: Clips, batches: Sampler, num_workers: int) -> DataLoader:
-    """Return a loader that fetches each batch whole, in the order of a sampler."""
+    """Return a loader that fetches whole batches in the order of a sampler."""
     return DataLoader(
         clips,
         sampler=batches,

@@ -1,4 +1,4 @@
-"""The samples of a corpus for training: who is trained on, who is held out, in which modality and scale."""
+"""Samples of a corpus in one modality, split into training and held-out samples and scaled."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -56,38 +56,39 @@ _KEPT_BY_NAME = (
 
 
 class ClipDataModule(pl.LightningDataModule):
-    """The samples of a corpus in one modality and representation.
+    """LightningDataModule of a corpus in one modality and representation.
 
-    `hold_out` gives the view of one fold; all views share the samples in memory.
+    `hold_out` returns the samples of one fold; all folds share the arrays in memory.
 
     Args:
         corpus: Corpus of the samples.
         modality: `rgb`, `depth` or `fused`.
         representation: Representation that the backbone reads, see `open_representation`.
-        channels: Which channels of the flow maps, in which order; `None` for all.
-        scaling: `raw` as they are, `unit` flow maps over 255, or `standard`: zero mean and unit variance per
-            channel, by the statistics of the fold's training subjects.
+        channels: Channels of the flow maps, in this order; `None` for all.
+        scaling: `raw` unchanged, `unit` flow maps divided by 255, or `standard`: zero mean and unit variance
+            per channel, computed on the training samples of the fold.
         batch_size: Samples per training batch.
-        num_workers: Loader processes; 0 is fastest for samples that lie in memory.
-        seed: Seed of the order of samples and of what happens to them.
-        features: The feature store; a corpus of flow maps needs none.
-        augment: Augmentation of training samples; `None` for nothing.
-        balanced: Draw as many training samples of each class, some of them twice, some never.
+        num_workers: Loader processes; 0 is fastest for samples in memory.
+        seed: Seed of the order of samples and of augmentation.
+        features: Feature store; not needed for a corpus of flow maps.
+        augment: Augmentation of training samples; `None` for no augmentation.
+        balanced: Draw equally many training samples of each class, some repeatedly and some not at all.
         size: Size of views, px; `None` for that of the crops.
         views: See `Representation.choose_views`.
-        drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted.
+        drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted
+            all the same.
         legacy: `misaligned_pairs` joins views as the released DVSCL code does, see `misalign`.
         require_depth: Leave samples without usable depth out of `rgb` too, so that modalities are compared
             on the same samples.
         even_batches: Training batches of equal size, see `SeededBatches`.
-        jitter: By how much onset and apex are off when samples are predicted; `None` for not at all.
+        jitter: Shift of onset and apex when samples are predicted; `None` for no shift.
 
     Attributes:
-        sample_inputs: Inputs of all samples, as they lie in memory.
+        sample_inputs: Inputs of all samples in memory.
         shifts: Key-frame shifts, see `shift_key_frames`; `None` without jitter.
 
     Raises:
-        InputError: If the corpus cannot show what is asked for, or no sample of it is ready.
+        InputError: If the corpus does not have the modality or representation, or no sample is ready.
     """
 
     def __init__(
@@ -146,19 +147,19 @@ class ClipDataModule(pl.LightningDataModule):
 
     @property
     def annotated(self) -> "ClipDataModule":
-        """The same without jitter, for what belongs to training."""
+        """Datamodule without jitter, for training."""
         plain = copy.copy(self)
         plain.sample_inputs = self.sample_inputs.drop_shifts()
         return plain
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels, of both views one after the other."""
+        """Names of the channels; those of two views are concatenated."""
         return tuple(name for names in self.names for name in names)
 
     @property
     def in_channels(self) -> int | tuple[int, int]:
-        """Channels of a map or clip, features of a point; of two views both numbers of channels."""
+        """Number of channels of a map or clip, or of features of a point; a pair of numbers for two views."""
         if len(self.names) == 1:
             return len(self.names[0])
         first, second = self.names
@@ -166,12 +167,12 @@ class ClipDataModule(pl.LightningDataModule):
 
     @property
     def inputs(self) -> Tensor | tuple[Tensor, Tensor]:
-        """All samples as a backbone sees them when it predicts."""
+        """Inputs of all samples for prediction."""
         tested = self.sample_inputs.tested
         return pack(tested if self.scales is None else rescale(tested, self.scales))
 
     def of(self, corpus: Corpus, **changes: Any) -> "ClipDataModule":
-        """Return the samples of another corpus, shown like these, with its key frames as annotated.
+        """Return a datamodule of another corpus with the same settings, without jitter.
 
         Args:
             corpus: Corpus of the samples.
@@ -188,14 +189,14 @@ class ClipDataModule(pl.LightningDataModule):
         return ClipDataModule(corpus, **(settings | changes))
 
     def relabel(self, corpus: Corpus, min_subjects: int) -> "ClipDataModule":
-        """Return the same samples with other labels, without those that cannot be labelled.
+        """Return the datamodule with other labels, without samples that have no such label.
 
         Args:
             corpus: `self.corpus` with another target, see `set_target`.
             min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
 
         Raises:
-            InputError: If samples are to be drawn by a class that they no longer have.
+            InputError: If `balanced` is set and the new labels are not classes.
         """
         target = open_target(corpus.protocol)
         if self.balanced:
@@ -205,13 +206,13 @@ class ClipDataModule(pl.LightningDataModule):
         return relabelled.choose_classes(target.classes)
 
     def choose_classes(self, classes: tuple[str, ...]) -> "ClipDataModule":
-        """Return the same samples with labels of these classes or action units, scored or not."""
+        """Return the datamodule with labels of the given classes or action units, scored or not."""
         chosen = copy.copy(self)
         chosen.classes, chosen.label = classes, read_labels(self.corpus, classes)
         return chosen
 
     def choose_trained_classes(self, train: Int[np.ndarray, " train"]) -> "ClipDataModule":
-        """Return the same samples with the labels that a fold learns, chosen by its training rows alone.
+        """Return the datamodule with the labels that a fold learns, chosen by its training rows only.
 
         Raises:
             InputError: If too few training subjects show any action unit.
@@ -223,7 +224,7 @@ class ClipDataModule(pl.LightningDataModule):
         return self if trained == self.classes else self.choose_classes(trained)
 
     def keep_samples(self, corpus: Corpus) -> "ClipDataModule":
-        """Return these samples as far as they are in another corpus, in the order of this one.
+        """Return the datamodule with only those samples that are in another corpus, in unchanged order.
 
         Args:
             corpus: `self.corpus`, with fewer rows or other labels.
@@ -245,12 +246,12 @@ class ClipDataModule(pl.LightningDataModule):
     def hold_out(
         self, train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], held_out: str
     ) -> "ClipDataModule":
-        """Return the view of one fold.
+        """Return the datamodule of one fold.
 
         Args:
-            train: Rows to train on, but for those without motion.
+            train: Rows to train on; those without motion are left out.
             test: Rows to predict.
-            held_out: Name of the held-out subject, part of the seed of what is drawn.
+            held_out: Name of the held-out subject, part of the seed of all random draws.
 
         Raises:
             InputError: If a subject is on both sides, or no training sample shows motion.
@@ -265,7 +266,7 @@ class ClipDataModule(pl.LightningDataModule):
         return fold
 
     def drop_still(self, rows: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " moving"]:
-        """Return those rows that may be trained on: samples that show motion, or all.
+        """Return the rows to train on: samples with motion, or all if `drop_zero_motion` is off.
 
         Raises:
             InputError: If none is left.
@@ -273,7 +274,7 @@ class ClipDataModule(pl.LightningDataModule):
         return drop_still(rows, self.still, self.corpus.protocol.name)
 
     def train_dataloader(self) -> DataLoader:
-        """Shuffled batches of the training subjects."""
+        """Return a loader of shuffled batches of the training samples."""
         augmenter = None
         if self.augment is not None and self.augment.active:
             augmenter = Augmenter(
@@ -286,7 +287,7 @@ class ClipDataModule(pl.LightningDataModule):
         return load_batches(clips, batches, self.num_workers)
 
     def predict_dataloader(self) -> DataLoader:
-        """Return the held-out samples, in the order of the index."""
+        """Return a loader of the held-out samples in the order of the index."""
         views, batches = self.sample_inputs.tested, OrderedBatches(self.test_rows, self.batch_size)
         clips = Clips(views, self.label, self.sample_id, self.scales, None)
         return load_batches(clips, batches, self.num_workers)
@@ -294,5 +295,5 @@ class ClipDataModule(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Move tensors only; Lightning would look into every sample id."""
+        """Move only the tensors to the device; Lightning would also traverse all sample ids."""
         return batch.to(device)

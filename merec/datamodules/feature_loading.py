@@ -1,4 +1,4 @@
-"""The samples of a corpus whose features are ready, and the features."""
+"""Loading of the features of a corpus, and of the samples whose features are ready."""
 
 import logging
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ class LoadedFeatures:
     """Features of the samples of a corpus that are ready.
 
     Attributes:
-        corpus: Those samples.
-        arrays: Their features.
-        shifted: The same of shifted key frames; empty without jitter.
+        corpus: Corpus of these samples.
+        arrays: Features of these samples.
+        shifted: Features of shifted key frames; empty without jitter.
         shifts: Key-frame shifts, see `shift_key_frames`; `None` without jitter.
     """
 
@@ -45,21 +45,21 @@ def load_features(
     views: Sequence[str] | None,
     jitter: Jitter | None,
 ) -> LoadedFeatures:
-    """Load the features of a corpus, and those of shifted key frames; the flow maps of one without frames.
+    """Load the features of a corpus and of shifted key frames, or the flow maps of a corpus without frames.
 
     Args:
         corpus: Corpus of the samples.
         features: The feature store; a corpus of flow maps needs none.
         representation: Representation that the backbone reads.
         modality: `rgb`, `depth` or `fused`.
-        require_depth: Leave out of `rgb` too what has no usable depth, so that all modalities have the same
-            samples.
+        require_depth: Leave samples without usable depth out of `rgb` too, so that all modalities have the
+            same samples.
         views: See `Representation.choose_views`.
-        jitter: By how much onset and apex are off; `None` for not at all.
+        jitter: Shift of onset and apex; `None` for no shift.
 
     Raises:
         InputError: As `check_jitter` and `FeatureStore.load`; if there is no store, a feature is not finite,
-            or those of shifted key frames cannot be made of all samples.
+            or the features of shifted key frames cannot be computed for all samples.
     """
     if jitter is not None:
         check_jitter(jitter, corpus)
@@ -86,7 +86,7 @@ def _load_ready(
     require_depth: bool,
     views: Sequence[str] | None,
 ) -> tuple[Corpus, Arrays]:
-    """Return the part of a corpus whose features are ready, and these."""
+    """Return the samples of a corpus whose features are ready, and the features."""
     loaded = features.load(corpus, representation, modality, views)
     if require_depth and modality == "rgb":
         in_depth = features.load(corpus, representation, "depth")
@@ -127,7 +127,7 @@ def _load_shifted(
     modality: str,
     views: Sequence[str] | None,
 ) -> Arrays:
-    """Load the features of all samples; some left out would make an easier test."""
+    """Load the features of all samples; a failed sample is an error, since it must not be left out."""
     loaded = features.load(corpus, representation, modality, views)
     ids = corpus.index["sample_id"]
     lost = ids.drop(ids.index[loaded.rows]).tolist()

@@ -1,4 +1,4 @@
-"""Key frames that lie off the annotated ones: what a test shows if onset and apex were spotted badly."""
+"""Shifts of key frames in held-out samples, which simulate errors of spotting."""
 
 from dataclasses import dataclass, replace
 
@@ -10,11 +10,11 @@ from merec.types import Corpus, InputError
 
 @dataclass(frozen=True)
 class Jitter:
-    """By how many frames the key frames of those who are tested are shifted; nobody is trained on that.
+    """Shift of the key frames of held-out samples, in frames; training samples are not shifted.
 
     Attributes:
-        onset: Frames later, or earlier if negative; 0 for as annotated.
-        apex: The same.
+        onset: Shift of the onset; positive is later, 0 is no shift.
+        apex: Shift of the apex, likewise.
     """
 
     onset: int
@@ -35,7 +35,7 @@ class Jitter:
 
 
 def check_jitter(jitter: Jitter, corpus: Corpus) -> None:
-    """Refuse to shift key frames that there are not."""
+    """Refuse jitter for a corpus without frames."""
     if jitter.active and "onset" not in corpus.index:
         raise InputError(
             f"datamodule.jitter.onset={jitter.onset} and apex={jitter.apex} shift key frames, but "
@@ -50,15 +50,15 @@ def check_jitter(jitter: Jitter, corpus: Corpus) -> None:
 
 
 def shift_key_frames(corpus: Corpus, jitter: Jitter) -> tuple[Corpus, pd.DataFrame]:
-    """Return a corpus whose samples have other key frames.
+    """Return a corpus with shifted key frames.
 
     Args:
         corpus: Corpus of frames.
         jitter: By how much.
 
     Returns:
-        The corpus, and a row per sample: `sample_id`, `onset` and `apex` as annotated, by how many frames
-        each was shifted (`onset_shift`, `apex_shift`), and `clamped`: whether one could not go all the way.
+        The corpus, and a row per sample: `sample_id`, annotated `onset` and `apex`, their shifts in frames
+            (`onset_shift`, `apex_shift`), and `clamped`: whether a shift had to be reduced.
     """
     index = corpus.index
     numbers = {frames: np.array(frames.numbers()) for frames in dict.fromkeys(index["color"])}
@@ -77,13 +77,13 @@ def shift_key_frames(corpus: Corpus, jitter: Jitter) -> tuple[Corpus, pd.DataFra
 
 
 def shift_pair(onset: int, apex: int, jitter: Jitter, numbers: np.ndarray) -> tuple[int, int]:
-    """Shifted onset and apex: frames on disk, neither further than asked for, the onset before the apex.
+    """Return shifted onset and apex.
 
     Args:
-        onset: Onset as annotated.
-        apex: Apex as annotated.
+        onset: Annotated onset.
+        apex: Annotated apex.
         jitter: By how much.
-        numbers: Frames on disk, rising.
+        numbers: Frame numbers on disk, in ascending order.
     """
     new_onset, new_apex = (
         move_towards(start, start + frames, numbers)
@@ -100,7 +100,7 @@ def shift_pair(onset: int, apex: int, jitter: Jitter, numbers: np.ndarray) -> tu
 
 
 def move_towards(start: int, target: int, numbers: np.ndarray) -> int:
-    """Return the frame on disk that is nearest to `target` on the way from `start`; or `start` itself."""
+    """Return the frame on disk between `start` and `target` that is nearest to `target`; else `start`."""
     low, high = min(start, target), max(start, target)
     passed = numbers[(numbers >= low) & (numbers <= high)]
     if not len(passed):

@@ -1,4 +1,4 @@
-"""Labels of the samples of a corpus, by its target."""
+"""Labels of the samples of a corpus for its target."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def read_labels(
 
 
 def assert_one_label(target: Target) -> None:
-    """Refuse to draw as many samples of each class where a sample shows several action units."""
+    """Refuse balanced classes for action units, since a sample shows several of them."""
     if target.multilabel:
         raise InputError(
             "datamodule.balanced=true draws as many samples of each class, but action units come "

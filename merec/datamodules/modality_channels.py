@@ -1,4 +1,4 @@
-"""Channels of each modality and representation, and the pairs that a corpus can show."""
+"""Channels of each modality and representation, and the pairs that a corpus supports."""
 
 from collections.abc import Sequence
 
@@ -16,17 +16,17 @@ def choose_channels(
     channels: Sequence[str] | None,
     views: Sequence[str] | None = None,
 ) -> Channels:
-    """Return the channels of a pair of modality and representation, if the corpus has it.
+    """Return the channels for a modality and a representation, if the corpus supports both.
 
     Args:
         corpus: Corpus of the samples.
         modality: `rgb`, `depth` or `fused`.
         representation: Representation that the backbone reads.
-        channels: Those of the flow maps to keep, in this order; `None` for all.
+        channels: Channels of the flow maps to keep, in this order; `None` for all.
         views: See `Representation.choose_views`.
 
     Raises:
-        InputError: If the corpus cannot show it, with the pairs that would do.
+        InputError: If the corpus does not support them; the message lists the pairs that it supports.
     """
     name = corpus.protocol.name
     asked = f"datamodule={modality} with representation {representation.name}"
@@ -61,7 +61,7 @@ def choose_channels(
 
 
 def check_scaling(scaling: str, representation: Representation) -> None:
-    """Refuse a scaling that there is not, or not for this representation."""
+    """Refuse a scaling that does not exist or does not fit the representation."""
     if scaling not in SCALINGS:
         raise InputError(f"datamodule.scaling={scaling} is unknown; choose raw, unit or standard")
     if scaling == "unit" and not representation.stretched:
@@ -72,7 +72,7 @@ def check_scaling(scaling: str, representation: Representation) -> None:
 
 
 def check_augmentation(settings: Augmentation | None, representation: Representation) -> None:
-    """Refuse what cannot happen to a representation."""
+    """Refuse augmentation that does not fit the representation."""
     if settings is None:
         return
     name, possible = representation.name, representation.augmentations

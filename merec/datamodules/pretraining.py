@@ -23,12 +23,12 @@ SOURCES = ("unlabelled", "samples", "both")
 
 @dataclass(frozen=True)
 class PairPool:
-    """Hyperparameters of the pairs of frames that contrastive pretraining takes, without labels.
+    """Hyperparameters of the pairs of frames for contrastive pretraining, without labels.
 
     Attributes:
         source: `unlabelled`: pairs of frames of unlabelled clips; `samples`: onset and apex of the labelled
             samples; `both`.
-        batch_size: Pairs per batch; `None` where nothing is known of it.
+        batch_size: Pairs per batch; `None` if not set.
         augment: Augmentation of the pairs.
     """
 
@@ -44,10 +44,10 @@ class PairPool:
 
 
 def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDataModule:
-    """Open the samples that `task.pretrain` names, in the form of `data`.
+    """Open the samples that `task.pretrain` names, with the settings of `data`.
 
     Raises:
-        InputError: If nothing is named so, or the corpus has none.
+        InputError: If the name is unknown, or the corpus has no such samples.
     """
     if kind not in KINDS:
         raise InputError(f"task.pretrain={kind} is unknown; there is {', '.join(KINDS)}")
@@ -72,9 +72,9 @@ def open_pretraining(kind: str, data: ClipDataModule, pool: PairPool) -> ClipDat
 
 
 def _collect_pairs(corpus: Corpus, features: FeatureStore, source: str) -> Corpus:
-    """Return the pairs of frames of a source as samples without labels, with the `intensity` of each.
+    """Return the pairs of frames of a source as samples without labels, with their `intensity`.
 
-    That of a labelled sample is infinite: somebody saw its expression, so no threshold leaves it out.
+    Labelled samples have infinite intensity, so that no threshold leaves them out.
     """
     tables = []
     if source != "samples":
@@ -100,10 +100,10 @@ def hold_out_others(pretraining: ClipDataModule, held_out: list[str], name: str)
 
 
 def hold_out_pairs(pool: ClipDataModule, held_out: list[str], least: float | int) -> ClipDataModule:
-    """Return the pairs to pretrain on without `held_out`; those of `held_out` are tested.
+    """Return the pairs of a fold: pairs of `held_out` are tested, all other pairs are trained on.
 
-    What is drawn depends on who is missing, not on who asks: folds of subjects of whom there is no pair draw
-    the same.
+    Random draws depend on the held-out subjects that have pairs, so folds of subjects without pairs draw the
+    same.
 
     Raises:
         InputError: As `choose_pairs`.
@@ -125,8 +125,8 @@ def choose_pairs(
 
     Args:
         pool: Pool of pairs, as `FeatureStore.make_pool` gives it.
-        held_out: The held-out subjects; empty if nobody is.
-        least: Intensity below which a pair shows too little, in units of the pool's estimator.
+        held_out: Held-out subjects; empty if there are none.
+        least: Smallest intensity of a pair, in units of the pool's estimator.
 
     Raises:
         InputError: If none is left.
@@ -143,13 +143,13 @@ def choose_pairs(
 
 
 def mark_others(corpus: Corpus, held_out: list[str]) -> Bool[np.ndarray, " samples"]:
-    """Which samples show nobody of `held_out`.
+    """Mark the samples that show none of the subjects in `held_out`.
 
-    One of an unknown subject may show them, so it is left out too; names are compared without regard to case
-    and leading zeros, as folders spell them in several ways.
+    A sample of an unknown subject may show them, so it is not marked. Names are compared without case and
+    leading zeros, since folder names vary.
 
     Raises:
-        InputError: If that leaves none.
+        InputError: If no sample is left.
     """
     name, index = corpus.protocol.name, corpus.index
     if not held_out:

@@ -1,4 +1,4 @@
-"""Processes that train one network together (`trainer=ddp`): each is dealt a part of every batch."""
+"""Processes that train one network jointly (`trainer=ddp`); each gets a part of every batch."""
 
 import numpy as np
 import torch
@@ -10,20 +10,20 @@ from merec.types import InputError
 
 
 def count_ranks() -> int:
-    """Return how many processes train together; 1 if this one is alone."""
+    """Return the number of processes that train jointly; 1 without DDP."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def name_rank() -> tuple[int, ...]:
-    """Return the part of a seed that distinguishes this process; nothing if it is alone."""
+    """Return the part of a seed that distinguishes this process; empty without DDP."""
     return (dist.get_rank(),) if count_ranks() > 1 else ()
 
 
 def deal(batch: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " share"]:
-    """Return this process's part of a batch; a remainder that does not divide evenly is left out.
+    """Return this process's part of a batch; a remainder is left out.
 
     Raises:
-        InputError: If there is not a sample for each process.
+        InputError: If there are fewer samples than processes.
     """
     ranks = count_ranks()
     if ranks == 1:
@@ -37,11 +37,11 @@ def deal(batch: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " share"]:
 
 
 def gather(rows: Tensor) -> Tensor:
-    """Return the rows of a whole batch, in its order, where each process has those that it was dealt.
+    """Gather the rows of a whole batch from all processes, in the order of the batch.
 
-    To be used for what all processes compute alike, the loss of the whole batch. What flows back to the rows
-    of this process then stands for all, and is given as many times as there are processes, for DDP takes the
-    mean over them: the step is that of one process on the whole batch.
+    Use it for a loss of the whole batch, which all processes compute. The gradient of this process's rows is
+    multiplied by the number of processes, since DDP averages gradients. So the step equals that of one
+    process on the whole batch.
     """
     ranks = count_ranks()
     if ranks == 1:

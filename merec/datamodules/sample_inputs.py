@@ -1,4 +1,4 @@
-"""The inputs of all samples of a corpus, as they lie in memory, for training and for prediction."""
+"""Inputs of all samples of a corpus in memory, for training and for prediction."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ class SampleInputs:
     """Inputs of all samples.
 
     Attributes:
-        arrays: Features in all channels and no scale, with those of shifted key frames; what a run is
-            identified by.
-        maps: Flow maps as they lie in the feature store; empty for other representations.
+        arrays: Unscaled features in all channels, also of shifted key frames; their hash identifies a run.
+        maps: Flow maps of the feature store; empty for other representations.
         tested_maps: The same of samples that are predicted.
         views: The one or two inputs of a backbone.
         tested: The same of samples that are predicted; `views` itself where no key frames are shifted.
-        sums: Of each view, to measure the scale of a fold; empty where the scale is the same for all folds.
+        sums: Sums of each view, from which the scale of a fold is computed; empty if all folds have the same
+            scale.
     """
 
     arrays: Arrays
@@ -39,7 +39,7 @@ class SampleInputs:
     sums: tuple[Sums, ...]
 
     def drop_shifts(self) -> "SampleInputs":
-        """Return the inputs with all key frames as annotated."""
+        """Return the inputs with annotated key frames."""
         return replace(self, tested=self.views, tested_maps=self.maps)
 
     def take(self, rows: Int[np.ndarray, " rows"]) -> "SampleInputs":
@@ -66,15 +66,15 @@ def make_inputs(
     misaligned: bool,
     standard: bool,
 ) -> SampleInputs:
-    """Make the inputs of a backbone from loaded features.
+    """Compute the inputs of a backbone from loaded features.
 
     Args:
-        loaded: The features.
+        loaded: Loaded features.
         representation: Representation that the backbone reads.
         names: Channels of each view.
         size: Size of views, px; `None` for that of the crops.
         misaligned: Join views as the released DVSCL code does, see `misalign`.
-        standard: Whether each fold measures its scale.
+        standard: Whether each fold computes its scale.
     """
     arrays, shifted = loaded.arrays, loaded.shifted
     maps = tested_maps = np.empty((0, 0, 0, 0), np.uint8)

@@ -1,4 +1,4 @@
-"""The two views of each sample of a corpus: of which clip, and whether they show any change."""
+"""Checks and misalignment of the two views of samples."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from merec.types import InputError
 
 
 def find_still(views: Sequence[Float[Tensor, "samples ..."]]) -> Bool[np.ndarray, " samples"]:
-    """Return samples of which a view is zero all over: onset and apex are one frame, or depth is unknown.
+    """Find samples with an all-zero view: onset and apex are the same frame, or depth is unknown.
 
     Raises:
         InputError: If a view is zero in every sample.
@@ -27,10 +27,11 @@ def find_still(views: Sequence[Float[Tensor, "samples ..."]]) -> Bool[np.ndarray
 
 
 def misalign(index: pd.DataFrame) -> Int[np.ndarray, " samples"]:
-    """For each sample the row whose second view it gets: another of the same subject and class, if any.
+    """Return for each sample the row of its second view: another row of the same subject and class, if any.
 
-    The released DVSCL code joins colour and depth by row of lists in different orders, so that three of four
-    pairs show two clips in the released code. Which ones is not known; here each takes the next one's.
+    The released DVSCL code joins colour and depth by row of two lists in different orders, so that three of
+    four pairs show two different clips. The pairs are not known; here each sample takes the view of the next
+    one.
     """
     second = np.arange(len(index))
     for rows in index.groupby(["subject", "label"]).indices.values():

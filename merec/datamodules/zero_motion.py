@@ -1,4 +1,4 @@
-"""Samples without motion: onset and apex are one frame, so nothing shows the class they are labelled with."""
+"""Samples without motion: onset and apex are the same frame, so the class is not visible."""
 
 import logging
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 def find_zero_motion(
     corpus: Corpus, views: Sequence[Float[Tensor, "samples ..."]]
 ) -> Bool[np.ndarray, " samples"]:
-    """Find the samples whose onset and apex are one frame, or of which one of two views is zero all over.
+    """Find the samples whose onset and apex are the same frame, or that have an all-zero view.
 
-    Flow maps that circulate without frame numbers are stretched to 0..255 by channel; one without motion is
-    constant in every channel. No map of MEGC2019 is.
+    Flow maps without frame numbers are scaled to 0..255 by channel; a map without motion is constant in every
+    channel. MEGC2019 contains no such map.
 
     Args:
-        corpus: The samples.
-        views: The one or two inputs of a backbone.
+        corpus: Corpus of the samples.
+        views: One or two inputs of a backbone.
 
     Raises:
         InputError: If one of two views is zero in every sample.
@@ -38,7 +38,7 @@ def find_zero_motion(
 
 
 def warn_of_still(still: Bool[np.ndarray, " samples"], name: str) -> None:
-    """Warn of samples that are predicted, but not trained on; `name` is that of the protocol."""
+    """Warn of samples that are predicted, but not trained on; `name` is the name of the protocol."""
     if still.any():
         log.warning(
             "%d of %d samples of %s show no motion; they are predicted, but not trained on; "
@@ -54,7 +54,7 @@ def drop_still(
 
     Args:
         rows: Training rows.
-        still: Whether a sample shows no motion to train on, for each sample.
+        still: Mask of the samples without motion.
         name: Name of the protocol, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One similarity for all images of a sample: eyes level, face in a square crop, colour and depth alike."""
+"""One similarity transform for all images of a sample: eyes level, face in a square crop, also for depth."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def measure_extent(points: Float[np.ndarray, "landmarks _"]) -> float:
 
 
 def measure_outside(points: Float[np.ndarray, "landmarks _"], width: int, height: int) -> float:
-    """Return the share of a face's landmarks that lie outside an image of some px."""
+    """Return the share of a face's landmarks that lie outside an image of the given size in px."""
     flat = points[:, :2]
     inside = (flat >= -0.5) & (flat <= (width - 0.5, height - 0.5))
     return float(1 - inside.all(axis=1).mean())
@@ -48,7 +48,7 @@ class Alignment:
         return float(np.hypot(*self.matrix[:, 0]))
 
     def to_crop(self, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
-        """Points (column, row) of the frame, in the crop."""
+        """Map points (column, row) from the frame to the crop."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def to_frame(self, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
@@ -58,7 +58,7 @@ class Alignment:
     def crop_color(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "size size 3"]:
-        """Return the face in colour: bilinear; beyond the frame its edge goes on."""
+        """Return the colour crop of the face (bilinear); pixels outside the frame repeat its edge."""
         import cv2
 
         shape = (self.size, self.size)
@@ -69,7 +69,7 @@ class Alignment:
     def crop_depth(
         self, depth: np.ndarray
     ) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
-        """Return the face's depth in mm and where there is any, see `look_up_depth`.
+        """Return the depth crop of the face in mm and the mask of valid pixels, see `look_up_depth`.
 
         Args:
             depth: mm, of shape (height, width), 0 = invalid.
@@ -83,10 +83,11 @@ class Alignment:
 def look_up_depth(
     depth: Real[np.ndarray, "height width"], places: Float[np.ndarray, "*shape 2"]
 ) -> Float[np.ndarray, "*shape"]:
-    """Depth between pixels, mm; 0 where there is none.
+    """Interpolate depth at positions between pixels, mm; 0 where it is unknown.
 
-    Bilinear on one surface, where the nearest pixel would be up to half a pixel's slope off, more than skin
-    moves; nearest beside holes and edges, as a mean over an edge lies nowhere.
+    Bilinear on a continuous surface, since the nearest pixel would be wrong by up to half a pixel's slope,
+    which is more than skin moves. Nearest pixel next to holes and edges, since a mean across an edge lies on
+    neither surface.
 
     Args:
         depth: mm, 0 = invalid.
@@ -110,8 +111,8 @@ def look_up_depth(
 def align_face(points: Float[np.ndarray, "landmarks _"], size: int, margin: float) -> Alignment:
     """Level the eyes about their midpoint and fit a square around all landmarks.
 
-    After Zhang et al. 2025 (in-plane rotation about the midpoint of the eyes, both frames cropped with the
-    onset's box).
+    Follows Zhang et al. 2025: in-plane rotation about the midpoint of the eyes, and both frames are cropped
+    with the box of the onset.
 
     Args:
         points: Landmarks of the onset, px of the frame.

@@ -1,4 +1,4 @@
-"""Hyperparameters of what may happen to a training sample: mirrored, cut out, another light, fewer points."""
+"""Hyperparameters of data augmentation: mirroring, cropping, colour jitter and dropped points."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,24 @@ from merec.types import InputError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Settings of augmentation; off are 0 and, for `crop` and `scale`, 1.
+    """Settings of augmentation; 0 turns a setting off, and 1 turns off `crop` and `scale`.
 
     Attributes:
-        flip: Share of samples that are mirrored, all views alike but for two that show the same `apart`.
+        flip: Share of samples that are mirrored. All views of a sample are mirrored together, except two
+            views of the same kind with `apart`.
         crop: Smallest share of the area of both views that is cut out and shown at full size (.2 for the
             linear probe of Li et al. 2025).
-        jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; of
-            views in colour only (.4 in Li et al. 2025).
+        jitter: Largest change of brightness, contrast and saturation, as a share, and of hue, in turns; for
+            colour views only (.4 in Li et al. 2025).
         grey: Share of samples whose colour views lose their colour (.2 in Li et al. 2025).
         dropout: Largest share of points that are dropped (.875 in Zhang et al. 2025); they are marked, and
             the network leaves them out after it has centred motion.
-        scale: Largest factor by which a face grows or shrinks (1.25 there).
-        shift: Largest shift of a face along each axis, in units of its radius (.1 there).
-        apart: Whether each of two views is cut out and lit by a draw of its own, so that neither its place
-            nor its outline tells which views belong together. Different views are still mirrored together: a
-            movement to the left does not belong with one to the right. Two views of the same are mirrored
-            apart too: without crops they would otherwise be equal.
+        scale: Largest factor by which a face is enlarged or shrunk (1.25 in Zhang et al. 2025).
+        shift: Largest shift of a face along each axis, in units of its radius (.1 in Zhang et al. 2025).
+        apart: Whether crop and colour jitter are drawn separately for each of the two views, so that neither
+            position nor outline reveals which views belong together. Views of different kinds are still
+            mirrored together, since a movement to the left does not match one to the right. Two views of the
+            same kind are mirrored separately too; without crops they would otherwise be equal.
     """
 
     flip: float | int
@@ -53,7 +54,7 @@ class Augmentation:
 
     @property
     def active(self) -> bool:
-        """True if anything happens."""
+        """True if any augmentation is on."""
         return bool(self.flip) or self.crop != 1 or self.light or self.geometry
 
     @property

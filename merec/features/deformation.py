@@ -20,10 +20,10 @@ def describe_deformation(
     cells: int,
     spread: float,
 ) -> Float[np.ndarray, "maps features"]:
-    """Divergence, both shears and curl of the flow in soft cells, of each map and of its mirror image.
+    """Compute divergence, both shears and curl of the flow in soft cells, for each map and its mirror image.
 
-    What is differentiated forgets a constant: neither a shift of the head nor the zero level that the stretch
-    of a map to 0..255 has lost can show.
+    Derivatives do not depend on a constant: neither a shift of the head nor the zero level, which is lost
+    when a map is stretched to 0..255, affects the features.
 
     Args:
         maps: Motion of each sample, 0..255.
@@ -33,8 +33,8 @@ def describe_deformation(
         spread: Standard deviation of a cell's Gaussian weight, in cells.
 
     Returns:
-        Features by field (`FIELDS`), row and column, per px of ranges of the maps; those of the map, then
-        those of its mirror image.
+        Features by field (`FIELDS`), row and column, in ranges of the map per px; first for the map, then for
+        its mirror image.
 
     Raises:
         InputError: If `keep` is not two of the channels.
@@ -54,10 +54,11 @@ def describe_half_faces(
     keep: Sequence[str],
     grids: Sequence[Mapping[str, float | int]],
 ) -> Float[np.ndarray, "maps features"]:
-    """Deformation of both halves of each face, in cells of several sizes, whatever its strength.
+    """Compute the normalised deformation of both halves of each face in cells of several sizes.
 
-    The right half is mirrored, so that both are seen as left ones. In each grid the whole face has norm 1, so
-    that a weak movement is described as a strong one is, and so is one whose map was stretched by an outlier.
+    The right half is mirrored, so that both look like left halves. In each grid the features of the whole
+    face have norm 1, so that weak and strong movements have the same features, also if an outlier stretched
+    the map.
 
     Args:
         maps: Motion of each sample, 0..255.
@@ -66,8 +67,9 @@ def describe_half_faces(
         grids: `cells` along each axis, an even number, and `spread` as in `describe_deformation`.
 
     Returns:
-        Features by scale (`SCALES`: slopes of both components as they are in the map, or each over its own
-        root mean square, since each was stretched to 0..255 by itself), grid, half, field, row and column.
+        Features by scale (`SCALES`: slopes of both components as they are in the map, or each divided by its
+        root mean square, since each component was stretched to 0..255 separately), grid, half, field, row and
+        column.
 
     Raises:
         InputError: If `keep` is not two of the channels, or a grid cannot be halved.
@@ -97,7 +99,7 @@ def _differentiate(
     channels: Sequence[str],
     keep: Sequence[str],
 ) -> Float[np.ndarray, "maps component axis height width"]:
-    """Slopes of both components of the flow, down and across, in ranges of the map per px."""
+    """Return the slopes of both flow components along rows and columns, in ranges of the map per px."""
     check_names(maps, channels)
     if len(keep) != 2 or set(keep) - set(channels):
         raise InputError(
@@ -120,7 +122,7 @@ def _combine(
 def _pool(
     fields: Float[np.ndarray, "maps fields height width"], cells: int, spread: float
 ) -> Float[np.ndarray, "maps fields rows columns"]:
-    """Means of the fields in soft cells."""
+    """Return the means of the fields in soft cells."""
     rows, columns = (_weigh(size, cells, spread) for size in fields.shape[2:])
     return rows @ fields @ columns.T
 

@@ -15,18 +15,18 @@ def measure_depth_change(
 ) -> tuple[Float[np.ndarray, "size size"], Bool[np.ndarray, "size size"]]:
     """Measure how much further from the camera the skin at each pixel of the onset is at the apex, mm.
 
-    The apex is looked up where the flow takes the pixel (see `look_up_depth`), as a point that moves sideways
-    over a slope has another depth without having moved in it.
+    The depth of the apex is read where the flow moves the pixel to (see `look_up_depth`): a point that moves
+    sideways along a slope changes its depth without a change of depth of the skin.
 
     Args:
         onset: Depth, mm.
-        apex: Depth by the same box, mm; 0 = invalid.
+        apex: Depth in the same crop, mm; 0 = invalid.
         has_depth: Pixels at which the onset's depth is valid.
-        flow: px, with the head's.
-        most: mm; a larger change is a measuring error (8 in Zhang et al. 2025).
+        flow: Optical flow including head motion, px.
+        most: Larger changes are measuring errors, mm (8 in Zhang et al. 2025).
 
     Returns:
-        Change in mm, 0 where unknown; and where it is known.
+        Change in mm, 0 where unknown, and the mask of known pixels.
     """
     size = onset.shape[0]
     here = np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32),) * 2), axis=-1)

@@ -15,18 +15,18 @@ _SHARE = 0.3  # of a cell that must be skin of a region
 
 
 class Course(NamedTuple):
-    """The skin's way through a clip.
+    """Displacement of the skin in each frame of a clip.
 
     Attributes:
-        positions: Which frames of the clip.
-        seconds: When each was taken.
-        cells: Right and down, in hundredths of the distance between the eyes; zero in the first frame, and
-            carried on where the face is not seen.
-        weights: How much of each cell is skin of the eight regions (without the eyes' surroundings, which
-            blinks move); they add up to 1.
+        positions: Positions of the frames in the clip.
+        seconds: Time of each frame, s.
+        cells: Displacement of each cell to the right and down, in hundredths of the distance between the
+            eyes; zero in the first frame, and the last value where no face is seen.
+        weights: Weight of each cell: its amount of skin of the eight regions, without the surroundings of the
+            eyes, which blinks move; the weights add up to 1.
         seen: Whether the face is seen.
-        face: Extent of the face in the frame, px; the smallest.
-        outside: Share of its landmarks that lie outside the frame; the largest.
+        face: Smallest extent of the face in a frame, px.
+        outside: Largest share of landmarks outside the frame.
     """
 
     positions: np.ndarray
@@ -45,11 +45,11 @@ def follow_face(
     landmarker: FaceLandmarker,
     name: Callable[[int], str] = "frame {}".format,
 ) -> Course:
-    """Measure the course of the skin.
+    """Measure the displacement of the skin in each frame.
 
-    Each frame is compared with a reference frame by optical flow; a movement of the head, which is an affine
-    function of place and of the face's depth by its landmarks, is taken off (see `estimate_head_motion`).
-    Every two seconds the frame at hand becomes the reference, and displacements go on from there.
+    Each frame is compared with a reference frame by optical flow. Head motion, an affine function of the
+    position and of the depth of the landmarks, is subtracted (see `estimate_head_motion`). Every two seconds
+    the current frame becomes the reference, and displacements are accumulated.
 
     Args:
         frames: RGB, with their positions.

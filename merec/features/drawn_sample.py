@@ -1,4 +1,4 @@
-"""A sample that is drawn, on which representations are checked without rendering a face."""
+"""Random sample on which representations are checked without rendering a face."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from merec.types import Camera
 
 
 def draw_parts(seed: int, settings: Settings, modality: str, views: tuple[str, ...] = ()) -> Parts:
-    """Draw what a representation of one sample is made from: noise, no face.
+    """Create random inputs (noise, no face) from which a representation of one sample can be computed.
 
     Args:
         seed: Seed of the sample.
         settings: Settings of all stages.
         modality: `rgb` draws no depth.
-        views: The two views, for a representation of such.
+        views: Names of the two views, if the representation reads views.
     """
     size, rng = settings.crops.size, np.random.default_rng(seed)
     has_depth = modality != "rgb"

@@ -1,4 +1,4 @@
-"""Findings about the faces of a corpus, and whether its depth fits them."""
+"""Checks of the faces of a corpus and of their depth."""
 
 from merec.features.failure_reasons import group_by_kind
 from merec.features.prepare import FeatureStore
@@ -9,17 +9,17 @@ _LOOK = "look at it: merec inspect SAMPLE corpus=…"
 
 
 def examine_faces(corpus: Corpus, features: FeatureStore, jobs: int) -> list[Finding]:
-    """Look for what makes a face, or its depth, unfit for features.
+    """Find faces and depth maps from which features cannot be computed reliably.
 
-    What is alike in more than half of the samples is one finding.
+    A problem that more than half of the samples have is reported as one finding.
 
     Args:
         corpus: Corpus of frames.
-        features: With a store that may be written to.
+        features: Feature store that may be written to.
         jobs: Processes; -1 for one per core.
 
     Returns:
-        Findings of kind `unusable face` (none, several, small, turned), `unusable depth` (of another unit,
+        Findings of kind `unusable face` (none, several, small, turned), `unusable depth` (wrong unit,
         mirrored) or `doubtful face` (small, partly outside the frame).
     """
     try:

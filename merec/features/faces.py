@@ -1,4 +1,4 @@
-"""The face in a frame: out of the store by the frame's content, or found and kept there."""
+"""Face of a frame: loaded from the store by a hash of the frame, or detected and stored."""
 
 from functools import lru_cache
 from importlib.metadata import version
@@ -19,10 +19,10 @@ _MAKER = "merec.features.faces.FaceFinder"
 
 
 class FaceFinder:
-    """Finds faces; each frame is looked at once, however many samples and settings it serves.
+    """Face detector that processes each frame once, whatever the number of samples and settings that use it.
 
-    The landmarker is opened when the first unknown frame comes, for most may be there already. To be used in
-    a `with` block: one that lives until Python ends has MediaPipe complain.
+    The landmarker is opened for the first frame that is not in the store. Use it in a `with` block: MediaPipe
+    prints errors for a landmarker that is open when Python exits.
     """
 
     def __init__(self, store: Store) -> None:
@@ -42,11 +42,11 @@ class FaceFinder:
         Args:
             file: The frame's.
             content: Content of the file.
-            frame: Its pixels, RGB uint8 of shape (height, width, 3), where they were decoded already.
+            frame: Decoded pixels, if available: RGB, uint8 of shape (height, width, 3).
 
         Raises:
-            InputError: If the frame is damaged or black or shows no face, or not one.
-            StopError: If the model cannot be had, or the face not be kept.
+            InputError: If the frame is damaged or black, or does not show exactly one face.
+            StopError: If the model is not available, or the face cannot be stored.
         """
         key = make_key(
             FACES, hash_sources([_MAKER]).hash, identify_tools(), [hash_content(content)]
@@ -93,6 +93,6 @@ class FaceFinder:
 
 @lru_cache(maxsize=1)
 def identify_tools() -> dict[str, Any]:
-    """Identify what else decides about all stages: the model, and the libraries that open images."""
+    """Return the identity of the model and of the libraries that open images, which affect all stages."""
     tools = {name: version(name) for name in ("mediapipe", "opencv-contrib-python", "pillow")}
     return tools | {"model": ASSETS["face_landmarker"].sha256}

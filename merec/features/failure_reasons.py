@@ -1,4 +1,4 @@
-"""Reasons why samples cannot be used, grouped by kind and put into a line."""
+"""Reasons why samples cannot be used, grouped by kind and summarised in one line."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from merec.features.onset_apex_features import Pair
 
 
 def sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
-    """Put reasons into a line: of each kind, the most frequent first, how many there are and the first."""
+    """Summarise reasons in one line: number and first sample of each kind, the most frequent kind first."""
     several = group_by_kind(pairs, reasons)
     if len(several) < 2:
         return reasons[several[0][0]] if several else ""
@@ -15,7 +15,7 @@ def sum_up(pairs: Sequence[Pair], reasons: Sequence[str]) -> str:
 
 
 def group_by_kind(pairs: Sequence[Pair], reasons: Sequence[str]) -> list[list[int]]:
-    """Group the samples that have a reason by it, whichever files it names; the largest group first."""
+    """Group samples by the kind of reason, without the file names in it; the largest group first."""
     kinds: dict[str, list[int]] = {}
     for row, (pair, reason) in enumerate(zip(pairs, reasons, strict=True)):
         kind = reason

@@ -1,4 +1,4 @@
-"""A clip as a folder of numbered images, with depth beside."""
+"""Clip stored as a folder of numbered images, with an optional folder of depth maps."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True)
 class ListedFrames(Frames):
-    """Images of any name.
+    """Image files with arbitrary names.
 
     Attributes:
-        files: With their numbers, rising.
+        files: Frame numbers and files, in ascending order.
     """
 
     files: tuple[tuple[int, Path], ...] = ()
@@ -36,11 +36,11 @@ class ListedFrames(Frames):
 
 @dataclass(frozen=True)
 class FrameFolder(InputClip):
-    """Numbered images.
+    """Clip of numbered images.
 
     Attributes:
-        color: By number.
-        depth: By number, as far as there are any.
+        color: Colour image by frame number.
+        depth: Depth map by frame number, where one exists.
     """
 
     color: dict[int, Path] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class FrameFolder(InputClip):
             self.note(f"{len(failed)} of {len(positions)} frames are left out: {failed[0]}")
 
     def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
-        """See `InputClip.export`; the files themselves, wherever they lie."""
+        """See `InputClip.export`; returns the existing files without a copy."""
         numbers = [self.numbers[position] for position in positions]
         missing = [number for number in numbers if number not in self.depth]
         if self.depth and missing:
@@ -126,7 +126,7 @@ def _list_images(folder: Path) -> dict[int, Path]:
     """Return the images of a folder by the last number in their names.
 
     Raises:
-        InputError: If two have the same.
+        InputError: If two files have the same number.
     """
     images: dict[int, Path] = {}
     for file in sorted(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Frames from files: colour as RGB, depth in mm, or one line that says what is wrong with the file."""
+"""Read frames from files: colour as RGB, depth in mm; errors say in one line what is wrong with the file."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ _EXPORT = "expected a 16-bit PNG with one channel, in mm, 0 = invalid; export th
 
 
 class ReadError(InputError):
-    """A file that is there and cannot be read, perhaps for now only."""
+    """Error of a file that exists but cannot be read, perhaps only temporarily."""
 
 
 def read_bytes(file: Path) -> bytes:
@@ -49,7 +49,7 @@ def read_bytes(file: Path) -> bytes:
 
 
 def read_orientation(content: bytes) -> int:
-    """Return an image's EXIF orientation, 1 to 8; 1 where it has none."""
+    """Return the EXIF orientation of an image, 1 to 8; 1 if it has none."""
     from PIL import Image
 
     # Pillow would decode a whole PNG to find that it has none.
@@ -61,10 +61,10 @@ def read_orientation(content: bytes) -> int:
 
 
 def assert_unturned(content: bytes, file: Path) -> None:
-    """Refuse a frame that is to be turned before it is looked at, beside which depth would lie askew.
+    """Refuse a frame with an EXIF rotation, which would not match its depth map.
 
     Raises:
-        InputError: If its EXIF orientation is any but 1.
+        InputError: If its EXIF orientation is not 1.
     """
     orientation = read_orientation(content)
     if orientation != 1:
@@ -82,7 +82,7 @@ def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 
         file: For messages.
 
     Raises:
-        InputError: If it is no whole image, or black.
+        InputError: If the image is incomplete or black.
     """
     frame = _decode(content, file, "RGB")
     if np.percentile(frame[::8, ::8], 99) < DARK:
@@ -93,16 +93,16 @@ def decode_color(content: bytes, file: Path) -> UInt8[np.ndarray, "height width 
 def decode_depth(
     content: bytes, file: Path, shape: tuple[int, int]
 ) -> Float[np.ndarray, "height width"]:
-    """Return a frame's depth in mm, 0 = invalid; in the unit that its file names, whole mm if it names none.
+    """Return the depth of a frame in mm, 0 = invalid. The unit is read from the file; without one it is 1 mm.
 
     Args:
         content: Content of the file.
         file: For messages.
-        shape: Height and width of its colour.
+        shape: Height and width of its colour image.
 
     Raises:
-        InputError: If it is no whole image, has not 16 bits and one channel, is of another size, empty, or
-            not in mm, or is to be turned by EXIF.
+        InputError: If the image is incomplete, is not 16-bit with one channel, has another size, is empty, is
+            not in mm, or has an EXIF rotation.
     """
     assert_unturned(content, file)
     depth = _decode(content, file, None)
@@ -133,8 +133,8 @@ def find_face(
     """Find the one face in a frame.
 
     Raises:
-        InputError: If there is none, or a second one of similar size; if it is too small, or lies on its
-            side.
+        InputError: If there is no face, or a second one of similar size; if the face is too small or lies on
+            its side.
     """
     face = landmarker.find(frame)
     if face is None:
@@ -196,15 +196,15 @@ def assert_upright(
 
 
 def describe_face(points: Float[np.ndarray, "landmarks _"], width: int, height: int) -> str:
-    """Say what should make one doubt the landmarks of a face; "" if nothing should.
+    """Return a reason to doubt the landmarks of a face; "" if there is none.
 
-    Landmarks of one face shift by .006, .013, .038 and .056 of the distance between the outer corners of its
-    eyes if it is shown at 112, 64, 28 and 20 px.
+    If a face is shown at 112, 64, 28 and 20 px, its landmarks shift by .006, .013, .038 and .056 of the
+    distance between the outer corners of the eyes.
 
     Args:
         points: Landmarks, px of the frame.
         width: Width of the frame, px.
-        height: The same.
+        height: Height of the frame, px.
     """
     notes = []
     extent, outside = measure_extent(points), measure_outside(points, width, height)
@@ -221,15 +221,15 @@ def describe_face(points: Float[np.ndarray, "landmarks _"], width: int, height: 
 
 
 def describe_size(image: np.ndarray) -> str:
-    """Width and height in words, e.g. `1280×720 px`."""
+    """Return width and height as text, e.g. `1280×720 px`."""
     return f"{image.shape[1]}×{image.shape[0]} px"
 
 
 def _decode(content: bytes, file: Path, mode: str | None) -> np.ndarray:
-    """Pixels by OpenCV, which takes half the time, or by Pillow, which says what is wrong.
+    """Decode by OpenCV, which takes half the time, or by Pillow, which gives reasons for failures.
 
-    Both give the same pixels. What is cut off goes to Pillow at once, for OpenCV's libraries write about it
-    to the standard error themselves.
+    Both return the same pixels. Truncated files are given to Pillow at once, since OpenCV's libraries print
+    to the standard error for them.
     """
     import cv2
     from PIL import Image, ImageOps, UnidentifiedImageError

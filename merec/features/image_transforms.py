@@ -1,7 +1,7 @@
-"""Images and clips in torch: resized, mirrored, cut out and shown in another light.
+"""Resizing and augmentation of images and clips: mirroring, cropping and colour jitter.
 
-Every function is pure. What happens to a sample is drawn from its own generator, so that neither the batch it
-is in nor the number of workers has a say.
+Every function is pure. Each sample has its own generator, so its augmentation does not depend on its batch or
+on the number of workers.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ _TO_YIQ = (_LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.3111
 def resize_images(
     views: Sequence[Tensor], channels: Sequence[Sequence[str]], size: int
 ) -> tuple[Tensor, ...]:
-    """Return views at another size, each pixel the mean of what it covers; flow in px of that size.
+    """Resize views by area averages; flow is rescaled to pixels of the new size.
 
     Args:
-        views: Each (samples, channels, side, side).
+        views: Views of shape (samples, channels, side, side).
         channels: Names of the channels of each.
         size: px, up to `side`.
 
     Raises:
-        InputError: If they would have to grow.
+        InputError: If `size` is larger than `side`.
     """
     side = views[0].shape[-1]
     if not 0 < size <= side:
@@ -65,7 +65,7 @@ def augment_images(
     settings: Augmentation,
     generators: Sequence[torch.Generator],
 ) -> tuple[Tensor, ...]:
-    """Return a batch of images or clips as a training epoch shows it.
+    """Augment a batch of images or clips.
 
     Args:
         inputs: One tensor, or one per view; before any scaling.
@@ -85,7 +85,7 @@ def augment_images(
 
 
 class _Luck(NamedTuple):
-    """Random draws for a view of each sample: ten numbers of 0 to 1, and the part that is cut out."""
+    """Random draws for a view of each sample: ten numbers in 0..1, and the box of the crop."""
 
     drawn: Float[Tensor, "batch 10"]
     boxes: "list[Box]"
@@ -128,13 +128,12 @@ def _augment_input(
 def flip_images(
     images: Float[Tensor, "batch channels *frames height width"], channels: Sequence[str], top: int
 ) -> Float[Tensor, "batch channels *frames height width"]:
-    """Return the mirrored face: columns reversed, horizontal components turned round. Twice changes nothing.
+    """Mirror the face: reverse columns and the sign of horizontal components; an involution.
 
     Args:
         images: Images of one view, or of a clip.
         channels: Names of its channels.
-        top: What a horizontal component becomes the distance to: 255 for maps stretched to 0..255, 0 for
-            those in their own units.
+        top: A horizontal component c becomes top - c: 255 for maps scaled to 0..255, 0 for components in px.
     """
     mirrored = images.flip(-1)
     for at, name in enumerate(channels):
@@ -144,7 +143,7 @@ def flip_images(
 
 
 class Box(NamedTuple):
-    """A part of an image, px."""
+    """Rectangular part of an image, px."""
 
     top: int
     left: int
@@ -153,11 +152,11 @@ class Box(NamedTuple):
 
 
 def place_box(luck: Float[Tensor, "3"], smallest: float | int, height: int, width: int) -> Box:
-    """Choose a part of an image, in the proportions of the whole: a face is not stretched.
+    """Choose a part of an image with the aspect ratio of the image.
 
     Args:
-        luck: Three numbers of 0 to 1, for the area, for how far down and how far to the right.
-        smallest: Share of the area; all from it to the whole are as likely.
+        luck: Three numbers in 0..1: for area, vertical and horizontal position.
+        smallest: Smallest share of the area; the share is uniform from this value to 1.
         height: Height of the image, px.
         width: Width of the image, px.
     """
@@ -172,9 +171,9 @@ def crop_images(
     channels: Sequence[str],
     boxes: Sequence[Box],
 ) -> Float[Tensor, "batch channels height width"]:
-    """Return a part of each image at the size of the whole.
+    """Crop each image and resize the part to the size of the image.
 
-    Flow is in px, so it grows as the image does. Its strain does not, nor do depth and colour.
+    Flow in px is scaled by the same factor. Strain, depth and colour keep their values.
 
     Args:
         images: Images of one view.
@@ -198,9 +197,9 @@ def change_colors(
     saturation: Float[Tensor, " batch"],
     turn: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Change the difference of two frames as if both were seen in another light.
+    """Apply colour jitter to the difference of two frames, as if it had been applied to both frames.
 
-    All of it is linear in the frames, so the difference takes the same change; nothing is clipped.
+    The change is linear, so it may be applied to the difference; nothing is clipped.
 
     Args:
         images: Differences in colour.

@@ -25,15 +25,16 @@ _STAGES = ("merec.features.sample",)  # of a pair those that are made are named 
 def name_table(
     folder: str, makers: Sequence[str], files: Sequence[Path], facts: Mapping[str, Any]
 ) -> str:
-    """Name a table by all that decides it.
+    """Return the name of a table, a hash of everything that affects its content.
 
-    The name changes with sizes and times of the files, so that they need not be read to find the table.
+    The name depends on sizes and modification times of the files, so that the table is found without reading
+    them.
 
     Args:
         folder: First part of the name.
-        makers: Functions whose code decides the table, as dotted names.
-        files: Files that it is made from.
-        facts: Settings and whatever else decides it.
+        makers: Dotted names of the functions whose code affects the table.
+        files: Files from which the table is computed.
+        facts: Settings and other values that affect it.
     """
     stamps = [(os.fspath(file.absolute()), *_stamp(file)) for file in files]
     settings = {**facts, "files": stamps} | identify_tools()
@@ -42,7 +43,7 @@ def name_table(
 
 
 def name_index(stage: Stage, pairs: Sequence[Pair], settings: Settings) -> str:
-    """Name the table that says which samples have a stage."""
+    """Return the name of the table that lists the samples that have a stage."""
     makers = list_makers(CROPS, DEPTH, MOTION, stage)
     cameras = list({pair.camera for pair in pairs})
     facts = asdict(settings) | {"samples": [pair.sample_id for pair in pairs], "cameras": cameras}
@@ -61,7 +62,7 @@ def keep_index(
     settings: Settings,
     outcomes: Sequence[Outcome],
 ) -> pd.DataFrame:
-    """Keep and return a row per sample with the key of its stage, or "" and the reason why there is none."""
+    """Store and return one row per sample: the key of its stage, or "" and the reason why there is none."""
     at = stage.folder
     rows = [
         (pair.sample_id, outcome.keys.get(at, ""), outcome.reasons.get(at, ""), outcome.note)
@@ -74,7 +75,7 @@ def keep_index(
 
 
 def write_table(store: Store, name: str, table: pd.DataFrame) -> None:
-    """Keep a table, or warn that it cannot be kept."""
+    """Store a table, or warn that it cannot be stored."""
     try:
         store.write_table(name, table)
     except StopError as error:
@@ -82,7 +83,7 @@ def write_table(store: Store, name: str, table: pd.DataFrame) -> None:
 
 
 def collect(store: Store, stage: Stage, table: pd.DataFrame) -> list[dict[str, np.ndarray]] | None:
-    """Return the arrays of the samples of a table that have any; `None` if some are gone or damaged."""
+    """Return the arrays of the samples in a table that have a key; `None` if a file is missing or damaged."""
     samples = []
     for key in table["key"]:
         arrays = store.load(stage.folder, key) if key else None
@@ -94,7 +95,7 @@ def collect(store: Store, stage: Stage, table: pd.DataFrame) -> list[dict[str, n
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Size and time of a file; -1 where there is none."""
+    """Return size and modification time of a file; -1 if it does not exist."""
     try:
         status = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A clip that a user gives to merec predict, decoded as a stream."""
+"""Clip that is given to `merec predict`, decoded as a stream."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ Frame = UInt8[np.ndarray, "height width 3"]
 
 @dataclass(frozen=True)
 class InputClip(ABC):
-    """A clip; positions count its frames from 0, numbers are what its files are called by.
+    """Clip of a user; a position counts frames from 0, a number is part of the file name.
 
     Attributes:
-        path: Path as it was named.
-        name: For files that are written about it.
-        fps: Frames/s; numbers count in it, also where frames are missing.
-        numbers: Numbers of its frames, rising.
-        notes: What its user should know.
+        path: Path as the user gave it.
+        name: Name for output files of the clip.
+        fps: Frames/s; numbers are at this rate, also where frames are missing.
+        numbers: Frame numbers in ascending order.
+        notes: Messages for the user.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class InputClip(ABC):
 
     @property
     def duration(self) -> float:
-        """From the first frame to the last, s."""
+        """Time from the first frame to the last, s."""
         return self.second(len(self.numbers) - 1)
 
     @property
@@ -49,22 +49,22 @@ class InputClip(ABC):
         return False
 
     def note(self, text: str) -> None:
-        """Note once, however often the frames are read, what the user should know."""
+        """Add a message for the user, once even if the frames are read repeatedly."""
         if text not in self.notes:
             self.notes.append(text)
 
     @abstractmethod
     def name_frame(self, position: int) -> str:
-        """Name a frame in a message, so that its user finds it."""
+        """Return the name of a frame for messages to the user."""
 
     @abstractmethod
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-        """Return some frames in RGB, each with its position; one at a time is in memory.
+        """Yield frames in RGB with their positions; one frame at a time is in memory.
 
         Args:
-            positions: Rising. What cannot be decoded is left out.
+            positions: Positions in ascending order. Frames that cannot be decoded are left out.
         """
 
     @abstractmethod
     def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
-        """Return some frames as files, by number, and their depth if all have it; written below `folder`."""
+        """Return files of frames by number, with depth if all frames have it; new files go to `folder`."""

@@ -1,8 +1,8 @@
-"""Intensity of the expression in a pair of frames, by which weak pairs are dropped before pretraining.
+"""Intensity of the expression in a pair of frames; weak pairs are dropped before pretraining.
 
-An estimator is a function of a pair's crops and motion (see `make_crops` and `make_motion`) that gives an
-intensity per action unit or region; `measure_intensity` takes the largest (Li et al. 2025, "AU-intensity
-perception"; their estimator and threshold are not published, so both are ours).
+An estimator is a function of the crops and the motion of a pair (see `make_crops` and `make_motion`) that
+returns one intensity per action unit or region; `measure_intensity` takes the maximum (Li et al. 2025,
+"AU-intensity perception"; their estimator and threshold are not published, so both are ours).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _SHARE = 0.9  # of a region's pixels that move less than what counts as its moti
 
 
 def read_action_units(scores: Mapping[str, float]) -> dict[str, float]:
-    """Intensity 0..1 of action units in one frame by its blendshapes' scores; the stronger side counts."""
+    """Return the intensity 0..1 of action units from blendshape scores (maximum of both sides)."""
     sides = ("", "Left", "Right")
     return {
         unit: max(scores.get(f"{shape}{side}", 0.0) for side in sides)
@@ -37,10 +37,10 @@ def read_action_units(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def estimate_by_blendshapes(crops: Arrays, motion: Arrays) -> dict[str, float]:
-    """By how much each action unit is stronger at the apex, -1..1.
+    """Estimate the increase of each action unit from onset to apex, -1..1.
 
-    Named by action units, but nearly blind to micro-expressions: on 89 pairs of 24 rendered clips its rank
-    correlation with the true change of the strongest action unit is .25.
+    Blendshapes hardly detect micro-expressions: on 89 pairs of 24 rendered clips the rank correlation with
+    the true change of the strongest action unit is .25.
     """
     del motion
     onset, apex = (
@@ -53,8 +53,8 @@ def estimate_by_blendshapes(crops: Arrays, motion: Arrays) -> dict[str, float]:
 def estimate_by_motion(crops: Arrays, motion: Arrays) -> dict[str, float]:
     """Estimate how far the skin of each region moves, in hundredths of the distance between the eyes.
 
-    The length of the flow that a tenth of the region exceeds, less the head's if that was removed. On the
-    same pairs its rank correlation with the truth is .64.
+    The estimate is the 90th percentile of the length of the flow, without head motion if that was removed. On
+    the pairs of `estimate_by_blendshapes` its rank correlation with the truth is .64.
     """
     left, right = (
         crops["landmarks"][0][list(eye), :2].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE)
@@ -74,5 +74,5 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def measure_intensity(estimator: str, crops: Arrays, motion: Arrays) -> float:
-    """Return the largest intensity that an estimator, by name, finds."""
+    """Return the largest intensity of an estimator that is given by its name."""
     return max(ESTIMATORS[estimator](crops, motion).values())

@@ -55,7 +55,7 @@ BLENDSHAPES = tuple(
 
 @dataclass(frozen=True)
 class FaceLandmarks:
-    """A face as it was found in one image.
+    """Face that was detected in one image.
 
     Attributes:
         points: x, y in px of the image (the first pixel's centre is 0, 0; a point may lie outside), and z
@@ -74,12 +74,12 @@ class FaceLandmarks:
 
 
 class FaceLandmarker:
-    """Finds the face in single images; not to be used from two threads at once.
+    """Face detector for single images; not thread-safe.
 
     Close it after use, or use it in a `with` block.
 
     Raises:
-        InputError: If the model cannot be had (see `find_asset`).
+        InputError: If the model is not available (see `find_asset`).
     """
 
     def __init__(self) -> None:
@@ -110,15 +110,15 @@ class FaceLandmarker:
     def find(self, image: np.ndarray) -> FaceLandmarks | None:
         """Find the face in an image; `None` if there is none.
 
-        If none is found, the image is padded by a quarter and looked at again, for the detector misses some
-        faces that fill the image (2 of 442 tightly cropped ones, which it finds then); then in overlapping
-        tiles, for it misses faces narrower than a tenth of the image.
+        If no face is found, the image is padded by a quarter and searched again, since the detector misses
+        some faces that fill the image (2 of 442 tightly cropped faces, which are found after padding). Then
+        overlapping tiles are searched, since the detector misses faces narrower than a tenth of the image.
 
         Args:
             image: RGB, uint8 of shape (height, width, 3).
 
         Raises:
-            ValueError: If it is anything else.
+            ValueError: If the image has another type or shape.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(
@@ -134,11 +134,11 @@ class FaceLandmarker:
         return self._find_in_tiles(image) if face is None else face
 
     def is_upside_down(self, image: np.ndarray, face: FaceLandmarks | None = None) -> bool:
-        """Return whether a face is upside down; its landmarks are upright then, and wrong.
+        """Return whether a face is upside down; its landmarks are then upright and wrong.
 
-        In an image turned by a quarter the landmarks are right whichever way is up (mean error below .05 of
-        the distance between the eyes). Of 720 rendered faces none is called upside down, but one if a single
-        quarter is asked; of 60 that are upside down 52 are.
+        The image is rotated by 90° in both directions, where landmarks are right for both orientations (mean
+        error below .05 of the distance between the eyes). None of 720 upright rendered faces is classified as
+        upside down (one with a single rotation), and 52 of 60 faces that are upside down.
 
         Args:
             image: Image as `find` takes it.
@@ -193,7 +193,7 @@ class FaceLandmarker:
         return replace(again, other_faces=max(again.other_faces, len(apart) - 1))
 
     def _find(self, image: np.ndarray, top: int, left: int) -> FaceLandmarks | None:
-        """Return the face in an image whose pixel (0, 0) is pixel (-top, -left) of the one asked about."""
+        """Find the face in an image whose pixel (0, 0) is pixel (-top, -left) of the original image."""
         import mediapipe
 
         pixels = mediapipe.Image(
@@ -220,7 +220,7 @@ class FaceLandmarker:
 
 
 def _spread(length: int, side: int) -> list[int]:
-    """Place tiles that cover a length evenly and overlap by a third of their side or more."""
+    """Return starts of tiles that cover a length evenly and overlap by at least a third of their side."""
     if length <= side:
         return [0]
     count = 1 + math.ceil((length - side) / (_TILE_STEP * side))
@@ -229,10 +229,10 @@ def _spread(length: int, side: int) -> list[int]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Send the process's standard error nowhere meanwhile.
+    """Discard the standard error of the process inside the `with` block.
 
-    MediaPipe's C++ writes five lines of its own build of absl and TFLite to it each time, and heeds no
-    environment variable (GLOG_minloglevel, TF_CPP_MIN_LOG_LEVEL, ABSL_MIN_LOG_LEVEL).
+    The C++ code of MediaPipe writes five lines about absl and TFLite each time and ignores the environment
+    variables GLOG_minloglevel, TF_CPP_MIN_LOG_LEVEL and ABSL_MIN_LOG_LEVEL.
     """
     with _STDERR, Path(os.devnull).open("wb") as nowhere:
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The stages of one sample before its representation: crops of onset and apex, their depth, their motion."""
+"""Stages of a sample before its representation: crops of onset and apex, their depth and their motion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ WIDE = 4  # times the largest believed depth change, before the head's is taken 
 
 @dataclass(frozen=True)
 class Pair:
-    """The files of a sample.
+    """Files of a sample.
 
     Attributes:
         sample_id: Its name.
-        color: Onset and apex.
-        depth: The same in depth, or `None`.
+        color: Colour frames of onset and apex.
+        depth: Depth maps of onset and apex, or `None`.
         camera: Camera of the frames, or `None`.
-        clip: Colour of each frame of the clip, and depth if there is any; empty where no clip is asked for.
+        clip: Colour image and optional depth map of each frame of the clip; empty if no clip is requested.
     """
 
     sample_id: str
@@ -51,18 +51,18 @@ class Pair:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Those of onset and apex, each once."""
+        """Files of onset and apex, without duplicates."""
         return tuple(dict.fromkeys((*self.color, *(self.depth or ()))))
 
     @property
     def clip_files(self) -> tuple[Path, ...]:
-        """Those of the clip, each once."""
+        """Files of the clip, without duplicates."""
         return tuple(dict.fromkeys(file for frame in self.clip for file in frame))
 
     def add_noise(
         self, depth: Float[np.ndarray, "height width"], file: Path, noise: float | int
     ) -> Float[np.ndarray, "height width"]:
-        """Add a camera's noise to one of the depth maps; each map has its own, the same whoever reads it.
+        """Add the noise of a camera to a depth map; the noise is a fixed function of the file.
 
         Args:
             depth: Depth of the file, mm.
@@ -79,7 +79,7 @@ class Pair:
 def make_crops(
     pair: Pair, settings: CropSettings, faces: FaceFinder, contents: Mapping[Path, bytes]
 ) -> dict[str, np.ndarray]:
-    """Both frames aligned by the onset's face.
+    """Align both frames by the face of the onset.
 
     Args:
         pair: The files.
@@ -93,7 +93,7 @@ def make_crops(
         `BLENDSHAPES`.
 
     Raises:
-        InputError: If a frame cannot be read, is black or shows no face, or not one; if sizes differ.
+        InputError: If a frame cannot be read, is black or does not show exactly one face, or if sizes differ.
     """
     # Onset and apex may be one file, which is looked at once then.
     frames = {file: decode_color(contents[file], file) for file in dict.fromkeys(pair.color)}
@@ -131,7 +131,7 @@ def make_crops(
 def make_depth(
     pair: Pair, crops: Mapping[str, np.ndarray], contents: Mapping[Path, bytes], noise: float | int
 ) -> dict[str, np.ndarray]:
-    """Crop the depth of both frames as their colour.
+    """Crop the depth of both frames in the same way as their colour.
 
     Args:
         pair: The files.
@@ -144,8 +144,8 @@ def make_depth(
         in px of the frame, with the face's median depth in mm.
 
     Raises:
-        InputError: If there is no depth, it is not 16-bit, of another size than its colour, mirrored, or
-            missing in most of the face.
+        InputError: If there is no depth, or if it is not 16-bit, has another size than its colour image, is
+            mirrored, or is missing in most of the face.
     """
     if pair.depth is None:
         raise _lacks_depth(pair.sample_id, "modality depth")
@@ -179,7 +179,7 @@ def make_depth(
 
 
 def assert_true_size(pair: Pair, made: Mapping[str, np.ndarray], frame: np.ndarray) -> None:
-    """Refuse depth by which no face is as large, as far as the camera is known.
+    """Refuse depth that implies an impossible face size, if the camera is known.
 
     Args:
         pair: The files, and the camera.
@@ -208,9 +208,9 @@ def make_motion(crops: Mapping[str, np.ndarray], settings: MotionSettings) -> di
     """Measure the motion between the crops.
 
     Returns:
-        `flow` (size, size, 2) px, less the head's if so set; `head` (size, size, 2) px, the head's; `shift`
-        (1,), its mean length in px; `face` (size, size) bool; `regions` (8, size, size) bool; with depth
-        `dz` (size, size) mm, less the head's, and `has_depth` (size, size) bool.
+        `flow` (size, size, 2) px, without head motion if so set; `head` (size, size, 2) px, head motion;
+        `shift` (1,), its mean length in px; `face` (size, size) bool; `regions` (8, size, size) bool; with
+        depth `dz` (size, size) mm, without head motion, and `has_depth` (size, size) bool.
     """
     size = crops["onset"].shape[0]
     flow = measure_flow(crops["onset"], crops["apex"], settings.flow)
@@ -247,7 +247,7 @@ def require_depth(pair: Pair, crops: Mapping[str, np.ndarray], needing: str) -> 
     Args:
         pair: The files.
         crops: Arrays of `make_crops`, and of `make_depth` if there is depth.
-        needing: What needs it, for the message.
+        needing: Name of the feature that needs depth, for the message.
 
     Raises:
         InputError: If there is none.

@@ -13,10 +13,10 @@ def open_clip(path: Path, fps: float | int | None) -> InputClip:
     """Open a clip by its path.
 
     Args:
-        path: Of a video that OpenCV decodes, of a folder of numbered images (`1.jpg`, `img0001.png`), or of
-            one with such a folder `color`. Depth lies in a folder `depth` beside `color`, or where the clip
-            layout of CAS(ME)^3 has it.
-        fps: Frames/s; `None` for what the video says, and for 30 where nothing does.
+        path: A video that OpenCV decodes, a folder of numbered images (`1.jpg`, `img0001.png`), or a folder
+            with such a folder `color`. Depth is read from a folder `depth` next to `color`, or as in the clip
+            layout of CAS(ME)^3.
+        fps: Frames/s; `None` uses the rate stored in the video, else 30.
 
     Raises:
         InputError: If there is no such clip, it cannot be opened, or it has one frame only.

@@ -14,7 +14,7 @@ def measure_flow(
 
     Args:
         onset: RGB crop.
-        apex: RGB crop by the same box.
+        apex: RGB crop with the same box.
         method: `dis` (Kroeger et al. 2016, finest scale 0), `tvl1` (Zach et al. 2007) or `farneback` (2003).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Files of each sample of a corpus: of onset and apex, and of the clip between onset and offset."""
+"""Files of each sample of a corpus: onset and apex, and the clip from onset to offset."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,8 +17,8 @@ def list_pairs(corpus: Corpus, with_depth: bool, clip_frames: int | None) -> lis
 
     Args:
         corpus: Corpus of frames.
-        with_depth: Whether depth is read where it lies beside the frames.
-        clip_frames: Number of frames of each clip; `None` for onset and apex alone.
+        with_depth: Whether depth is read where it exists.
+        clip_frames: Number of frames of each clip; `None` for onset and apex only.
 
     Raises:
         InputError: If the corpus has no frames.
@@ -39,7 +39,7 @@ def list_pairs(corpus: Corpus, with_depth: bool, clip_frames: int | None) -> lis
 
 
 def _add_clips(pairs: Sequence[Pair], index: pd.DataFrame, count: int) -> list[Pair]:
-    """Pairs with the frames of their clips, from onset to offset, or to the apex if that is unknown."""
+    """Add the frames of the clips to pairs, from onset to offset, or to the apex if the offset is unknown."""
     offsets = index["offset"] if "offset" in index else pd.Series(pd.NA, index.index)
     ends = offsets.fillna(index["apex"])
     list_numbers = cache(lambda frames: frames.numbers())  # clips share folders

@@ -1,4 +1,4 @@
-"""Many samples or clips over processes, with a progress bar."""
+"""Parallel processing of samples or clips in several processes, with a progress bar."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -15,10 +15,11 @@ def map_chunks(
     jobs: int,
     unit: str,
 ) -> list[_Result]:
-    """Return the results of a function of a few items at a time, in the order of the items.
+    """Apply a function to chunks of items in parallel and return the results in the order of the items.
 
     Args:
-        function: From items to as many results; it goes to other processes.
+        function: Takes a list of items and returns a list of results of the same length; it must be
+            picklable.
         items: All of them.
         jobs: Processes; -1 for one per core.
         unit: Unit of the bar, e.g. `samples`.
@@ -52,7 +53,7 @@ def map_chunks(
 def _run_alone(
     function: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]
 ) -> list[_Result]:
-    """Work on a chunk with one thread, as the processes share the cores."""
+    """Process a chunk with one thread, since the processes share the cores."""
     import cv2
     import scipy.interpolate  # noqa: F401  (limits heed only what is loaded)
     from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""Points in torch: mirrored, scaled, shifted and dropped, each sample by its own generator."""
+"""Augmentation of points: mirroring, scaling, shifting and dropping, with one generator per sample."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from merec.features.representations.points import FEATURES
 def augment_points(
     points: Tensor, settings: Augmentation, generators: Sequence[torch.Generator]
 ) -> Tensor:
-    """Return a batch of points as a training epoch shows it, but for dropped points (`mark_dropped`)."""
+    """Apply all augmentations to a batch of points except dropping (`mark_dropped`)."""
     drawn = draw_luck(generators)
     if settings.flip:
         flipped = drawn[:, 0] < settings.flip
@@ -28,7 +28,7 @@ def augment_points(
 def flip_points(
     points: Float[Tensor, "batch regions k 6"],
 ) -> Float[Tensor, "batch regions k 6"]:
-    """Mirror the face: left and right regions change places, x and u their sign. Twice changes nothing."""
+    """Mirror the face: swap left and right regions and change the sign of x and u; an involution."""
     sign = torch.ones(len(FEATURES))
     sign[[FEATURES.index("x"), FEATURES.index("u")]] = -1
     return points[:, list(MIRRORED)] * sign
@@ -39,13 +39,13 @@ def mark_dropped(
     most: float | int,
     generators: Sequence[torch.Generator],
 ) -> Float[Tensor, "batch regions k 7"]:
-    """Append a feature that is 0 for dropped points and 1 for the others.
+    """Append a feature that is 0 for dropped points and 1 for kept points.
 
-    The dropped ones stay where they are, for motion is centred over all points. The
-    share of a sample's points that is dropped is uniform from 0 to `most`; each region keeps one at least.
+    Dropped points stay in the array, since motion is centred over all points. The dropped share of a sample
+    is drawn uniformly from 0 to `most`; each region keeps at least one point.
 
     Args:
-        points: Features in their scale, for a mark has none.
+        points: Scaled features; the mark is not scaled.
         most: Largest share that is dropped.
         generators: One per sample.
     """
@@ -62,11 +62,11 @@ def move_points(
     factor: Float[Tensor, " batch"],
     shift: Float[Tensor, "batch 3"],
 ) -> Float[Tensor, "batch regions k 6"]:
-    """Scale and shift where the points are; how they move stays."""
+    """Scale and shift the positions of points; their motion stays unchanged."""
     place = points[..., :3] * factor[:, None, None, None] + shift[:, None, None]
     return torch.cat([place, points[..., 3:]], dim=-1)
 
 
 def draw_luck(generators: Sequence[torch.Generator]) -> Float[Tensor, "batch 10"]:
-    """Draw ten numbers of 0 to 1 per sample, always all, so that no switch changes what another one does."""
+    """Draw ten numbers in 0..1 per sample. All are always drawn, so that augmentations are independent."""
     return torch.stack([torch.rand(10, generator=generator) for generator in generators])

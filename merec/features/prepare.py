@@ -1,4 +1,4 @@
-"""From a corpus to its features: in parallel, resumable, on and on after samples that cannot be used."""
+"""Compute and cache features in parallel. Resumable; failed samples are recorded and skipped."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -60,13 +60,13 @@ class Loaded(NamedTuple):
     """A corpus in one representation and modality.
 
     Attributes:
-        rows: Rows of the corpus's index, those that can be used; the arrays follow them.
+        rows: Rows of the corpus index that can be used; the arrays have the same order.
         arrays: One per input of a backbone, by the names of the representation: points (n, 8, k, 6), views
             (n, channels, size, size), clips (n, channels, frames, size, size) float32; flow maps (n, 3, 28,
             28) uint8.
-        reason: Why the others cannot: of each kind of reason how many samples, and the first of them; "" if
-            all can.
-        note: Reasons to doubt some of those that can be used, summed up likewise.
+        reason: Why the other rows cannot be used: number of samples and first sample of each kind of reason;
+            "" if all rows can be used.
+        note: Reasons to doubt usable samples, in the same form.
     """
 
     rows: Int[np.ndarray, " n"]
@@ -76,18 +76,18 @@ class Loaded(NamedTuple):
 
 
 class FeatureStore:
-    """Features of corpora, made once and shared by all folds and runs.
+    """Store of features, which are computed once and shared by all folds and runs.
 
     Args:
         root: The store's folder; `None` for `features` in merec's cache.
-        depth: Whether depth is read where it lies beside the frames, for the modalities depth and fused; rgb
-            is made of colour alone.
+        depth: Whether depth is read where it exists, for the modalities depth and fused; rgb uses colour
+            only.
         depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
         crops: See `CropSettings`.
         motion: See `MotionSettings`.
         points: See `PointSettings`.
         difference: Difference of the views: `signed`, `abs` or `wrap_uint8`.
-        view_region: What views show: the whole `crop`, or the skin of the `face` alone.
+        view_region: Region that views show: the whole `crop`, or only the skin of the `face`.
         clip: See `ClipSettings`.
         pool: See `PoolSettings`.
 
@@ -124,22 +124,23 @@ class FeatureStore:
     def prepare(
         self, corpus: Corpus, jobs: int, representations: Sequence[tuple[Representation, str]] = ()
     ) -> pd.DataFrame:
-        """Make what is missing of a corpus; what is there is kept.
+        """Compute the missing features of a corpus; existing features are kept.
 
         Args:
             corpus: Corpus of frames.
             jobs: Processes; -1 for one per core.
-            representations: Pairs of representation and modality, made beside crops and motion.
+            representations: Pairs of representation and modality to compute, in addition to crops and motion.
 
         Returns:
-            One row per sample of the index, in its order: `sample_id`, `status` (ready, failed, or colour
-            only, where only what needs depth cannot be made), `reason`,
-            `shift` (of the head, px of the crop), `short` (points of regions that had too few, over all
-            regions; the larger of several modalities), `note` (what should make one doubt it).
+            One row per sample, in the order of the index: `sample_id`, `status` (ready, failed, or colour
+                only if only features with depth failed), `reason`, `shift` (head motion, px of the crop),
+                `short` (number of missing points, summed over regions; the maximum over modalities), `note`
+                (reason to doubt the sample).
 
         Raises:
-            InputError: If the corpus has no frames, the store cannot be written, or the landmarker's model
-                cannot be had. A sample that cannot be used is none: it has a row.
+            InputError: If the corpus has no frames, the store cannot be written, or the model of the
+                landmarker is not available. A sample that cannot be used is not an error; its row gives the
+                reason.
         """
         stage_names = [_name_stage(*names) for names in representations]
         pairs = self.list_pairs(corpus, any(kind.from_clip for kind, _ in representations))
@@ -167,7 +168,7 @@ class FeatureStore:
         modality: str,
         views: Sequence[str] | None = None,
     ) -> Loaded:
-        """Load the features of a corpus; what is missing is made first, one process per core.
+        """Load the features of a corpus; missing features are computed first with one process per core.
 
         Args:
             corpus: Corpus of frames.
@@ -202,13 +203,13 @@ class FeatureStore:
         return Loaded(rows, arrays, reason, sum_up(pairs, index_table["note"].tolist()))
 
     def load_sample(self, corpus: Corpus, row: int) -> dict[str, np.ndarray]:
-        """Crops and motion of one sample, by the names that `make_crops` and `make_motion` give them.
+        """Return crops and motion of one sample, with the names of `make_crops` and `make_motion`.
 
-        Of colour alone, with a warning, where there is depth that cannot be used.
+        If the depth of the sample cannot be used, a warning is logged and only colour is returned.
 
         Args:
             corpus: Corpus of frames.
-            row: Row of its index, from 0.
+            row: Row of the index, from 0.
 
         Raises:
             InputError: If the sample cannot be used.
@@ -228,15 +229,15 @@ class FeatureStore:
                 return color
 
     def make_pool(self, corpus: Corpus, jobs: int = -1) -> Corpus:
-        """Pairs of frames out of a corpus's unlabelled clips, as the samples of a corpus of its own.
+        """Return pairs of frames from the unlabelled clips of a corpus as a new corpus.
 
         Args:
-            corpus: With unlabelled clips.
+            corpus: Corpus with unlabelled clips.
             jobs: Processes; -1 for one per core.
 
         Returns:
-            Protocol `…-pool`; its index has a row per pair, of label 0, with `intensity`: how much expression
-            it shows, in units of the estimator. `load` takes it as any corpus.
+            Corpus with protocol `…-pool`. Its index has one row per pair with label 0 and `intensity`, the
+            strength of the expression in units of the estimator. `load` accepts it like any corpus.
 
         Raises:
             InputError: If there are no such clips, or no pair can be used; else as `prepare`.
@@ -264,24 +265,24 @@ class FeatureStore:
         return describe_pool(corpus, table)
 
     def list_pairs(self, corpus: Corpus, with_clips: bool = False) -> list[Pair]:
-        """List the files of each row of the index; those of its clip only where they are asked for."""
+        """List the files of each row of the index; the files of clips only if requested."""
         return list_pairs(corpus, self.depth, self.settings.clip.frames if with_clips else None)
 
     def _run(self, pairs: Sequence[Pair], stages: Sequence[Stage], jobs: int) -> list[Outcome]:
-        """Make stages of every sample; outcomes in the order of `pairs`."""
+        """Compute stages of every sample and return the outcomes in the order of `pairs`."""
         work = partial(prepare_samples, settings=self.settings, store=self.store, stages=stages)
         return map_chunks(work, pairs, jobs, "samples")
 
 
 def choose_modality(corpus: Corpus, features: FeatureStore) -> str:
-    """`fused` where depth and camera are there, else `rgb`."""
+    """Return `fused` if the corpus has depth and a camera, else `rgb`."""
     maps = corpus.index.get("depth", pd.Series(dtype=object))
     has_depth = features.depth and any(isinstance(depth, Frames) for depth in maps)
     return "fused" if has_depth and corpus.camera else "rgb"
 
 
 def list_shown(modality: str) -> list[tuple[Representation, str]]:
-    """Each representation in each modality that a corpus can be shown in, if it can be in `modality`."""
+    """List the pairs of representation and modality that a corpus which supports `modality` has."""
     modalities = MODALITIES if modality == "fused" else ("rgb",)
     kinds = list_representations()
     return [(kind, name) for kind in kinds for name in modalities]

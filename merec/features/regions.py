@@ -40,8 +40,8 @@ class Masks(NamedTuple):
     """Pixels of each region in a crop.
 
     Attributes:
-        regions: One mask per region, in the order of `REGIONS`; they may overlap.
-        face: The face without the band between eyes and nose and without the eyes, which blinks move.
+        regions: One mask per region, in the order of `REGIONS`; masks may overlap.
+        face: Face without the eyes and the band between eyes and nose, which blinks move.
         rigid: Skin that most expressions leave alone: upper forehead, temples, nose bridge, cheeks.
     """
 
@@ -53,7 +53,7 @@ class Masks(NamedTuple):
 def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) -> Masks:
     """Draw the regions of a face.
 
-    The two eye and brow regions begin at the brow's highest point and end above the upper lid, so they hold
+    The two eye and brow regions extend from the highest point of the brow to the upper lid, so they contain
     no forehead.
 
     Args:
@@ -61,7 +61,8 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
         size: Size of the crop, px.
         blinks: Whether to leave out the eyes and the band below them.
 
-    Source: Zhang et al. 2025, the released preprocessing; there in pixels, here relative to the face.
+    Source: released preprocessing of Zhang et al. 2025, where sizes are in pixels; here they are relative to
+    the face.
     """
     flat = points[:, :2]
     p = flat[list(POINTS_68)]
@@ -105,7 +106,7 @@ def draw_regions(points: Float[np.ndarray, "478 _"], size: int, blinks: bool) ->
 
 
 def _outline_rigid(flat: np.ndarray, size: int) -> np.ndarray:
-    """Upper forehead, temples down to the ears, and the bridge of the nose."""
+    """Return the outlines of upper forehead, temples down to the ears, and bridge of the nose."""
     forehead = (54, 103, 67, 109, 10, 338, 297, 332, 284, 298, 333, 299, 337, 151, 108, 69, 104, 68)
     left_side = (54, 68, 139, 143, 35, 111, 116, 123, 147, 177, 132, 93, 234, 127, 162, 21)
     right_side = (284, 298, 368, 372, 265, 340, 345, 352, 376, 401, 361, 323, 454, 356, 389, 251)
@@ -115,7 +116,7 @@ def _outline_rigid(flat: np.ndarray, size: int) -> np.ndarray:
 
 
 def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
-    """Union of polygons; a pixel belongs to one if its centre does."""
+    """Return the mask of a union of polygons; a pixel is inside if its centre is."""
     import cv2
 
     mask = np.zeros((size, size), np.uint8)

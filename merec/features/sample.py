@@ -1,4 +1,4 @@
-"""The stages of one sample: out of the store, or made from the stage before and kept there."""
+"""Stages of one sample: loaded from the store, or computed from the previous stage and stored."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 
 class Stage(NamedTuple):
-    """A step on the way, or a representation in one modality at its end.
+    """Intermediate stage of a sample, or its last stage, a representation in one modality.
 
     Attributes:
-        name: `crops` and `motion`, of colour alone; `depth` (its crops) and `scene` (motion with depth); or
-            the name of the representation.
-        representation: What is made from these; `None` for one of these.
-        modality: `rgb`, `depth` or `fused` of a representation; else "".
-        views: The two views of a representation of such; else none.
+        name: `crops` and `motion`, from colour only; `depth` (crops of depth) and `scene` (motion with
+            depth); or the name of the representation.
+        representation: The representation; `None` for an intermediate stage.
+        modality: `rgb`, `depth` or `fused` for a representation, else "".
+        views: Names of the two views if the representation has views; else empty.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Stage(NamedTuple):
 
     @property
     def needs_depth(self) -> bool:
-        """True if it cannot be made of colour alone."""
+        """True if it cannot be computed from colour only."""
         if self.views:
             return "depth" in self.views
         return self.name in ("depth", "scene") or self.modality in ("depth", "fused")
@@ -68,7 +68,7 @@ MAKERS: dict[Stage, Callable[..., Any]] = {
 
 
 def list_makers(*stages: Stage) -> list[str]:
-    """List the functions that make some stages, as dotted names."""
+    """Return the dotted names of the functions that compute stages."""
     makers: list[Callable[..., Any]] = []
     for stage in stages:
         made = stage.representation
@@ -85,12 +85,12 @@ class Outcome(NamedTuple):
     """Outcome of making the features of a sample.
 
     Attributes:
-        keys: Keys of the stages that are there, by folder.
-        reasons: Why others are not, by folder.
-        shift: Shift of the head, px of the crop.
-        note: Reason to doubt the sample, "" if nothing should.
-        short: Points that were drawn twice, for a region had too few.
-        lasting: Whether the same files would fail again for the same reasons.
+        keys: Keys of the existing stages, by folder.
+        reasons: Reasons why other stages do not exist, by folder.
+        shift: Mean head motion, px of the crop.
+        note: Reason to doubt the sample, "" if there is none.
+        short: Number of repeated points, in regions that had too few.
+        lasting: Whether the same files would fail again, i.e. the failure is not temporary.
     """
 
     keys: dict[str, str]
@@ -105,10 +105,10 @@ class Sample:
     """One sample and its stages.
 
     Args:
-        pair: Its files. Those of onset and apex in colour are read at once, as every key needs them;
-            depth and the clip when a stage needs them.
+        pair: Files of the sample. The colour frames of onset and apex are read at once, since every key
+            depends on them; depth and the clip are read when a stage needs them.
         settings: Settings of all stages.
-        faces: Finds the face, if crops are missing; its store keeps the stages too.
+        faces: Finds the face if crops are missing; its store also contains the stages.
 
     Raises:
         InputError: If a file cannot be read.
@@ -123,7 +123,7 @@ class Sample:
         self._made: dict[Stage, dict[str, np.ndarray]] = {}
 
     def key(self, stage: Stage) -> str:
-        """Return a key that changes with all that decides about the stage's arrays, and with nothing else."""
+        """Return a key that depends on everything that affects the arrays of a stage, and on nothing else."""
         settings = _choose_settings(self.settings, stage, self.pair)
         if stage == CROPS:
             sources = self._identify(self.pair.color)
@@ -137,7 +137,7 @@ class Sample:
         return make_key(stage.folder, hash_sources(list_makers(stage)).hash, settings, sources)
 
     def _identify(self, files: Collection[Path]) -> list[str]:
-        """Hashes of files; those not read before are read, and kept for the stage that needs them."""
+        """Return hashes of files; new files are read and kept in memory for the stage that needs them."""
         for file in files:
             if file not in self._hashes:
                 self._contents[file] = read_bytes(file)
@@ -145,7 +145,7 @@ class Sample:
         return [self._hashes[file] for file in files]
 
     def _list_before(self, stage: Stage) -> tuple[Stage, ...]:
-        """Return the stages that one is made of. Without depth its maker says what is missing."""
+        """Return the stages from which a stage is computed."""
         with_depth = stage == SCENE or (stage.needs_depth and self.pair.depth is not None)
         crops = (CROPS, DEPTH) if with_depth else (CROPS,)
         if stage.representation is None or stage.representation.from_clip:
@@ -153,11 +153,11 @@ class Sample:
         return (*crops, SCENE if with_depth else MOTION)
 
     def get(self, stage: Stage, names: Collection[str] = ()) -> dict[str, np.ndarray]:
-        """Return the arrays of a stage, or only those of some names.
+        """Return the arrays of a stage, or only those with the given names.
 
         Raises:
-            InputError: If it cannot be made, e.g. as no face is found.
-            StopError: If it cannot be kept, or no sample can be made.
+            InputError: If the stage cannot be computed, e.g. because no face is found.
+            StopError: If the stage cannot be stored, or no sample can be computed.
         """
         if stage.needs_depth and stage != DEPTH and self.pair.depth is not None:
             frame = self.get(CROPS, ["frame"])["frame"]
@@ -192,7 +192,7 @@ class Sample:
 def prepare_samples(
     pairs: Sequence[Pair], settings: Settings, store: Store, stages: Sequence[Stage]
 ) -> list[Outcome]:
-    """Make some stages of some samples, one after the other in this process.
+    """Compute stages of samples sequentially in this process.
 
     Raises:
         StopError: If no sample can be made.
@@ -242,7 +242,7 @@ def _prepare_sample(
 
 
 def _choose_settings(settings: Settings, stage: Stage, pair: Pair) -> dict[str, Any]:
-    """Return the settings that a stage itself heeds."""
+    """Return the settings that a stage itself uses."""
     if stage.representation is not None:
         return stage.representation.list_settings(settings, pair)
     if stage == CROPS:

@@ -40,7 +40,7 @@ class MotionSettings:
         flow: `dis`, `tvl1` or `farneback`.
         head: Whether the head's movement is removed.
         blinks: Whether the eyes and the band below them are left out.
-        most_depth: Largest depth change that is believed, mm.
+        most_depth: Largest plausible depth change, mm.
     """
 
     flow: str
@@ -59,9 +59,9 @@ class PointSettings:
 
     Attributes:
         k: Points per region.
-        select: `motion`: those of largest motion; `uniform`: drawn evenly.
-        scale: What motion is divided by, see `scale_motion`.
-        powers: That sharpen u, v and dz; 1 for none.
+        select: `motion`: points with the largest motion; `uniform`: drawn uniformly.
+        scale: Divisor of motion, see `scale_motion`.
+        powers: Exponents that sharpen u, v and dz; 1 for none.
         smooth_dz: Width of the Gaussian over the depth change, px of the crop; 0 for none.
     """
 
@@ -85,8 +85,8 @@ class ClipSettings:
     """Settings of clips.
 
     Attributes:
-        frames: How many, evenly from onset to offset.
-        size: Size of each, px.
+        frames: Number of frames, evenly spaced from onset to offset.
+        size: Size of each frame, px.
     """
 
     frames: int
@@ -106,7 +106,7 @@ class Settings:
         motion: Settings of optical flow and depth change.
         points: Settings of the points of regions.
         difference: Difference of the views: `signed`, `abs` or `wrap_uint8`.
-        view_region: What views show: the whole `crop`, or the skin of the `face` alone.
+        view_region: Region that views show: the whole `crop`, or only the skin of the `face`.
         clip: Settings of clips.
         depth_noise: Added to depth that is read: standard deviation at 550 mm, mm; 0 for none.
     """
@@ -133,9 +133,9 @@ class PoolSettings:
     """Settings of the pairs that are taken from clips without labels.
 
     Attributes:
-        windows: Most windows of a clip, spread evenly over it.
+        windows: Largest number of windows per clip, evenly spaced.
         seconds: Length of a window, s.
-        step: Frames on disk from one apex to the next.
+        step: Number of frames on disk from one candidate apex to the next.
         intensity: Estimator of a pair's intensity: `motion` or `blendshapes`.
     """
 
@@ -156,9 +156,9 @@ def read_settings(kind: type[_Settings], given: Mapping[str, Any], name: str) ->
     """Read settings from a config's mapping.
 
     Args:
-        kind: Class of the settings of a stage.
+        kind: Settings class of the stage.
         given: The mapping.
-        name: Its key in the config.
+        name: Config key of the mapping.
 
     Raises:
         InputError: If a key is missing or unknown, or a value out of range.

@@ -1,4 +1,4 @@
-"""Displacement of the skin from a reference frame, which is renewed as the head wanders."""
+"""Displacement of the skin from a reference frame, which is replaced when the head moves away."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -39,7 +39,7 @@ Crop = UInt8[np.ndarray, "size size 3"]
 
 
 class _Reference(NamedTuple):
-    """A frame that others are compared with."""
+    """Frame with which later frames are compared."""
 
     second: float
     alignment: Alignment
@@ -55,11 +55,11 @@ class _Reference(NamedTuple):
 
 
 class SkinTracker:
-    """Displacements of the skin, frame by frame, and the reference that they are measured from.
+    """Tracker of the skin's displacement, frame by frame, relative to a reference frame.
 
     Args:
         landmarker: Finds the face in the references.
-        pause: s between two looks for a face that is not seen.
+        pause: Time between two searches while no face is seen, s.
         name: Names the frame of a position in a message.
     """
 
@@ -165,7 +165,7 @@ def _make_reference(frame: np.ndarray, second: float, face: FaceLandmarks) -> _R
 
 
 def _measure(reference: _Reference, frame: np.ndarray) -> Float[np.ndarray, "grid grid 2"] | None:
-    """Measure the displacement of each cell since the reference; `None` if the frame shows another thing."""
+    """Measure the displacement of each cell since the reference; `None` if the frame does not match it."""
     crop = reference.alignment.crop_color(frame)
     flow = measure_flow(reference.crop, crop, "dis")
     if _compare(reference, crop, flow) < _ALIKE:
@@ -176,7 +176,7 @@ def _measure(reference: _Reference, frame: np.ndarray) -> Float[np.ndarray, "gri
 
 
 def _compare(reference: _Reference, crop: Crop, flow: np.ndarray) -> float:
-    """Correlation of the reference's face with what the flow says has become of it."""
+    """Return the correlation of the reference's face with the frame that is warped back by the flow."""
     import cv2
 
     column, row = np.meshgrid(*(np.arange(SIZE, dtype=np.float32),) * 2)
@@ -196,7 +196,7 @@ def _compare(reference: _Reference, crop: Crop, flow: np.ndarray) -> float:
 
 
 def _draw_relief(points: np.ndarray) -> Float[np.ndarray, "size size"]:
-    """Depth of the face by its landmarks; beyond it that of its middle."""
+    """Draw the depth of the face from its landmarks; pixels outside the face get the depth of its centre."""
     import cv2
 
     small = points * (_RELIEF / SIZE)

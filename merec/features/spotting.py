@@ -1,10 +1,9 @@
-"""Spot onset and apex of a clip by the peak of the optical flow, coarse to fine.
+"""Spotting of onset and apex of a clip by the peak of the optical flow, from coarse to fine.
 
-A micro-expression is over within half a second, more or less. At its apex the skin is away both from where
-it was shortly before and from where it will be shortly after; with a head that sways and a smile that stays
-it is not (after the feature difference of Moilanen et al. 2014 and MDMD, the main directional maximal
-difference of optical flow, of Wang et al. 2017). All lengths are in seconds, so that 30 and 200 frames/s are
-treated alike.
+A micro-expression lasts about half a second. At its apex the skin is displaced both from its position shortly
+before and from its position shortly after; this is not so for a swaying head or a lasting smile (after the
+feature difference of Moilanen et al. 2014 and MDMD, the main directional maximal difference of optical flow,
+of Wang et al. 2017). All durations are in seconds, so that clips of 30 and 200 frames/s are treated equally.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,11 +38,12 @@ class Curve(NamedTuple):
 
     Attributes:
         positions: Frames of the clip.
-        seconds: After the clip's first frame.
-        movement: Of skin as at the apex, in hundredths of the distance between the eyes: how far the tenth of
-            the face goes that moves most then; 0 at the onset.
-        transience: How far the skin is both from before and from after, in the same unit (root mean square).
-        seen: Whether the face is.
+        seconds: Time after the first frame of the clip.
+        movement: Displacement along the pattern of the apex, in hundredths of the distance between the eyes:
+            that of the tenth of the face that moves most at the apex; 0 at the onset.
+        transience: Displacement from both the position before and the position after, in the same unit (root
+            mean square).
+        seen: Whether the face is seen.
     """
 
     positions: np.ndarray
@@ -60,14 +60,14 @@ class Spotted(NamedTuple):
         onset: Position of the last quiet frame before the rise.
         apex: Position of the frame of largest movement.
         offset: Position of the first quiet frame after the fall, or of the quietest within a second.
-        movement: From one to the other, hundredths of the distance between the eyes.
+        movement: Displacement from onset to apex, hundredths of the distance between the eyes.
         noise: Standard deviation of the movement from frame to frame, in the same unit.
-        contrast: How many times the largest transience is the usual one further away; infinite where the
-            curve ends before that.
-        curve: Around the apex, frame by frame.
-        overview: Overview of the whole clip, if it is long.
+        contrast: Ratio of the largest transience to the usual transience further away; infinite if the curve
+            is too short.
+        curve: Curve around the apex, frame by frame.
+        overview: Coarse curve of the whole clip, if it is long.
         face: Extent of the face, px of the frame.
-        outside: Share of its landmarks that lie outside the frame.
+        outside: Share of landmarks outside the frame.
     """
 
     onset: int
@@ -87,13 +87,13 @@ def spot_apex(
 ) -> Spotted:
     """Find onset and apex of the clearest short movement of a clip.
 
-    Clips of more than three seconds are first looked at ten times a second (or less, of hours), then around
-    what was found there up to a hundred times a second.
+    Clips longer than three seconds are first sampled at 10 frames/s (fewer for clips of hours), then around
+    the movement found at up to 100 frames/s.
 
     Args:
         input_clip: The clip.
         landmarker: Finds the face.
-        watch: Passes frames on and is told how many come, e.g. to show a bar.
+        watch: Wraps the iterator of frames and gets their number, e.g. for a progress bar.
 
     Raises:
         InputError: If no face is found, it is too small, or is never seen for long enough.
@@ -125,7 +125,7 @@ def spot_apex(
 
 
 def _choose(input_clip: InputClip, positions: Sequence[int], step: float) -> list[int]:
-    """Return the first frame, and on from each the first that is `step` seconds later."""
+    """Choose frames that are at least `step` seconds apart, starting with the first."""
     chosen, due = [], -np.inf
     for position in positions:
         now = input_clip.second(position)
@@ -137,11 +137,11 @@ def _choose(input_clip: InputClip, positions: Sequence[int], step: float) -> lis
 
 
 def spot(course: Course, middle: float | None = None) -> Spotted:
-    """Onset and apex of the clearest short movement in a course.
+    """Find onset and apex of the clearest short movement in a course.
 
     Args:
         course: Course of the skin.
-        middle: Look for it within half a second of this time only.
+        middle: Search only within half a second of this time.
 
     Raises:
         InputError: If the face is never seen before, at and after a frame.
@@ -190,7 +190,7 @@ def _measure_transience(
     """Measure how far the skin is from where it is before and after.
 
     Returns:
-        The smoothed displacements, these less the mean of before and after, and the transience.
+        Smoothed displacements, their difference from the mean of before and after, and the transience.
     """
     seconds, seen, weights = course.seconds, course.seen, course.weights
     if seen.sum() < 2:
@@ -218,14 +218,14 @@ def smooth(
     at: Float[np.ndarray, " times"],
     width: float,
 ) -> Float[np.ndarray, "times *shape"]:
-    """Values at some times by local parabolas, which keep a peak where and as high as it is.
+    """Interpolate values by local parabolas, which preserve position and height of a peak.
 
-    Where frames are missing, so that none is near, the line between its neighbours.
+    Where no frame is near, interpolation is linear between the neighbours.
 
     Args:
-        seconds: Seconds of the frames, rising; they need not be evenly spaced.
+        seconds: Times of the frames in ascending order, not necessarily evenly spaced.
         values: Values of the frames.
-        at: Times asked for.
+        at: Times at which to interpolate.
         width: Standard deviation of the window, s.
     """
     flat = values.reshape(len(values), -1)
@@ -280,7 +280,7 @@ def _project(
 def _measure(
     moved: Float[np.ndarray, "frames cells 2"], weights: Float[np.ndarray, " cells"]
 ) -> Float[np.ndarray, " frames"]:
-    """Root mean square over the skin."""
+    """Return the root mean square over the skin."""
     return np.sqrt(np.einsum("fcd,fcd,c->f", moved, moved, weights))
 
 

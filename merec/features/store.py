@@ -1,4 +1,4 @@
-"""Feature store: one file per sample and stage, under a key of all that decides its content."""
+"""Feature store: one file per sample and stage; its key is a hash of everything that affects its content."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 def make_key(stage: str, code: str, settings: Mapping[str, Any], sources: Iterable[str]) -> str:
-    """Return 32 hex digits that change when the content of a file of the store might.
+    """Return the key of a file, 32 hex digits that change whenever its content may change.
 
     Args:
         stage: Name of the stage.
-        code: Hash of the code that makes it.
+        code: Hash of the code that computes it.
         settings: Settings of the stage.
-        sources: Keys of the stages before it, or hashes of files.
+        sources: Keys of the previous stages, or hashes of files.
     """
     facts = [stage, code, settings, list(sources)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=float).encode()).hexdigest()[
@@ -33,7 +33,7 @@ def make_key(stage: str, code: str, settings: Mapping[str, Any], sources: Iterab
 
 
 def hash_content(content: bytes) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 hash of bytes."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -41,10 +41,10 @@ _PARTS = "parts"  # one folder for all, as listing those of many files would tak
 
 
 class Store:
-    """Arrays by stage and key below a folder.
+    """Store of arrays by stage and key in a folder.
 
-    Files are written beside their name and renamed onto it, so two processes that make the same one only do
-    the work twice.
+    Files are written under a temporary name and renamed, so if two processes compute the same file, no error
+    occurs.
     """
 
     def __init__(self, root: Path):
@@ -52,15 +52,15 @@ class Store:
         self._ready = False  # private, and swept of what killed processes left
 
     def path(self, stage: str, key: str) -> Path:
-        """Return the file of a key; a folder per first two digits keeps listings short."""
+        """Return the file of a key; there is one subfolder per first two digits."""
         return self.root / stage / key[:2] / f"{key}.safetensors"
 
     def load(
         self, stage: str, key: str, names: Collection[str] = ()
     ) -> dict[str, np.ndarray] | None:
-        """Read the arrays, or only those of some names; `None` if they are missing or damaged.
+        """Read all arrays or those with the given names; `None` if they are missing or damaged.
 
-        A file that was cut off is damaged whichever names are asked for, as its header gives its length.
+        A truncated file is always detected, since its header contains its length.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -75,7 +75,7 @@ class Store:
             return None
 
     def save(self, stage: str, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep arrays, wholly or not at all.
+        """Store arrays atomically.
 
         Raises:
             StopError: If there is no room, or no right to write.
@@ -87,7 +87,7 @@ class Store:
             part.write_bytes(content)
 
     def read_table(self, name: str) -> pd.DataFrame | None:
-        """Return a table kept by `write_table`, all columns as text; `None` if it is not there or damaged."""
+        """Return a table of `write_table`, all columns as text; `None` if it is missing or damaged."""
         file = self.root / "tables" / f"{name}.csv"
         try:
             return pd.read_csv(file, dtype=str, keep_default_na=False) if file.exists() else None
@@ -96,7 +96,7 @@ class Store:
             return None
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Keep a table, wholly or not at all.
+        """Store a table atomically.
 
         Raises:
             StopError: If there is no room, or no right to write.

@@ -1,4 +1,4 @@
-"""Position of the skin in space, from depth and the camera's intrinsics, or from the landmark mesh."""
+"""3-D position of the skin, from depth and camera intrinsics or from the landmark mesh."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Real
@@ -40,11 +40,11 @@ def is_mirrored(
 ) -> bool:
     """Return whether the mirror image of a depth map fits a face better than the map itself.
 
-    A map fits as well as its depth at the landmarks correlates with their z (the nose is nearest), both less
-    a plane, times the share of them that it puts onto the face. The plane is the head's tilt, of which z is
-    not sure. Of 720 rendered faces no right map is called mirrored; of mirrored ones (left to right, or
-    turned by 180°) about three in four are, for a face in the middle of the frame is its own mirror image.
-    Maps turned top to bottom are not looked for.
+    The fit of a map is the correlation of its depth at the landmarks with their z (the nose is nearest),
+    times the share of landmarks on the face. A plane is subtracted from both, since the tilt of the head in z
+    is uncertain. For 720 rendered faces no correct map is classified as mirrored, and about three in four
+    mirrored maps (left to right, or rotated by 180°) are detected; a face in the middle of the frame is
+    nearly its own mirror image. Maps that are flipped top to bottom are not detected.
 
     Args:
         landmarks: px of the frame.
@@ -57,7 +57,7 @@ def is_mirrored(
 
 
 def _fit_depth(landmarks: np.ndarray, depth: np.ndarray) -> float:
-    """Correlation with the landmarks' z, both less a plane, times the share of landmarks on the face."""
+    """Return the fit of a depth map to landmarks, see `is_mirrored`."""
     here = read_depth_at(landmarks, depth)
     valid = np.isfinite(here)
     if valid.any():
@@ -87,14 +87,14 @@ def measure_outer_eyes(eyes: Float[np.ndarray, "2 3"], camera: Camera) -> float:
 def back_project(
     depth: Float[np.ndarray, "size size"], alignment: Alignment, camera: Camera
 ) -> Float[np.ndarray, "size size 3"]:
-    """Each pixel of a depth crop as a point in the camera's axes: x right, y down, z away, mm.
+    """Map each pixel of a depth crop to camera coordinates: x right, y down, z away from the camera, mm.
 
-    A pixel of the crop is looked at through its place in the *frame*, whose principal point is the camera's;
-    the crop's own centre is none.
+    A pixel of the crop is first mapped to the *frame*, since the principal point of the camera refers to the
+    frame, not to the crop.
 
     Args:
         depth: Distance along the optical axis, mm.
-        alignment: From frame to crop.
+        alignment: Alignment from frame to crop.
         camera: Camera of the frames.
     """
     size = alignment.size
@@ -108,17 +108,17 @@ def back_project(
 def shape_from_landmarks(
     points: Float[np.ndarray, "landmarks 3"], size: int
 ) -> tuple[Float[np.ndarray, "size size 3"], Bool[np.ndarray, "size size"]]:
-    """Return the face's shape from its landmark mesh, where there is no depth.
+    """Return the shape of the face from its landmark mesh, for samples without depth.
 
-    Linear between neighbouring landmarks; x and y in px of the crop, z on MediaPipe's scale, which is about
-    the same, smaller towards the camera.
+    Positions are interpolated linearly between landmarks. x and y are in px of the crop, z is on MediaPipe's
+    scale, which is similar, and smaller towards the camera.
 
     Args:
         points: Landmarks in px of the crop.
         size: Size of the crop, px.
 
     Returns:
-        The points, and where the mesh covers the crop.
+        The points, and the mask of pixels that the mesh covers.
     """
     from scipy.interpolate import LinearNDInterpolator
 
@@ -131,7 +131,7 @@ def shape_from_landmarks(
 def find_outliers(
     points: Float[np.ndarray, "size size 3"], valid: Bool[np.ndarray, "size size"]
 ) -> Bool[np.ndarray, "size size"]:
-    """Points further than 1.5 times the mean distance from the centroid, e.g. the wall beside a cheek."""
+    """Find points beyond 1.5 times the mean distance from the centroid, e.g. the wall next to a cheek."""
     if not valid.any():
         return np.zeros_like(valid)
     here = points[valid].T.copy()  # axis by axis, a third of the time

@@ -1,8 +1,8 @@
-"""Pairs of frames out of clips without labels, for pretraining, each with how much expression it shows.
+"""Pairs of frames from clips without labels for pretraining, each with the intensity of its expression.
 
-In a window of about a second the least expressive frame is taken for the onset, of a clip of two frames the
-first, and each k-th frame of the window for an apex (Li et al. 2025). Which pairs are strong
-enough is decided by who uses them.
+In a window of about a second the least expressive frame is the onset (in a clip of two frames the first), and
+each k-th frame of the window is an apex (Li et al. 2025). The threshold of intensity is applied when pairs
+are used.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Clip(NamedTuple):
         return [self.color.path(number) for number in self.numbers]
 
     def pair(self, onset: int, apex: int) -> Pair:
-        """Two of its frames, in colour: which pairs there are does not hang on depth."""
+        """Return two frames in colour as a pair; depth does not affect which pairs exist."""
         color = (self.color.path(onset), self.color.path(apex))
         return Pair(f"{self.clip_id}/{onset}-{apex}", color, None, None)
 
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
     Attributes:
         pairs: Onset and apex (frame numbers) and intensity of each pair.
-        reasons: Why frames or pairs could not be used.
+        reasons: Reasons why frames or pairs could not be used.
     """
 
     pairs: list[tuple[int, int, float]]
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def list_clips(corpus: Corpus) -> list[Clip]:
-    """Return the clips without labels that have two frames at least.
+    """Return the clips without labels that have at least two frames.
 
     Raises:
         InputError: If there are none.
@@ -83,7 +83,7 @@ def list_clips(corpus: Corpus) -> list[Clip]:
 
 
 def choose_windows(clip: Clip, pool: PoolSettings) -> list[tuple[int, ...]]:
-    """Frame numbers of windows spread evenly over a clip; none overlap, each has two frames at least."""
+    """Return frame numbers of evenly spaced, disjoint windows of a clip with at least two frames each."""
     first, last = clip.numbers[0], clip.numbers[-1]
     length = max(1, round(pool.seconds * clip.fps))  # frames from a window's first to its last
     count = max(1, min(pool.windows, (last - first + 1) // (length + 1)))
@@ -98,7 +98,7 @@ def choose_windows(clip: Clip, pool: PoolSettings) -> list[tuple[int, ...]]:
 def pair_up_clips(
     clips: Sequence[Clip], settings: Settings, pool: PoolSettings, store: Store
 ) -> list[Found]:
-    """Pairs of some clips, one clip after the other in this process.
+    """Return the pairs of clips, computed sequentially in this process.
 
     Raises:
         StopError: If no clip can be used.
@@ -120,7 +120,7 @@ def _pair_up(
     faces: FaceFinder,
     result: Found,
 ) -> None:
-    """Add the pairs of a window to what its clip gave."""
+    """Add the pairs of a window to the result of its clip."""
     strengths: dict[int, float] = {}
     for number in window:
         file = clip.color.path(number)
@@ -164,7 +164,7 @@ def tabulate_pairs(clips: Sequence[Clip], results: Sequence[Found]) -> pd.DataFr
 
 
 def describe_pool(corpus: Corpus, table: pd.DataFrame) -> Corpus:
-    """Return the pairs of a table (see `tabulate_pairs`) as the samples of a corpus.
+    """Return the pairs of a table (see `tabulate_pairs`) as a corpus.
 
     Raises:
         InputError: If there are none.

@@ -1,4 +1,4 @@
-"""A clip as a video file."""
+"""Clip stored as a video file."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ _LOST = 0.02  # of the frames that a header counts; some count by duration and r
 
 @dataclass(frozen=True)
 class VideoFile(InputClip):
-    """A video, whose frames are numbered from 0.
+    """Video whose frames are numbered from 0.
 
     Attributes:
         times: When each frame was taken by the stream's own time stamps, s after the first; empty where
@@ -39,7 +39,7 @@ class VideoFile(InputClip):
         return f"frame {position} of {self.path} ({self.second(position):.2f} s)"
 
     def read(self, positions: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-        """See `InputClip.read`; frames between are passed over without their colours being worked out."""
+        """See `InputClip.read`; skipped frames are not converted to RGB."""
         import cv2
 
         capture, at, last = _open_capture(self.path), -1, 0
@@ -58,7 +58,7 @@ class VideoFile(InputClip):
             log.debug("%s: read up to frame %d", self.path, last)
 
     def export(self, positions: Sequence[int], folder: Path) -> tuple[Frames, Frames | None]:
-        """See `InputClip.export`; without loss."""
+        """See `InputClip.export`; files are lossless."""
         import cv2
 
         color = Frames(folder / "color", "{}.png")

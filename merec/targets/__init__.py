@@ -1,7 +1,7 @@
 """Targets of a prediction: the emotion of a sample, or the action units that it shows.
 
-A target says how labels are read, learnt, decided, scored and named. Both have the same attributes and
-methods, see `Emotion`.
+A target defines how labels are read, learnt, decided, scored and named. Both targets have the same attributes
+and methods, see `Emotion`.
 """
 
 from merec.errors import InputError

@@ -1,8 +1,8 @@
-"""Classes without samples: which they are, and the highest UF1 and UAR that they leave possible.
+"""Classes without samples, and the highest UF1 and UAR that remain possible.
 
-F1 and recall of a class that no sample is of are 0/0. merec counts them as 0 and keeps the number of classes
-of the protocol as denominator, so a score over C classes of which P have samples cannot exceed P/C. The
-script released with STSTNet (christy1206/STSTNet, `main.py`) leaves such a class out of the mean instead.
+F1 and recall of a class without samples are 0/0. merec counts them as 0 and divides by the number of classes
+of the protocol, so the score cannot exceed P/C if P of C classes have samples. The script released with
+STSTNet (christy1206/STSTNet, `main.py`) leaves such a class out of the mean instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ Labels = Sequence[int] | Int[np.ndarray, " samples"]
 
 
 def find_absent_classes(label: Labels, classes: Sequence[str]) -> list[str]:
-    """Return the classes that no sample is of, in label order."""
+    """Return the classes without samples, in label order."""
     present = np.isin(np.arange(len(classes)), np.asarray(label))
     return [name for name, there in zip(classes, present, strict=True) if not there]
 
 
 def describe_absent_classes(absent: Sequence[str], classes: Sequence[str]) -> str:
-    """Say which classes have no sample and which score they leave possible; empty if there are none."""
+    """Describe classes without samples and the highest possible score; empty if there are none."""
     if not absent:
         return ""
     present, number = len(classes) - len(absent), len(classes)
@@ -34,10 +34,10 @@ def describe_absent_classes(absent: Sequence[str], classes: Sequence[str]) -> st
 def describe_untrained_classes(
     training: Mapping[str, Int[np.ndarray, " rows"]], label: Labels, classes: Sequence[str]
 ) -> str:
-    """Say which folds have no training sample of a class that others have; empty if there are none.
+    """Describe folds that lack training samples of a class of the corpus; empty if there are none.
 
     Args:
-        training: Training rows of each fold, by the name of what it holds out.
+        training: Training rows of each fold, by the name of its held-out group.
         label: Label of each row of the corpus.
         classes: Class names in label order.
     """

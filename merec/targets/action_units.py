@@ -1,4 +1,4 @@
-"""Action units as the target: any of several; those of a probability of one half or more are predicted."""
+"""Action units as the target: several may be present; those with probability ≥ .5 are predicted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ THRESHOLD = 0.5  # of a probability; fixed, since the held-out subject chooses n
 
 @dataclass(frozen=True)
 class ActionUnits:
-    """Any of several action units, each of them present or absent; attributes as of `Emotion`."""
+    """Target of several action units, each present or absent; attributes as in `Emotion`."""
 
     classes: tuple[str, ...]
 
@@ -58,9 +58,8 @@ class ActionUnits:
     ) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Label samples with the action units that are scored; see `choose_scored_units`.
 
-        An action unit is its number: of which side or lip it was coded is left out. A sample whose action
-        units were not coded or cannot be read is left out too: to call them absent would teach, and score,
-        what nobody coded.
+        An action unit is identified by its number, without side or lip. Samples whose action units were not
+        coded or cannot be read are left out, since they must not count as absent.
         """
         if min_subjects < 1:
             raise InputError(
@@ -72,7 +71,7 @@ class ActionUnits:
         return coded.assign(label=spell_coded(coded, units)), units
 
     def label_others(self, index: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Leave out the samples whose action units are not known."""
+        """Leave out samples whose action units are unknown."""
         coded = drop_uncoded(index, name)
         return coded.assign(label=spell_coded(coded, self.classes))
 
@@ -89,15 +88,15 @@ class ActionUnits:
         return mark_coded(index, self.classes).astype(np.float32)
 
     def list_labels(self) -> tuple[int, ...]:
-        """Return nothing: any combination of action units is a label."""
+        """Return an empty list: any combination of action units is a label."""
         return ()
 
     def find_absent(self, labels: Any) -> list[str]:
-        """Return nothing: an action unit is only scored if samples show it."""
+        """Return an empty list: an action unit is only scored if samples show it."""
         return []
 
     def find_trained(self, index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
-        """Return those that enough training subjects show; see `find_trained_units`."""
+        """Return the action units that enough training subjects show; see `find_trained_units`."""
         return find_trained_units(index, min_subjects)
 
     def describe_untrained(
@@ -106,7 +105,7 @@ class ActionUnits:
         training: Mapping[str, Int[np.ndarray, " rows"]],
         min_subjects: int,
     ) -> str:
-        """Say which folds predict some action units as absent, since too few training subjects show them."""
+        """Describe folds that predict action units as absent because too few training subjects show them."""
         lacking = []
         for held_out, rows in training.items():
             trained = find_trained_units(index.iloc[rows], min_subjects)
@@ -123,7 +122,7 @@ class ActionUnits:
     def spread(
         self, values: Shaped[np.ndarray, "*samples trained"], trained: Sequence[str]
     ) -> Shaped[np.ndarray, "*samples units"]:
-        """Call an action unit absent that was not trained; leave out what is trained and not scored."""
+        """Mark untrained action units as absent, and leave out trained ones that are not scored."""
         spread = np.zeros((*values.shape[:-1], len(self.classes)), values.dtype)
         for place, name in enumerate(self.classes):
             if name in trained:
@@ -131,13 +130,13 @@ class ActionUnits:
         return spread
 
     def fits_head(self, name: str, classes: Sequence[str] | None) -> bool:
-        """Return whether the other target is the same action units: folds learn unlike ones."""
+        """Return whether the other target has the same action units; they differ between folds."""
         return name == self.name and classes is not None and [*classes] == [*self.classes]
 
     def stratify(self, label: Float[np.ndarray, "samples units"]) -> Int[np.ndarray, " samples"]:
-        """Return the action unit of each sample that fewest samples show, -1 where there is none.
+        """Return the rarest action unit of each sample, -1 if it has none.
 
-        A part that lacks a rare action unit cannot choose for it.
+        Every part of a split needs samples of rare action units.
         """
         marks = label.astype(bool)
         rarity = np.where(marks, marks.sum(0), len(marks) + 1)
@@ -147,7 +146,7 @@ class ActionUnits:
         """Refuse a loss that learns one of several classes.
 
         Raises:
-            InputError: With a loss that fits.
+            InputError: If so; the message names a loss that fits.
         """
         if not multilabel:
             raise InputError(
@@ -156,28 +155,28 @@ class ActionUnits:
             )
 
     def weigh(self, label: Float[Tensor, "samples units"]) -> Float[Tensor, " units"]:
-        """Return the number of samples without each action unit for one sample with it."""
+        """Return, for each action unit, (samples without it) / (samples with it)."""
         present = label.sum(0)
         return (len(label) - present).clamp_min(1) / present.clamp_min(1)
 
     def decide(self, logits: Float[Tensor, "batch units"]) -> Bool[Tensor, "batch units"]:
-        """Return whether each is present."""
+        """Return whether each action unit is present."""
         return logits.sigmoid() >= THRESHOLD
 
     def count_hits(
         self, logits: Float[Tensor, "batch units"], label: Float[Tensor, "batch units"]
     ) -> Float[Tensor, ""]:
-        """Count action units that are right, present or absent, as a part of all."""
+        """Return the sum over samples of the share of action units that are predicted correctly."""
         return (self.decide(logits) == label.bool()).float().mean(1).sum()
 
     def to_probability(self, logits: Float[Tensor, "batch units"]) -> Float[Tensor, "batch units"]:
-        """Return the probability that each is present."""
+        """Return the probability that each action unit is present."""
         return logits.sigmoid()
 
     def to_log_probability(
         self, logits: Float[Tensor, "batch units"]
     ) -> Float[Tensor, "batch units"]:
-        """Return the logarithm of the probability that each is present."""
+        """Return the log-probability that each action unit is present."""
         from torch.nn.functional import logsigmoid
 
         return logsigmoid(logits)
@@ -185,7 +184,7 @@ class ActionUnits:
     def trust(
         self, logits: Float[Tensor, "cases batch units"], decided: Bool[Tensor, "batch units"]
     ) -> Float[Tensor, "cases batch"]:
-        """Return the mean over action units of the probability of each decision, present or absent."""
+        """Return the mean over action units of the probability of the decisions."""
         return logits.where(decided, -logits).sigmoid().mean(-1)
 
     def predict(self, probability: Float[np.ndarray, "samples units"]) -> list[str]:
@@ -202,7 +201,7 @@ class ActionUnits:
         return predicted
 
     def check_labels(self, column: str, labels: pd.Series) -> Check:
-        """Return the test that each label names these action units and no others."""
+        """Return the test that each label contains only these action units."""
         allowed = {*self.classes, NOTHING}
         wrong = np.array([not allowed.issuperset(str(text).split("+")) for text in labels])
         return Check(wrong, column, labels, f"units of {', '.join(self.classes)}")
@@ -210,13 +209,13 @@ class ActionUnits:
     def check_predicted(
         self, probability: Float[np.ndarray, "rows units"], predicted: np.ndarray
     ) -> Iterator[Check]:
-        """Yield the test that action units of a probability of one half or more are predicted."""
+        """Yield the test that action units with probability ≥ .5 are predicted."""
         wrong = predicted != np.array(self.predict(probability), dtype=object)
         expected = f"the action units of a probability of {THRESHOLD:g} or more"
         yield Check(wrong, "predicted", predicted, expected)
 
     def assert_labels(self, table: pd.DataFrame, column: str, protocol: str) -> None:
-        """Refuse texts that are no list of these action units."""
+        """Refuse texts that are not a list of these action units."""
         try:
             self.read(table[column])
         except ValueError as error:
@@ -224,12 +223,12 @@ class ActionUnits:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """A decision is a number for each action unit."""
+        """Shape of a decision: one number per action unit."""
         return (len(self.classes),)
 
     @property
     def highest(self) -> int:
-        """Number of a present action unit."""
+        """Value of a present action unit."""
         return 1
 
     def count(
@@ -239,7 +238,7 @@ class ActionUnits:
         return confusion_by_unit(table, self.classes)
 
     def select_classes(self, values: Num[np.ndarray, "*draws units 2"]) -> np.ndarray:
-        """Return the values of each action unit being present."""
+        """Return the scores of the class "present" of each action unit."""
         return values[..., 1]
 
     def score_decisions(self, truth: np.ndarray, predicted: np.ndarray) -> tuple[float, ...]:
@@ -248,7 +247,7 @@ class ActionUnits:
         return (float(mean_f1(counts)),)
 
     def score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
-        """Compute the score to choose by, of all samples pooled."""
+        """Compute the selection score of all pooled samples."""
         return self.score_decisions(truth, predicted)[0]
 
     def read_scores(self, metrics: Mapping[str, Any]) -> dict[str, Any]:

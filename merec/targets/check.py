@@ -1,4 +1,4 @@
-"""A test of every row of a table of predictions."""
+"""Test of every row of a table of predictions."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ from jaxtyping import Bool, Shaped
 
 
 class Check(NamedTuple):
-    """A test of every row.
+    """Test of every row.
 
     Attributes:
         wrong: Rows that fail it.
         name: Name of the value, for messages.
         value: Value of each row.
-        expected: What every row should have, in words.
+        expected: Expected value of every row, as text.
     """
 
     wrong: Bool[np.ndarray, " rows"] | pd.Series

@@ -1,4 +1,4 @@
-"""Emotion as the target: one of several classes, the most probable is predicted."""
+"""Emotion as the target: one of several classes; the most probable class is predicted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,15 @@ class Emotion:
     Attributes:
         classes: Names of emotions (or action units), in the order of logits and probabilities.
         name: Name as in `task.target`, in protocols and in checkpoints.
-        title: In words.
-        class_name: One of `classes`, in words.
-        class_names: Several of `classes`, in words.
-        multilabel: Whether a sample may be of several classes at once, or of none.
-        metrics: Names of the scores that sum a result up, the first of which decides.
-        metrics_of_decisions: Those of `metrics` that follow from decisions alone, as recorded each epoch.
-        scorers: Scores of confusion matrices as `count` makes them, by name.
-        unused_settings: Keys of a task that change nothing for this target.
+        title: Name for tables and messages.
+        class_name: Word for one of `classes`, in messages.
+        class_names: Word for several of `classes`, in messages.
+        multilabel: Whether a sample may have several labels or none.
+        metrics: Names of the scores that summarise a result; the first is used for selection and ranking.
+        metrics_of_decisions: Names of the `metrics` that are computed from decisions only, as recorded after
+            each epoch.
+        scorers: Functions that compute scores from the confusion matrices of `count`, by name.
+        unused_settings: Keys of a task that have no effect for this target.
     """
 
     classes: tuple[str, ...]
@@ -60,23 +61,24 @@ class Emotion:
         min_subjects: int,
         groups: int | None,
     ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-        """Return samples with their labels, and the classes: here as they are.
+        """Return samples with labels, and the classes. For emotions both are returned unchanged.
 
         Args:
             index: Samples of a corpus, labelled with emotions.
             classes: Names of the emotions.
             name: Name of the corpus, for messages.
             min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
-            groups: Number of groups of subjects that are held out at once; `None` for one by one.
+            groups: Number of groups of subjects that are held out together; `None` holds out one subject at a
+                time.
         """
         return index, classes
 
     def label_others(self, index: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Label samples of another corpus with these classes; leave out those whose emotion is not named."""
+        """Label samples of another corpus with these classes; leave out samples with other emotions."""
         return index[index["label"] >= 0].reset_index(drop=True)
 
     def mark_groups(self, index: pd.DataFrame) -> Bool[np.ndarray, "samples classes"]:
-        """Mark what groups of subjects should hold in like numbers: the class of each sample."""
+        """Return a one-hot matrix of the classes, by which groups of subjects are balanced."""
         return index["label"].to_numpy()[:, None] == np.arange(len(self.classes))
 
     def read(self, labels: Iterable[Any]) -> Int[np.ndarray, " samples"]:
@@ -84,19 +86,19 @@ class Emotion:
         return np.array(labels, dtype=np.int64)
 
     def encode(self, index: pd.DataFrame) -> Int[np.ndarray, " samples"]:
-        """Return the labels of samples as losses take them."""
+        """Return the labels of samples in the form that losses need."""
         return self.read(index["label"])
 
     def list_labels(self) -> range:
-        """Return all labels that a sample can have; empty where they are too many to list."""
+        """Return all labels that a sample can have; empty if there are too many to list."""
         return range(len(self.classes))
 
     def find_absent(self, labels: Any) -> list[str]:
-        """Return the classes that no sample is of."""
+        """Return the classes without samples."""
         return find_absent_classes(labels, self.classes)
 
     def find_trained(self, index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
-        """Return the classes that a fold learns from its training samples: all, trained or not."""
+        """Return the classes that a fold learns: all classes, also those without training samples."""
         return self.classes
 
     def describe_untrained(
@@ -105,11 +107,11 @@ class Emotion:
         training: Mapping[str, Int[np.ndarray, " rows"]],
         min_subjects: int,
     ) -> str:
-        """Say which folds have no training sample of a class that others have; empty if there are none.
+        """Describe folds that lack training samples of a class of the corpus; empty if there are none.
 
         Args:
             index: Samples of the corpus.
-            training: Training rows of each fold, by the name of what it holds out.
+            training: Training rows of each fold, by the name of its held-out group.
             min_subjects: Number of training subjects that must show an action unit.
         """
         return describe_untrained_classes(training, self.read(index["label"]), self.classes)
@@ -117,22 +119,22 @@ class Emotion:
     def spread(
         self, values: Num[np.ndarray, "samples ..."], trained: Sequence[str]
     ) -> Num[np.ndarray, "samples ..."]:
-        """Put what a fold predicts of its trained classes in the place of `classes`: here all are trained."""
+        """Map values of the trained classes to `classes`. For emotions all classes are trained."""
         return values
 
     def fits_head(self, name: str, classes: Sequence[str] | None) -> bool:
-        """Return whether the head of a network that was trained on a target of this name can be kept."""
+        """Return whether a network's head that was trained on another target can be reused."""
         return name == self.name
 
     def stratify(self, label: Int[np.ndarray, " samples"]) -> Int[np.ndarray, " samples"]:
-        """Return the stratum of each sample, of which parts of samples should hold like shares: the class."""
+        """Return the stratum of each sample for stratified splits: its class."""
         return label
 
     def check_loss(self, name: str, multilabel: bool) -> None:
         """Refuse a loss that learns several classes at once.
 
         Raises:
-            InputError: With a loss that fits.
+            InputError: If so; the message names a loss that fits.
         """
         if multilabel:
             raise InputError(
@@ -141,7 +143,7 @@ class Emotion:
             )
 
     def weigh(self, label: Int[Tensor, " samples"]) -> Float[Tensor, " classes"]:
-        """Return the `weight` of a loss: the inverse frequency of each class, 1 where all are alike."""
+        """Return the inverse frequency of each class as loss weight; 1 if classes are equally frequent."""
         counts = label.bincount(minlength=len(self.classes)).float().clamp_min(1)
         return counts.sum() / (len(self.classes) * counts)
 
@@ -170,7 +172,7 @@ class Emotion:
     def trust(
         self, logits: Float[Tensor, "cases batch classes"], decided: Int[Tensor, " batch"]
     ) -> Float[Tensor, "cases batch"]:
-        """Return how probable each decision is by the logits of several cases."""
+        """Return the probability of each decision under the given logits."""
         which = decided.expand(len(logits), -1)[..., None]
         return logits.softmax(-1).gather(2, which)[..., 0]
 
@@ -185,7 +187,7 @@ class Emotion:
         return [self.classes[int(probability.argmax())]]
 
     def to_answer(self, predicted: list[str]) -> str:
-        """Return the name of the class, as a file of one prediction holds it."""
+        """Return the name of the class, for the JSON file of a prediction."""
         return predicted[0]
 
     def check_labels(self, column: str, labels: pd.Series) -> Check:
@@ -204,10 +206,10 @@ class Emotion:
         yield Check(below, "predicted", predicted, "the class of the largest probability")
 
     def assert_labels(self, table: pd.DataFrame, column: str, protocol: str) -> None:
-        """Refuse labels that the protocol of this name does not have.
+        """Refuse labels that the protocol does not have.
 
         Raises:
-            ValueError: Naming the first.
+            ValueError: If there are such labels; the message names the first.
         """
         outside = ~table[column].between(0, len(self.classes) - 1)
         if outside.any():
@@ -234,19 +236,19 @@ class Emotion:
         return confusion_by_subject(table, len(self.classes))
 
     def select_classes(self, values: Num[np.ndarray, "*draws classes"]) -> np.ndarray:
-        """Select the scores of `classes` from those of each row of confusion matrices: all."""
+        """Select the scores of `classes` from the scores of all rows: all of them."""
         return values
 
     def score_decisions(self, truth: np.ndarray, predicted: np.ndarray) -> tuple[float, ...]:
-        """Compute `metrics_of_decisions`, 0 to 1, of all samples pooled."""
+        """Compute `metrics_of_decisions` of all pooled samples, 0 to 1."""
         counts = confusion(truth, predicted, len(self.classes))
         return float(uf1(counts)), float(uar(counts))
 
     def score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
-        """Compute the score to choose by, of all samples pooled."""
+        """Compute the selection score of all pooled samples."""
         return self.score_decisions(truth, predicted)[0]
 
     def read_scores(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """Return UF1 and UAR of all samples from what a run writes as its scores."""
+        """Return UF1 and UAR of all samples from the scores that a run wrote."""
         full = metrics["scores"]["Full"]
         return {name: full[name]["value"] for name in self.metrics_of_decisions}

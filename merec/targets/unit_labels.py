@@ -1,4 +1,4 @@
-"""Labels of action units: read from the coding, chosen for a corpus or a fold, and spelled as text."""
+"""Labels of action units: reading the coding, choosing units for a corpus or a fold, conversion to text."""
 
 import logging
 import re
@@ -18,30 +18,31 @@ _JOINT = "+"
 
 
 def are_action_units(names: Sequence[str]) -> bool:
-    """Return whether classes are action units, by their names."""
+    """Return whether class names are names of action units."""
     return bool(names) and all(re.fullmatch(r"AU\d+", name) for name in names)
 
 
 def choose_scored_units(
     index: pd.DataFrame, name: str, min_subjects: int, groups: int | None = None
 ) -> tuple[str, ...]:
-    """Choose the action units that are scored: those that every fold can learn.
+    """Choose the action units that are scored: units that every fold can learn.
 
-    With any one subject held out, or any one group, at least `min_subjects` others show each of them. What a
-    fold trains is decided by its training subjects alone, see `find_trained_units`; labels of held-out
-    subjects decide but which predictions are scored, and who is held out together.
+    If any subject or group is held out, at least `min_subjects` of the remaining subjects show each unit. The
+    units that a fold trains depend on its training subjects only, see `find_trained_units`; labels of
+    held-out subjects only affect which predictions are scored and how groups are formed.
 
     Args:
         index: Samples whose `action_units` are known, see `drop_uncoded`.
         name: Name of the corpus, for messages.
         min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
-        groups: Number of groups of subjects that are held out at once; `None` holds each subject out alone.
+        groups: Number of groups of subjects that are held out together; `None` holds out one subject at a
+            time.
 
     Returns:
-        Their names, by number.
+        Names of the action units, sorted by number.
 
     Raises:
-        InputError: If no action unit is shown by so many subjects.
+        InputError: If no action unit is shown by enough subjects.
     """
     trained = _count_training_subjects(index, groups)
     classes = tuple(f"AU{unit}" for unit in trained.index[trained >= min_subjects])
@@ -55,13 +56,13 @@ def choose_scored_units(
 
 
 def mark_all_units(index: pd.DataFrame) -> Bool[np.ndarray, "samples units"]:
-    """Mark which of all coded action units, scored or not, each sample shows."""
+    """Mark all coded action units of each sample, scored or not."""
     units = sorted(frozenset().union(*_read_numbers(index)))
     return mark_coded(index, [f"AU{unit}" for unit in units])
 
 
 def _count_training_subjects(index: pd.DataFrame, groups: int | None) -> pd.Series:
-    """Count the training subjects who show each action unit, in the fold in which they are fewest."""
+    """Return the smallest number of training subjects over folds that show each action unit."""
     everyone = _count_subjects(index)
     if groups is None:
         return everyone - 1
@@ -73,10 +74,10 @@ def _count_training_subjects(index: pd.DataFrame, groups: int | None) -> pd.Seri
 
 
 def find_trained_units(index: pd.DataFrame, min_subjects: int) -> tuple[str, ...]:
-    """Return the action units that a fold learns, by number: those that enough training subjects show.
+    """Return the action units that enough training subjects of a fold show, sorted by number.
 
     Args:
-        index: The training samples of a fold, and nobody else's.
+        index: Training samples of the fold only.
         min_subjects: Number of subjects that must show an action unit.
 
     Raises:
@@ -97,10 +98,10 @@ def _count_subjects(index: pd.DataFrame) -> pd.Series:
 
 
 def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Leave out the samples whose action units are not known, and say how many they are.
+    """Leave out samples whose action units are unknown, and log their number.
 
     Args:
-        index: With `action_units`, `None` where they are not known.
+        index: Samples with column `action_units`, `None` if unknown.
         name: Name of the corpus, for messages.
 
     Raises:
@@ -118,10 +119,10 @@ def drop_uncoded(index: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def assert_coded(index: pd.DataFrame, name: str) -> None:
-    """Refuse samples of a data set without coded action units; arguments as of `drop_uncoded`.
+    """Refuse samples of a data set without coded action units; arguments as in `drop_uncoded`.
 
     Raises:
-        InputError: Naming the data set.
+        InputError: If so; the message names the data set.
     """
     coded = index.get("action_units", pd.Series([None] * len(index), index.index, dtype=object))
     for source, units in coded.groupby(index["corpus"].to_numpy()):
@@ -133,29 +134,29 @@ def assert_coded(index: pd.DataFrame, name: str) -> None:
 
 
 def spell_coded(index: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Which of some action units were coded of each sample: `AU4+AU7`, or `none`.
+    """Return the coded action units of each sample as text: `AU4+AU7`, or `none`.
 
     Args:
-        index: With coded `action_units`, known of every sample, see `drop_uncoded`.
-        classes: Names of those that are asked for.
+        index: Samples that all have `action_units`, see `drop_uncoded`.
+        classes: Names of the action units to include.
     """
     return spell_units(mark_coded(index, classes), classes)
 
 
 def mark_coded(index: pd.DataFrame, classes: Sequence[str]) -> Bool[np.ndarray, "samples units"]:
-    """Mark which of some action units were coded of each sample; arguments as of `spell_coded`."""
+    """Mark the coded action units of each sample; arguments as in `spell_coded`."""
     asked = [int(unit.removeprefix("AU")) for unit in classes]
     marks = [[unit in coded for unit in asked] for coded in _read_numbers(index)]
     return np.array(marks, dtype=bool).reshape(-1, len(asked))
 
 
 def _read_numbers(index: pd.DataFrame) -> pd.Series:
-    """Return the numbers of the action units of each sample, all of which are known."""
+    """Return the numbers of the action units of each sample; they must be known."""
     return index["action_units"].map(lambda units: frozenset(unit.number for unit in units))
 
 
 def spell_units(marks: Bool[np.ndarray, "samples units"], classes: Sequence[str]) -> list[str]:
-    """Name the action units of each sample: `AU4+AU7`, or `none`."""
+    """Return the marked action units of each sample as text: `AU4+AU7`, or `none`."""
     names = np.asarray(classes)
     return [_JOINT.join(names[row]) or NOTHING for row in marks]
 
@@ -164,7 +165,7 @@ def mark_units(spelled: Iterable[str], classes: Sequence[str]) -> Bool[np.ndarra
     """Return the inverse of `spell_units`.
 
     Raises:
-        ValueError: If something is no list of these action units.
+        ValueError: If a text is not a list of these action units.
     """
     marks = []
     for text in spelled:

@@ -19,7 +19,7 @@ def confusion_by_unit(
 
     Returns:
         The sorted subjects, and the matrices (rows true, columns predicted) in the order of the sorted seeds
-        and subjects; their sum over subjects is the pooled one.
+        and subjects; their sum over subjects is the pooled matrix.
     """
     truth, predicted = (mark_units(predictions[name], classes) for name in ("label", "predicted"))
     subjects, subject = np.unique(predictions["subject"].to_numpy(str), return_inverse=True)
@@ -41,10 +41,10 @@ def confusion_of_marks(
 
 
 def f1_per_unit(counts: Int[np.ndarray, "*draws units 2 2"]) -> Float[np.ndarray, "*draws units"]:
-    """F1 of each action unit being present; 0 for one that is neither there nor said to be."""
+    """Return the F1 of each action unit being present; 0 for a unit that is never present or predicted."""
     return f1_per_class(counts)[..., 1]
 
 
 def mean_f1(counts: Int[np.ndarray, "*draws units 2 2"]) -> Float[np.ndarray, "*draws"]:
-    """Return the mean F1 of the action units, rare ones counting as much as frequent ones."""
+    """Return the unweighted mean F1 of the action units."""
     return np.asarray(f1_per_unit(counts).mean(-1))

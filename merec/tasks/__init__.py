@@ -1,4 +1,4 @@
-"""Tasks: train networks, fold by fold, or pretrain one."""
+"""Tasks: train networks fold by fold, train one network, or pretrain one."""
 
 from merec.tasks.contrastive_module import Contrastive
 from merec.tasks.finetune import Finetune

@@ -1,4 +1,4 @@
-"""Facts about a network in its checkpoint: its code, its inputs, and the subjects that it saw."""
+"""Metadata of a checkpoint: code of the network, its inputs, and the subjects that it was trained on."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ def read_weights(weights: str) -> dict[str, Any]:
     """Read the checkpoint that `task.weights` names.
 
     Raises:
-        InputError: If there is none, or it is none of merec; see `read_checkpoint`.
+        InputError: If the file does not exist or is not a checkpoint of merec; see `read_checkpoint`.
     """
     path = Path(weights)
     if not path.exists():
@@ -33,7 +33,7 @@ def read_weights(weights: str) -> dict[str, Any]:
 
 
 def hash_network(backbone: torch.nn.Module, representation: Representation) -> dict[str, str]:
-    """Hash the code that decides what a network answers to a clip: its own, and that of the features.
+    """Hash the code that affects the predictions of a network: that of the network and of the features.
 
     Args:
         backbone: The network.
@@ -51,9 +51,8 @@ def describe_inputs(data: ClipDataModule) -> dict[str, Any]:
     """Describe the inputs and classes of a network (inference metadata).
 
     Returns:
-        `in_channels` (of each view where there are several), `protocol` (its name), `classes` in the order
-        of their label, and `scales`: zero and one of each view in the units of its features, `None` where
-        none are scaled.
+        `in_channels` (per view if there are two), `protocol` (its name), `classes` in label order, and
+        `scales`: zero and one of each view in the units of its features, `None` if nothing is scaled.
     """
     channels = data.in_channels
     return {

@@ -1,8 +1,8 @@
-"""Tell a sample's two views from those of others (Li et al., Neurocomputing 619, 2025).
+"""Contrastive loss between the two views of samples (Li et al., Neurocomputing 619, 2025).
 
-An anchor, one view of a sample, is scored against the other view of the same sample and against that of
-others. Those are drawn from a memory bank, which holds what each sample of the pool looked like when it was
-last seen; or, where the pool is small, they are the rest of the batch.
+An anchor, one view of a sample, is scored against the other view of the same sample (its partner) and against
+this view of other samples (negatives). Negatives are drawn from a memory bank, which contains the last
+embeddings of each sample of the pool, or they are the rest of the batch.
 """
 
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ class ContrastSettings:
     """Hyperparameters of the contrastive loss.
 
     Attributes:
-        mode: `softmax`: which of all scored is the partner? `nce`: is this one the partner, or noise? Both
-            from memory banks; `in_batch`: as `softmax`, among the samples of the batch.
-        z: Where the constant that makes scores probabilities comes from in `nce`: the `first_batch` alone, or
-            an exponential moving average (`ema`) over batches.
+        mode: `softmax`: classify the partner among all scored samples. `nce`: classify each scored sample as
+            partner or noise. Both use memory banks. `in_batch`: as `softmax`, among the samples of the batch.
+        z: Estimate of the normalisation constant of `nce`: from the `first_batch` only, or an exponential
+            moving average (`ema`) over batches.
         negatives: Samples drawn from the memory banks for each anchor.
-        temperature: Unit of the scores.
-        momentum: Share of a row of a memory bank that stays when its sample is seen again.
+        temperature: Temperature by which scores are divided.
+        momentum: Momentum of the memory bank: weight of the old row when its sample is seen again.
         softmax_overwrite: Defect of the released code, to reproduce its numbers: the second view's scores are
             replaced by the first's, so that the second encoder gets no gradient.
 
     Raises:
-        InputError: If one is none of those that it can be.
+        InputError: If a value is invalid.
     """
 
     mode: str
@@ -74,11 +74,11 @@ class ContrastSettings:
             )
 
     def chance(self, pairs: int, batches: int) -> float:
-        """Return the share of anchors that guessing matches with their partner.
+        """Return the contrastive accuracy of random guessing.
 
         Args:
-            pairs: Samples that are contrasted.
-            batches: Into how many they are put, among whose samples `in_batch` matches.
+            pairs: Number of pairs that are contrasted.
+            batches: Number of batches per epoch; `in_batch` matches within a batch.
         """
         if self.mode == "in_batch":
             return batches / pairs
@@ -89,7 +89,7 @@ class ContrastSettings:
         """Refuse a number of pairs that is too small.
 
         Raises:
-            InputError: If they cannot be told apart, or are fewer than are to be drawn.
+            InputError: If there are fewer than two pairs, or fewer than the negatives to draw.
         """
         if pairs < 2:
             raise InputError(
@@ -107,8 +107,8 @@ class Scored(NamedTuple):
     """Result of contrasting a batch.
 
     Attributes:
-        loss: Loss of both views, as a mean over the batch.
-        hits: Number of samples whose first views score their own second view above all others.
+        loss: Sum of the losses of both views, averaged over the batch.
+        hits: Number of samples whose first view has its highest score with its own second view.
     """
 
     loss: Float[Tensor, ""]
@@ -116,17 +116,17 @@ class Scored(NamedTuple):
 
 
 class Contrast(nn.Module):
-    """Contrastive objective with its memory banks, which are buffers, so that a checkpoint holds them.
+    """Contrastive loss with memory banks, which are buffers and part of the checkpoint.
 
     The initial rows and the negatives are drawn from torch's global generator on the CPU.
 
     Args:
-        pool: Samples there are.
+        pool: Number of samples.
         size: Size of an embedding.
         settings: Settings of the contrast.
 
     Raises:
-        InputError: If there are fewer samples than one has to tell apart, or than are to be drawn.
+        InputError: If there are fewer than two samples, or fewer than the negatives to draw.
     """
 
     def __init__(self, pool: int, size: int, settings: ContrastSettings):
@@ -148,15 +148,15 @@ class Contrast(nn.Module):
         second: Float[Tensor, "batch size"],
         at: Int[Tensor, " batch"],
     ) -> Scored:
-        """Score a batch; `update` it afterwards.
+        """Compute the loss of a batch; call `update` after the optimiser step.
 
         Args:
             first: Embeddings of the first views, of unit norm.
             second: Embeddings of the second views.
-            at: Which samples of the pool they show.
+            at: Indices of the samples in the pool.
 
         Raises:
-            InputError: If the one sample of a batch is to be told from the rest of it.
+            InputError: If `in_batch` gets a batch of one sample.
         """
         # In bfloat16 a similarity is off by .004, which the temperature makes .08.
         with torch.autocast(first.device.type, enabled=False):
@@ -189,7 +189,7 @@ class Contrast(nn.Module):
         second: Float[Tensor, "batch size"],
         at: Int[Tensor, " batch"],
     ) -> None:
-        """Remember what the samples of a batch look like now."""
+        """Update the memory banks with the embeddings of a batch."""
         if self.settings.mode == "in_batch":
             return
         # New tensors: the backward pass still needs the old ones.
@@ -197,7 +197,7 @@ class Contrast(nn.Module):
         self.second_bank = _renew(self.second_bank, second, at, self.settings.momentum)
 
     def _draw(self, at: Int[Tensor, " batch"]) -> Int[Tensor, "batch columns"]:
-        """Draw the columns of a sample: itself, then negatives from the whole pool, with replacement."""
+        """Return the columns of each sample: itself, then negatives drawn from the pool with replacement."""
         negatives = torch.randint(self.pool, (len(at), self.settings.negatives))
         return torch.cat([at[:, None], negatives.to(at.device)], 1)
 
@@ -212,17 +212,18 @@ class Contrast(nn.Module):
 
 
 def noise_contrast(log_p: Float[Tensor, "views batch columns"], noise: float) -> Float[Tensor, ""]:
-    """Tell partners (column 0) from noise (the others) by `nce`.
+    """Compute the NCE loss of partners (column 0) against noise (other columns).
 
-    With c = noise + ε, log(p / (p + c)) is the logarithm of the sigmoid of log p - log c, in which nothing
-    overflows however low the temperature.
+    With c = noise + ε, log(p / (p + c)) is computed as the log-sigmoid of log p - log c, which does not
+    overflow at low temperatures.
 
     Args:
-        log_p: Logarithm of the probability of each column's sample under the model.
-        noise: K·Pn: negatives per anchor, times the probability that a sample is drawn as one.
+        log_p: Log-probability of the sample of each column under the model.
+        noise: K·Pn: number of negatives per anchor times the probability that a sample is drawn as a
+            negative.
 
     Returns:
-        The sum over views and columns, as a mean over the batch.
+        Sum over views and columns, averaged over the batch.
     """
     margin = log_p - log(noise + _EPSILON)
     rejected = logsigmoid(-margin[..., 1:]) + log(noise / (noise + _EPSILON))
@@ -230,9 +231,9 @@ def noise_contrast(log_p: Float[Tensor, "views batch columns"], noise: float) ->
 
 
 def _draw_bank(pool: int, size: int) -> Float[Tensor, "pool size"]:
-    """Rows from U(-s, s), then of unit norm, for which any s will do.
+    """Draw rows from U(-s, s) and normalise them to unit norm, so s has no effect.
 
-    The released s, 1/√(size/3), gives them that norm on average only, until they are seen.
+    With the released s = 1/√(size/3), and without normalisation, rows would have unit norm only on average.
     """
     return normalize(2 * torch.rand(pool, size) - 1)
 
@@ -248,7 +249,7 @@ def _renew(
 
 
 def _turn(at: Int[Tensor, " batch"]) -> Int[Tensor, "batch batch"]:
-    """For each place of a batch, that place and then all others."""
+    """Return for each position of a batch this position, then all other positions."""
     if len(at) < 2:
         raise InputError(
             "task.contrast.mode=in_batch tells the samples of a batch apart, but this one has 1; "

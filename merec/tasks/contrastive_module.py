@@ -1,4 +1,4 @@
-"""LightningModule of contrastive pretraining: encoders of two views, without labels."""
+"""LightningModule of contrastive pretraining of two encoders, without labels."""
 
 from typing import Any
 
@@ -16,18 +16,18 @@ from merec.types import Batch
 
 
 class Contrastive(pl.LightningModule):
-    """Contrastive training of the encoders of a backbone: two views of one sample are similar.
+    """Contrastive training of the encoders of a backbone: embeddings of two views of a sample become similar.
 
     Args:
-        backbone: A module whose `encode` gives embeddings of two views, of unit norm and length `embedding`;
-            what is in `fresh` learns nothing.
+        backbone: Module whose `encode` returns embeddings of two views, of unit norm and length `embedding`;
+            modules in `fresh` are not trained.
         optimizer: Factory of the optimiser; takes the parameters.
         scheduler: Factory of the schedule; takes the optimiser. `None` for a constant learning rate.
         settings: Settings of the contrast.
-        sample_id: The samples that may be drawn.
+        sample_id: Ids of the samples of the pool.
         seed: Seed of the run.
-        held_out: Name of what is held out; with seed and epoch it seeds dropout and what is drawn.
-        interval: What the schedule counts, `epoch` or `step`.
+        held_out: Name of the held-out group; with seed and epoch it seeds dropout and negatives.
+        interval: Unit of the schedule, `epoch` or `step`.
 
     Raises:
         InputError: If there are too few samples.

@@ -1,6 +1,6 @@
-"""Measure an encoder during contrastive pretraining: accuracy on held-out pairs, and a linear probe.
+"""Monitoring of contrastive pretraining: accuracy on held-out pairs, and a linear probe.
 
-The measurements choose nothing: they draw no random number from a generator of training and change no
+The measurements do not affect training: they draw no random numbers from its generators and change no
 statistic of the network.
 """
 
@@ -31,12 +31,12 @@ ROUNDS = 8  # ways in which held-out pairs are put into batches
 
 @dataclass(frozen=True)
 class ProbeData:
-    """Labelled samples of training subjects, and those of other training subjects to score a probe on.
+    """Labelled samples of training subjects: one part to fit a linear probe on, another part to score it on.
 
     Attributes:
-        train: Batches to fit it on.
-        inner: Batches to score it on.
-        target: Target, which scores labels.
+        train: Batches to fit the probe on.
+        inner: Batches to score the probe on.
+        target: Target of the labels, which computes the score.
     """
 
     train: Sequence[Batch]
@@ -45,14 +45,14 @@ class ProbeData:
 
 
 class MonitorContrast(pl.Callback):
-    """Measure an encoder every few steps and at the end of its contrastive pretraining.
+    """Callback that measures an encoder every few steps and at the end of contrastive pretraining.
 
     Args:
-        held_out: Batches of the pairs of held-out subjects; none if nobody is held out.
-        batch_size: Pairs among which each is to be matched, as in training.
-        chance: Share of training pairs that guessing matches.
-        every: Steps from one measurement to the next; `None` for one at the end.
-        probe: Data that a linear probe is fitted and scored on; `None` for no probe.
+        held_out: Batches of the pairs of held-out subjects; empty if nobody is held out.
+        batch_size: Number of pairs in which a partner is searched, as in training.
+        chance: Accuracy of random guessing on training pairs.
+        every: Steps between two measurements; `None` measures at the end only.
+        probe: Data of the linear probe; `None` for no probe.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class MonitorContrast(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Count the matched pairs of a batch, and measure if it is time."""
+        """Count the matched pairs of a batch, and measure if a measurement is due."""
         self.latest.append((float(outputs["hits"]), len(batch.label) * trainer.world_size))
         if self.every and trainer.global_step % self.every == 0:
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the encoder as it stays."""
+        """Measure the final encoder."""
         if self.latest:
             self._measure(trainer, pl_module)
 
@@ -148,17 +148,17 @@ def describe_monitor(row: dict[str, float]) -> str:
 def match_pairs(
     first: Float[Tensor, "pairs size"], second: Float[Tensor, "pairs size"], batch_size: int
 ) -> tuple[float, float]:
-    """Compute how many first views match their own second view best in a batch, and what guessing gives.
+    """Compute the contrastive accuracy of first views within batches, and its chance level.
 
-    Pairs are put into whole batches in `ROUNDS` ways that are always the same.
+    The accuracy is averaged over `ROUNDS` fixed divisions of the pairs into full batches.
 
     Args:
         first: Embeddings of the first views, of unit norm.
         second: Embeddings of the second views.
-        batch_size: Pairs of a batch; all of them if they are fewer.
+        batch_size: Pairs per batch; one batch if there are fewer.
 
     Returns:
-        The accuracy and its chance level, one of a batch; both NaN for fewer than two pairs.
+        The accuracy and its chance level, 1 / batch size; both NaN for fewer than two pairs.
     """
     size = min(batch_size, len(first))
     if size < 2:
@@ -183,12 +183,12 @@ def score_probe(
     """Fit a logistic regression on the features of some training subjects and score it on others.
 
     Args:
-        train: Features of `probe.train`.
-        inner: Features of `probe.inner`.
-        probe: The samples.
+        train: Features of the samples in `probe.train`.
+        inner: Features of the samples in `probe.inner`.
+        probe: Samples with their labels.
 
     Returns:
-        UF1, of action units their mean F1.
+        UF1, or the mean F1 of action units.
     """
     label, truth = (
         torch.cat([batch.label for batch in batches]).numpy()

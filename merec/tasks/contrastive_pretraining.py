@@ -1,4 +1,4 @@
-"""Pretrain the encoders of a network by contrasting two views of a clip, without labels."""
+"""Contrastive pretraining of the encoders of a network on two views of a clip, without labels."""
 
 import copy
 import hashlib
@@ -39,15 +39,15 @@ _INDIFFERENT = ("callbacks", "logger", "max_epochs", "plugins")
 
 @dataclass
 class ContrastivePretraining:
-    """Contrastive pretraining without the held-out subjects of a fold, or of the folds that share an encoder.
+    """Contrastive pretraining without the held-out subjects of a fold or of folds that share an encoder.
 
     Attributes:
         data: All pairs of frames.
         labelled: All labelled samples.
         networks: Builds networks.
         settings: Hyperparameters.
-        sharing: The subjects that are held out together with a subject, by subject.
-        writes: Whether this process writes encoders; of several that train one network the first does.
+        sharing: Subjects that are held out together, by subject.
+        writes: Whether this process writes encoders (with DDP, the first process).
     """
 
     data: ClipDataModule
@@ -58,13 +58,14 @@ class ContrastivePretraining:
     writes: bool
 
     def check(self, folds: Sequence[Collection[str]]) -> None:
-        """Refuse folds of too few pairs, and an optimiser or schedule that cannot be built.
+        """Refuse folds with too few pairs, and an optimiser or schedule that cannot be built.
 
         Args:
             folds: Held-out subjects of each fold.
 
         Raises:
-            InputError: With the number of pairs, or what cannot be built.
+            InputError: If so; the message contains the number of pairs, or names the object that cannot be
+                built.
         """
         for held_out in folds:
             pairs = self.hold_out(self.labelled, held_out)
@@ -76,10 +77,11 @@ class ContrastivePretraining:
             check_optimizer(self.make_module(backbone, self.data), "recipe.pretrain")
 
     def hold_out(self, data: ClipDataModule, held_out: Collection[str]) -> ClipDataModule:
-        """Return the pairs of a fold; those of held-out subjects are in `test_rows`.
+        """Return the pairs of a fold; pairs of held-out subjects are in `test_rows`.
 
         Args:
-            data: The samples that the fold finetunes on; without labels no other subject is left out.
+            data: Samples that the fold finetunes on; not used, since no further subject is left out without
+                labels.
             held_out: Held-out subjects.
         """
         shared = self._list_held_out(held_out)
@@ -92,7 +94,7 @@ class ContrastivePretraining:
         held_out: Collection[str],
         on_epoch: OnEpoch,
     ) -> list[dict[str, float]]:
-        """Load a pretrained encoder into the backbone of a fold, and return what was measured meanwhile."""
+        """Load a pretrained encoder into the backbone of a fold, and return its measurements."""
         encoder, source = self._find_encoder(data, held_out, on_epoch)
         load_weights(backbone, encoder["state_dict"], str(source))
         measured: list[dict[str, float]] = encoder["merec"]["pretraining"]
@@ -109,7 +111,7 @@ class ContrastivePretraining:
         return self._find_encoder(data, held_out, on_epoch, logger)[0]
 
     def write_pairs(self, folder: Path) -> None:
-        """Write which unlabelled pairs of frames are contrasted, and how much expression each shows."""
+        """Write the pairs of frames that are contrasted, with their intensity."""
         table = self.data.corpus.index[["sample_id", "subject", "intensity"]]
         table = table[np.isfinite(table["intensity"])]  # of labelled samples none is measured
         if table.empty:
@@ -135,10 +137,10 @@ class ContrastivePretraining:
         on_epoch: OnEpoch,
         logger: Logging = False,
     ) -> tuple[dict[str, Any], Path]:
-        """Return an encoder pretrained for a fold, out of the cache if it is there, and its file.
+        """Return the pretrained encoder of a fold, from the cache if possible, and its file.
 
         Raises:
-            InputError: If it has seen a held-out subject after all.
+            InputError: If the encoder was trained on a held-out subject.
         """
         pairs = self.hold_out(data, held_out)
         encoder, file = find_encoder(
@@ -151,7 +153,7 @@ class ContrastivePretraining:
         return encoder, file
 
     def _describe(self, held_out: Collection[str]) -> Key:
-        """Return all that decides an encoder and what is measured of it, apart from the pairs."""
+        """Return everything except the pairs that affects an encoder and its measurements."""
         trainer = read_keywords(self.networks.trainer)
         return {
             "backbone": self.networks.backbone,
@@ -165,7 +167,7 @@ class ContrastivePretraining:
         }
 
     def _describe_monitoring(self, held_out: Collection[str]) -> list[Any]:
-        """Return what decides the measurements by a linear probe."""
+        """Return everything that affects the measurements by a linear probe."""
         if not self.settings.monitor_steps:
             return []
         every = self.labelled
@@ -184,7 +186,7 @@ class ContrastivePretraining:
         on_epoch: OnEpoch,
         logger: Logging,
     ) -> dict[str, Any]:
-        """Contrast pairs from fresh weights and return a checkpoint of what the encoders learnt."""
+        """Train encoders from initial weights by contrast and return their checkpoint."""
         names = pairs.sample_id[pairs.train_rows]
         log.info("pretraining on %d %s", len(names), pairs.held_out)
         backbone = self.networks.start(pairs, held_out, self.labelled.classes)
@@ -212,13 +214,13 @@ class ContrastivePretraining:
         return packed
 
     def _list_held_out(self, held_out: Collection[str]) -> list[str]:
-        """Return the subjects held out by the folds that share an encoder with one; none if transductive."""
+        """Return the held-out subjects of all folds that share an encoder; empty if transductive."""
         if self.networks.weights.transductive:
             return []
         return sorted({name for subject in held_out for name in self.sharing[subject]})
 
     def _collect_probe(self, held_out: Collection[str]) -> ProbeData | None:
-        """Collect labelled samples of training subjects to fit a linear probe on, and others to score it on.
+        """Collect labelled samples of training subjects: to fit a linear probe on, and to score it on.
 
         Returns:
             `None` if there are too few training subjects or samples.
@@ -240,11 +242,11 @@ class ContrastivePretraining:
 
 
 def group_subjects(subjects: Sequence[str], groups: int | None) -> dict[str, list[str]]:
-    """Return the subjects of its group for each subject: those that are held out together.
+    """Return for each subject the subjects of its group, which are held out together.
 
     Args:
-        subjects: All subjects of a corpus, repeated or not.
-        groups: Number of groups of about equal size; `None` for a group each.
+        subjects: Subjects of a corpus, possibly repeated.
+        groups: Number of groups of about equal size; `None` for one group per subject.
 
     Raises:
         InputError: If there are too few or too many groups.

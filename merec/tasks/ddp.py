@@ -15,18 +15,18 @@ _MOMENT = 3.0  # seconds that a process takes to end after it lost its connectio
 
 
 class SyncNorms(TorchSyncBatchNorm):
-    """Batch norms over the whole batch on GPUs; torch has none for processors."""
+    """Synchronised batch norms on GPUs; torch has none for CPUs."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Replace the norms of a LightningModule until its training ends."""
+        """Replace the norms of a LightningModule during training."""
         return super().apply(model) if model.device.type == "cuda" else model  # type: ignore[union-attr]
 
 
 class EndTogether(pl.Callback):
-    """End the other processes once this one ends early; they would wait for minutes."""
+    """Callback that ends the other processes if this one fails; they would wait for minutes."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave on SIGTERM at once; Lightning would synchronise all processes first, which can hang."""
+        """Exit on SIGTERM at once; Lightning would first synchronise all processes, which can hang."""
 
         def leave(*_: object) -> None:
             _end(_take_others(trainer))
@@ -38,7 +38,7 @@ class EndTogether(pl.Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """End the other processes, before anything waits for them.
+        """End the other processes before this one waits for them.
 
         Raises:
             InputError: If another process failed first; it has reported why.
@@ -60,7 +60,7 @@ class EndTogether(pl.Callback):
 
 
 def _take_others(trainer: pl.Trainer) -> list[subprocess.Popen]:
-    """Take over the processes that Lightning started; it would end this one, too."""
+    """Take over the processes that Lightning started; Lightning would also end this process."""
     started: list[subprocess.Popen] = getattr(trainer.strategy.launcher, "procs", [])
     other_processes = [*started]
     started.clear()

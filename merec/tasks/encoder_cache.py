@@ -28,14 +28,14 @@ Key = dict[str, Any]  # settings that decide an encoder, by name
 def find_encoder(
     key: Key, pairs: ClipDataModule, train: Callable[[], dict[str, Any]], writes: bool
 ) -> tuple[dict[str, Any], Path]:
-    """Read an encoder from the cache; train it and write it there first if it is missing.
+    """Read an encoder from the cache; if it is missing, train and write it first.
 
     Args:
         key: See `locate_encoder`.
         pairs: See `locate_encoder`.
         train: Trains the encoder and returns its checkpoint.
-        writes: Whether this process writes it; of the processes of one run the first does, and holds the lock
-            for all.
+        writes: Whether this process writes the encoder. Of several processes of a run the first one writes
+            and holds the lock for all.
 
     Returns:
         The checkpoint and its file.
@@ -53,11 +53,11 @@ def find_encoder(
 
 
 def locate_encoder(key: Key, data: ClipDataModule) -> Path:
-    """Return the file of an encoder in merec's cache, whose name is a hash of all that decides it.
+    """Return the cache file of an encoder; its name is a hash of everything that affects the encoder.
 
     Args:
-        key: All that decides its weights beside the pairs; factories count by what they call.
-        data: The pairs that it is trained on, in `train_rows`, and measured on, in `test_rows`.
+        key: Everything except the pairs that affects its weights; factories are described by their callable.
+        data: Pairs for training, in `train_rows`, and for measurements, in `test_rows`.
     """
     about = {
         "torch": torch.__version__,
@@ -81,7 +81,7 @@ def locate_encoder(key: Key, data: ClipDataModule) -> Path:
 
 
 def _spell(value: Any) -> Any:
-    """Return a setting as JSON, equal in every process; a factory as the callable and its arguments."""
+    """Return a setting as reproducible JSON; a factory becomes its callable and arguments."""
     if isinstance(value, partial):
         return [_spell(value.func), _spell(value.args), _spell(value.keywords)]
     if is_dataclass(value) and not isinstance(value, type):

@@ -15,12 +15,13 @@ from merec.types import Batch, InputError
 class RecordEpochs(pl.Callback):
     """Record loss, accuracy and predictions of some samples after each epoch.
 
-    The samples are the held-out ones (for the optimism meter) or those of inner subjects (to choose the
-    number of epochs). Recording draws no random numbers and updates no statistic, so it changes no weight.
+    The samples are held-out samples (for the optimism meter) or samples of inner subjects (to choose the
+    number of epochs). Recording draws no random numbers and updates no statistic, so it does not affect
+    training.
 
     Args:
-        watched: Batches of samples to predict after each epoch; none to predict nothing.
-        on_epoch: Called with (epoch from 1, epochs) after each.
+        watched: Batches of samples to predict after each epoch; empty to predict nothing.
+        on_epoch: Called after each epoch with (number of the epoch, counted from 1; number of epochs).
     """
 
     def __init__(self, watched: list[Batch], on_epoch: Callable[[int, int], None]):
@@ -51,7 +52,7 @@ class RecordEpochs(pl.Callback):
         """Record the epoch.
 
         Raises:
-            InputError: If the loss is not finite: going on would only waste time.
+            InputError: If the loss is not finite.
         """
         loss, accuracy = self.sum_loss / self.samples, self.hits / self.samples
         check_loss(loss, trainer.current_epoch + 1)
@@ -78,17 +79,17 @@ class RecordEpochs(pl.Callback):
 
 
 def count_epochs(trainer: pl.Trainer) -> int:
-    """Return how many epochs a trainer takes in all, the last perhaps cut short by its number of steps."""
+    """Return the number of epochs of a trainer; the last may be cut short by its number of steps."""
     if trainer.max_steps < 1:
         return trainer.max_epochs or 0
     return -(-trainer.max_steps // max(1, int(trainer.num_training_batches)))
 
 
 def check_loss(loss: float, epoch: int) -> None:
-    """Refuse to go on once the training loss of an epoch (from 1) is not finite.
+    """Raise an error if the training loss of an epoch (counted from 1) is not finite.
 
     Raises:
-        InputError: With what would mend it.
+        InputError: If so; the message suggests remedies.
     """
     if not np.isfinite(loss):
         raise InputError(

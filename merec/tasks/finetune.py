@@ -24,16 +24,17 @@ class Finetune(pl.LightningModule):
     Args:
         backbone: Maps inputs to logits.
         optimizer: Factory of the optimiser; takes the parameters.
-        scheduler: Factory of the schedule, stepped once per epoch; takes the optimiser. `None` for a constant
-            learning rate.
+        scheduler: Factory of the learning rate schedule, stepped once per epoch; takes the optimiser. `None`
+            for a constant learning rate.
         loss: Takes logits, labels and `weight`, one per class; returns the mean over the batch.
-        class_balanced: Power of the class weights, the inverse frequencies among the training samples:
-            0 (false) for equal weights, 1 (true) for the inverse frequencies, .5 for their roots.
+        class_balanced: Exponent of the class weights: 0 (false) for equal weights, 1 (true) for inverse
+            frequencies among the training samples, .5 for their square roots.
         target: Target of the labels.
         label: Labels of the training samples, as `ClipDataModule.label`.
         seed: Seed of the run.
         held_out: Name of the held-out subject; with seed and epoch it seeds dropout.
-        freeze: `encoder` trains only what the backbone calls `fresh`, its head (a linear probe); `none` all.
+        freeze: `encoder` trains only the head, which the backbone names in `fresh` (a linear probe); `none`
+            trains everything.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ def pair_up(
     parameters: Iterable[nn.Parameter],
     interval: str = "epoch",
 ) -> Any:
-    """Return the optimiser of the trained parameters, and its schedule if any, as Lightning takes them."""
+    """Return the optimiser of the trained parameters and an optional schedule in Lightning's format."""
     made = optimizer([value for value in parameters if value.requires_grad])
     if scheduler is None:
         return made
@@ -112,10 +113,10 @@ def pair_up(
 
 
 def check_freeze(backbone: Any, freeze: str) -> None:
-    """Refuse a part to freeze that the backbone does not have.
+    """Refuse `task.freeze=PART` if the backbone has no such part.
 
     Raises:
-        InputError: With the values that can be chosen.
+        InputError: If so; the message lists the possible values.
     """
     fresh = getattr(backbone, "fresh", ())
     if freeze != "none" and (freeze != "encoder" or not fresh):

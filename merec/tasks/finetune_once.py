@@ -1,4 +1,4 @@
-"""Train one network: hold one subject out, or nobody."""
+"""Task that trains one network with one held-out subject or without any."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from merec.tasks.training_settings import TrainingSettings
 
 @dataclass
 class FinetuneOnce(NetworkTask):
-    """Train one network, holding out one subject or nobody.
+    """Task that trains one network with one held-out subject or without any.
 
     Attributes:
         training: Settings of the training.
@@ -39,7 +39,7 @@ class FinetuneOnce(NetworkTask):
         self.fold_trainer.check_starts(self.chosen)
 
     def hold_out(self) -> ClipDataModule:
-        """Return the samples with that subject held out, or nobody."""
+        """Return the samples, with the subject of the fold held out if there is one."""
         every = self.datamodule
         if not self.chosen:  # as a fold without a held-out subject: `standard` scales by it
             return every.hold_out(every.train_rows, every.test_rows, every.held_out)

@@ -1,4 +1,4 @@
-"""Run folds and write them to a run folder: finished ones are skipped, failed ones do not stop the rest."""
+"""Runner of folds: writes each fold, skips finished folds and continues after failed ones."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ class FoldWriter:
     """Writer of the folds of one run, each to `folds/NNN/`.
 
     Attributes:
-        corpus: Whose samples are predicted, with what their labels are.
+        corpus: Corpus of the predicted samples, with their labels.
         seed: Seed of the run.
         folder: The run folder.
     """
@@ -50,7 +50,7 @@ class FoldWriter:
         """Read the predictions of a finished fold (see `read_fold`).
 
         Raises:
-            InputError: Also if a label is not that of the corpus.
+            InputError: As `read_fold`, or if a label differs from the corpus.
         """
         folder, protocol = self.locate(fold), self.corpus.protocol
         table = read_fold(folder, protocol, self.seed)
@@ -90,14 +90,14 @@ class FoldWriter:
 
 @dataclass(frozen=True)
 class Trained:
-    """A fold that was tried.
+    """Result of an attempt to train a fold.
 
     Attributes:
         fold: Which.
         seconds: Seconds of the training.
-        failure: Why it has no predictions, if it has none.
-        stops: Whether all others would fail for the same reason, as where the disk is full.
-        traceback: Traceback of an error that nobody foresaw, a mistake in a network, say.
+        failure: Reason why the fold has no predictions; empty if it has.
+        stops: Whether all other folds would fail for the same reason, e.g. a full disk.
+        traceback: Traceback of an unexpected error, e.g. a bug in a network.
         epochs: Number of finished epochs.
     """
 
@@ -119,7 +119,7 @@ def name_folds(folds: Sequence[Fold]) -> str:
 
 
 def one_by_one(train: Callable[[Fold, OnEpoch], Outcome]) -> Engine:
-    """Return the engine that trains one fold after the other, in this process."""
+    """Return the engine that trains folds sequentially in this process."""
     return partial(_one_by_one, train)
 
 
@@ -140,14 +140,14 @@ def try_fold(
     on_epoch: OnEpoch,
     spent: float = 0.0,
 ) -> Trained:
-    """Train a fold and write it; one bad fold must not lose the others.
+    """Train a fold and write it; errors are returned, so that other folds can continue.
 
     Args:
         fold: Which.
         writer: Writer of the fold.
         train: Settings of the training.
         on_epoch: Called after each epoch.
-        spent: Seconds that it took before.
+        spent: Seconds that the fold took before.
     """
     started, finished = time.perf_counter() - spent, 0
 
@@ -180,12 +180,13 @@ def try_fold(
 def run_folds(
     folds: Iterable[Fold], writer: FoldWriter, title: str, engine: Engine, logger: Logger | None
 ) -> None:
-    """Train each fold that is not finished yet and write what it gave.
+    """Train each unfinished fold and write its results.
 
-    Once two folds fail alike before an epoch is over, and none has succeeded, the others are not tried.
+    If two folds fail with the same error in their first epoch, and none has succeeded, the other folds are
+    skipped.
 
     Raises:
-        InputError: After all folds were tried, naming those that failed.
+        InputError: After all folds, if some failed; the message names them.
     """
     folds = list(folds)
     done = [fold for fold in folds if writer.locate(fold).is_whole]
@@ -236,7 +237,7 @@ def run_folds(
 
 
 def _fail_alike(failed: Sequence[Trained]) -> bool:
-    """Return whether several folds failed by the same error in the same place, before an epoch was over."""
+    """Return whether several folds failed with the same error in the same place in their first epoch."""
     return len(failed) > 1 and len({fold.failure for fold in failed}) == 1 and not failed[0].epochs
 
 
@@ -245,7 +246,7 @@ def _point_to(failed: Trained, writer: FoldWriter) -> str:
 
 
 def _log_progress(logger: Logger, tables: list[pd.DataFrame], protocol: Protocol) -> None:
-    """Log the scores of the folds finished so far, pooled: something to watch while it runs."""
+    """Log the pooled scores of the folds that are finished so far."""
     target = open_target(protocol)
     counts = target.count(pd.concat(tables))[1].sum((0, 1))
     scores = {

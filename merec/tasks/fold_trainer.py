@@ -1,4 +1,4 @@
-"""Train one fold: start, pretrain, finetune, predict."""
+"""Training of one fold: initial weights, pretraining, finetuning, prediction."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,23 +35,22 @@ from merec.tasks.training_settings import TrainingSettings
 
 
 class FoldTrainer:
-    """Trains folds, each from a fresh network to predictions.
+    """Trainer of folds, each from a new network to predictions.
 
     Args:
         settings: Settings of the training of a fold.
-        groups: Number of groups of subjects that are held out; `None` if each fold holds out something else.
+        groups: Number of groups of subjects that are held out; `None` if folds do not hold out such groups.
         takes_devices: Whether several devices may train one network.
 
     Attributes:
-        datamodule: The samples, with the labels of the target.
+        datamodule: Samples with the labels of the target.
         networks: Builds and trains networks.
-        pretrainer: Pretrains them; `None` if there is no pretraining.
-        is_main_process: Whether this process writes the files of the run; of several that train one network
-            the first does.
+        pretrainer: Pretrains networks; `None` if there is no pretraining.
+        is_main_process: Whether this process writes the files of the run (with DDP, the first process).
         device: Device of the networks.
 
     Raises:
-        InputError: If something of the settings would make every fold fail.
+        InputError: If a setting would make every fold fail.
     """
 
     def __init__(
@@ -99,13 +98,13 @@ class FoldTrainer:
         return np.unique(self.datamodule.subject[rows]).tolist()
 
     def check_starts(self, folds: Sequence[Fold]) -> None:
-        """Refuse what folds start from, before any is trained: weights, and pairs to pretrain on.
+        """Check starting weights and pretraining pairs of all folds before training.
 
-        Weights must not have seen whom a fold holds out, and must fit; pairs must be enough. Without folds,
-        when nobody is held out, weights are checked as they are loaded.
+        Weights must fit and must not have seen held-out subjects, and there must be enough pairs. Without
+        folds, when nobody is held out, weights are checked when they are loaded.
 
         Raises:
-            InputError: Naming the subject, what does not fit, or how many pairs there are.
+            InputError: If a check fails; the message names the subject, the misfit or the number of pairs.
         """
         held_out = [self.list_subjects(fold.test) for fold in folds]
         if self.pretrainer is not None:
@@ -126,15 +125,15 @@ class FoldTrainer:
         max_epochs: int | None = None,
         unseen: Int[np.ndarray, " unseen"] | None = None,
     ) -> tuple[Finetune, pl.Trainer, Epochs]:
-        """Train a fresh network on `data.train_rows` and record each epoch on `data.test_rows`.
+        """Train a new network on `data.train_rows` and record each epoch on `data.test_rows`.
 
         Args:
             data: The samples.
             on_epoch: Called after each epoch.
             logger: Logger of the losses.
-            max_epochs: Number of epochs; `None` for that of the trainer.
-            unseen: Samples whose subjects neither starting weights nor pretrained encoders may have seen;
-                `None` for `data.test_rows`. Pretraining by labels leaves out the subjects of both.
+            max_epochs: Number of epochs; `None` for the trainer's number.
+            unseen: Rows whose subjects neither starting weights nor pretrained encoders may have seen; `None`
+                for `data.test_rows`. Supervised pretraining leaves out the subjects of both.
         """
         start = self._begin(data, data.test_rows if unseen is None else unseen, on_epoch)
         task, trainer, epochs = self.networks.train(
@@ -149,12 +148,12 @@ class FoldTrainer:
         on_epoch: OnEpoch,
         join: Callable[[Sequence[Finetune], Sequence[ClipDataModule]], JointTraining],
     ) -> list[tuple[Finetune, pl.Trainer, Epochs]]:
-        """Return for each of several folds what `fit` does, trained in step with each other.
+        """Train several folds in lockstep and return for each fold what `fit` returns.
 
-        All share a trainer. A loss that is not finite stops nobody; it is in the `Epochs`.
+        All folds share a trainer. A loss that is not finite does not stop training; it is in the `Epochs`.
 
         Args:
-            views: The samples of each fold, all of as many steps per epoch.
+            views: Samples of each fold; all have the same number of steps per epoch.
             on_epoch: Called after each epoch of all folds.
             join: Joins the folds: `StackedFinetune` or `InterleavedFolds`.
         """
@@ -171,14 +170,14 @@ class FoldTrainer:
         ]
 
     def make_fresh(self, data: ClipDataModule) -> Finetune:
-        """Build what a fold trains, before it has learnt anything."""
+        """Build the untrained module of a fold."""
         backbone = self.networks.start(data, [], data.classes)
         return self.networks.make_task(backbone, data, self.settings.freeze)
 
     def _begin(
         self, data: ClipDataModule, unseen: Int[np.ndarray, " unseen"], on_epoch: OnEpoch
     ) -> "_Start":
-        """Build the backbone that `fit` finetunes, and pretrain it."""
+        """Build the backbone for `fit` and pretrain it."""
         held_out = self.list_subjects(unseen)
         backbone = self.networks.start(data, held_out, data.classes)
         if self.pretrainer is None:
@@ -196,7 +195,7 @@ class FoldTrainer:
         return add_config(packed, folder)
 
     def write_pairs(self, folder: Path) -> None:
-        """Write which pairs of frames are pretrained on, if any."""
+        """Write the pairs of frames of contrastive pretraining, if any."""
         if self.pretrainer is not None:
             self.pretrainer.write_pairs(folder)
 
@@ -220,7 +219,7 @@ class FoldTrainer:
 
 
 class _Start(NamedTuple):
-    """A backbone to finetune, and what was measured while it was pretrained."""
+    """Backbone to finetune, and the measurements of its pretraining."""
 
     backbone: nn.Module
     pretraining: list[dict[str, float]]

@@ -1,4 +1,4 @@
-"""Choose a fold's number of epochs on inner subjects, which are held out of its training subjects."""
+"""Selection of the number of epochs of a fold on inner subjects."""
 
 import logging
 
@@ -14,15 +14,16 @@ log = logging.getLogger(__name__)
 
 
 def choose_epochs(trainer: FoldTrainer, fold: Fold, parts: int, on_epoch: OnEpoch) -> int:
-    """Return the number of epochs of highest score on inner subjects, the fewest if several are.
+    """Return the number of epochs with the highest score on inner subjects; the smallest of equal ones.
 
-    The score is UF1, of action units their mean F1, of all inner samples pooled. If it is 0 after every
-    epoch, there is nothing to choose by, and all epochs are trained.
+    The score is UF1, or the mean F1 of action units, of all pooled inner samples. If it is 0 after every
+    epoch, all epochs are trained.
 
     Args:
         trainer: Trains the fold.
-        fold: The fold; its held-out subject is not looked at.
-        parts: One of so many parts of the training subjects is what is chosen on.
+        fold: The fold; its held-out subject is not used.
+        parts: Number of parts into which the training subjects are divided; one part is used for the
+            selection.
         on_epoch: Called after each epoch.
     """
     networks = trainer.networks

@@ -1,4 +1,4 @@
-"""Hold some training subjects of a fold out of the others."""
+"""Inner subjects: training subjects of a fold that are held out of training."""
 
 from dataclasses import replace
 
@@ -13,20 +13,20 @@ from merec.targets import Target
 def hold_out_inner(
     data: ClipDataModule, fold: Fold, parts: int, purpose: str, seed: int, target: Target
 ) -> ClipDataModule:
-    """Hold one of several parts of a fold's training subjects out of the others.
+    """Divide the training subjects of a fold into parts and hold out one part.
 
-    Samples that are not trained on are in no part.
+    Samples that are not trained on belong to no part.
 
     Args:
-        data: All samples.
-        fold: The fold whose training subjects are divided, balanced in their labels.
+        data: Samples of all subjects.
+        fold: Fold whose training subjects are divided, stratified by label.
         parts: Number of parts.
-        purpose: Part of the seed of the division, and of the name of the samples.
+        purpose: Text that becomes part of the seed of the division and of the name of the samples.
         seed: Seed of the run.
-        target: Target of the labels, which says what is balanced.
+        target: Target of the labels, which defines the strata.
 
     Raises:
-        InputError: If there are too few subjects, or they show too little to learn.
+        InputError: If there are too few subjects or classes.
     """
     every = data.annotated
     fold = replace(fold, train=every.drop_still(fold.train))

@@ -1,4 +1,4 @@
-"""Leave one subject, group or data set out: a fresh network for each; the held-out samples choose nothing."""
+"""Leave-one-subject-out task (or group, or data set), with a new network per fold."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,15 +22,16 @@ from merec.types import InputError
 
 @dataclass
 class LeaveOneSubjectOut(NetworkTask):
-    """Hold every subject out once, or every group of subjects, or every data set.
+    """Task that holds out every subject once, or every group of subjects, or every data set.
 
     Attributes:
         training: Settings of the training of a fold.
-        fold_choice: Rule of what each fold holds out.
+        fold_choice: Rule that defines the held-out samples of each fold.
         engine_choice: Engine that runs the folds.
-        selection: `last` keeps the last of a fixed number of epochs. `inner` chooses the number of epochs
-            on a part of the training subjects, then trains on all of them for that many.
-        inner_parts: One of so many parts of the training subjects is what `inner` chooses on.
+        selection: `last` keeps the last of a fixed number of epochs. `inner` chooses the number of epochs on
+            a part of the training subjects, then trains on all training subjects for this number.
+        inner_parts: Number of parts into which `inner` divides the training subjects; one part is used for
+            the selection.
     """
 
     training: TrainingSettings
@@ -56,10 +57,10 @@ class LeaveOneSubjectOut(NetworkTask):
             self._check_inner_parts()
 
     def _check_inner_parts(self) -> None:
-        """Refuse more parts than a fold has training subjects.
+        """Refuse more inner parts than a fold has training subjects.
 
         Raises:
-            InputError: With the highest number that it has.
+            InputError: If so; the message contains the largest possible number.
         """
         for fold in self.chosen:
             most = len(np.unique(self.datamodule.subject[fold.train]))

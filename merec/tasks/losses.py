@@ -1,4 +1,4 @@
-"""Losses that torch has not; each takes logits, labels and class weights, and gives their mean."""
+"""Losses that torch does not have; each takes logits, labels and class weights and returns a mean."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ def focal_loss(
     weight: Float[Tensor, " classes"],
     gamma: float | int,
 ) -> Float[Tensor, ""]:
-    """Cross entropy in which a sample counts (1 - p)^gamma, p being the probability of its class.
+    """Compute cross entropy with weight (1 - p)^gamma per sample, p being the probability of its class.
 
-    Lin et al., Focal Loss for Dense Object Detection (ICCV 2017), equation 5. The mean is weighted as that of
-    torch's `cross_entropy`, which is what gamma = 0 gives, bit for bit.
+    Lin et al., Focal Loss for Dense Object Detection (ICCV 2017), equation 5. The mean is weighted as in
+    torch's `cross_entropy`, which is equal to the loss with gamma = 0, bit for bit.
 
     Raises:
-        InputError: If gamma is negative: the easiest samples would count most.
+        InputError: If gamma is negative.
     """
     if gamma < 0:
         raise InputError(
@@ -39,11 +39,11 @@ def cosine_loss(
     label: Int[Tensor, " batch"],
     weight: Float[Tensor, " classes"],
 ) -> Float[Tensor, ""]:
-    """One less the cosine of the angle between the logits and the axis of the class, 0 to 2.
+    """Compute 1 - the cosine of the angle between the logits and the axis of the class, 0 to 2.
 
     Barz and Denzler, Deep Learning on Small Datasets without Pre-Training using Cosine Loss (WACV 2020). The
-    mean is weighted as that of torch's `cross_entropy`. How long the logits are is left open, so their
-    softmax tells which class is likeliest, but not how likely.
+    mean is weighted as in torch's `cross_entropy`. The loss does not depend on the length of the logits, so
+    their softmax gives the most probable class, but no calibrated probability.
     """
     # Without a least length, the slope would have no bound where all logits are near 0.
     return 1 + nll_loss(normalize(logits, eps=1e-3), label, weight=weight)
@@ -54,17 +54,17 @@ def binary_cross_entropy(
     label: Float[Tensor, "batch units"],
     weight: Float[Tensor, " units"],
 ) -> Float[Tensor, ""]:
-    """Cross entropy of each action unit being there or not, the mean over samples and action units.
+    """Compute binary cross entropy of action units, averaged over samples and action units.
 
     Args:
-        logits: Logits of being there.
-        label: 1 where it is, else 0.
-        weight: How much a sample with each action unit counts, one without counting 1.
+        logits: Logits of the presence of each action unit.
+        label: 1 if the action unit is present, else 0.
+        weight: Weight of samples with each action unit; samples without it have weight 1.
     """
     return binary_cross_entropy_with_logits(logits, label, pos_weight=weight)
 
 
 def describe_loss(loss: Any) -> tuple[str, bool]:
-    """Return the name of a loss or of a partial's loss, and whether it learns several classes at once."""
+    """Return the name of a loss (or partial of a loss), and whether it is a multi-label loss."""
     function = getattr(loss, "func", loss)
     return getattr(function, "__name__", str(loss)), function is binary_cross_entropy

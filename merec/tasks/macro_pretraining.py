@@ -1,4 +1,4 @@
-"""Pretrain a network on macro-expressions, by their labels."""
+"""Supervised pretraining of a network on labelled macro-expressions."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from merec.tasks.trainer_factory import Length
 
 @dataclass
 class MacroPretraining:
-    """Supervised pretraining without the subjects that a fold holds out or records.
+    """Supervised pretraining without held-out and recorded subjects of a fold.
 
     Attributes:
         data: All macro-expressions.
@@ -30,14 +30,15 @@ class MacroPretraining:
     subjects: Collection[str]
 
     def check(self, folds: Sequence[Collection[str]]) -> None:
-        """Accept all folds: whatever is left of the macro-expressions can be trained on."""
+        """Accept all folds; any number of remaining macro-expressions can be trained on."""
 
     def hold_out(self, data: ClipDataModule, held_out: Collection[str]) -> ClipDataModule:
         """Return the macro-expressions of a fold, without held-out and recorded subjects.
 
         Args:
-            data: The samples that the fold finetunes on, in `train_rows`, and records, in `test_rows`.
-            held_out: Held-out subjects; others than those recorded where the number of epochs is chosen.
+            data: Samples of the fold: `train_rows` for finetuning, `test_rows` are recorded.
+            held_out: Held-out subjects; while the number of epochs is selected they differ from the recorded
+                ones.
         """
         unseen = {*held_out, *data.subject[data.test_rows].tolist()}
         remaining = hold_out_others(self.data, sorted(unseen), data.held_out)
@@ -50,7 +51,7 @@ class MacroPretraining:
         held_out: Collection[str],
         on_epoch: OnEpoch,
     ) -> list[dict[str, float]]:
-        """Pretrain the backbone of a fold; nothing is measured meanwhile."""
+        """Pretrain the backbone of a fold and return no measurements."""
         remaining = self.hold_out(data, held_out)
         self.networks.train(backbone, remaining, "none", on_epoch, length=self.length)
         return []
@@ -62,7 +63,7 @@ class MacroPretraining:
         on_epoch: OnEpoch,
         logger: Logging = False,
     ) -> dict[str, Any]:
-        """Pretrain a fresh network and return its checkpoint."""
+        """Pretrain a new network and return its checkpoint."""
         remaining = self.hold_out(data, held_out)
         backbone = self.networks.start(data, held_out, data.classes)
         task, _, _ = self.networks.train(backbone, remaining, "none", on_epoch, logger, self.length)

@@ -1,4 +1,4 @@
-"""Build fresh networks and train them on labelled samples."""
+"""Construction of new networks and their supervised training."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ class NetworkTrainer:
     """Builder and trainer of networks.
 
     Attributes:
-        backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`.
+        backbone: Factory of a new backbone; takes `in_channels`, `num_classes`.
         finetune: Factory of the LightningModule around it.
-        trainer: Factory of a fresh Lightning trainer.
-        weights: Weights that networks start from.
+        trainer: Factory of a new Lightning trainer.
+        weights: Starting weights of networks.
         target: Target of the labels.
         seed: Seed of initial weights, batches and dropout.
     """
@@ -49,9 +49,9 @@ class NetworkTrainer:
         """Build a backbone with random weights or those of `task.weights`.
 
         Args:
-            data: Samples that it is to be trained on; the name of what they hold out is part of the seed.
+            data: Training samples; the name of their held-out group is part of the seed.
             held_out: Subjects that the starting weights must not have seen.
-            classes: Classes that its head predicts.
+            classes: Classes of its head.
 
         Raises:
             InputError: If the starting weights have seen one of these subjects, or do not fit.
@@ -63,7 +63,7 @@ class NetworkTrainer:
         return backbone
 
     def open_target(self, data: ClipDataModule) -> Target:
-        """Return how the labels of a fold are learnt: of action units those that it trains."""
+        """Return the target of a fold; for action units it has only the trained units."""
         return replace(self.target, classes=data.classes)
 
     def make_task(self, backbone: nn.Module, data: ClipDataModule, freeze: str) -> Finetune:
@@ -102,7 +102,7 @@ class NetworkTrainer:
 
         Args:
             module: Trained module.
-            trained: The data that it was trained on, one after the other.
+            trained: Training data of all stages of training, in order.
             subjects: All subjects of the corpus.
         """
         saw = {str(name) for data in trained for name in data.subject[data.train_rows]}

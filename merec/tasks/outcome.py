@@ -1,4 +1,4 @@
-"""The result of one fold: predictions, epochs, checkpoint and small tables."""
+"""Result of one fold: predictions, epochs, checkpoint and small tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,15 +19,15 @@ from merec.tasks.occlusion import tabulate_occlusion
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of training with somebody held out.
+    """Result of the training of a fold.
 
     Attributes:
-        sample_id: Held-out samples.
-        probability: Their probability of each class.
+        sample_id: Ids of the held-out samples.
+        probability: Predicted probability of each class.
         epochs: Records of the epochs, if there are epochs.
-        checkpoint: Weights, and whom they never saw.
+        checkpoint: Weights, with the subjects that they have not seen.
         notes: Choices made inside the fold.
-        tables: Small tables to keep beside the predictions, by file name.
+        tables: Small tables to write with the predictions, by file name.
     """
 
     sample_id: Sequence[str]
@@ -49,12 +49,12 @@ def predict_held_out(
     """Predict the held-out samples of a trained fold.
 
     Args:
-        task: The trained network.
-        trainer: Says on which device, and how precisely.
+        task: Trained network.
+        trainer: Trainer that determines device and precision.
         epochs: Records of the epochs.
-        data: The samples of the fold, with the classes that it trained.
-        target: The classes that are scored. Of action units a fold may train others, and not all of them.
-        checkpoint: The network's.
+        data: Samples of the fold, with its trained classes.
+        target: Target with the scored classes; a fold may train other action units.
+        checkpoint: Checkpoint of the network.
     """
     batches = trainer.predict(task, dataloaders=data.predict_dataloader())
     assert batches is not None
@@ -73,7 +73,7 @@ def predict_held_out(
 
 
 def _tabulate(task: Finetune, trainer: pl.Trainer, data: ClipDataModule) -> dict[str, pd.DataFrame]:
-    """Return the tables that a fold writes beside its predictions."""
+    """Return the tables that a fold writes with its predictions."""
     tables = {}
     if data.representation.has_regions:
         tables = tabulate_occlusion(task.backbone, task.target, trainer, data)

@@ -1,4 +1,4 @@
-"""Pretrain one network, for other runs to start from."""
+"""Task that pretrains one network, from which other runs can start."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from merec.types import InputError
 
 @dataclass
 class Pretrain(FinetuneOnce):
-    """Pretrain one network as `FinetuneOnce` does before it finetunes, and keep it for `task.weights`."""
+    """Task that pretrains one network as `FinetuneOnce` does and writes it for use in `task.weights`."""
 
     takes_devices = True
 
@@ -26,7 +26,7 @@ class Pretrain(FinetuneOnce):
         super().__post_init__()
 
     def run(self, folder: Path, logger: Logger | None) -> None:
-        """Train, and write the checkpoint, unless it is there already."""
+        """Train and write the checkpoint, unless it exists."""
         file = RunFolder(folder).checkpoint
         if file.exists():
             return

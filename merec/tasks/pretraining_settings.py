@@ -1,4 +1,4 @@
-"""Settings of pretraining inside each fold: on what, for how long, and how."""
+"""Settings of pretraining inside each fold: data, length and method."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ class PretrainingSettings(Part):
     """Hyperparameters of pretraining.
 
     Attributes:
-        pretrain: What the network is first trained on inside each fold: `macro`, `contrastive`; `None` for
-            nothing.
+        pretrain: Pretraining inside each fold: `macro` (supervised, on macro-expressions), `contrastive`;
+            `None` for none.
         pretrain_epochs: Number of epochs; `None` for `pretrain_steps`, or the trainer's number of epochs.
-        pretrain_steps: Number of optimiser steps of contrastive pretraining, in place of epochs; its schedule
-            then counts steps, too.
-        pretrain_groups: Number of groups of subjects whose folds share an encoder, which saw none of the
-            group; `None` for one encoder per fold.
+        pretrain_steps: Number of optimiser steps of contrastive pretraining, in place of epochs; the schedule
+            then also counts steps.
+        pretrain_groups: Number of groups of subjects. The folds of a group share an encoder that has not seen
+            the group; `None` for one encoder per fold.
         monitor_steps: Steps between two measurements of contrastive pretraining: accuracy on pairs of
-            held-out subjects, and a linear probe among training subjects, which choose nothing; `None`
-            measures the accuracy at the end.
-        least_intensity: Pairs of less intensity are not contrasted (τ of Li et al. 2025, whose value is not
-            published); in units of the pool's estimator.
-        pool: How contrastive pretraining draws pairs.
-        contrast: Settings of the contrast.
-        contrastive: Factory of the LightningModule that contrasts them.
+            held-out subjects, and a linear probe on training subjects. They are not used for any selection.
+            `None` measures only the accuracy, at the end.
+        least_intensity: Smallest intensity of a pair (τ of Li et al. 2025, whose value is not published), in
+            units of the pool's estimator.
+        pool: Settings of the pairs of contrastive pretraining.
+        contrast: Settings of the contrastive loss.
+        contrastive: Factory of the LightningModule of contrastive pretraining.
         legacy: Defects of released code, which `contrast` refers to by interpolation.
     """
 
@@ -46,10 +46,10 @@ class PretrainingSettings(Part):
     legacy: Mapping[str, bool]
 
     def check(self) -> None:
-        """Refuse lengths that are no lengths, or two at once.
+        """Refuse a length that is not a positive number, and epochs and steps given together.
 
         Raises:
-            InputError: Naming the key.
+            InputError: If so; the message names the key.
         """
         for key in ("pretrain_epochs", "pretrain_steps", "monitor_steps"):
             length = getattr(self, key)
@@ -69,6 +69,6 @@ class PretrainingSettings(Part):
 
     @property
     def length(self) -> Length:
-        """Length of pretraining; of pretraining by labels always in epochs, which its schedule counts."""
+        """Length of pretraining; for supervised pretraining always in epochs."""
         steps = self.pretrain_steps if self.pretrain == "contrastive" else None
         return Length(self.pretrain_epochs, steps)

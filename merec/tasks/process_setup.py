@@ -1,4 +1,4 @@
-"""Set up a process that trains: its messages and its memory."""
+"""Setup of a process that trains: messages and memory."""
 
 import ctypes
 import logging
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 def quiet_lightning() -> None:
-    """Silence the greetings of Lightning, which would come once per fold."""
+    """Silence the start messages of Lightning, which would appear for every fold."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*log_every_n_steps.*", ".*LeafSpec.*"):
@@ -17,7 +17,7 @@ def quiet_lightning() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return freed memory to the system, when it is not needed soon."""
+    """Return freed memory to the system."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
@@ -25,7 +25,8 @@ def return_freed_memory() -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep freed blocks of some MB instead of returning them to the system.
 
-    Small networks allocate the same few MB in every step; this made STSTNet 1.2 to 1.4 times as fast.
+    Small networks allocate the same few MB in every step. This setting makes STSTNet 1.2 to 1.4 times as
+    fast.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

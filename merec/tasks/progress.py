@@ -1,4 +1,4 @@
-"""Show progress: bars of folds and epochs on a terminal, ten lines in a log file."""
+"""Progress display: bars of folds and epochs on a terminal, ten lines in a log file."""
 
 import logging
 from collections.abc import Callable
@@ -25,20 +25,20 @@ OnEpoch = Callable[[int, int], None]  # called with (epoch from 1, number of epo
 
 @runtime_checkable
 class Progress(Protocol):
-    """Receiver of what is being trained: a fold by its held-out subject, or several by a common name."""
+    """Protocol of progress displays; a fold is named by its held-out subject."""
 
     def start_fold(self, subject: str) -> OnEpoch:
-        """Begin, and return the function to call after each epoch."""
+        """Start the display of a fold and return the function to call after each epoch."""
 
     def stop_fold(self, subject: str) -> None:
-        """End, whether it succeeded or failed."""
+        """End the display of a fold, whether it succeeded or failed."""
 
 
 class FoldProgress:
-    """Counter of folds, and of epochs within each fold that is being trained.
+    """Display of finished folds, and of the epochs of each fold in training.
 
     Args:
-        title: Name of what is run.
+        title: Name of the run.
         folds: Number of folds to run.
         done: Number of folds that were finished before.
     """
@@ -78,7 +78,7 @@ class FoldProgress:
         self.bars.stop()
 
     def start_fold(self, subject: str) -> OnEpoch:
-        """Begin the fold that holds `subject` out, and return the function to call after each epoch."""
+        """Start the display of the fold of `subject` and return the function to call after each epoch."""
         bar = self.bars.add_task(f"  {subject}", total=None)
         self.epoch_bars[subject] = bar
         return partial(self._finish_epoch, bar)

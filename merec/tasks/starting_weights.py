@@ -1,4 +1,4 @@
-"""The weights that networks start from, and the guard against held-out subjects that these have seen."""
+"""Starting weights of networks, and the check that they have not seen held-out subjects."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -17,11 +17,11 @@ from merec.types import InputError
 
 @dataclass(frozen=True)
 class StartingWeights:
-    """The checkpoint that `task.weights` names.
+    """Checkpoint that `task.weights` names.
 
     Attributes:
-        file: The checkpoint; `None` to start at random.
-        transductive: Whether it may have seen held-out subjects; every table then says so.
+        file: Path of the checkpoint; `None` for random initial weights.
+        transductive: Whether the checkpoint may have seen held-out subjects; every table then says so.
         target: Target of the network.
     """
 
@@ -32,10 +32,10 @@ class StartingWeights:
     def load_into(
         self, backbone: nn.Module, classes: Sequence[str], held_out: Collection[str]
     ) -> None:
-        """Start a backbone from the checkpoint, if there is one.
+        """Load the checkpoint into a backbone, if there is one.
 
-        The head stays as it is if it was trained for other classes: another target, or other action units, as
-        folds learn only those that enough of their training subjects show.
+        The head keeps its initial weights if the checkpoint's head was trained for other classes: another
+        target, or other action units (folds learn only units that enough of their training subjects show).
 
         Raises:
             InputError: If the checkpoint has seen a held-out subject, or does not fit.
@@ -53,10 +53,10 @@ class StartingWeights:
     def refuse_seen(
         self, checkpoint: dict[str, Any], held_out: Collection[str], source: str
     ) -> None:
-        """Refuse a checkpoint, also one out of the cache, that has seen a held-out subject.
+        """Refuse a checkpoint (also from the cache) that has seen a held-out subject.
 
         Raises:
-            InputError: Naming the checkpoint and the subject.
+            InputError: If so; the message names the checkpoint and the subject.
         """
         assert_never_saw(checkpoint, held_out, self.transductive, source)
 
@@ -70,10 +70,10 @@ class StartingWeights:
 
 
 def drop_head(backbone: nn.Module, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-    """Return a checkpoint's weights without the head, which was trained for other classes.
+    """Return the weights of a checkpoint without its head.
 
     Raises:
-        InputError: If the backbone does not say what its head is.
+        InputError: If the backbone does not name its head.
     """
     fresh = tuple(f"backbone.{name}." for name in getattr(backbone, "fresh", ()))
     if not fresh:
@@ -85,10 +85,10 @@ def drop_head(backbone: nn.Module, state: dict[str, Tensor], source: str) -> dic
 
 
 def load_weights(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Load the weights of a checkpoint into a backbone; the head stays as it is if the checkpoint has none.
+    """Load the weights of a checkpoint into a backbone; the head is kept if the checkpoint has none.
 
     Raises:
-        InputError: If the checkpoint is of another backbone, size or number of classes.
+        InputError: If the checkpoint belongs to another backbone, size or number of classes.
     """
     prefix = "backbone."
     weights = {

@@ -1,4 +1,4 @@
-"""Contract between `merec train` and a task."""
+"""Interface between `merec train` and a task."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +14,16 @@ from merec.types import Protocol as EvaluationProtocol
 
 
 class Task(Protocol):
-    """Something that is trained and writes a run folder.
+    """Interface of an object that trains networks or estimators and writes a run folder.
 
     Attributes:
-        datamodule: The samples.
+        datamodule: Samples of the task.
         corpus: Their corpus, with the labels that are scored.
-        protocol: Protocol that all folds together predict.
-        chosen: The folds that are run; none if nobody is held out.
+        protocol: Protocol of the predictions of all folds.
+        chosen: Folds to run; empty if nobody is held out.
         min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
-        pretraining: All that networks are pretrained on; `None` if there is no pretraining.
-        is_main_process: Whether this process writes the run folder; of several that train one network the
-            first does.
+        pretraining: All pretraining data; `None` if there is no pretraining.
+        is_main_process: Whether this process writes the run folder (with DDP, the first process).
     """
 
     protocol: EvaluationProtocol
@@ -42,7 +41,7 @@ class Task(Protocol):
     def is_main_process(self) -> bool: ...  # noqa: D102
 
     def run(self, folder: Path, logger: Logger | None) -> None:
-        """Train what is not finished, and write it to the run folder."""
+        """Train everything that is not finished and write it to the run folder."""
 
 
 class NetworkTask:
@@ -56,7 +55,7 @@ class NetworkTask:
 
     @property
     def datamodule(self) -> ClipDataModule:
-        """The samples, with the labels of the target."""
+        """Samples with the labels of the target."""
         return self.fold_trainer.datamodule
 
     @property
@@ -71,7 +70,7 @@ class NetworkTask:
 
     @property
     def pretraining(self) -> ClipDataModule | None:
-        """All that networks are pretrained on; each fold leaves out what it must not see."""
+        """All pretraining data; each fold leaves out held-out subjects."""
         pretrainer = self.fold_trainer.pretrainer
         return None if pretrainer is None else pretrainer.data
 

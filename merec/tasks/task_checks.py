@@ -1,4 +1,4 @@
-"""Checks of a task before anything is written: each fold would otherwise fail in the same way."""
+"""Checks of a task before anything is written, for errors that every fold would raise."""
 
 import warnings
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from merec.types import InputError
 
 
 def check_representation(backbone: Any, data: ClipDataModule) -> None:
-    """Refuse samples in another representation than the backbone reads.
+    """Refuse samples whose representation the backbone does not read.
 
     Raises:
-        InputError: Naming both.
+        InputError: If so; the message names both representations.
     """
     given = data.representation.name
     reads = getattr(backbone, "reads", given)
@@ -34,14 +34,15 @@ def check_representation(backbone: Any, data: ClipDataModule) -> None:
 
 
 def check_trainer(factory: Callable[..., pl.Trainer], takes_devices: bool) -> pl.Trainer:
-    """Build a Lightning trainer, and refuse one that cannot train.
+    """Build a Lightning trainer and refuse unsuitable settings.
 
     Args:
         factory: Factory of the trainer.
         takes_devices: Whether several devices may train one network.
 
     Raises:
-        InputError: If it cannot be built, leaves networks untrained, or has several devices.
+        InputError: If the trainer cannot be built, would not train, or has several devices without
+            permission.
     """
     try:
         trainer = factory(logger=False)
@@ -69,7 +70,7 @@ def check_trainer(factory: Callable[..., pl.Trainer], takes_devices: bool) -> pl
 
 
 def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: str) -> None:
-    """Build what a fold trains, and compute the loss of two samples.
+    """Build the module of a fold and compute the loss of two samples.
 
     Args:
         networks: Builds networks.
@@ -77,9 +78,9 @@ def rehearse_finetuning(networks: NetworkTrainer, data: ClipDataModule, freeze: 
         freeze: `encoder` or `none`.
 
     Raises:
-        InputError: If the optimiser or its schedule cannot be built, the network refuses the samples, the
-            loss cannot be computed, or it does not fit the target. A mistake in the network is left to the
-            folds, which keep its traceback.
+        InputError: If the optimiser or its schedule cannot be built, the network refuses the samples, or the
+            loss cannot be computed or does not fit the target. Bugs of the network are left to the folds,
+            which record the traceback.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -110,10 +111,10 @@ def check_optimizer(module: pl.LightningModule, node: str) -> None:
 
     Args:
         module: The module.
-        node: Node of the config that holds both, for the message.
+        node: Config node of both, for the message.
 
     Raises:
-        InputError: If they cannot be built.
+        InputError: If one of them cannot be built.
     """
     try:
         module.configure_optimizers()

@@ -1,4 +1,4 @@
-"""Build Lightning trainers from the factory of a config, and train modules with them."""
+"""Construction of Lightning trainers from a factory, and training with them."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from merec.tasks.ddp import EndTogether
 
 @dataclass(frozen=True)
 class Length:
-    """Length of a training in epochs or steps; neither for that of the trainer.
+    """Length of training in epochs or steps; without either, the trainer's length is used.
 
     Attributes:
         epochs: Passes over the training samples.
@@ -27,7 +27,7 @@ class Length:
     steps: int | None = None
 
     def to_arguments(self) -> dict[str, int]:
-        """Return the arguments of a Lightning trainer; none for as long as it would train anyway."""
+        """Return the arguments for a Lightning trainer; empty if the trainer's length is used."""
         if self.steps:
             return {"max_epochs": -1, "max_steps": self.steps}
         return {"max_epochs": self.epochs} if self.epochs else {}
@@ -44,18 +44,19 @@ def fit_module(
     logger: Logger | Literal[False] = False,
     length: Length = AS_CONFIGURED,
 ) -> pl.Trainer:
-    """Train a LightningModule in a fresh trainer, and return that trainer.
+    """Train a LightningModule with a new trainer and return the trainer.
 
     Args:
         factory: Factory of the trainer.
         module: Module to train.
-        data: The samples; `None` if the module has dataloaders of its own.
-        callbacks: Callbacks beside those of the factory, of which each trainer gets copies: they have state.
+        data: Samples; `None` if the module has its own dataloaders.
+        callbacks: Callbacks in addition to those of the factory. Each trainer gets copies of the latter,
+            since they have state.
         logger: Logger of the trainer.
-        length: Length of the training.
+        length: Length of training.
 
     Raises:
-        KeyboardInterrupt: Also where Lightning swallows it: half a fold must not be written.
+        KeyboardInterrupt: Also if Lightning suppresses it, so that no unfinished fold is written.
     """
     configured = copy.deepcopy(read_keywords(factory).get("callbacks") or [])
     trainer = factory(
@@ -70,9 +71,9 @@ def fit_module(
 
 
 def read_keywords(factory: Callable[..., Any]) -> dict[str, Any]:
-    """Return the arguments that a factory of a config adds, those of partials within partials too.
+    """Return the keyword arguments of a factory, including those of nested partials.
 
-    What Hydra makes is a subclass of `partial`, which another partial does not merge with itself.
+    Hydra creates a subclass of `partial`, which is not merged when partials are nested.
     """
     keywords: dict[str, Any] = {}
     while isinstance(factory, partial):
@@ -82,10 +83,11 @@ def read_keywords(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def ignore_cluster(trainer: Callable[..., pl.Trainer]) -> Callable[..., pl.Trainer]:
-    """Have a trainer of one device train alone, whatever the allocation it runs in.
+    """Make a trainer with one device ignore the cluster allocation it runs in.
 
-    Lightning would otherwise refuse one device in a SLURM allocation of several tasks, or wait for them.
-    A trainer with a strategy of its own (`trainer=ddp`) finds its processes by the variables of the cluster.
+    Otherwise Lightning refuses one device in a SLURM allocation of several tasks, or waits for the other
+    tasks. A trainer with its own strategy (`trainer=ddp`) finds its processes by the variables of the
+    cluster.
     """
     settings = read_keywords(trainer)
     devices = settings.get("devices")

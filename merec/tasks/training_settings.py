@@ -1,4 +1,4 @@
-"""Settings of every task that trains networks: samples, network, start and training."""
+"""Settings of every task that trains networks: samples, network, starting weights and training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ class TrainingSettings(Part):
     """Hyperparameters of the training of one fold.
 
     Attributes:
-        datamodule: The samples.
-        backbone: Factory of a fresh backbone; takes `in_channels`, `num_classes`. `reads` of its class is the
-            representation that it takes, if it says so.
+        datamodule: Samples of the task.
+        backbone: Factory of a new backbone; takes `in_channels`, `num_classes`. The optional attribute
+            `reads` of its class names the representation that it reads.
         finetune: Factory of the LightningModule around it.
-        trainer: Factory of a fresh Lightning trainer.
+        trainer: Factory of a new Lightning trainer.
         seed: Seed of initial weights, batches and dropout.
-        freeze: `encoder` finetunes the head alone, `none` everything.
+        freeze: `encoder` finetunes only the head, `none` everything.
         weights: Checkpoint to start from, or `None` to start at random.
-        transductive: Allow `weights` that saw the held-out subject, and pretrain one encoder by contrast for
-            all folds, on everyone; every table then says so.
-        target: Target: the `emotion`, or which `action_units` are present.
+        transductive: Allow `weights` that saw the held-out subject, and pretrain one encoder for all folds on
+            all subjects; every table then says so.
+        target: Target: `emotion` or `action_units`.
         min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
         pretraining: Pretraining inside each fold.
     """

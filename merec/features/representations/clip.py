@@ -1,4 +1,4 @@
-"""Clips: a few aligned crops of the face, evenly in time, in colour, in depth, or both."""
+"""Clips: aligned crops of the face at evenly spaced times, in colour, depth or both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -22,14 +22,14 @@ _MOST = 0.5  # of a pixel's depth may be unknown
 
 
 def choose_frames(numbers: Sequence[int], first: int, last: int, count: int) -> list[int]:
-    """Frames evenly in time: of each moment the nearest that is on disk, the earlier of two.
+    """Choose the frames on disk that are nearest to evenly spaced times, the earlier of two equally near.
 
-    Where few frames are on disk some stand for several moments.
+    If few frames are on disk, a frame may be chosen several times.
 
     Args:
-        numbers: Frames on disk, rising.
-        first: Where the clip begins.
-        last: Where it ends.
+        numbers: Numbers of the frames on disk, in ascending order.
+        first: First frame of the clip.
+        last: Last frame of the clip.
         count: Frames to choose.
     """
     there = np.array(numbers)
@@ -46,20 +46,22 @@ def make_clip(
     modality: str,
     add_noise: Callable[[np.ndarray, Path], np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Return the frames of a clip as the onset's face crops them.
+    """Return the frames of a clip, cropped by the face of the onset.
 
     Args:
         frames: Colour of each frame, and depth if there is any.
         contents: Contents of their files.
         crops: Crops of onset and apex, see `make_crops`.
-        settings: Size; how many frames there are was settled with their choice.
+        settings: Settings of the clip; only the size is used.
         most_depth: Largest change of depth that is believed, mm.
         modality: `rgb`, `depth` or `fused`.
-        add_noise: Takes depth in mm and its file; gives what is used of it, see `Pair.add_noise`.
+        add_noise: Takes a depth map in mm and its file, and returns the depth map with noise, see
+            `Pair.add_noise`.
 
     Returns:
         `clip` (channels, frames, size, size) float16, channels as in `CHANNELS`: colours 0..255; `dz`, depth
-        less the onset's in mm, 0 where unknown; `valid`, 1 where both were measured on the face, else 0.
+        minus depth of the onset in mm, 0 where unknown; `valid`, 1 where both were measured on the face, else
+        0.
 
     Raises:
         InputError: If a frame is damaged, black or of another size than the onset, if depth is not 16-bit or
@@ -94,7 +96,7 @@ def make_clip(
 
 
 def shrink_color(crop: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarray, "3 size size"]:
-    """Return a crop at another size by area averages, channels first."""
+    """Resize a crop by area averages, channels first."""
     import cv2
 
     return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
@@ -105,17 +107,18 @@ def measure_change(
     after: Float[np.ndarray, "side side"],
     most: float | int,
 ) -> tuple[Float[np.ndarray, "side side"], Bool[np.ndarray, "side side"]]:
-    """Change of depth where both frames have any, it is believed, and the face is.
+    """Return the change of depth on the face where both frames are valid and the change is plausible.
 
-    A sensor's noise grows with the distance: what the wall seems to do would drown what the face does.
+    The noise of a sensor grows with the distance, so noise of the background would be larger than the change
+    of the face.
 
     Args:
         before: mm, 0 = invalid.
-        after: The same.
-        most: Largest change that is believed, mm; a larger one is the edge of something.
+        after: mm, 0 = invalid.
+        most: Largest plausible change, mm; larger changes are at edges of objects.
 
     Returns:
-        The change in mm, 0 where unknown, and where it is known.
+        The change in mm, 0 where unknown, and the mask of known pixels.
     """
     change = after - before
     valid = (before > 0) & (after > 0) & (np.abs(change) <= most)
@@ -127,7 +130,7 @@ def measure_change(
 def shrink_depth(
     change: Float[np.ndarray, "side side"], valid: Bool[np.ndarray, "side side"], size: int
 ) -> Float[np.ndarray, "2 size size"]:
-    """Return the mean change of what is known of a pixel, and whether enough of it is."""
+    """Resize a change of depth by means over its known pixels; also return where enough of them are known."""
     import cv2
 
     whole, share = (

@@ -19,21 +19,21 @@ def compute_strain(
 ) -> Float[np.ndarray, "height width"]:
     """Compute the optical strain: the norm of the symmetric part of the flow's gradient.
 
-    Neither a shift nor a (small) rotation has any (optical strain, Shreve et al. 2009).
+    It is 0 for a shift and for a small rotation (optical strain, Shreve et al. 2009).
     """
     (u_y, u_x), (v_y, v_x) = np.gradient(u), np.gradient(v)
     return np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2)
 
 
 def shrink(field: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "28 28"]:
-    """Return a field at the size of the maps, by area averages."""
+    """Resize a field to the size of the maps by area averages."""
     import cv2
 
     return cv2.resize(field, SIZE, interpolation=cv2.INTER_AREA)
 
 
 def stretch(field: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """Return a field as grey levels from its least to its greatest value; 128 where it is constant."""
+    """Scale a field linearly from its minimum and maximum to 0 and 255; a constant field becomes 128."""
     low, high = field.min(), field.max()
     if low == high:
         return np.full(field.shape, 128, np.uint8)
@@ -43,9 +43,9 @@ def stretch(field: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "heig
 def mirror(
     maps: UInt8[np.ndarray, "maps channels height width"], channels: Sequence[str]
 ) -> UInt8[np.ndarray, "maps channels height width"]:
-    """Show the same motion on the mirrored face: all channels reversed in x, and u turned round.
+    """Mirror the face: reverse all channels in x and change the sign of u.
 
-    Every channel is min-max stretched to 0..255, so that the stretch of -u is 255 minus that of u.
+    Every channel is min-max scaled to 0..255, so -u becomes 255 minus the value of u.
     The vertical component, strain and depth keep their values. Mirroring twice changes nothing.
 
     Args:
@@ -53,7 +53,7 @@ def mirror(
         channels: Names of the maps' channels, e.g. `("u", "v", "strain")`.
 
     Raises:
-        InputError: If there are not as many names as channels.
+        InputError: If the numbers of names and channels differ.
     """
     check_names(maps, channels)
     mirrored = maps[..., ::-1].copy()
@@ -69,12 +69,11 @@ def describe(
     keep: Sequence[str],
     cells: int,
 ) -> Float[np.ndarray, "maps features"]:
-    """Mean motion in each cell of a grid, relative to the median motion of the face.
+    """Compute the mean motion in each cell of a grid, relative to the median motion of the face.
 
-    The stretch to 0..255 moved the zero of a flow component to an unknown grey value. Most of a
-    face rests in a micro-expression, so the median of a map estimates that value, and takes out
-    what is left of a head shift. Each map and channel is centred by its own median: no other
-    sample has a say.
+    The scaling to 0..255 moved the zero of a flow component to an unknown grey value. Most of a face does not
+    move in a micro-expression, so the median of a map estimates this value. Subtracting it also removes the
+    rest of a head shift. Each map and channel is centred by its own median, independently of other samples.
 
     Args:
         maps: Motion of each sample, 0..255.
@@ -83,8 +82,8 @@ def describe(
         cells: Cells of the grid along each axis; 7 gives cells of 4x4 px on maps of 28x28.
 
     Returns:
-        Features ordered by channel, row, column, in units of the map's own range: 1 is the distance
-        between its least and greatest value, so features lie in -1..1.
+        Features ordered by channel, row, column, in units of the range of the map: 1 is the difference of its
+            maximum and minimum, so features lie in -1..1.
 
     Raises:
         InputError: If a channel to keep is not there, or the grid does not divide the maps.
@@ -107,10 +106,10 @@ def describe(
 
 
 def check_names(maps: np.ndarray, channels: Sequence[str]) -> None:
-    """Refuse names that are not as many as the channels.
+    """Check that there is one name per channel.
 
     Raises:
-        InputError: With both.
+        InputError: If not; the message contains both numbers.
     """
     if len(channels) != maps.shape[1]:
         raise InputError(
@@ -122,11 +121,11 @@ def check_names(maps: np.ndarray, channels: Sequence[str]) -> None:
 def make_flow_map(
     pair: Pair, crops: Mapping[str, np.ndarray], motion: Mapping[str, np.ndarray], modality: str
 ) -> dict[str, np.ndarray]:
-    """Return a small map of the motion, in the form in which the MEGC2019 maps circulate.
+    """Return a small map of the motion in the format of the distributed MEGC2019 maps.
 
     Returns:
-        `map` (3, 28, 28) uint8, each channel stretched to 0..255: rgb u, v, strain; depth dz and its slopes
-        to the right and down; fused u, v, dz.
+        `map` (3, 28, 28) uint8, each channel stretched to 0..255: u, v, strain for rgb; dz and its slopes to
+        the right and down for depth; u, v, dz for fused.
 
     Raises:
         InputError: If the modality needs depth that is not there.

@@ -1,4 +1,4 @@
-"""Points of facial regions with place and motion (Zhang et al. 2025): chosen, scaled, normalised."""
+"""Points of facial regions with position and motion (Zhang et al. 2025)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,8 +24,8 @@ class RegionPoints(NamedTuple):
     """Points of one sample.
 
     Attributes:
-        points: x, y, z and u, v, dz, per region sorted by falling motion.
-        short: Number of points that each region lacked and got by drawing its own again.
+        points: x, y, z and u, v, dz, sorted by descending motion in each region.
+        short: Number of points that each region lacked; they are repetitions of its other points.
     """
 
     points: Float[np.ndarray, "regions k 6"]
@@ -37,11 +37,11 @@ def smooth_depth_change(
 ) -> Float[np.ndarray, "size size"]:
     """Smooth a depth change over its known pixels (normalised convolution, Knutsson & Westin 1993).
 
-    Neither holes nor what lies outside the mask bleed into the result.
+    Holes and pixels outside the mask do not affect the result.
 
     Args:
         change: mm.
-        valid: Pixels at which it was measured and counts.
+        valid: Pixels at which it was measured and is used.
         sigma: Standard deviation of the Gaussian, px; 0 changes nothing.
 
     Returns:
@@ -62,14 +62,15 @@ def scale_motion(
     scale: str,
     powers: tuple[float | int, ...],
 ) -> Float[np.ndarray, "size size 3"]:
-    """Divide motion by its size, then raise each component to a power with its sign kept.
+    """Divide motion by its magnitude, then raise each component to a power and keep its sign.
 
     Args:
         motion: u, v (px), dz (mm).
-        where: Pixels that count.
+        where: Mask of the pixels from which the scale is computed.
         scale: `max` divides each component by its largest absolute value (Zhang et al. 2025); `rms` divides
-            all by the root mean square length of the flow, in px, or of dz, in mm, where there is no flow: no
-            single strong pixel decides, and noise in depth is not blown up to the size of the flow.
+            all by the root mean square length of the flow, in px, or of dz, in mm, where there is no flow:
+            the scale does not depend on a single strong pixel, and noise in depth is not amplified to the
+            magnitude of the flow.
         powers: Powers of u, v, dz; 2, 2 and 3.33 in the paper, 1 for no sharpening.
     """
     sizes = np.abs(motion[where]).max(axis=0, initial=0)
@@ -98,21 +99,21 @@ def choose_points(
     select: str,
     seed: int,
 ) -> RegionPoints:
-    """Choose k points of each region, sorted by falling motion.
+    """Choose k points of each region, sorted by descending motion.
 
-    A region with fewer is filled by drawing its own points again; an empty one holds zeros and is short of
-    all k.
+    A region with fewer points is filled with repetitions of its points; an empty region contains zeros and
+    lacks all k points.
 
     Args:
         structure: x, y, z of each pixel.
-        motion: u, v, dz of each pixel, on scales that may be compared.
+        motion: u, v, dz of each pixel, on comparable scales.
         regions: Masks; they may overlap.
-        valid: Pixels whose structure is known and no outlier.
+        valid: Pixels whose structure is known and not an outlier.
         k: Points per region.
-        select: `motion` takes those of largest motion (Zhang et al. 2025), `uniform` draws them evenly from
-            the region: the strongest pixels of a region lie close together, and of a resting one they are
-            its noise.
-        seed: Seed of drawing and filling.
+        select: `motion` takes the points with the largest motion (Zhang et al. 2025), `uniform` draws them
+            uniformly from the region. The strongest pixels of a region are close to each other, and in a
+            region without motion they are noise.
+        seed: Seed of the random draws.
     """
     rng = np.random.default_rng(seed)
     length = np.sqrt(np.einsum("...m,...m->...", motion, motion)).ravel()
@@ -144,14 +145,14 @@ def choose_points(
 def normalise(
     points: Float[np.ndarray, "regions k 6"], scale: str
 ) -> Float[np.ndarray, "regions k 6"]:
-    """Centre places and divide them by their largest radius; with `max`, divide motion by its largest length.
+    """Centre positions and divide them by the largest radius; with `max`, also scale motion to length 1.
 
-    Motion keeps its zero, as whoever ranks points by it needs that; Zhang et al. 2025 centre it too, which
-    the network does (`backbone.centre_motion`).
+    Motion is not centred here, since points are ranked by its true length. Zhang et al. 2025 centre it; here
+    the network does so (`backbone.centre_motion`).
 
     Args:
         points: Points as `choose_points` gives them.
-        scale: Scale as in `scale_motion`, which has divided motion by its size already if it is `rms`.
+        scale: Scale as in `scale_motion`, which already divided motion by its magnitude if it is `rms`.
     """
     flat = points.reshape(-1, len(FEATURES)).astype(np.float64)
     flat[:, :3] -= flat[:, :3].mean(axis=0)
@@ -167,14 +168,14 @@ def make_points(
     settings: PointSettings,
     modality: str,
 ) -> dict[str, np.ndarray]:
-    """Points of the eight regions in one modality.
+    """Compute the points of the eight regions in one modality.
 
     Returns:
         `points` (8, k, 6), normalised; `short` (8,).
 
     Raises:
-        InputError: If the modality needs depth or a camera that is not there or is of other frames, if a
-            region is empty, or a point is not finite.
+        InputError: If the modality needs depth or a camera that is missing or belongs to other frames, if a
+            region is empty, or if a point is not finite.
     """
     size = crops["onset"].shape[0]
     face, regions = motion["face"], motion["regions"]
@@ -221,7 +222,7 @@ def make_points(
 
 
 class Points(Representation):
-    """Points of the eight facial regions, with place and motion (Zhang et al. 2025)."""
+    """Points of the eight facial regions, with position and motion (Zhang et al. 2025)."""
 
     name = "points"
     arrays: ClassVar[Mapping[str, str]] = {"points": "points"}
@@ -241,11 +242,11 @@ class Points(Representation):
         return (len(REGIONS), 64, len(FEATURES))
 
     def needs_camera(self, modality: str) -> bool:
-        """Return whether places come from depth, and not from the landmarks."""
+        """Return whether positions are computed from depth and not from landmarks."""
         return modality != "rgb"
 
     def list_settings(self, settings: Settings, pair: Pair) -> dict[str, Any]:
-        """Return how points are chosen, what seeds their draw, and the camera."""
+        """Return the settings of the selection, the seed of the draw, and the camera."""
         return asdict(settings.points) | {"seed": pair.sample_id, "camera": pair.camera}
 
     def make(self, parts: Parts) -> dict[str, np.ndarray]:

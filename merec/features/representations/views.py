@@ -1,4 +1,4 @@
-"""Views: the two inputs of the dual-view encoder, of colour difference, depth difference and optical flow."""
+"""Views: the two inputs of the dual-view encoder (colour difference, depth difference or optical flow)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -34,13 +34,13 @@ DEFAULT_VIEWS: Mapping[str, ViewPair] = {
 def subtract_colors(
     onset: UInt8[np.ndarray, "size size 3"], apex: UInt8[np.ndarray, "size size 3"], mode: str
 ) -> Float[np.ndarray, "3 size size"]:
-    """Apex less onset, in units of the whole grey range.
+    """Subtract the onset from the apex, in units of the whole grey range.
 
     Args:
         onset: RGB crop.
         apex: RGB crop by the same box.
-        mode: `signed` -1..1; `abs` 0..1; `wrap_uint8` 0..1, modulo 256, which is what the statistics
-            published with DVSCL (Li et al. 2025) suggest.
+        mode: `signed` -1..1; `abs` 0..1; `wrap_uint8` 0..1, modulo 256, as the statistics published with
+            DVSCL (Li et al. 2025) suggest.
 
     Raises:
         InputError: If there is no such mode.
@@ -62,13 +62,13 @@ def subtract_depths(
     mode: str,
     most: float | int,
 ) -> Float[np.ndarray, "1 size size"]:
-    """Depth change in units of the largest that is believed; 0 where unknown.
+    """Divide a depth change by the largest plausible change; 0 where unknown.
 
     Args:
         change: mm.
         valid: Pixels at which it was measured.
         mode: Mode as for colours; `wrap_uint8` counts whole mm modulo 256, in units of 255.
-        most: mm that become 1.
+        most: Depth change that becomes 1, mm.
     """
     change = np.where(valid, change, 0).astype(np.float32)
     if mode == "wrap_uint8":
@@ -87,17 +87,17 @@ def make_views(
     region: str,
     views: ViewPair,
 ) -> dict[str, np.ndarray]:
-    """Make the two images that the dual-view encoder looks at.
+    """Compute the two images that the dual-view encoder reads.
 
     Args:
-        pair: Which sample.
-        crops: Its crops.
-        motion: Its motion.
+        pair: Files of the sample.
+        crops: Crops of the sample.
+        motion: Motion of the sample.
         difference: `signed`, `abs` or `wrap_uint8`.
         most_depth: Depth change that becomes 1, mm.
-        region: `crop` for all of it, `face` for facial skin alone, with 0 elsewhere.
-        views: Which; `rgb` is the colour difference, `depth` the depth difference, `flow` u, v (px) and
-            strain.
+        region: `crop` for the whole crop, `face` for facial skin only, with 0 elsewhere.
+        views: Names of the two views; `rgb` is the colour difference, `depth` the depth difference, `flow` u,
+            v (px) and strain.
 
     Returns:
         `first`, `second` (channels, size, size) float16.
@@ -139,7 +139,7 @@ class Views(Representation):
         return (len(self.channels(modality)[0]), 64, 64)
 
     def choose_views(self, modality: str, views: Sequence[str] | None) -> ViewPair | None:
-        """Return the two views that are shown."""
+        """Return the two views that the network reads."""
         if modality not in MODALITIES:  # which is refused with the modalities that there are
             return None
         if views is None:
@@ -164,7 +164,7 @@ class Views(Representation):
         return first, second
 
     def list_settings(self, settings: Settings, pair: Pair) -> dict[str, Any]:
-        """Return how frames are subtracted, what of the crop is shown, and the scale of depth."""
+        """Return the settings of the difference, the region of the crop, and the scale of depth."""
         how = {"difference": settings.difference, "region": settings.view_region}
         return how | {"most_depth": settings.motion.most_depth}
 

@@ -1,4 +1,4 @@
-"""Engines that train several folds jointly, and how many of them at a time."""
+"""Engines that train several folds jointly, and the size of their chunks."""
 
 import gc
 import logging
@@ -41,7 +41,7 @@ MARGIN = 2  # memory of a step in units of what it keeps for the gradient
 
 
 class Held(NamedTuple):
-    """A fold and its samples."""
+    """Fold with its samples."""
 
     fold: Fold
     view: ClipDataModule
@@ -52,7 +52,7 @@ def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine
 
     Args:
         trainer: Trains the folds.
-        chunk: Folds at a time; `None` for as many as fit into memory.
+        chunk: Number of folds per chunk; `None` for as many as fit into memory.
         compiled: Whether steps go through `torch.compile`.
 
     Raises:
@@ -73,7 +73,7 @@ def in_stacks(trainer: FoldTrainer, chunk: int | None, compiled: bool) -> Engine
 
 
 def interleave_folds(trainer: FoldTrainer) -> Engine:
-    """Return the engine that interleaves all folds that it is given; all have as many steps per epoch.
+    """Return the engine that interleaves folds; all must have the same number of steps per epoch.
 
     Raises:
         InputError: If the folds would influence each other.
@@ -96,7 +96,7 @@ def check_trainer(trainer: FoldTrainer) -> None:
     """Refuse settings that would let jointly trained folds influence each other.
 
     Raises:
-        InputError: Naming the setting.
+        InputError: If so; the message names the setting.
     """
     fresh = trainer.make_fresh(trainer.datamodule)
     check_joint_training(
@@ -112,8 +112,8 @@ def _hold(trainer: FoldTrainer, folds: Sequence[Fold]) -> list[Held]:
 def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Trained]:
     """Train each chunk of folds jointly.
 
-    A chunk that runs out of memory is halved. If another error stops it, its folds are trained one by one, so
-    that only those fail that must.
+    A chunk that runs out of memory is halved. After another error the folds of the chunk are trained one by
+    one, so that only the faulty fold fails.
     """
     while waiting:
         some, *waiting = waiting
@@ -131,7 +131,7 @@ def _train_chunks(waiting: list[list[Held]], crew: "_Trainer") -> Iterator[Train
 
 
 class _Stopped(Exception):  # noqa: N818
-    """A chunk of folds was not trained."""
+    """Error: a chunk of folds was not trained."""
 
     def __init__(self, folds: int, reason: Exception):
         line = str(reason) if is_out_of_memory(reason) else describe_mistake(reason)
@@ -142,7 +142,7 @@ class _Stopped(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class _Trainer:
-    """Trains and writes folds."""
+    """Trainer and writer of folds."""
 
     trainer: FoldTrainer
     join: Callable[..., JointTraining]
@@ -150,7 +150,7 @@ class _Trainer:
     progress: Progress
 
     def train_jointly(self, some: Sequence[Held]) -> Iterator[Trained]:
-        """Train a chunk of folds jointly, then predict and write each of them."""
+        """Train a chunk of folds jointly, then predict and write each fold."""
         title = name_folds([held.fold for held in some])
         started, report = time.perf_counter(), self.progress.start_fold(title)
         try:
@@ -179,7 +179,7 @@ class _Trainer:
         return try_fold(held.fold, self.writer, conclude, report, spent)
 
     def train_alone(self, held: Held) -> Trained:
-        """Train one fold alone, and write it."""
+        """Train one fold separately, and write it."""
 
         def train(_: Fold, on_epoch: OnEpoch) -> Outcome:
             return self.trainer.train_fold(held.view, self.writer.folder, on_epoch)
@@ -191,10 +191,10 @@ class _Trainer:
 def cut_chunks(held: Sequence[Held], most: int) -> list[list[Held]]:
     """Cut folds into chunks of the same classes and the same number of steps per epoch.
 
-    Neighbours in a chunk have last batches of similar size.
+    Folds in a chunk are sorted by the size of their last batch.
 
     Args:
-        held: All folds.
+        held: Folds to cut.
         most: Highest number of folds of a chunk.
     """
     steps = {id(one): (one.view.classes, len(one.view.train_dataloader())) for one in held}
@@ -214,13 +214,13 @@ def cut_each(folds: Sequence[Fold]) -> list[list[Fold]]:
 
 
 def deal(trainer: FoldTrainer, size: int, workers: int, folds: Sequence[Fold]) -> list[list[Fold]]:
-    """Cut folds into chunks of nearly equal size, so that all workers are busy until the end.
+    """Cut folds into chunks of nearly equal size, so that all workers finish at about the same time.
 
     Args:
         trainer: Trains the folds.
         size: Highest number of folds of a chunk.
         workers: Number of worker processes.
-        folds: The folds that are to be trained.
+        folds: Folds to train.
     """
     rounds = -(-len(folds) // (size * workers))
     most = -(-len(folds) // (rounds * workers))
@@ -229,10 +229,10 @@ def deal(trainer: FoldTrainer, size: int, workers: int, folds: Sequence[Fold]) -
 
 
 def choose_size(trainer: FoldTrainer) -> int:
-    """Return how many folds a worker process should interleave, by the duration of one training step.
+    """Return the number of folds that a worker interleaves, from the duration of one training step.
 
-    Lightning's work per step and epoch is then done once for all of them, which matters if steps are short.
-    If they are long, a process that dies would only lose more folds.
+    Interleaved folds share Lightning's overhead per step and epoch, which matters if steps are short. For
+    long steps it only means that a process that dies loses more folds.
     """
     data = trainer.datamodule
     try:
@@ -246,7 +246,7 @@ def choose_size(trainer: FoldTrainer) -> int:
 
 
 def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
-    """Return how many folds fit into `SHARE` of the free memory, judged by one of them."""
+    """Return the number of folds that fit into `SHARE` of the free memory, estimated from one fold."""
     runner, task = trainer.networks.trainer(logger=False), trainer.make_fresh(view)
     try:
         measured = measure_fold(task, view, runner)
@@ -260,12 +260,12 @@ def count_fitting(trainer: FoldTrainer, view: ClipDataModule) -> int:
 
 
 def measure_fold(task: Finetune, view: ClipDataModule, trainer: pl.Trainer) -> int:
-    """Estimate the memory in bytes that training a fold takes, from what one step keeps for the gradient.
+    """Estimate the memory of training a fold from the tensors that one step saves for backward, bytes.
 
     Args:
-        task: The untrained module of the fold; it takes the step.
-        view: The samples of the fold.
-        trainer: Gives the device and the precision.
+        task: Untrained module of the fold, which takes the step.
+        view: Samples of the fold.
+        trainer: Trainer that determines device and precision.
     """
     device, precision = trainer.strategy.root_device, trainer.precision_plugin
     task = precision.convert_module(task.to(device))  # type: ignore[assignment]

@@ -24,15 +24,16 @@ ENGINES = ("loop", "processes", "stacked", "auto")
 
 @dataclass(frozen=True)
 class EngineChoice(Part):
-    """Settings of how folds are run. All engines give the same predictions.
+    """Settings of the engine that runs folds. All engines give the same predictions.
 
     Attributes:
-        engine: `loop` trains one fold after the other, `processes` several at once, each in a process with
-            one thread, `stacked` several at once as one network with stacked weights, `auto` as is fastest
-            for device and backbone.
-        workers: Processes at a time; `None` for as many as there are cores.
-        chunk: Folds that are stacked, `None` for as many as fit into memory; or that a process is given at a
-            time, `None` for one, or `INTERLEAVED_FOLDS` of a network whose steps are short.
+        engine: `loop` trains folds sequentially, `processes` several folds at once, each in a process with
+            one thread, `stacked` several folds as one network with stacked weights; `auto` chooses the
+            fastest for device and backbone.
+        workers: Number of worker processes; `None` for the number of cores.
+        chunk: For `stacked`: number of folds per stack, `None` for as many as fit into memory. For
+            `processes`: number of folds per task of a process, `None` for 1, or `INTERLEAVED_FOLDS` if the
+            steps of the network are short.
         compiled: Whether steps of stacked folds go through `torch.compile`.
     """
 
@@ -42,13 +43,13 @@ class EngineChoice(Part):
     compiled: bool
 
     def check(self, selection: str) -> None:
-        """Refuse settings that are unknown, out of range, or do not go with the choice of epochs.
+        """Refuse settings that are unknown, out of range, or incompatible with the selection of epochs.
 
         Args:
             selection: Rule that chooses the number of epochs.
 
         Raises:
-            InputError: Naming the key.
+            InputError: If so; the message names the key.
         """
         if self.engine not in ENGINES:
             raise InputError(
@@ -76,12 +77,12 @@ class EngineChoice(Part):
 
         Args:
             trainer: Trains folds together.
-            train_alone: Trains a fold by itself.
-            folds: Number of folds that are to be trained.
+            train_alone: Trains a single fold.
+            folds: Number of folds to train.
             selection: Rule that chooses the number of epochs.
 
         Raises:
-            InputError: If folds cannot be stacked, but are to be.
+            InputError: If `stacked` is set but the folds cannot be stacked.
         """
         workers, engine = self.workers or torch.get_num_threads(), self.engine
         if engine == "auto":
@@ -116,12 +117,12 @@ class EngineChoice(Part):
 
 
 def choose_engine(device: str, folds: int, workers: int, selection: str) -> tuple[str, str]:
-    """Return the engine that is fastest, and why; see benchmarks/README.md.
+    """Return the fastest engine and the reason; see benchmarks/README.md.
 
     Args:
-        device: `cpu` or another, on which a network is trained.
+        device: Device on which a network is trained, e.g. `cpu`.
         folds: Number of folds to train.
-        workers: Processes at a time: cores of this process, or `task.workers`.
+        workers: Number of worker processes: cores of this process, or `task.workers`.
         selection: Rule that chooses the number of epochs.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Train the folds of a small network in turn, step by step: Lightning's work per step is done once."""
+"""Interleaved training of the folds of a small network, which share Lightning's overhead per step."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,14 +16,14 @@ from merec.types import Batch
 
 
 class InterleavedFolds(JointTraining):
-    """Folds that compute their gradients one after the other; one optimiser then takes the step of all.
+    """Joint training in which folds compute their gradients in turn and one optimiser takes the step.
 
-    Unlike `StackedFinetune`, each fold computes exactly what it would alone: on a processor, a vmap of
-    convolutions is slower than the convolutions one by one.
+    Unlike `StackedFinetune`, each fold computes exactly the same as when trained alone. On a CPU a vmap of
+    convolutions is slower than separate convolutions.
 
     Args:
-        tasks: The untrained module of each fold; trained in place.
-        views: The samples of each fold; all have the same number of steps per epoch.
+        tasks: Untrained module of each fold; trained in place.
+        views: Samples of each fold; all have the same number of steps per epoch.
     """
 
     def __init__(self, tasks: Sequence[Finetune], views: Sequence[ClipDataModule]):
@@ -48,7 +48,7 @@ class InterleavedFolds(JointTraining):
                 module.eval()
 
     def training_step(self, batch: list[Batch], _: int) -> dict[str, Any]:
-        """Take one step of each fold and return what `RecordFolds` records."""
+        """Compute the gradients of all folds and return the values that `RecordFolds` records."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
@@ -63,7 +63,7 @@ class InterleavedFolds(JointTraining):
         }
 
     def _learn(self, task: Finetune, batch: Batch, generator: torch.Generator) -> dict[str, Any]:
-        """Compute the gradient of one fold, whose dropout draws the numbers that it would draw alone."""
+        """Compute the gradient of one fold, with the same dropout masks as when trained alone."""
         default = torch.default_generator
         default.set_state(generator.get_state())
         step = task.training_step(batch, 0)

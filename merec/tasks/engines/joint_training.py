@@ -1,4 +1,4 @@
-"""Train several folds in one Lightning loop: what stacked and interleaved folds have in common."""
+"""Training of several folds in one Lightning loop: common base of stacked and interleaved folds."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -20,15 +20,15 @@ ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax
 
 
 class JointTraining(pl.LightningModule):
-    """Base of modules that finetune several folds jointly, each as `Finetune` would alone.
+    """Base of modules that finetune several folds jointly, with the results of `Finetune`.
 
-    Each fold draws its own batches and dropout masks. One optimiser takes the step of all folds, so it must
-    be elementwise. A training step returns the `losses` and `hits` of the folds and the `sizes` of their
+    Each fold has separate batches and dropout masks. One optimiser takes the step of all folds, so it must be
+    elementwise. A training step returns the `losses` and `hits` of the folds and the `sizes` of their
     batches.
 
     Args:
-        tasks: The untrained module of each fold.
-        views: The samples of each fold; all have the same number of steps per epoch.
+        tasks: Untrained module of each fold.
+        views: Samples of each fold; all have the same number of steps per epoch.
     """
 
     def __init__(self, tasks: Sequence[Finetune], views: Sequence[ClipDataModule]):
@@ -38,17 +38,17 @@ class JointTraining(pl.LightningModule):
 
     @abstractmethod
     def predict_watched(self) -> Sequence[np.ndarray] | np.ndarray:
-        """Predict the recorded samples of each fold; rows beyond their number are padding."""
+        """Predict the recorded samples of each fold; shorter folds are padded."""
 
     @abstractmethod
     def list_parameters(self) -> Sequence[nn.Parameter]:
         """Return the parameters to optimise."""
 
     def give_back(self) -> None:
-        """Write what was learnt into the modules of the folds."""
+        """Copy the trained weights into the modules of the folds."""
 
     def on_fit_start(self) -> None:
-        """Open a generator of dropout masks per fold, on the device of the data."""
+        """Create a generator of dropout masks per fold on the device of the data."""
         self.generators = [torch.Generator(self.device) for _ in self.tasks]
 
     def train_dataloader(self) -> list[Any]:
@@ -74,7 +74,7 @@ class JointTraining(pl.LightningModule):
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out; torch has no class of its own for the memory of a processor."""
+    """Return whether an error is an out-of-memory error; torch has no special class for CPU memory."""
     kinds = (torch.OutOfMemoryError, MemoryError)
     return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
 
@@ -83,7 +83,7 @@ def check_joint_training(optimizer: torch.optim.Optimizer, trainer: pl.Trainer) 
     """Refuse settings that would let jointly trained folds influence each other.
 
     Raises:
-        InputError: If the optimiser does not treat each number for itself, or gradients are clipped.
+        InputError: If the optimiser is not elementwise, or gradients are clipped.
     """
     kind = type(optimizer)
     if kind not in (getattr(torch.optim, name) for name in ELEMENTWISE):
@@ -99,13 +99,13 @@ def check_joint_training(optimizer: torch.optim.Optimizer, trainer: pl.Trainer) 
 
 
 class RecordFolds(pl.Callback):
-    """Record each of several folds as `RecordEpochs` records one.
+    """Callback that records several folds as `RecordEpochs` records one.
 
-    A loss that is not finite raises no error: a fold that diverges does not stop the others.
+    A loss that is not finite raises no error, so a fold that diverges does not stop the other folds.
 
     Args:
-        views: The samples of each fold.
-        on_epoch: Called with (epoch from 1, epochs) after each.
+        views: Held-out samples of each fold, which are predicted after each epoch.
+        on_epoch: Called after each epoch with (number of the epoch, counted from 1; number of epochs).
     """
 
     def __init__(self, views: Sequence[ClipDataModule], on_epoch: Callable[[int, int], None]):
@@ -126,7 +126,7 @@ class RecordFolds(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep the tensors of a step on their device: reading them would wait for it."""
+        """Store the tensors of a step on their device, without waiting for the device."""
         self.losses.append(outputs["losses"])
         self.hits.append(outputs["hits"])
         self.sizes.append(outputs["sizes"])

@@ -1,7 +1,7 @@
-"""Train several folds at once, in worker processes with one thread each.
+"""Training of several folds at once, in worker processes with one thread each.
 
-Small networks keep one core busy, not two: a core per fold is faster than all cores for one fold. A process
-that dies (memory ran out, it was killed) loses its own folds only, which are reported by name.
+Small networks use one core, so one core per fold is faster than all cores for one fold. If a process dies
+(out of memory, killed), only its folds are lost, and they are reported by name.
 """
 
 import logging
@@ -49,8 +49,8 @@ def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
     """Return the engine that runs another engine in several worker processes.
 
     Args:
-        engine: Runs the folds that a worker is given; it is pickled, and its large arrays are shared.
-        cut: Cuts folds into chunks, each given to one worker; a worker that dies loses its chunk.
+        engine: Runs the folds of a worker; it is pickled, and its large arrays are in shared memory.
+        cut: Cuts folds into chunks, one per task of a worker; a worker that dies loses its chunk.
         workers: Number of worker processes.
     """
 
@@ -95,15 +95,15 @@ def _ending_on_sigterm() -> Iterator[None]:
 
 @dataclass
 class _Worker:
-    """A worker process and its folds.
+    """Worker process and its folds.
 
     Attributes:
         process: The process.
-        connection: Sends folds to it and receives its messages.
-        folds: Folds that it was given and has not trained yet.
-        title: Name of all folds that it was given.
+        connection: Connection that sends folds and receives messages.
+        folds: Folds that the worker has not trained yet.
+        title: Name of all folds of the worker.
         on_epoch: Called after each epoch.
-        started: When the folds were given.
+        started: Time when the folds were sent.
     """
 
     process: BaseProcess
@@ -235,7 +235,7 @@ class _Reports:
     connection: Connection
 
     def start_fold(self, subject: str) -> OnEpoch:
-        """Return what sends the epochs of a fold."""
+        """Return the function that sends the epochs of a fold."""
         return self._tell
 
     def _tell(self, epoch: int, epochs: int) -> None:
@@ -249,7 +249,7 @@ class _Reports:
 
 
 class _Teller(QueueHandler):
-    """Handler that sends log records to the main process."""
+    """Logging handler that sends records to the main process."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with suppress(ConnectionError):

@@ -1,7 +1,7 @@
-"""Hand an object to other processes, with its large arrays in memory once for all of them.
+"""Sharing of an object with other processes, with one copy of its large arrays in memory.
 
 Arrays are written to files that every process maps into memory. Pages that are only read are shared; a page
-that a process writes to becomes its own.
+that a process writes to is copied.
 """
 
 import io
@@ -17,7 +17,7 @@ LEAST = 1 << 16  # bytes; smaller arrays are not worth a file
 
 
 class _Writer(pickle.Pickler):
-    """Pickler that writes the memory of large tensors and arrays to files, each block once."""
+    """Pickler that writes the memory of large tensors and arrays to files, each memory block once."""
 
     def __init__(self, file: io.BufferedWriter, folder: Path):
         super().__init__(file)
@@ -72,7 +72,7 @@ def _open_tensor(
 def share(value: Any, folder: Path) -> Path:
     """Write an object and its arrays to an empty folder.
 
-    From then on this process maps the large tensors, too, and keeps no copy of its own.
+    Afterwards this process also maps the large tensors and has no separate copy.
 
     Returns:
         The file that `receive` reads.
@@ -87,5 +87,5 @@ def share(value: Any, folder: Path) -> Path:
 
 
 def receive(file: Path) -> Any:
-    """Read what another process of this user shared."""
+    """Read an object that another process of this user shared."""
     return pickle.loads(file.read_bytes())

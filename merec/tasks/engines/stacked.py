@@ -1,4 +1,4 @@
-"""Train folds as one network with stacked parameters: one step is a step of each fold (torch.func)."""
+"""Training of folds as one network with stacked parameters (torch.func)."""
 
 import copy
 import logging
@@ -42,13 +42,13 @@ class Stack(NamedTuple):
 class StackedFinetune(JointTraining):
     """Folds as one network with stacked weights: one step is a step of each fold.
 
-    Neighbouring folds whose batches have equal size take a step at once, as a norm must not see padding: all
-    of them while batches are full, some of them in the last batch of an epoch.
+    Neighbouring folds with batches of equal size take a step together, since a norm must not see padding.
+    With full batches these are all folds, in the last batch of an epoch only some.
 
     Args:
-        tasks: The untrained module of each fold; holds what was learnt after `give_back`.
-        views: The samples of each fold; all have the same number of steps per epoch.
-        compiled: Whether the step is compiled by `torch.compile`, where it can be.
+        tasks: Untrained module of each fold; contains the trained weights after `give_back`.
+        views: Samples of each fold; all have the same number of steps per epoch.
+        compiled: Whether the step is compiled by `torch.compile`, if possible.
     """
 
     def __init__(self, tasks: Sequence[Finetune], views: Sequence[ClipDataModule], compiled: bool):
@@ -64,7 +64,7 @@ class StackedFinetune(JointTraining):
         self.compiled = torch.compile(self.learn) if compiled else None
 
     def on_fit_start(self) -> None:
-        """Move the recorded samples to the device, too."""
+        """Also move the recorded samples to the device."""
         super().on_fit_start()
         watched = [[batch.inputs for batch in view.predict_dataloader()] for view in self.views]
         joined = [_join(batches, torch.cat, self.device) for batches in watched]
@@ -73,7 +73,7 @@ class StackedFinetune(JointTraining):
     def transfer_batch_to_device(
         self, batch: list[Batch], device: torch.device, dataloader_idx: int
     ) -> list[Stack]:
-        """Stack batches of equal size, then move them: moving a stack is faster."""
+        """Stack batches of equal size before moving them, which is faster."""
         alike = [list(some) for _, some in groupby(batch, lambda one: len(one.label))]
         return [
             Stack(
@@ -84,7 +84,7 @@ class StackedFinetune(JointTraining):
         ]
 
     def training_step(self, batch: list[Stack], _: int) -> dict[str, Any]:
-        """Return the sum of the losses of all folds, and what `RecordFolds` records of each."""
+        """Return the sum of the losses of all folds, and the values that `RecordFolds` records."""
         sizes = [len(stack.label) for stack in batch]
         steps, start = [], 0
         for stack, state in zip(batch, self._split(sizes), strict=True):
@@ -96,7 +96,7 @@ class StackedFinetune(JointTraining):
         return {"loss": loss.sum(), "losses": loss.detach(), "hits": hits, "sizes": unit_counts}
 
     def _split(self, sizes: list[int]) -> list[dict[str, Tensor]]:
-        """Split the stacked state into views of so many folds each; writing to a view writes to the stack."""
+        """Split the stacked state into slices of the given sizes, which share memory with the stack."""
         if len(sizes) == 1:
             return [dict(zip(self.names, self.leaves, strict=True))]
         parts = zip(*(leaf.split(sizes) for leaf in self.leaves), strict=True)
@@ -145,7 +145,7 @@ class StackedFinetune(JointTraining):
 
 
 class _Fold(nn.Module):
-    """The training step and the prediction of a fold as a module, as `functional_call` takes one."""
+    """Module with the training step and the prediction of a fold, for `functional_call`."""
 
     def __init__(self, task: Finetune):
         super().__init__()
@@ -159,7 +159,7 @@ class _Fold(nn.Module):
 
 
 def _stack_calls(fold: _Fold, training: bool) -> Callable[..., Any]:
-    """Return the function of stacked states and batches that a fold computes."""
+    """Return the vectorised step of a fold as a function of stacked states and batches."""
     skeleton = copy.deepcopy(fold).to("meta").train(training)
     for module in skeleton.task.frozen:
         module.eval()
@@ -169,7 +169,7 @@ def _stack_calls(fold: _Fold, training: bool) -> Callable[..., Any]:
 def _join(
     inputs: Sequence[Inputs], join: Callable[[list[Tensor]], Tensor], device: torch.device
 ) -> Inputs:
-    """Join each input tensor with the same one of the other batches, and move it to the device."""
+    """Join corresponding input tensors of several batches, and move them to the device."""
     views = zip(
         *(tensor if isinstance(tensor, tuple) else (tensor,) for tensor in inputs), strict=True
     )
