@@ -26,6 +26,9 @@ packages = ["@NAME@"]
 
 [tool.setuptools.package-data]
 "@NAME@" = ["conf/*/*.yaml"]
+
+[tool.pytest.ini_options]
+addopts = "-p no:dash"  # a plug-in of pytest that may be installed with others, and warns
 """
 _BACKBONE = '''\
 """A backbone for merec."""
@@ -66,16 +69,20 @@ _partial_: true             # a fresh one per fold; the task gives in_channels a
 width: 8
 """
 _BACKBONE_TEST = '''\
-"""The backbone keeps merec's contract."""
+"""The backbone keeps merec's contract, with the values of its YAML file."""
 
-from functools import partial
+from pathlib import Path
 
-from @NAME@ import @CLASS@
+import @NAME@
+from merec.config import build
 from merec.testing import check_backbone
+from omegaconf import OmegaConf
+
+CHOICE = Path(@NAME@.__file__).parent / "conf/backbone/@NAME@.yaml"
 
 
 def test_the_backbone_trains_and_judges_each_sample_alone():
-    check_backbone(partial(@CLASS@, width=8))
+    check_backbone(build(OmegaConf.load(CHOICE)))
 '''
 _CORPUS = '''\
 """A corpus for merec."""

@@ -20,7 +20,7 @@ _KEPT = {  # that no run can do without
 
 
 def check_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with text keys quoted for Hydra.
+    """Return the arguments with text keys quoted for Hydra, and equal values spelt alike.
 
     Raises:
         InputError: If one is no override or flag, has no effect, or names a choice that does not exist.
@@ -33,7 +33,7 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
     _refuse_arguments(arguments)
     _refuse_without_effect(arguments, is_multirun(arguments))
     check_choices(arguments)
-    quoted = quote_texts(arguments, is_multirun(arguments))
+    quoted = [_spell_alike(text) for text in quote_texts(arguments, is_multirun(arguments))]
     if {"-sc", "--shell-completion"} & {*quoted}:
         raise InputError(
             'completion is a verb of its own: eval "$(merec completion bash)", zsh or fish'
@@ -42,6 +42,18 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
         if is_multirun(quoted) and flag in quoted:
             raise InputError(f"{flag} is about one run; give it without -m, and each key one value")
     return quoted
+
+
+def _spell_alike(argument: str) -> str:
+    """Write an override as Hydra writes it in a multirun, unless its value is text.
+
+    Run folders are named by overrides: `lr=3e-3` becomes `lr=0.003`, so that one value has one folder.
+    """
+    with contextlib.suppress(HydraException):  # Hydra itself will say what is wrong
+        override = OverridesParser.create().parse_override(argument)
+        if not override.is_sweep_override() and isinstance(override.value(), int | float | list):
+            return f"{override.get_key_element()}={override.get_value_element_as_str()}"
+    return argument
 
 
 def _refuse_arguments(arguments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
+from rich.text import Text
 
 from merec.csv_export import write_csv
 from merec.evaluation.pooling import pool_runs
@@ -84,6 +85,9 @@ def write_report(
     for name, table in brief.items():
         if name not in _ON_PAGE_ONLY:
             print_table(console, table)
+    for note in notes:
+        if "passed over" in note:  # again, since tables have scrolled the warning away
+            console.print(Text(f"Not in these tables, {note}"))
     # Unwrapped, so that it can be copied or clicked.
     console.print(out / "report.html", soft_wrap=True)
     return results

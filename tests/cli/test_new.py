@@ -21,6 +21,19 @@ def test_a_new_package_is_four_small_files_and_passes_its_own_test(merec, tmp_pa
     assert "1 passed" in tested.stdout
 
 
+def test_the_test_of_a_new_backbone_reads_its_settings_from_the_yaml_file(merec, tmp_path):
+    assert merec("new", "backbone", "tiny_one").returncode == 0
+    module = tmp_path / "tiny_one/tiny_one/__init__.py"
+    module.write_text(module.read_text().replace("width: int)", "width: int, depth: int)"))
+    choice = tmp_path / "tiny_one/tiny_one/conf/backbone/tiny_one.yaml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tiny_one"]
+    for setting, code in (("", 1), ("depth: 2\n", 0)):
+        choice.write_text(choice.read_text() + setting)
+        tested = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert tested.returncode == code, tested.stdout
+        assert "warning" not in tested.stdout
+
+
 def test_it_is_written_where_root_says(merec, tmp_path):
     done = merec("new", "backbone", "tiny", f"root={tmp_path}/own/net")
     assert done.returncode == 0

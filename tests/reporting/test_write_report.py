@@ -93,7 +93,7 @@ def test_two_protocols_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_tells_of_runs_that_were_passed_over(
+def test_page_and_terminal_tell_of_runs_that_were_passed_over(
     runs: Path, tmp_path: Path, console: Console
 ) -> None:
     shutil.copytree(runs, tmp_path / "sweep")
@@ -103,6 +103,12 @@ def test_the_page_tells_of_runs_that_were_passed_over(
         text = (tmp_path / "out" / name).read_text(encoding="utf-8")
         assert "Notes" in text
         assert re.search(r"passed over: .*svm.*missing 1 of 7 folds", text)
+    assert isinstance(console.file, io.StringIO)
+    printed = " ".join(console.file.getvalue().split())
+    tables, note, after = printed.partition("Not in these tables, passed over: ")
+    assert "UF1" in tables
+    assert note
+    assert "UF1" not in after
 
 
 def test_a_report_of_whole_runs_has_no_notes(plain) -> None:
