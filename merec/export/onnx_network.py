@@ -8,7 +8,8 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +161,15 @@ def _list_scale(scale: Scale) -> dict[str, list[float]]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep back what the converter logs and warns of, none of which is for the user."""
+    """Keep back what the converter logs, prints and warns of, none of which is for the user."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with (
+            warnings.catch_warnings(action="ignore"),
+            redirect_stdout(StringIO()),
+            redirect_stderr(StringIO()),
+        ):
             yield
     finally:
         logging.disable(before)

@@ -295,7 +295,7 @@ def test_a_sort_in_onnx_keeps_the_order_of_equal_values(tmp_path):
         assert np.array_equal(order, expected.numpy())
 
 
-def test_a_network_that_cannot_be_converted_is_refused_in_one_line():
+def test_a_network_that_cannot_be_converted_is_refused_in_one_line(capfd):
     class Branches(torch.nn.Module):
         def forward(self, values: torch.Tensor) -> torch.Tensor:
             return values if values.sum() > 0 else -values
@@ -303,6 +303,7 @@ def test_a_network_that_cannot_be_converted_is_refused_in_one_line():
     model = onnx_network._Inputs(Branches())
     with pytest.raises(InputError, match="^Branches cannot be exported as ONNX: [^\n\x1b]*$"):
         onnx_network._convert(model, (torch.ones(3, 2),), ("values",))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_network_that_differs_is_not_kept(merec, on_small, train, tmp_path, monkeypatch):
