@@ -92,7 +92,7 @@ class SetAbstraction(nn.Module):
     ) -> Float[Tensor, "batch regions outputs"]:
         """Compute the features of each region: the maximum over its points."""
         groups, k = points.shape[:2], points.shape[2]
-        source = torch.arange(groups.numel() * k, device=points.device)
+        source = torch.arange(groups[0] * groups[1] * k, device=points.device)
         edges = torch.stack([source, source // k])
         centres = places.mean(2).flatten(0, 1)
         given = points.flatten(0, 2), None

@@ -7,7 +7,7 @@ is needed to make these inputs and to read the logits is in the metadata of the 
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -85,24 +85,27 @@ def _convert(model: _Inputs, inputs: tuple[Tensor, ...], names: tuple[str, ...])
     # A dimension of 1 would be taken for a constant.
     example = tuple(torch.cat([values[:1], values[-1:]]) for values in inputs)
     batch = torch.export.Dim("batch")
+    name, remedy = type(model.backbone).__name__, "use the checkpoint with merec predict"
     with _silence():
         try:
-            return torch.onnx.export(
+            program: Any = torch.onnx.export(
                 model,
                 example,
                 input_names=list(names),
                 output_names=["logits"],
                 dynamic_shapes=(tuple({0: batch} for _ in names),),
-                custom_translation_table={torch.ops.aten.sort.stable: _sort},
+                custom_translation_table=_TRANSLATIONS,
                 dynamo=True,
                 verbose=False,
             )
         except Exception as error:  # the converter fails in many ways
-            name = type(model.backbone).__name__
-            raise InputError(
-                f"{name} cannot be exported as ONNX: {quote_error(error.__cause__ or error)}; use the "
-                "checkpoint with merec predict"
-            ) from error
+            reason = quote_error(error.__cause__ or error)
+            raise InputError(f"{name} cannot be exported as ONNX: {reason}; {remedy}") from error
+    if isinstance(program.model.graph.inputs[0].shape[0], int):
+        raise InputError(
+            f"{name} cannot be exported as ONNX, as its code fixes the size of a batch; {remedy}"
+        )
+    return program
 
 
 def _sort(values: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
@@ -112,6 +115,20 @@ def _sort(values: Any, stable: bool = True, dim: int = -1, descending: bool = Fa
     size = op.Gather(op.Shape(values), op.Constant(value_ints=[dim]))
     ranked, order = op.TopK(numbers, size, axis=dim, largest=int(descending), sorted=1)
     return op.CastLike(ranked, values), order
+
+
+def _measure_distances(first: Any, second: Any, p: float = 2.0, compute_mode: Any = None) -> Any:
+    """Translate the Euclidean distances between two sets of points, which torch's converter lacks."""
+    op: Any = onnxscript.opset18
+    rows, columns = (op.Constant(value_ints=[axis]) for axis in (-2, -3))
+    apart = op.Sub(op.Unsqueeze(first, rows), op.Unsqueeze(second, columns))
+    return op.ReduceL2(apart, op.Constant(value_ints=[-1]), keepdims=0)
+
+
+_TRANSLATIONS: dict[Callable, Callable] = {
+    torch.ops.aten.sort.stable: _sort,
+    torch.ops.aten._cdist_forward.default: _measure_distances,
+}
 
 
 def _measure_difference(

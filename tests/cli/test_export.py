@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from merec.config import build
-from merec.config_groups import home
+from merec.config import build, compose_node
+from merec.config_groups import home, list_choices
 from merec.corpora import read_megc2019_flow
 from merec.errors import InputError
 from merec.export import onnx_network
+from merec.features.representations import open_representation
 from merec.restore import restore
 from merec.types import Corpus
 
@@ -295,15 +296,45 @@ def test_a_sort_in_onnx_keeps_the_order_of_equal_values(tmp_path):
         assert np.array_equal(order, expected.numpy())
 
 
-def test_a_network_that_cannot_be_converted_is_refused_in_one_line(capfd):
-    class Branches(torch.nn.Module):
-        def forward(self, values: torch.Tensor) -> torch.Tensor:
-            return values if values.sum() > 0 else -values
+class Branches(torch.nn.Module):
+    """Network that decides by its input."""
 
-    model = onnx_network._Inputs(Branches())
-    with pytest.raises(InputError, match="^Branches cannot be exported as ONNX: [^\n\x1b]*$"):
-        onnx_network._convert(model, (torch.ones(3, 2),), ("values",))
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values if values.sum() > 0 else -values
+
+
+class Counts(torch.nn.Module):
+    """Network whose size of a batch is a constant for the converter."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values + torch.arange(values.shape[:1].numel())[:, None]
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [(Branches(), ": Could not guard"), (Counts(), ", as its code fixes the size")],
+)
+def test_a_network_that_cannot_be_converted_is_refused_in_one_line(capfd, network, reason):
+    message = f"^{type(network).__name__} cannot be exported as ONNX{reason}[^\n\x1b]*$"
+    with pytest.raises(InputError, match=message):
+        onnx_network._convert(onnx_network._Inputs(network), (torch.ones(3, 2),), ("values",))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", sorted({*list_choices("backbone")} - {"htnet", "dual_view", "dual_view_tuned"})
+)
+def test_every_backbone_of_one_input_can_be_exported(name, tmp_path):
+    make = build(compose_node("backbone", [f"backbone={name}"]))
+    representation = open_representation(make.func.reads)
+    ((*channels,),) = representation.channels("rgb")
+    model = onnx_network._Inputs(make(in_channels=len(channels), num_classes=3)).eval()
+    inputs = torch.randn(5, *representation.example_shape("rgb"))
+    inputs[0, 1, 2:] = inputs[0, 1, :1]  # points that are drawn twice
+    onnx_network._convert(model, (inputs,), ("inputs",)).save(tmp_path / "network.onnx")
+    names, file = ("inputs",), tmp_path / "network.onnx"
+    assert onnx_network._measure_difference(model, (inputs,), names, file) < 1e-4
 
 
 def test_a_network_that_differs_is_not_kept(merec, on_small, train, tmp_path, monkeypatch):
