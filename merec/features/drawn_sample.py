@@ -42,6 +42,7 @@ def draw_parts(seed: int, settings: Settings, modality: str, views: tuple[str, .
     }
     motion = {
         "flow": rng.normal(size=(size, size, 2)).astype(np.float16),
+        "head": rng.normal(size=(size, size, 2)).astype(np.float16),
         "face": np.ones((size, size), bool),
         "regions": np.ones((len(REGIONS), size, size), bool),
     }
