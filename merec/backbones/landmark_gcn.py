@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv, GraphConv
 
 from merec.backbones.point_sets import make_head
-from merec.features.face_mesh import list_edges
+from merec.features.face_mesh import LANDMARKS, list_edges
 from merec.features.representations.landmark_graph import FEATURES
 from merec.types import InputError
 
@@ -57,7 +57,10 @@ class LandmarkGCN(nn.Module):
         _check(in_channels, features, layer, width)
         self.chosen = [number for number, name in enumerate(FEATURES) if name in features]
         self.edges: Tensor
-        self.register_buffer("edges", torch.from_numpy(list_edges()), persistent=False)
+        edges = torch.from_numpy(list_edges())
+        if layer == "gatv2":  # attention reads the node itself as one of its neighbours
+            edges = torch.cat([edges, torch.arange(LANDMARKS).expand(2, -1)], 1)
+        self.register_buffer("edges", edges, persistent=False)
         self.enter = nn.Linear(len(self.chosen), width)
         self.blocks = nn.ModuleList(MeshBlock(layer, width) for _ in range(blocks))
         self.attention = nn.Linear(width, queries)
@@ -83,7 +86,7 @@ class MeshBlock(nn.Module):
         if self.shared:
             self.convolution: nn.Module = GraphConv(width, width, aggr="mean")
         else:
-            self.convolution = GATv2Conv(width, width // HEADS, HEADS, add_self_loops=True)
+            self.convolution = GATv2Conv(width, width // HEADS, HEADS, add_self_loops=False)
         self.norm = nn.BatchNorm1d(width)
 
     def forward(

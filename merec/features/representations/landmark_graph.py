@@ -15,6 +15,7 @@ from merec.types import InputError
 
 FEATURES = ("x", "y", "z", "u", "v", "dz", "track_x", "track_y")
 SMOOTH = 3.0  # px of the crop: standard deviation of the Gaussian that motion is averaged with
+LEAST = 1e-3  # px or mm: what is shorter is rounding, and not to be enlarged
 _SIDEWAYS = [FEATURES.index(name) for name in ("x", "u", "track_x")]
 
 
@@ -61,8 +62,8 @@ def make_landmark_graph(
 
 
 def _measure_length(moves: Float[np.ndarray, "nodes axes"]) -> float:
-    """Return the root mean square length of some motion; 1 if there is none."""
-    return float(np.sqrt(np.square(moves).sum(axis=1).mean())) or 1.0
+    """Return the root mean square length of some motion, at least `LEAST`."""
+    return max(LEAST, float(np.sqrt(np.square(moves).sum(axis=1).mean())))
 
 
 class LandmarkGraph(Representation):
