@@ -49,9 +49,9 @@ def calibrate(network: Network, folder: Path | None) -> Calibration | None:
         flatten(_describe(config)) for config in (result.runs[0].config, network.config)
     )
     unlike = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
-    return Calibration(
-        str(folder), temperature, len(label), unlike, RunFolder(folder).read_scores(network.target)
-    )
+    seeds = result.score_seeds()
+    scores = {name: float(np.mean(seeds[name])) for name in network.target.metrics_of_decisions}
+    return Calibration(str(folder), temperature, len(label), unlike, scores)
 
 
 def _assert_alike(network: Network, result: Result, folder: Path) -> None:

@@ -158,6 +158,17 @@ def test_probabilities_are_calibrated_by_held_out_predictions(merec, on_rendered
     cooled = apply_temperature(raw, temperature)[0] if recorded else np.exp(raw[0])
     np.testing.assert_allclose(list(predicted["probability"].values()), cooled, rtol=1e-6)
     assert f"UF1 {predicted['calibration']['scores']['uf1']:.2f}" in done.stdout
+    full = json.loads((run / "metrics.json").read_text())["scores"]["Full"]
+    scores = {name: full[name]["value"] for name in ("uf1", "uar")}
+    assert predicted["calibration"]["scores"] == pytest.approx(scores)
+    # The folder above seed-0, which may hold several seeds, says the same.
+    done = merec("predict", str(clip), f"checkpoint={fold}", f"calibration={run.parent}")
+    assert done.returncode == 0, done.stderr
+    above = json.loads((tmp_path / "runs/predict/spNO.1-a.json").read_text())["prediction"]
+    kept = {"temperature", "samples", "unlike", "scores"}
+    assert {key: above["calibration"][key] for key in kept} == {
+        key: predicted["calibration"][key] for key in kept
+    }
 
 
 @pytest.mark.slow

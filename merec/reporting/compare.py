@@ -21,6 +21,7 @@ from merec.presentation.table_formats import escape_markdown, print_table, write
 from merec.studies.critical_difference import describe_groups, draw_groups, explain_groups
 from merec.studies.paired_comparison import (
     Comparison,
+    describe_unlike_settings,
     explain_disagreement,
     lay_out_comparison,
     lay_out_many,
@@ -76,7 +77,8 @@ def compare_runs(
     console = console or Console()
     for table in brief:
         print_table(console, table)
-    console.print(Text(quote))
+    for text in filter(None, (describe_unlike_settings(sides), quote)):
+        console.print(Text(text))
     if out:
         console.print(out / "comparison.md", soft_wrap=True)
     return comparison.pairs
@@ -85,6 +87,7 @@ def compare_runs(
 def _write(comparison: Comparison, quote: str, out: Path) -> None:
     """Write raw numbers, the picture, and a page of Markdown with tables, picture and sentence."""
     about = comparison.sides[0].identity
+    settings = describe_unlike_settings(comparison.sides)
     for name, frame in (("pairs", comparison.pairs), ("classes", comparison.classes)):
         protocol = {key: about[key] for key in ("protocol", "protocol_hash")}
         write_csv(out / f"{name}.csv", frame.assign(**protocol))
@@ -94,6 +97,7 @@ def _write(comparison: Comparison, quote: str, out: Path) -> None:
         *map(write_markdown, lay_out_many(comparison)),
         f"## What is told apart\n\n![{alt}](groups.svg)\n",
         f"{escape_markdown(explain_groups(comparison))}\n",
+        *([f"## Settings\n\n{escape_markdown(settings)}\n"] if settings else []),
         f"## To quote\n\n{escape_markdown(quote)}\n",
     ]
     write_text(out / "comparison.md", "\n".join(page))

@@ -1,7 +1,7 @@
 """Two sides, or many pair by pair: tables of their differences, and a sentence to quote."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
@@ -21,6 +21,7 @@ from merec.presentation.numbers_and_captions import (
     name_subset,
 )
 from merec.presentation.table import Table
+from merec.run_folder.identity import flatten, shared_settings
 
 ALPHA = 0.05  # told apart: a corrected p no greater
 _WIDE = 4  # columns of differences that fit a terminal
@@ -222,6 +223,21 @@ def explain_disagreement(comparison: Comparison) -> str:
         f"Interval and p disagree in {', '.join(unlike)}: the Holm-corrected p decides, at alpha "
         f"{format_number(ALPHA, 2)}; the interval is approximate."
     )
+
+
+def describe_unlike_settings(sides: Sequence[Result]) -> str:
+    """List the settings in which sides differ; those of unlike backbones are not listed."""
+    settings = [flatten(shared_settings(side.runs[0].config)) for side in sides]
+    parts = set.intersection(*({key.partition(".")[0] for key in one} for one in settings))
+    if len({one.get("backbone._target_") for one in settings}) > 1:
+        parts.discard("backbone")
+    texts = []
+    for key in dict.fromkeys(key for one in settings for key in one):
+        values = ["null" if one.get(key) is None else str(one[key]) for one in settings]
+        if key.partition(".")[0] in parts and key[-9:] != "_partial_" and len({*values}) > 1:
+            texts.append(f"{key} {' / '.join(values)}")
+    letters = " / ".join(ascii_uppercase[: len(sides)])
+    return f"Settings that differ ({letters}): {'; '.join(texts)}." if texts else ""
 
 
 def quote_pairs(comparison: Comparison) -> str:

@@ -57,6 +57,28 @@ def test_differences_are_those_of_the_paired_test(
         assert fact in " ".join(printed.split())
 
 
+def test_settings_that_differ_are_listed_and_those_of_unlike_backbones_are_not(
+    index: pd.DataFrame, tmp_path: Path, console: Console, write_run: Callable
+) -> None:
+    def task(backbone: str, width: int, lr: float) -> dict:
+        node = {"_target_": backbone, "_partial_": True, "width": width}
+        return {"backbone": node, "finetune": {"optimizer": {"lr": lr}, "class_balanced": False}}
+
+    tasks = [task("a.Net", 8, 1e-3), task("a.Net", 9, 3e-3), task("b.Net", 9, 3e-3)]
+    a, b, c = (write_run(tmp_path / f"{n}", index, task=node) for n, node in enumerate(tasks))
+    compare_runs([a, b], console)
+    listed = (
+        "Settings that differ (A / B): backbone.width 8 / 9; finetune.optimizer.lr 0.001 / 0.003."
+    )
+    assert listed in " ".join(console.file.getvalue().split())
+    compare_runs([a, c], console, out=tmp_path / "out")
+    page = (tmp_path / "out/comparison.md").read_text(encoding="utf-8")
+    assert "Settings that differ (A / B): finetune.optimizer.lr 0.001 / 0.003." in page
+    console.file.truncate(0)
+    compare_runs([b, c], console)
+    assert "Settings that differ" not in console.file.getvalue()
+
+
 def test_a_run_does_not_differ_from_its_copy(runs: Path, tmp_path: Path, console: Console) -> None:
     copy = shutil.copytree(runs / "svm", tmp_path / "copy")
     table = compare_runs([runs / "svm", copy], console)
