@@ -61,7 +61,7 @@ OPTIONS = {
     "prepare": ("all=", "unlabelled=", "strict=", "jobs=", "out="),
     "inspect": ("count=", "unlabelled=", "out="),
     "predict": ("checkpoint=", "calibration=", "fps=", "intrinsics=", "out="),
-    "export": ("format=", "datamodule=", "plugins=", "other_code=", "out="),
+    "export": ("format=", "representation=", "datamodule=", "plugins=", "other_code=", "out="),
     "synthesize": ("root=", "jobs="),
     "new": ("backbone", "corpus", "root="),
     "completion": ("bash", "zsh", "fish"),

@@ -35,7 +35,7 @@ def export(arguments: list[str]) -> None:
 
 def _export_features(arguments: list[str]) -> None:
     """Write the points or flow maps of a corpus."""
-    defaults = dict.fromkeys(("format", "datamodule", "out"), "")
+    defaults = dict.fromkeys(("format", "representation", "datamodule", "out"), "")
     options, overrides = split_overrides("export", arguments, defaults, (*GROUPS, STUDY))
     name = name_corpus("export", overrides)
     out = Path(options["out"] or f"runs/export/{name}-{options['format']}")
@@ -43,11 +43,16 @@ def _export_features(arguments: list[str]) -> None:
     from merec.datamodules.feature_loading import load_features
     from merec.export.flow_maps import write_flow_maps
     from merec.export.notice import describe_origin
-    from merec.export.point_graphs import write_graphs
+    from merec.export.point_graphs import REPRESENTATIONS, write_graphs
     from merec.features.prepare import choose_modality
     from merec.features.representations import MODALITIES, open_representation
 
-    graphs = options["format"] == "pyg"
+    graphs, kind = options["format"] == "pyg", options["representation"]
+    kinds = REPRESENTATIONS if graphs else ("flow_map",)
+    if kind not in ("", *kinds):
+        raise InputError(
+            f"representation={kind} does not go with format={options['format']}; choose {' or '.join(kinds)}"
+        )
     if graphs and corpus.flow_maps is not None:
         raise InputError(
             f"{name} holds flow maps, and points are made from frames; take format=flow_maps, or a corpus of "
@@ -61,14 +66,16 @@ def _export_features(arguments: list[str]) -> None:
     if modality not in MODALITIES:
         raise InputError(f"datamodule={modality} is unknown; choose {', '.join(MODALITIES)}")
     make_new_folder(out)
-    representation = open_representation("points" if graphs else "flow_map")
+    representation = open_representation(kind or kinds[0])
     loaded = load_features(corpus, features, representation, modality, False, None, None)
     with whole_folder(out) as folder:
         if graphs:
-            summary = write_graphs(loaded.corpus, loaded.arrays[0], modality, folder)
+            summary = write_graphs(
+                loaded.corpus, loaded.arrays[0], representation, modality, folder
+            )
         else:
             summary = write_flow_maps(loaded.corpus, folder)
-        notice = describe_origin("points" if graphs else "flow maps", name)
+        notice = describe_origin("graphs" if graphs else "flow maps", name)
         write_text(folder / "README.txt", f"{summary}\n\n{notice}")
     sys.stdout.write(f"{out}: {summary}\n{notice}")
 

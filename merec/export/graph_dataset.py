@@ -18,12 +18,12 @@ from torch_geometric.data import Data, InMemoryDataset
 
 
 class MotionGraphs(InMemoryDataset):
-    """Facial points with place and motion.
+    """Facial points or landmarks with place and motion.
 
-    A graph has `pos` (nodes, 3): x, y, z; `x` (nodes, 3): motion u, v, dz; `region` (nodes): facial region;
-    `y` (1): label; `subject` (1): number of the subject; `sample` (1): row of the sample in `samples.csv`;
-    and `edge_index` (2, edges) where the representation has edges. Points of regions have none: connect them
-    by a `transform`.
+    A graph has `pos` (nodes, 3): x, y, z; `x` (nodes, features): motion; `y` (1): label; `subject` (1):
+    number of the subject; `sample` (1): row of the sample in `samples.csv`. Points also have `region`
+    (nodes), the number of the facial region, and no edges: connect them by a `transform`. Landmarks have
+    `edge_index` (2, edges), the mesh of the face.
 
     Args:
         folder: Folder of the files.
@@ -31,7 +31,8 @@ class MotionGraphs(InMemoryDataset):
 
     Attributes:
         classes: Names of the labels.
-        regions: Names of the regions.
+        motion: Names of the columns of `x`.
+        regions: Names of the regions; none for landmarks.
         subjects: Names of the subjects.
         sample_ids: Names of the samples.
     """
@@ -43,6 +44,7 @@ class MotionGraphs(InMemoryDataset):
         with (folder / "samples.csv").open(encoding="utf-8", newline="") as file:
             samples = list(csv.DictReader(file))
         self.classes: list[str] = about["classes"]
+        self.motion: list[str] = about["motion"]
         self.regions: list[str] = about["regions"]
         self.subjects = sorted({row["subject"] for row in samples})
         self.sample_ids = [row["sample"] for row in samples]
@@ -55,7 +57,7 @@ class MotionGraphs(InMemoryDataset):
                 y=torch.tensor([int(row["label"])]),
                 subject=torch.tensor([self.subjects.index(row["subject"])]),
                 sample=torch.tensor([number]),
-                **tensors,  # the same for all graphs: region, perhaps edge_index
+                **tensors,  # the same for all graphs: region or edge_index
             )
             for number, row in enumerate(samples)
         ]

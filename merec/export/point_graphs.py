@@ -1,4 +1,4 @@
-"""Points of facial regions as graphs for torch_geometric.
+"""Facial points or landmarks as graphs for torch_geometric.
 
 Tensors, a table and a description are stored, and a script that reads them without merec: pickled graphs
 could not be read by `torch.load` under `weights_only`.
@@ -8,38 +8,44 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from safetensors.numpy import save_file
 
+from merec.features.face_mesh import list_edges
 from merec.features.regions import REGIONS
-from merec.features.representations.points import FEATURES
+from merec.features.representations import Representation
 from merec.files import write_json
 from merec.types import Corpus
 
+REPRESENTATIONS = ("points", "landmark_graph")
 _SCRIPT = Path(__file__).with_name("graph_dataset.py")
 
 
 def write_graphs(
-    corpus: Corpus, points: Float[np.ndarray, "samples regions k 6"], modality: str, folder: Path
+    corpus: Corpus, array: np.ndarray, representation: Representation, modality: str, folder: Path
 ) -> str:
     """Write a graph of each sample.
 
     Args:
         corpus: The samples.
-        points: Their points.
+        array: Their points (samples, regions, k, features) or landmarks (samples, nodes, features); the first
+            three features are the place, the others the motion.
+        representation: One of `REPRESENTATIONS`.
         modality: `rgb`, `depth` or `fused`.
         folder: Folder to write to.
 
     Returns:
         Summary of what was written.
     """
-    samples, regions, k, _ = points.shape
-    nodes = points.reshape(samples, regions * k, len(FEATURES))
+    (features,) = representation.channels(modality)
+    nodes = array.reshape(len(array), -1, len(features))
     tensors = {
         "pos": np.ascontiguousarray(nodes[..., :3]),
         "motion": np.ascontiguousarray(nodes[..., 3:]),
-        "region": np.repeat(np.arange(regions), k),
     }
+    if representation.has_regions:
+        tensors["region"] = np.repeat(np.arange(len(REGIONS)), array.shape[2])
+    else:
+        tensors["edge_index"] = np.ascontiguousarray(list_edges(), np.int64)
     save_file(tensors, folder / "graphs.safetensors")
     index, protocol = corpus.index, corpus.protocol
     columns = ["sample_id", "corpus", "subject", "label"]
@@ -50,15 +56,15 @@ def write_graphs(
         "protocol": protocol.name,
         "protocol_hash": protocol.hash,
         "classes": list(protocol.classes),
-        "representation": "points",
+        "representation": representation.name,
         "modality": modality,
-        "pos": FEATURES[:3],
-        "motion": FEATURES[3:],
-        "regions": REGIONS,
+        "pos": features[:3],
+        "motion": features[3:],
+        "regions": REGIONS if representation.has_regions else [],
     }
     write_json(folder / "about.json", about)
     shutil.copyfile(_SCRIPT, folder / "dataset.py")
     return (
-        f"{samples} graphs of {regions * k} points, {modality}; "
+        f"{len(nodes)} graphs of {nodes.shape[1]} nodes, {representation.name}, {modality}; "
         f"{index['subject'].nunique()} subjects; classes: {', '.join(protocol.classes)}"
     )

@@ -138,6 +138,25 @@ def test_exported_points_are_those_that_networks_read(merec, on_rendered, compos
 
 
 @pytest.mark.slow
+def test_exported_landmarks_have_the_mesh_as_edges(merec, on_rendered, tmp_path):
+    choices = ("representation=landmark_graph", "datamodule=rgb")
+    done = merec("export", *on_rendered, "format=pyg", *choices, "out=graphs")
+    assert done.returncode == 0, done.stderr
+    code = "from dataset import MotionGraphs; print(MotionGraphs()[3].validate())"
+    command = [sys.executable, "-c", f"import sys; sys.modules['merec'] = None; {code}"]
+    script = subprocess.run(
+        command, cwd=tmp_path / "graphs", capture_output=True, text=True, check=False
+    )
+    assert script.returncode == 0, script.stderr
+    tensors = load_file(tmp_path / "graphs/graphs.safetensors")
+    assert sorted(tensors) == ["edge_index", "motion", "pos"]
+    assert tensors["pos"].shape[1:] == (468, 3)
+    edges = {tuple(edge) for edge in tensors["edge_index"].T.tolist()}
+    assert {edge[::-1] for edge in edges} == edges
+    assert {node for edge in edges for node in edge} == {*range(468)}
+
+
+@pytest.mark.slow
 def test_torch_geometric_reads_the_graphs_in_a_process_without_merec(merec, on_rendered, tmp_path):
     done = merec("export", *on_rendered, "features.points.k=64", "format=pyg", "out=graphs")
     assert done.returncode == 0, done.stderr
@@ -182,6 +201,7 @@ def test_an_export_is_private_and_says_whose_faces_it_is_derived_from(merec, on_
         (["format=matlab"], "format=matlab is unknown; choose pyg"),
         (["format=pyg"], "holds flow maps, and points are made from frames"),
         (["format=flow_maps", "datamodule=depth"], "datamodule=depth has no effect"),
+        (["format=flow_maps", "representation=points"], "representation=points does not go with"),
         (["format=flow_maps", "out=taken"], "out=taken is not empty"),
         (["format=flow_maps", "out=maps.png"], "named as a file"),
         (["format=flow_maps", "corpus.root=nowhere"], "does not exist"),
