@@ -1,4 +1,4 @@
-"""Networks that read the samples: torch modules that know nothing of folds or tasks."""
+"""Backbones: torch modules that are independent of folds and tasks."""
 
 from merec.backbones.dual_view import DualView
 from merec.backbones.flow_streams import DualInception, OffApexNet

@@ -1,4 +1,4 @@
-"""The transformer block that networks of flow maps share."""
+"""Transformer block of several networks on flow maps."""
 
 import torch
 from jaxtyping import Float
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 class Attention(nn.Module):
     """Multi-head attention between the tokens of a group (Vaswani et al., NeurIPS 2017).
 
-    Written out, so that vmap stacks it. Where a group holds one token its weight is 1, whatever query and key
-    are, and neither gets a gradient.
+    Implemented explicitly, so that vmap can stack it. If a group has one token, its attention weight is
+    always 1, and query and key get no gradient.
 
     Args:
         width: Features of a token.
-        heads: Number of heads; they share the largest multiple of it up to `width`.
+        heads: Number of heads; they share the largest multiple of this number up to `width`.
     """
 
     def __init__(self, width: int, heads: int):
@@ -35,13 +35,13 @@ class Attention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then two layers per token; the input of each is normalised and added to its output.
+    """Transformer block: attention, then two layers per token, each with pre-norm and residual connection.
 
     Args:
         width: Features of a token.
         heads: Heads of the attention.
         hidden: Units of the hidden layer.
-        drop_path: Share of samples in which a branch adds nothing in training (Huang et al., ECCV 2016).
+        drop_path: Probability that a branch is dropped for a sample in training (Huang et al., ECCV 2016).
     """
 
     def __init__(self, width: int, heads: int, hidden: int, drop_path: float):
@@ -55,7 +55,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "groups tokens features"]
     ) -> Float[Tensor, "groups tokens features"]:
-        """Compute the tokens after both branches."""
+        """Return the tokens after both branches."""
         for branch in (self.attend, self.think):
             tokens = tokens + self._drop_path(branch(tokens))
         return tokens

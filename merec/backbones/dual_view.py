@@ -1,7 +1,7 @@
-"""Two views, an encoder for each (Li et al., Neurocomputing 619, 2025, "… using dual-view … contrastive …").
+"""Network with one encoder per view (Li et al., Neurocomputing 619, 2025, "… using dual-view …").
 
-A view is a difference image, e.g. of colour and of depth. The last layer of each encoder gives an embedding,
-which contrastive pretraining compares; the head reads the maps of layer 5 of both.
+A view is a difference image, e.g. of colour and of depth. The last layer of each encoder computes an
+embedding, which contrastive pretraining compares. The head reads the maps of layer 5 of both encoders.
 """
 
 import torch
@@ -15,19 +15,19 @@ from merec.types import InputError
 class DualView(nn.Module):
     """Dual-view network: an encoder per view, their maps concatenated, one linear layer.
 
-    Both encoders at 3 and 1 channels and an embedding of 128 have 29.69 M parameters (alexnet), 5.69 M
-    (resnet18), 12.06 M (resnet50) or 21.58 M (resnet101).
+    With 3 and 1 channels and an embedding of 128, both encoders together have 29.69 M parameters (alexnet),
+    5.69 M (resnet18), 12.06 M (resnet50) or 21.58 M (resnet101).
 
     Args:
         in_channels: Channels of the first and of the second view.
         num_classes: Number of classes.
-        encoder: `alexnet`, `resnet18`, `resnet50` or `resnet101`, of half the usual width.
+        encoder: `alexnet`, `resnet18`, `resnet50` or `resnet101`, with half the usual width.
         size: Height and width of both views, px; 224 in the paper.
         embedding: Length of an embedding; 128 in the paper.
-        attention: Whether maps are gated before the last layer.
+        attention: Whether attention is applied to the maps before the last layer.
 
     Raises:
-        InputError: If there are no two views, the encoder is unknown or the views are too small for it.
+        InputError: If there are not two views, the encoder is unknown, or the views are too small for it.
     """
 
     reads = "views"
@@ -70,7 +70,7 @@ class DualView(nn.Module):
         self,
         views: tuple[Float[Tensor, "batch _ size size"], Float[Tensor, "batch _ size size"]],
     ) -> Float[Tensor, "batch channels"]:
-        """Return the mean over places of the maps that the head reads."""
+        """Return the spatial mean of the maps that the head reads."""
         first, second = views
         return torch.cat([self.first.map(first), self.second.map(second)], 1).mean((2, 3))
 
@@ -85,7 +85,7 @@ class DualView(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention to channels, then to places; the gated maps are added to the maps.
+    """Channel attention, then spatial attention, with a residual connection.
 
     As CBAM (Woo et al., ECCV 2018), with two hidden channels and a 3×3 window.
 

@@ -9,7 +9,7 @@ from merec.types import InputError
 
 
 class FlowMapNetwork(nn.Module):
-    """Network that describes a flow map by features, of which a linear layer, `classify`, makes logits.
+    """Base of networks on flow maps: features, then a linear layer `classify`.
 
     Args:
         size: Height and width of the maps, px.
@@ -33,16 +33,16 @@ class FlowMapNetwork(nn.Module):
         """Compute the logits of each class.
 
         Raises:
-            InputError: If the maps are of another size.
+            InputError: If the maps have another size.
         """
         self.check_size(maps)
         return self.classify(self.describe(maps))
 
     def check_size(self, maps: Float[Tensor, "batch channels height width"]) -> None:
-        """Refuse maps of another size.
+        """Refuse maps with another size.
 
         Raises:
-            InputError: With their size.
+            InputError: If so; the message contains their size.
         """
         height, width = maps.shape[2:]
         if (height, width) != (self.size, self.size):

@@ -1,4 +1,4 @@
-"""OFF-ApexNet and Dual-Inception, which read each component of the flow in a stream of its own."""
+"""OFF-ApexNet and Dual-Inception, which have one stream per component of the flow."""
 
 import torch
 from jaxtyping import Float
@@ -8,10 +8,10 @@ from merec.backbones.flow_maps import FlowMapNetwork
 
 
 class FlowStreams(FlowMapNetwork):
-    """Network of a stream per channel, joined by fully connected layers.
+    """Network with one stream per channel, joined by fully connected layers.
 
     Args:
-        streams: One per channel, from maps of that channel to responses.
+        streams: One module per channel, from maps of this channel to responses.
         side: Height and width of a stream's responses, px.
         filters: Channels of a stream's responses.
         hidden: Units of each fully connected layer before the last.
@@ -55,8 +55,8 @@ class FlowStreams(FlowMapNetwork):
 class OffApexNet(FlowStreams):
     """OFF-ApexNet (Gan et al., Signal Processing: Image Communication 74, 2019).
 
-    Two 5×5 convolutions (6 and 16 filters), each halved by max pooling, over each component of the flow;
-    then two layers of 1,024 units. 2,664,475 parameters over (u, v) at three classes.
+    Each component of the flow passes two 5×5 convolutions (6 and 16 filters), each followed by 2×2 max
+    pooling; then two layers of 1,024 units. 2,664,475 parameters for (u, v) and three classes.
 
     Args:
         in_channels: Channels of the flow map (2: u, v).
@@ -78,8 +78,8 @@ class OffApexNet(FlowStreams):
 class DualInception(FlowStreams):
     """Dual-Inception (Zhou, Mao and Xue, FG 2019, "Dual-Inception network for cross-database…").
 
-    Two inception blocks over each component of the flow, of 4 × 6 and 4 × 16 filters, each halved by max
-    pooling; then a layer of 1,024 units. 6,449,867 parameters over (u, v) at three classes.
+    Each component of the flow passes two inception blocks of 4 × 6 and 4 × 16 filters, each followed by 2×2
+    max pooling; then a layer of 1,024 units. 6,449,867 parameters for (u, v) and three classes.
 
     Args:
         in_channels: Channels of the flow map (2: u, v).
@@ -101,7 +101,7 @@ class DualInception(FlowStreams):
 class Inception(nn.Module):
     """Inception block (Szegedy et al., CVPR 2015): 1, 3 and 5 px convolutions and a 3 px maximum in parallel.
 
-    One of 1 px comes before those of 3 and 5 px, and after the maximum.
+    A 1×1 convolution comes before the 3×3 and 5×5 convolutions and after the maximum.
 
     Args:
         channels: Channels of the input.
@@ -129,5 +129,5 @@ class Inception(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch filters height width"]:
-        """Return the responses of all four; what pools them rectifies them then, for that is less work."""
+        """Return the responses of all branches before ReLU, which is faster after pooling."""
         return torch.cat([branch(inputs) for branch in self.branches], dim=1)

@@ -1,6 +1,6 @@
-"""Encoders of one view, half as wide as the networks they are named after (Li et al. 2025).
+"""Encoders of one view, with half the width of the networks they are named after (Li et al. 2025).
 
-Plain layers, numbered as the paper numbers them: the first five give maps, the last an embedding.
+Layers are numbered as in the paper: the first five compute maps, the last one an embedding.
 """
 
 from collections import OrderedDict
@@ -28,9 +28,9 @@ class Encoder(nn.Module):
     """Encoder of one view.
 
     Args:
-        layers: Its layers, numbered from 1.
+        layers: Layers, numbered from 1.
         channels: Channels of the maps of layer 5.
-        side: Their height and width.
+        side: Height and width of the maps of layer 5.
     """
 
     def __init__(self, layers: Sequence[nn.Module], channels: int, side: int):
@@ -57,12 +57,12 @@ class Encoder(nn.Module):
 
 
 def build_encoder(name: str, in_channels: int, size: int, embedding: int) -> Encoder:
-    """Build an encoder, its convolutions initialised as by He et al.
+    """Build an encoder with He initialisation of its convolutions.
 
     Args:
         name: One of `ENCODERS`.
         in_channels: Channels of the view.
-        size: Its height and width, px.
+        size: Height and width of the view, px.
         embedding: Length of an embedding.
 
     Raises:
@@ -120,13 +120,13 @@ def _build_resnet(
 
 
 class Residual(nn.Module):
-    """Two convolutions, or three as a bottleneck, and their input added (He et al., CVPR 2016).
+    """Residual block of two convolutions, or three as a bottleneck (He et al., CVPR 2016).
 
     Args:
         inputs: Channels of the input.
-        width: Channels in between.
+        width: Channels of the inner layers.
         stride: Stride of the first 3×3 convolution, px.
-        expansion: Channels of the output per `width`; above 1 it is a bottleneck.
+        expansion: Ratio of output channels to `width`; above 1 the block is a bottleneck.
     """
 
     def __init__(self, inputs: int, width: int, stride: int, expansion: int):
@@ -152,14 +152,14 @@ class Residual(nn.Module):
     def forward(
         self, maps: Float[Tensor, "batch inputs _ _"]
     ) -> Float[Tensor, "batch outputs _ _"]:
-        """Compute maps, half as high and wide where the stride is 2."""
+        """Compute the maps; a stride of 2 halves height and width."""
         return torch.relu(self.body(maps) + self.shortcut(maps))
 
 
 def _convolve(
     inputs: int, outputs: int, kernel: int, stride: int, padding: int
 ) -> tuple[nn.Module, nn.Module]:
-    """Return a convolution and its norm, which makes a bias useless."""
+    """Return a convolution without bias and its batch norm."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
     return convolution, nn.BatchNorm2d(outputs)
 

@@ -12,28 +12,29 @@ from merec.types import InputError
 
 
 class HTNet(FlowMapNetwork):
-    """HTNet: patches attend to each other inside square areas, which are joined four by four, level by level.
+    """HTNet: attention between patches inside square areas; at each level four areas are joined.
 
-    As published (28 px, patches of 7, width 256, 3 heads, depths 2, 2, 10) it has 139,582,982 parameters over
-    three channels at three classes, and **each area holds one token at every level**: 4×4 patches in 4×4
-    areas, then 2×2 in 2×2, then one. Nothing attends to anything, so queries and keys get no gradient, and
-    the network is a stack of layers on each patch, joined by convolutions. Its positions are one number per
-    token, added to all features, which every norm takes away again: the last level's gets no gradient either.
+    As published (28 px, patches of 7, width 256, 3 heads, depths 2, 2, 10) it has 139,582,982 parameters for
+    three channels and three classes, and **each area contains one token at every level**: 4×4 patches in 4×4
+    areas, then 2×2 in 2×2, then one. Attention has no effect, so queries and keys get no gradient, and the
+    network is a stack of layers on each patch, joined by convolutions. The position of a token is one number
+    that is added to all features, and every norm removes it; at the last level it gets no gradient either.
 
-    The light variant, two levels with a vector for each position, has areas of 2×2 patches: all of it learns.
+    The light variant has two levels, a vector for each position, and areas of 2×2 patches; all its weights
+    are trained.
 
-    The authors cut four areas out of the flow at eyes and lips, 14 px each, and put them together to 28 px;
-    here they are the quarters of the face's map.
+    The authors cut four areas of 14 px at eyes and lips out of the flow and join them to 28 px; here the
+    areas are the quarters of the flow map of the face.
 
     Args:
         in_channels: Channels of the flow map.
         num_classes: Number of classes.
         size: Height and width of the flow map, px.
         patch: Height and width of a patch, px.
-        width: Features of a patch; twice as many at each further level.
-        heads: Heads of the attention; likewise.
+        width: Features of a patch; doubled at each further level.
+        heads: Heads of the attention; doubled at each further level.
         depths: Blocks of each level.
-        vector_positions: Whether a position is a vector, not one number.
+        vector_positions: Whether a position is a vector instead of a number.
 
     Raises:
         InputError: If the maps cannot be cut into such patches and areas.
@@ -72,13 +73,13 @@ class HTNet(FlowMapNetwork):
         self.classify = nn.Linear(width, num_classes)
 
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """Compute the mean of the last level's patches."""
+        """Compute the mean of the patches of the last level."""
         patches = self.embed(maps).permute(0, 2, 3, 1)
         return self.norm(self.levels(patches)).mean((1, 2))
 
 
 class Level(nn.Module):
-    """Transformer blocks inside each area.
+    """Level of HTNet: transformer blocks inside each area.
 
     Args:
         side: Patches along an area.
@@ -112,7 +113,7 @@ class Level(nn.Module):
 
 
 class Join(nn.Module):
-    """A 3×3 convolution, a norm and the largest of 3×3 at every second patch (NesT; Zhang et al., AAAI 2022).
+    """Convolution, norm and max pooling, each 3×3, the last with stride 2 (NesT; Zhang et al., AAAI 2022).
 
     Args:
         before: Features of the input.
@@ -128,6 +129,6 @@ class Join(nn.Module):
     def forward(
         self, patches: Float[Tensor, "batch height width features"]
     ) -> Float[Tensor, "batch high wide more"]:
-        """Compute half as many patches along each axis."""
+        """Compute the patches; their number along each axis is halved."""
         features = self.convolution(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return self.largest(self.norm(features).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

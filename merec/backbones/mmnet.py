@@ -13,27 +13,28 @@ from merec.backbones.flow_maps import FlowMapNetwork
 class MMNet(FlowMapNetwork):
     """MMNet: a main branch of continuous attention to motion, and a branch for position calibration.
 
-    As published: the main branch of four residual blocks, each of which passes its attention map on to the
-    next; the branch for position calibration of three transformer blocks, whose tokens are added to the main
-    branch's last map; one linear layer.
+    As published: a main branch of four residual blocks, each of which passes its attention map to the next; a
+    branch for position calibration of three transformer blocks, whose tokens are added to the last map of the
+    main branch; one linear layer.
 
-    **Not as published**: the paper reads two images of 224 px, the main branch their difference (apex less
-    onset) and the other one the onset's face. We have flow maps of 28 px and no face. So the main branch
-    reads the flow through an eighth as many filters, and its last block does not halve the map, which leaves
-    4×4 cells (14×14 there); the other branch reads the mean flow of each cell, with a learnt position, not
-    the face: it knows where on the aligned face a cell is, but not how this face is built.
+    **Not as published**: in the paper the main branch reads the difference of two images of 224 px (apex -
+    onset) and the other branch reads the face at the onset. Here the input is a flow map of 28 px without the
+    face. So the main branch reads the flow with an eighth of the filters, and its last block does not halve
+    the map, which leaves 4×4 cells (14×14 in the paper). The other branch reads the mean flow of each cell
+    and a learnt position instead of the face: it depends on the position of a cell on the aligned face, but
+    not on the shape of this face.
 
-    145,355 parameters over three channels at three classes.
+    145,355 parameters for three channels and three classes.
 
     Args:
         in_channels: Channels of the flow map.
         num_classes: Number of classes.
         stem: Filters of the first layer (180 in the paper).
-        widths: Filters of the blocks (128, 128, 256, 512 there); the last is the width of a token.
-        strides: 2 for each block that halves the map (1, 2, 2, 2 there).
+        widths: Filters of the blocks (128, 128, 256, 512 in the paper); the last is the width of a token.
+        strides: Stride of each block; 2 halves the map (1, 2, 2, 2 in the paper).
         depth: Transformer blocks.
         heads: Heads of their attention.
-        drop_path: Share of samples in which the last of them adds nothing in training, rising from 0.
+        drop_path: Drop path of the last transformer block; it increases linearly from 0.
         size: Height and width of the flow map, px.
     """
 
@@ -78,7 +79,7 @@ class MMNet(FlowMapNetwork):
 
 
 class ContinuousAttention(nn.Module):
-    """A residual block whose attention is multiplied by that of the block before.
+    """Residual block whose attention is multiplied by the attention of the previous block.
 
     Args:
         before: Filters of the input.
@@ -104,7 +105,7 @@ class ContinuousAttention(nn.Module):
     def forward(
         self, maps: Tensor, attention: Tensor | None
     ) -> tuple[Float[Tensor, "batch after high wide"], Float[Tensor, "batch 1 high wide"]]:
-        """Compute the responses and the attention to each place, 0 to 1."""
+        """Compute the responses and the spatial attention, 0 to 1."""
         seen = torch.relu(self.residual(maps) + self.shortcut(maps))
         summary = torch.cat([seen.mean(1, keepdim=True), seen.amax(1, keepdim=True)], dim=1)
         matters = self.look(summary)
@@ -150,7 +151,7 @@ class Calibration(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch features high wide"]:
-        """Compute what is added to each cell."""
+        """Compute the tokens to add to each cell."""
         cells = self.average(inputs).flatten(2).transpose(1, 2)
         tokens = self.norm(self.blocks(self.embed(cells) + self.position))
         return tokens.transpose(1, 2).unflatten(2, (self.side, self.side))

@@ -9,10 +9,10 @@ DEPTH = 2  # blocks of each
 
 
 class R3D18(nn.Module):
-    """A residual network of 18 layers whose convolutions look at 3×3 px in 3 frames.
+    """Residual network of 18 layers with 3×3×3 convolutions.
 
-    The stem sees 7×7 px in 3 frames and halves height and width; the last three stages halve the number of
-    frames, too. 33,371,472 parameters at three channels and 400 classes.
+    The stem is a convolution over 7×7 px and 3 frames that halves height and width; the last three stages
+    also halve the number of frames. 33,371,472 parameters for three channels and 400 classes.
 
     Args:
         in_channels: Channels of a clip.
@@ -51,7 +51,7 @@ class R3D18(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3×3×3 convolutions and their input added.
+    """Residual block of two 3×3×3 convolutions.
 
     Args:
         inputs: Channels of the input.
@@ -76,5 +76,5 @@ class Residual(nn.Module):
     def forward(
         self, clips: Float[Tensor, "batch inputs _ _ _"]
     ) -> Float[Tensor, "batch outputs _ _ _"]:
-        """Compute responses; half as many frames, rows and columns where the stride is 2."""
+        """Compute the responses; a stride of 2 halves frames, rows and columns."""
         return torch.relu(self.body(clips) + self.shortcut(clips))

@@ -13,15 +13,15 @@ EPSILON = 1e-6  # added to the range of the activations of a class
 class RCNA(FlowMapNetwork):
     """RCN-A: a convolution, a recurrent convolution, and attention by class activation maps.
 
-    The attention unit has no weights of its own: it multiplies the first layer's responses by the last
-    layer's weights, scales each class to 0…1 and takes the mean of the classes. 15,331 parameters over three
-    channels at three classes with 32 filters and pooling to 5×5, as the authors' instructions have it.
+    The attention unit has no weights: it multiplies the responses of the first layer by the weights of the
+    last layer, scales each class to 0…1 and averages over classes. 15,331 parameters for three channels and
+    three classes with 32 filters and pooling to 5×5, as in the authors' instructions.
 
     Args:
         in_channels: Channels of the flow map.
         num_classes: Number of classes.
         filters: Filters of each convolution.
-        pooled: Height and width of the maps that are classified, px.
+        pooled: Height and width of the maps that the last layer reads, px.
         dropout: Share of responses dropped in training, after each pooling.
         size: Height and width of the flow map, px; 28 here, 60 in the paper.
 
@@ -62,7 +62,7 @@ class RCNA(FlowMapNetwork):
         nn.init.zeros_(self.classify.bias)
 
     def describe(self, maps: Tensor) -> Float[Tensor, "batch features"]:
-        """Compute the last responses, weighed by attention."""
+        """Compute the last responses, weighted by attention."""
         seen = self.see(maps)
         state = self.feed(seen)
         for _ in range(2):
@@ -73,7 +73,7 @@ class RCNA(FlowMapNetwork):
     def attend(
         self, seen: Float[Tensor, "batch filters high wide"]
     ) -> Float[Tensor, "batch 1 high wide"]:
-        """Compute the attention to each place, 0 to 1."""
+        """Compute the spatial attention, 0 to 1."""
         weight = self.classify.weight.unflatten(1, (-1, self.pooled, self.pooled))
         activation = (seen[:, None] * weight).mean(2)
         least, most = activation.amin((2, 3), True), activation.amax((2, 3), True)
@@ -81,7 +81,7 @@ class RCNA(FlowMapNetwork):
 
 
 class Average(nn.Module):
-    """Adaptive average pooling as two products; torch's own has no deterministic gradient on a GPU.
+    """Adaptive average pooling as two matrix products; torch's version has no deterministic gradient on GPUs.
 
     Args:
         before: Height and width of the input, px.

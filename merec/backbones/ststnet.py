@@ -11,13 +11,13 @@ from merec.types import InputError
 
 
 class STSTNet(FlowMapNetwork):
-    """Three streams of 3×3 convolutions over a flow map, pooled, concatenated, one linear layer.
+    """STSTNet: three streams of 3×3 convolutions on a flow map, pooling, concatenation, one linear layer.
 
-    The streams' filters of one size are one convolution of 3 + 5 + 8 = 16 filters; 1,683 parameters.
+    The three streams are computed as one convolution with 3 + 5 + 8 = 16 filters; 1,683 parameters.
 
-    The authors' PyTorch code (christy1206/STSTNet, `main.py`) has `padding` 2 and reads maps as OpenCV does:
-    `datamodule.channels=[strain,v,u] datamodule.scaling=raw`. Its weights `conv1` to `conv3`, joined, are our
-    `convolution`, `bn1` to `bn3` our `norm`, `fc` our `classify`.
+    The authors' PyTorch code (christy1206/STSTNet, `main.py`) has `padding` 2 and reads maps in the channel
+    order of OpenCV: `datamodule.channels=[strain,v,u] datamodule.scaling=raw`. Its weights `conv1` to
+    `conv3`, concatenated, correspond to `convolution`, `bn1` to `bn3` to `norm`, and `fc` to `classify`.
 
     Args:
         in_channels: Channels of the flow map (3: u, v, optical strain).
@@ -26,7 +26,7 @@ class STSTNet(FlowMapNetwork):
         dropout: Share of pooled responses dropped in training.
         size: Height and width of the flow map, px; 28 in the paper.
         padding: Zeros around a map, px: 1 or 2.
-        compiled: Whether `accelerate` may train it by a C++ kernel.
+        compiled: Whether `accelerate` may use a C++ kernel for training.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""scikit-learn estimators through the same folds and reports as networks (`task=baseline`)."""
+"""Baselines: scikit-learn estimators with the same folds and reports as networks (`task=baseline`)."""
 
 from merec.baselines.baseline import Baseline
 

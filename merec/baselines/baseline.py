@@ -1,4 +1,4 @@
-"""Baselines: scikit-learn estimators through the same folds, predictions and report as networks."""
+"""Task of scikit-learn estimators, with the same folds, predictions and reports as networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,20 +25,21 @@ from merec.types import InputError
 
 @dataclass
 class Baseline:
-    """A scikit-learn estimator on described flow maps, every subject, group or data set held out once.
+    """Task that holds out every subject, group or data set once and fits a scikit-learn estimator.
 
-    `TrueActionUnits` reads the coded action units of the same samples instead.
+    Estimators read features of flow maps; `TrueActionUnits` reads the coded action units instead.
 
     Attributes:
-        datamodule: The samples; their maps are read as they are, in the channels it names.
-        estimator: Which of `estimators` to run.
+        datamodule: Samples of the task. Their flow maps are used without scaling, in the channels of the
+            datamodule.
+        estimator: Name of the estimator to run, a key of `estimators`.
         estimators: Estimators by name.
-        keep: Channels to describe, by modality.
-        describe: From maps, channel names and those to `keep` to one row of features per map; by estimator,
-            or for all `others`.
-        seed: Written beside the predictions; the estimators draw no random numbers.
-        fold_choice: Rule of what each fold holds out and trains on.
-        target: Name of what is predicted: `emotion`, or `action_units`, each by its own estimator.
+        keep: Channels from which features are computed, by modality.
+        describe: Functions from maps, channel names and `keep` to one row of features per map, by estimator;
+            `others` is used for all estimators without an entry.
+        seed: Seed that is written with the predictions; the estimators draw no random numbers.
+        fold_choice: Rule of the split into training and held-out samples.
+        target: Name of the target: `emotion`, or `action_units` with a separate estimator for each unit.
         min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
     """
 
@@ -82,7 +83,7 @@ class Baseline:
         return partial(describe, keep=self.keep[self.datamodule.modality])
 
     def run(self, folder: Path, logger: Logger | None) -> None:
-        """Fit the folds that are not finished and write them to `folder`."""
+        """Fit the unfinished folds and write them to `folder`."""
         fit = partial(self._fit, self.estimators[self.estimator], self._open_describe())
         writer = FoldWriter(replace(self.corpus, protocol=self.protocol), self.seed, folder)
         run_folds(self.chosen, writer, self.estimator, one_by_one(fit), logger)

@@ -1,8 +1,7 @@
-"""A committee of kernel ridge regressions that see a face as two halves.
+"""Committee of kernel ridge regressions on the two halves of a face.
 
-A micro-expression may show on one side of a face only, and the same one on the other side of another face.
-Scores of single settings differ by chance more than by merit, so all are asked and none is chosen; what is
-chosen inside the fold is how faces are compared.
+The same micro-expression may appear on different sides of two faces. Differences between grids and ridges are
+mostly chance, so all of them are averaged; only the comparison of faces is chosen inside the fold.
 """
 
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ COMPARISONS = ("whole", "halves")
 
 
 class Choice(NamedTuple):
-    """Candidate of the inner selection: how slopes are scaled, how faces are compared, the kernel's width."""
+    """Candidate of the inner selection: scaling of slopes, comparison of faces and width of the kernel."""
 
     scale: str
     comparison: str
@@ -32,26 +31,29 @@ class Choice(NamedTuple):
 
 
 class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
-    """The mean of class-balanced kernel ridge regressions over grids of cells and strengths of ridge.
+    """Mean of class-balanced kernel ridge regressions over grids of cells and ridges.
 
-    Two faces are compared by Gaussians of the squared distances of their halves. `halves`: the mean over
-    all four pairs of a half of one and a half of the other, so that a face is a set of two half faces.
-    `whole`: the mean of left with left and right with right at once, and of the same with one of the two
-    mirrored. Both are blind to left and right. Chosen is the comparison whose decision values, each training
-    subject predicted from the others in closed form, have the highest mean area under the curve of one
-    class against the rest: unlike UF1 it moves with every value, not only with those at a border between
-    classes. Among equals the first wins.
+    Two faces are compared by Gaussians of the squared distances of their halves. `halves`: the mean over all
+    four pairs of a half of one face and a half of the other, so that a face is a set of two half faces.
+    `whole`: the mean of the kernel of both faces (left with left and right with right) and of the kernel with
+    one face mirrored. Both are invariant to mirroring.
+
+    The comparison is chosen by the mean one-against-rest area under the curve, where each training subject
+    is predicted from the other training subjects in closed form. Unlike UF1, this score depends on every
+    decision value, not only on values near a class boundary. Of equal candidates the first is chosen.
 
     Args:
         cells: Cells along each axis of each grid of `describe_half_faces`.
-        widths: Squared widths of the Gaussians to choose from, in units of the median squared distance of
+        widths: Candidates of the squared width of the Gaussians, in units of the median squared distance of
             training samples.
-        ridges: Values added to the kernel's diagonal, over a sample's weight; all of them have a say.
+        ridges: Values that are divided by the weight of a sample and added to the diagonal of the kernel; the
+            predictions of all ridges are averaged.
 
     Attributes:
-        classes_: The classes seen in training.
-        best_params_: Parameters that were chosen.
-        best_score_: Its inner area under the curve: optimistic, it was chosen for being high.
+        classes_: Classes in the training data.
+        best_params_: Chosen parameters.
+        best_score_: Inner area under the curve of the chosen parameters; it is optimistic, since it is a
+            maximum.
         tried_: Number of comparisons to choose from.
     """
 
@@ -105,7 +107,7 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         }
 
     def decision_function(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Return the mean decision value of each class over the committee; 0 where a member knows nothing."""
+        """Return the mean decision value of each class; a member without information contributes 0."""
         choice = Choice(**self.best_params_)
         faces = self._split(X)[choice.scale]
         decisions = [
@@ -120,7 +122,7 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
 
 
 class _Fit(NamedTuple):
-    """The mean over ridges of the regressions on one grid."""
+    """Mean over ridges of the regressions on one grid."""
 
     spread: float
     weights: Float[np.ndarray, "rows classes"]
@@ -135,9 +137,9 @@ class _Fit(NamedTuple):
         subjects: Sequence[Int[np.ndarray, "..."]],
         ridges: Sequence[float],
     ) -> "_Fit":
-        """Fit each ridge, and predict each subject from the others.
+        """Fit each ridge, and predict each subject from the other subjects.
 
-        As in `ridge.leave_out`, with A = S Vᵀ of which only the subjects' own blocks are made.
+        As in `ridge.leave_out`, with A = S Vᵀ, of which only the diagonal blocks of subjects are computed.
         """
         spread = choice.width * float(np.median(_typical(apart, choice.comparison)))
         root, target = balance_classes(label)
@@ -159,24 +161,24 @@ class _Fit(NamedTuple):
 def measure_halves(
     one: Float[np.ndarray, "2 ones features"], other: Float[np.ndarray, "2 others features"]
 ) -> Float[np.ndarray, "2 2 ones others"]:
-    """Squared distances between each half of each face of one side and each of the other."""
+    """Compute the squared distances between all half faces of `one` and all half faces of `other`."""
     return np.stack([[euclidean_distances(a, b, squared=True) for b in other] for a in one])
 
 
 def compare(
     apart: Float[np.ndarray, "2 2 ones others"], comparison: str, spread: float
 ) -> Float[np.ndarray, "ones others"]:
-    """Return the kernel of two sets of faces whose halves are so far apart."""
+    """Return the kernel of two sets of faces from the squared distances of their halves."""
     if comparison == "whole":
         apart = np.stack([apart[0, 0] + apart[1, 1], apart[0, 1] + apart[1, 0]])[None]
     return np.exp(-apart / (2 * spread)).mean(axis=(0, 1))
 
 
 def _typical(apart: Float[np.ndarray, "2 2 rows rows"], comparison: str) -> np.ndarray:
-    """Return the squared distances that the widths are measured by."""
+    """Return the squared distances whose median is the unit of the widths."""
     return apart if comparison == "halves" else apart[0, 0] + apart[1, 1]
 
 
 def _rank(label: Int[np.ndarray, " rows"], scores: Float[np.ndarray, "rows classes"]) -> float:
-    """Mean area under the curve of each class against the rest."""
+    """Return the mean one-against-rest area under the curve."""
     return float(np.mean([roc_auc_score(label == c, scores[:, c]) for c in range(scores.shape[1])]))

@@ -1,4 +1,4 @@
-"""scikit-learn estimators on flow maps: described, mirrored, and chosen among training subjects."""
+"""scikit-learn estimators on flow maps: features, mirror images, and inner parameter selection."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -25,22 +25,22 @@ def _has(method: str) -> Callable[[Any], bool]:
 
 
 class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Choose parameters by the pooled UF1 over inner folds of training subjects, then fit on all.
+    """Meta-estimator that chooses parameters by the pooled UF1 of inner folds, then fits on all samples.
 
-    Like `GridSearchCV`, except for the score: the inner predictions are pooled before UF1 is taken,
-    by the same rule as the outer result, where `GridSearchCV` would average over folds that lack a
-    class. Among equals the first of the grid wins, so list the plainest first.
+    Like `GridSearchCV`, except for the score: UF1 is computed from the pooled inner predictions, as in the
+    outer result, whereas `GridSearchCV` averages over folds, in which classes may be missing. Of equal
+    candidates the first of the grid is chosen, so list the simplest first.
 
     Args:
-        estimator: What to choose parameters for.
+        estimator: Estimator whose parameters are chosen.
         param_grid: Values to try by parameter name, in all combinations: `{"svc__C": [1, 10]}`.
-        inner: A splitter that keeps groups together, e.g. `StratifiedGroupKFold`.
+        inner: Splitter that keeps groups together, e.g. `StratifiedGroupKFold`.
 
     Attributes:
-        classes_: The classes seen in training.
-        best_estimator_: The estimator with the chosen parameters, fitted to all rows.
-        best_params_: The chosen parameters.
-        best_score_: Their pooled inner UF1: optimistic, it was chosen for being high.
+        classes_: Classes in the training data.
+        best_estimator_: Estimator with the chosen parameters, fitted to all rows.
+        best_params_: Chosen parameters.
+        best_score_: Pooled inner UF1 of the chosen parameters; it is optimistic, since it is a maximum.
         scores_: Parameters and pooled inner UF1 of every candidate, in the order of the grid.
         tried_: Number of candidates.
     """
@@ -66,10 +66,10 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Args:
             X: Features.
             y: Label of each row.
-            groups: Subject of each row; the rows of one are never on both sides of an inner split.
+            groups: Subject of each row; inner splits keep subjects together.
 
         Raises:
-            InputError: If `inner` puts a subject on both sides.
+            InputError: If `inner` puts a subject into both parts of a split.
         """
         self.classes_, label = np.unique(y, return_inverse=True)
         with (
@@ -96,17 +96,17 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Classes named by the chosen estimator."""
+        """Return the classes predicted by the chosen estimator."""
         return self.best_estimator_.predict(X)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Probabilities of the chosen estimator."""
+        """Return the probabilities of the chosen estimator."""
         return self.best_estimator_.predict_proba(X)
 
     @available_if(_has("decision_function"))
     def decision_function(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Decision values of the chosen estimator."""
+        """Return the decision values of the chosen estimator."""
         return self.best_estimator_.decision_function(X)
 
 
@@ -116,7 +116,7 @@ def _predict_parts(
     label: Int[np.ndarray, " rows"],
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> Int[np.ndarray, " rows"]:
-    """Each row's class, told from the other parts; what is left to train on may be of one class alone."""
+    """Predict the class of each row by a fit to the other folds, which may contain only one class."""
     predicted = np.empty_like(label)
     for train, test in folds:
         if (label[train] == label[train[0]]).all():  # most estimators would refuse
@@ -137,30 +137,31 @@ def fit_and_score(
     channels: Sequence[str],
     num_classes: int,
 ) -> tuple[Float[np.ndarray, "test classes"], dict[str, Any]]:
-    """Fit a copy of an estimator to maps and their mirror images, and score maps it has not seen.
+    """Fit a copy of an estimator to maps and their mirror images, and predict held-out maps.
 
-    An image and its mirror image carry the same subject, so an inner split by subject never parts
-    them. The scores of both are averaged.
+    A map and its mirror image have the same subject, so an inner split by subject keeps them together. The
+    scores of both are averaged.
 
     Args:
-        estimator: A classifier; with a `fit(X, y, groups)` it is also told the subjects.
-        describe: Turns maps and their channel names into one row of features per map, by itself.
+        estimator: Classifier; if it has `fit(X, y, groups)`, it also gets the subjects.
+        describe: Computes one row of features per map from maps and their channel names, independently of
+            other maps.
         train_maps: Motion of the training samples, 0..255.
-        train_label: Their labels, 0 to `num_classes` - 1; a class may be absent.
-        train_subject: Their subjects.
+        train_label: Labels of the training samples, 0 to `num_classes` - 1; a class may be absent.
+        train_subject: Subjects of the training samples.
         test_maps: Motion of the held-out samples.
         channels: Names of the maps' channels.
-        num_classes: Classes of the protocol.
+        num_classes: Number of classes of the protocol.
 
     Returns:
-        One score per class, summing to 1, 0 for a class that training lacked: probabilities where
-        the estimator gives them, else the softmax of its decision values, which ranks the classes
-        but is not calibrated. And the parameters that were chosen with their inner score (`inner_uf1`, or
-        what the estimator's `criterion` names) and how many candidates were
-        `tried`; empty for an estimator that chooses none.
+        One score per class, with sum 1 and 0 for a class that is not in the training data: probabilities if
+            the estimator computes them, else the softmax of its decision values, which ranks the classes but
+            is not calibrated. Also the chosen parameters with their inner score (`inner_uf1`, or the name in
+            the estimator's `criterion`) and the number of candidates (`tried`); empty for an estimator that
+            chooses none.
 
     Raises:
-        InputError: If training holds fewer than two classes, or a label outside the protocol.
+        InputError: If the training data have fewer than two classes, or a label outside the protocol.
     """
     _assert_labels(train_label, num_classes)
     pairs = getattr(estimator, "pairs_mirror_images", False)  # it describes both in a row itself
@@ -204,23 +205,23 @@ def fit_and_score_units(
     channels: Sequence[str],
     units: Sequence[str],
 ) -> tuple[Float[np.ndarray, "test units"], dict[str, Any]]:
-    """Fit a copy of an estimator to each action unit by itself, there or not, as `fit_and_score` does.
+    """Fit a separate copy of an estimator to the presence of each action unit; see `fit_and_score`.
 
-    An action unit that all or none of the training samples show is said to be as there: 1 or 0.
+    If all or no training samples show an action unit, its score is 1 or 0.
 
     Args:
-        estimator: Estimator as of `fit_and_score`, as are the others.
+        estimator: Classifier.
         describe: Likewise.
         train_maps: Likewise.
-        train_marks: 1 for each action unit that a training sample shows, else 0.
+        train_marks: 1 if a training sample shows an action unit, else 0.
         train_subject: Likewise.
         test_maps: Likewise.
         channels: Likewise.
         units: Names of the action units.
 
     Returns:
-        One score per action unit, 0 to 1, one half being where the estimator decides; and what was chosen
-        for each.
+        One score per action unit, 0 to 1, with .5 at the decision threshold of the estimator; and the chosen
+        parameters of each.
     """
     scores = np.zeros((len(test_maps), train_marks.shape[1]))
     notes: dict[str, Any] = {}
@@ -239,7 +240,7 @@ def fit_and_score_units(
 def _score(
     fitted: BaseEstimator, views: Sequence[Float[np.ndarray, "rows features"]]
 ) -> Float[np.ndarray, "rows present"]:
-    """One score per class seen in training, from the mean over the views of the same samples."""
+    """Return one score per training class: the mean over maps and their mirror images."""
     if hasattr(fitted, "predict_proba"):
         return np.mean([fitted.predict_proba(view) for view in views], axis=0)
     values = np.mean([fitted.decision_function(view) for view in views], axis=0)

@@ -1,7 +1,7 @@
-"""Kernel ridge classification that sees a face and its mirror image as one, and chooses its kernel inside.
+"""Kernel ridge classification that is invariant to mirroring, with inner selection of its kernel.
 
-Every candidate is scored on each training subject by a fit to the others, which for ridge regression has a
-closed form: no candidate is fitted twice.
+Every candidate is scored by leaving out each training subject once. For ridge regression this has a closed
+form, so each candidate is fitted once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from merec.metrics import confusion, uf1
 
 
 class Candidate(NamedTuple):
-    """Candidate of the inner selection: features, the kernel's width and the ridge penalty."""
+    """Candidate of the inner selection: features, width of the kernel and ridge penalty."""
 
     family: str
     width: float
@@ -24,23 +24,26 @@ class Candidate(NamedTuple):
 
 
 class MirrorRidge(ClassifierMixin, BaseEstimator):
-    """Class-balanced kernel ridge regression onto classes, blind to left and right.
+    """Class-balanced kernel ridge classifier that is invariant to mirroring.
 
-    The kernel of two samples is the mean of a Gaussian of their distance and of one of the distance to the
-    other's mirror image, so that a sample and its mirror image are classified alike. Samples weigh as the
-    inverse of their class' frequency. Family, width and ridge are those of highest pooled UF1 when each
-    training subject is predicted from the others (among equals the first), with the class weights of all.
+    The kernel of two samples is the mean of two Gaussians: of their distance, and of the distance after
+    mirroring one sample. So a sample and its mirror image get the same class. Samples are weighted by the
+    inverse frequency of their class. Family, width and ridge are chosen by the pooled UF1 when each training
+    subject is predicted from the other training subjects (of equal candidates the first), with class weights
+    of all training samples.
 
     Args:
-        families: Blocks of features by name, to choose from.
-        blocks: Into how many equal blocks the features of a sample fall.
-        widths: Squared widths of the kernel, in units of the median squared distance of training samples.
-        ridges: Values added to the kernel's diagonal, over a sample's weight.
+        families: Candidates of feature sets: indices of blocks, by name.
+        blocks: Number of equal blocks of the features of a sample.
+        widths: Candidates of the squared width of the kernel, in units of the median squared distance of
+            training samples.
+        ridges: Candidates of the ridge, which is divided by the weight of a sample and added to the diagonal
+            of the kernel.
 
     Attributes:
-        classes_: The classes seen in training.
-        best_params_: Parameters that were chosen.
-        best_score_: Its pooled inner UF1: optimistic, it was chosen for being high.
+        classes_: Classes in the training data.
+        best_params_: Chosen parameters.
+        best_score_: Pooled inner UF1 of the chosen parameters; it is optimistic, since it is a maximum.
         tried_: Number of candidates.
     """
 
@@ -92,13 +95,13 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
         return self
 
     def _split(self, X: np.ndarray, family: str) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
-        """Return the features of a family, of each sample and of its mirror image."""
+        """Return the features of a family for samples and their mirror images."""
         blocks = X.reshape(len(X), 2, self.blocks, -1)[:, :, list(self.families[family])]
         seen, mirrored = blocks.reshape(len(X), 2, -1).swapaxes(0, 1)
         return seen, mirrored
 
     def decision_function(self, X: Float[np.ndarray, "rows features"]) -> np.ndarray:  # noqa: N803
-        """Return the regression's decision value of each class; 0 where it knows nothing."""
+        """Return the decision value of each class; 0 without information."""
         seen, mirrored = self._split(X, self.best_params_["family"])
         return _compare(seen, self.seen_, mirrored, self.scale_) @ self.weights_
 
@@ -110,7 +113,7 @@ class MirrorRidge(ClassifierMixin, BaseEstimator):
 def _compare(
     one: np.ndarray, other: np.ndarray, mirrored: np.ndarray, scale: float
 ) -> Float[np.ndarray, "ones others"]:
-    """Compute the kernel of `one`, as it is and mirrored, with `other`."""
+    """Compute the kernel of `one` with `other`, averaged over `one` and its mirror images."""
     kernels = [
         np.exp(-euclidean_distances(orientation, other, squared=True) / (2 * scale))
         for orientation in (one, mirrored)
@@ -121,7 +124,7 @@ def _compare(
 def balance_classes(
     label: Int[np.ndarray, " rows"],
 ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "rows classes"]]:
-    """Roots of the samples' weights, the inverse of their class' frequency, and targets that sum to 0."""
+    """Return square roots of the sample weights (inverse class frequencies), and targets that sum to 0."""
     number = int(label.max()) + 1
     root = np.sqrt(len(label) / (number * np.bincount(label)[label]))
     return root, np.eye(number)[label] - 1 / number
@@ -132,10 +135,10 @@ def leave_out(
     weights: Float[np.ndarray, "rows classes"],
     groups: Sequence[Int[np.ndarray, "..."]],
 ) -> Float[np.ndarray, "rows classes"]:
-    """By how much a fit without each group misses that group's targets.
+    """Compute the residuals of each group in a fit without this group.
 
-    For an estimate K(K + D)⁻¹ y with diagonal D this is exact: with A = (K + D)⁻¹ the rows S are missed by
-    A_SS⁻¹ (A y)_S (block-wise leave-one-out of ridge regression, Cook and Weisberg 1982).
+    For an estimate K(K + D)⁻¹ y with diagonal D this is exact: with A = (K + D)⁻¹ the residuals of the rows S
+    are A_SS⁻¹ (A y)_S (block-wise leave-one-out of ridge regression, Cook and Weisberg 1982).
 
     Args:
         inverse: A.

@@ -1,4 +1,4 @@
-"""Emotion from the coded action units: the ceiling of any network that sees the face alone."""
+"""Emotion from the coded action units: an upper bound for networks that see only the face."""
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,17 @@ from merec.types import InputError
 
 
 class TrueActionUnits(BaseEstimator):
-    """A classifier that is given the coded action units in place of flow maps.
+    """Classifier that reads the coded action units instead of flow maps.
 
     Args:
-        estimator: A scikit-learn classifier with probabilities.
+        estimator: scikit-learn classifier with probabilities.
     """
 
     def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator
 
     def check(self, index: pd.DataFrame, multilabel: bool, name: str) -> None:
-        """Refuse a target or a corpus that it makes no sense for.
+        """Refuse an unsuitable target or corpus.
 
         Args:
             index: Samples of the corpus.
@@ -29,7 +29,7 @@ class TrueActionUnits(BaseEstimator):
             name: Name of the corpus, for messages.
 
         Raises:
-            InputError: If the target is the action units themselves, or none are coded.
+            InputError: If action units are the target, or none are coded.
         """
         if multilabel:
             raise InputError(
@@ -41,21 +41,21 @@ class TrueActionUnits(BaseEstimator):
     def fit_and_score(
         self, train: pd.DataFrame, test: pd.DataFrame, num_classes: int
     ) -> Float[np.ndarray, "test classes"]:
-        """Fit a copy to training samples and score others.
+        """Fit a copy of the estimator to training samples and predict held-out samples.
 
-        Inputs are the action units that some training sample shows. Samples whose units are not known are not
-        trained on; each is scored by the frequencies of the classes in training.
+        Inputs are the action units that at least one training sample shows. Samples with unknown units are
+        not trained on; as held-out samples they get the class frequencies of the training data.
 
         Args:
             train: Training samples with `action_units` and `label`.
             test: Held-out samples with `action_units`.
-            num_classes: Classes of the protocol.
+            num_classes: Number of classes of the protocol.
 
         Returns:
-            Probability of each class; 0 for one that training lacks.
+            Probability of each class; 0 for a class that is not in the training data.
 
         Raises:
-            InputError: If fewer than two classes of training samples have coded action units.
+            InputError: If the training samples with coded action units have fewer than two classes.
         """
         coded, has_units = (
             train[train["action_units"].notna()],

@@ -1,4 +1,4 @@
-"""Data sets as they lie on disk: one file each, giving an index of samples."""
+"""Readers of data sets; each reader returns an index of samples."""
 
 from merec.corpora.casme2 import read_casme2
 from merec.corpora.casme3 import read_casme3

@@ -51,19 +51,20 @@ def read_casme2(
     fps: float | int,
     lenient: bool = False,
 ) -> Corpus:
-    """Read the official coding sheet of CASME II and name its frames.
+    """Read the official coding sheet of CASME II and locate its frames.
 
     Args:
         root: Folder with `CASME2-coding-20140508.xlsx` and `CASME2-RAW/` or `Cropped/`.
-        name: Name of the data set; of later editions the protocol is `{name}-{classes}@{edition}`.
-        annotation: `2014`, `2019` or the path of a table; `None` for the first edition that lies there.
+        name: Name of the data set. The protocol is called `{name}-{classes}`, for later editions
+            `{name}-{classes}@{edition}`.
+        annotation: `2014`, `2019` or the path of a table; `None` for the first edition that exists.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
-        left_out: By number of classes: samples that the published protocol does not hold.
+        left_out: By number of classes: samples that are not in the published protocol.
         emotions: Every emotion that may be annotated.
         spellings: Other official spellings → the one in `emotions`.
-        expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
-        exclude: Sample ids, or `zero_motion` (onset and apex are one frame).
+        expected: By name of the protocol: counts to assert; `None` to use a subset on purpose.
+        exclude: Sample ids, or `zero_motion` (onset and apex are the same frame).
         frames: `raw` or `cropped`.
         fps: Frames/s.
         lenient: Whether bad rows become findings instead of an exception.
@@ -105,7 +106,7 @@ def _choose_frames(frames: str) -> tuple[tuple[str, ...], str]:
 def _find_frames(
     root: Path, disk: Disk, folders: Sequence[str], guess: str, row: Mapping[Any, Any]
 ) -> tuple[Frames, None]:
-    """Return the frames of a clip, none of depth; an archive may hold a folder of its own name once more."""
+    """Return the colour frames of a clip; an archive may contain a folder with its own name."""
     clip = (row["subject"], row["clip"])
     places = [(root, *parts, *clip) for name in folders for parts in ((name,), (name, name))]
     folder = disk.first(places) or root.joinpath(folders[0], *clip)

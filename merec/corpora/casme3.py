@@ -1,11 +1,11 @@
 """CAS(ME)^3 (Li et al., TPAMI 2022): colour and depth, parts A and C, in any of its annotation lists.
 
-Lists of part A in use, which give other samples and so other numbers: v2 (860 samples), v1 (921) and the
-list of DVSCL (943; no offset, no action units, 4 classes only). The full sheets of parts A and C hold macro-
-expressions too, but no emotions, which are joined from v2 and from the list of part C. A sample is named
-`{subject}_{clip}_{onset}` by the onset as annotated, so that most samples of different lists can be joined:
-858 of the 860 of v2 are in the list of DVSCL under the same id; it gives two others another onset
-(`spNO.216_d_3647` and `spNO.216_e_0`, mistakes of v2).
+Three lists of part A are in use. They differ in samples, so their scores cannot be compared: v2 (860
+samples), v1 (921) and the list of DVSCL (943; no offset, no action units, 4 classes only). The full sheets of
+parts A and C also contain macro-expressions, but no emotions, which are joined from v2 and from the list of
+part C. A sample is named `{subject}_{clip}_{onset}` by the annotated onset, so that most samples of different
+lists can be joined: 858 of the 860 samples of v2 are in the list of DVSCL under the same id; the other two
+have another onset there (`spNO.216_d_3647` and `spNO.216_e_0`, mistakes of v2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,20 +49,23 @@ def read_casme3(
     lenient: bool = False,
     choice: str = "casme3",
 ) -> Corpus:
-    """Read an annotation of CAS(ME)^3, or of a corpus laid out like it, and name its frames.
+    """Read an annotation of CAS(ME)^3, or of a corpus in the same layout, and locate its frames.
 
     Args:
         root: Folder with `spNO.X/` or `Part_A…/`, and the annotation in it or in `annotation*/`.
-        name: Name of the data set (of part C `{name}c`); the protocol is `{name}-{classes}@{annotation}`.
-        annotation: `v2`, `v1`, `dvscl`, `part_c`, `full`, `part_c_full`, or the path of a table like these.
+        name: Name of the data set (`{name}c` for part C); the protocol is called
+            `{name}-{classes}@{annotation}`.
+        annotation: `v2`, `v1`, `dvscl`, `part_c`, `full`, `part_c_full`, or the path of a table in the same
+            format.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         emotions: Every emotion that may be annotated.
         spellings: Other official spellings → the one in `emotions`.
-        expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
-        exclude: Sample ids, `zero_motion` (onset and apex are one frame) or `damaged` (see `DAMAGED`).
-        without: `occluded` or `wrongly_labelled` samples; what is left is the protocol `…-without-{kind}`.
-        layout: `full`, `clip` or `auto` (full, where both lie there).
+        expected: By name of the protocol: counts to assert; `None` to use a subset on purpose.
+        exclude: Sample ids, `zero_motion` (onset and apex are the same frame) or `damaged` (see `DAMAGED`).
+        without: `occluded` or `wrongly_labelled` samples to leave out; the protocol is then called
+            `…-without-{kind}`.
+        layout: `full`, `clip` or `auto` (full if both exist).
         part_c_frames: Colour folder of part C below `root`, with `{subject}` and `{clip}`.
         unlabelled: Glob below `root` of unlabelled clips; `None` for none.
         intrinsics: `fx, fy, cx, cy, width, height` in px, or a YAML file with them; `None` if unknown.
@@ -87,7 +90,7 @@ def read_casme3(
 def _read_micro(
     annotated: Annotation, labelling: Labelling, fps: float | int, finder: FrameFinder
 ) -> Samples:
-    """Read the samples and find their frames, by the onset as annotated in clip folders."""
+    """Read the samples and find their frames; clip folders are named by the annotated onset."""
     table, source, errata = annotated.table, annotated.source, annotated.errata
 
     def find_frames(row: Mapping[Any, Any]) -> Pair:
@@ -109,7 +112,7 @@ def _select(
     expected: Mapping[str, Any] | None,
     lenient: bool,
 ) -> Corpus:
-    """Leave samples out and make the corpus of the others."""
+    """Leave samples out and return the corpus of the remaining samples."""
     sample_ids = annotated.table["sample_id"].tolist()
     leaves = resolve_exclusions(
         micro.index, sample_ids, [what for what in exclude if what != "damaged"]
@@ -140,7 +143,7 @@ def _select(
 
 
 def _find_damaged(index: pd.DataFrame, root: Path) -> dict[str, str]:
-    """Return samples whose onset or apex is in the official list of damaged images."""
+    """Return the samples whose onset or apex is in the official list of damaged images."""
     file = find_file(root, [DAMAGED], PATTERNS)
     if file is None:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Find and read an annotation of CAS(ME)^3, official or of the same columns."""
+"""Reading of annotations of CAS(ME)^3, official or in the same format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ _PART_C = ("part_c", "part_c_full")
 
 @dataclass(frozen=True)
 class Annotation:
-    """An annotation as it was read.
+    """Annotation of CAS(ME)^3.
 
     Attributes:
         root: Folder of the corpus.
         kind: Key of `LISTS`.
         protocol: Name of the protocol.
-        data_set: Name of the data set; part C is one of its own.
+        data_set: Name of the data set; part C is a separate data set.
         class_map: Class → its emotions, in label order.
         table: Micro-expressions, columns `PART_A` and `sample_id`.
         macro: Macro-expressions of a full sheet, else `None`.
-        source: Place that both were read from.
-        findings: Findings on what was mended.
+        source: Source of both tables.
+        findings: Findings about corrected rows.
     """
 
     root: Path
@@ -51,7 +51,7 @@ class Annotation:
 
     @property
     def errata(self) -> str | None:
-        """Key of its mistakes in `errata.yaml` and `remarks.yaml`; `None` if none are known."""
+        """Key of the annotation in `errata.yaml` and `remarks.yaml`; `None` if it has no entry."""
         return None if self.part_c else ERRATA
 
 
@@ -66,7 +66,7 @@ def open_annotation(
     """Find an annotation, read it and name its samples; the arguments are those of `read_casme3`.
 
     Raises:
-        InputError: If the annotation or a column is missing, or it does not tell the classes apart.
+        InputError: If the annotation or a column is missing, or it lacks the emotions of the classes.
     """
     folder = open_root(root, "CAS(ME)^3")
     file, kind, version = _find_list(folder, annotation)
@@ -95,7 +95,7 @@ def open_annotation(
 
 
 def _find_list(root: Path, annotation: str) -> tuple[Path, str, str]:
-    """File, kind and version (for the protocol's name) of an annotation."""
+    """Return file, kind and version (for the name of the protocol) of an annotation."""
     if annotation in LISTS:
         file = find_file(root, LISTS[annotation].files, PATTERNS)
         if file is not None:

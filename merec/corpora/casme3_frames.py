@@ -20,7 +20,7 @@ LAYOUTS = ("auto", "full", "clip")
 
 
 class FrameFinder:
-    """Names the frames of a sample as they are spelled on disk, or as they should be if they are not there.
+    """Locator of the frames of samples: names as on disk, or the expected names if frames are missing.
 
     Full layout: `{spNO.X}/{a..m}/{color,depth}/{n}`, below `root` or `root/Part_A*`. Clip layout:
     `Part_A_ME_clip/{frame,depth}/{spNo.X}_{clip}_{onset}/{n}`.
@@ -45,11 +45,11 @@ class FrameFinder:
         self.layout = ("clip" if both == (False, True) else "full") if layout == "auto" else layout
 
     def find(self, row: Mapping[Any, Any], annotated_onset: str) -> Pair:
-        """Colour and depth of a sample; of part C depth where a folder `depth` lies beside `color`.
+        """Return colour and depth of a sample; part C has depth if there is a folder `depth` next to `color`.
 
         Args:
             row: `subject`, `clip`, `onset`.
-            annotated_onset: Onset before errata: clip folders are named by it.
+            annotated_onset: Annotated onset before errata, by which clip folders are named.
         """
         if self.part_c is not None:
             return self._part_c(self.part_c, row)
@@ -80,7 +80,7 @@ class FrameFinder:
         return Frames(frame, COLOR), Frames(depth, DEPTH)
 
     def _find_clip(self, names: Sequence[str]) -> Path | None:
-        """Return a clip's folder that spells the subject in another way, as `spNo.01_a_355`."""
+        """Return the folder of a clip with another spelling of the subject, e.g. `spNo.01_a_355`."""
         for place in self.clips:
             if place not in self._respelled:
                 self._respelled[place] = {}
@@ -113,7 +113,7 @@ def _is_subject(folder: str) -> bool:
 def list_unlabelled(
     root: Path, pattern: str | None, corpus: str, fps: float | int
 ) -> pd.DataFrame | None:
-    """Clips without labels: every folder that a glob finds, if it holds `color/` or frames itself.
+    """List the clips without labels: folders that match a glob and contain `color/` or frames.
 
     Args:
         root: Folder of the corpus.
@@ -150,7 +150,7 @@ def list_unlabelled(
 
 
 def read_camera(intrinsics: Mapping[str, float | int] | str | None, root: Path) -> Camera | None:
-    """Intrinsics from numbers or from a YAML file, which may be named relative to `root`.
+    """Read camera intrinsics from numbers or from a YAML file, whose path may be relative to `root`.
 
     Raises:
         InputError: If the file cannot be read or a number is missing.

@@ -1,6 +1,7 @@
-"""The full sheets of CAS(ME)^3: micro- and macro-expressions in one table, without emotions.
+"""Full sheets of CAS(ME)^3: micro- and macro-expressions in one table, without emotions.
 
-Emotions are joined from the lists of micro- and of macro-expressions, action units the other way round.
+Emotions are joined from the lists of micro- and macro-expressions, and action units from the sheets to the
+lists.
 """
 
 from pathlib import Path
@@ -27,13 +28,13 @@ def read_full_sheet(
         table: The sheet.
         source: Place that it was read from.
         kind: `full` or `part_c_full`.
-        root: Folder of the corpus, in which the list of emotions is looked for first.
+        root: Folder of the corpus, in which the list of emotions is searched first.
 
     Returns:
-        The micro-expressions with their emotions, the macro-expressions, and what was found.
+        The micro-expressions with their emotions, the macro-expressions, and the findings.
 
     Raises:
-        InputError: If the list that names the emotions is missing, or a row is neither.
+        InputError: If the list of emotions is missing, or a row is neither micro- nor macro-expression.
     """
     names = LISTS[str(LISTS[kind].emotions)]
     annotated = None
@@ -67,11 +68,11 @@ def _split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.
     """Split a full sheet into its micro- and its macro-expressions.
 
     Args:
-        table: Column `type`, as annotated.
+        table: Table with the annotated column `type`.
         source: Place that it was read from.
 
     Raises:
-        InputError: For the first row of another type.
+        InputError: If a row has another type.
     """
     kind = table["type"].str.casefold()
     other = table.index[~kind.isin([*_MICRO, *_MACRO])]
@@ -85,11 +86,11 @@ def _split_types(table: pd.DataFrame, source: Source) -> tuple[pd.DataFrame, pd.
 
 
 def join_emotions(table: pd.DataFrame, *lists: pd.DataFrame) -> pd.Series:
-    """Look the emotion of each row up by its sample id; "" where no list names it.
+    """Look up the emotion of each row by sample id; "" if it is in no list.
 
     Args:
         table: Column `sample_id`.
-        lists: Columns `sample_id` and `emotion`; the first that names a sample counts.
+        lists: Tables with columns `sample_id` and `emotion`, in order of priority.
     """
     emotion_of: dict[str, str] = {}
     for named in lists:
@@ -101,10 +102,10 @@ def join_emotions(table: pd.DataFrame, *lists: pd.DataFrame) -> pd.Series:
 def _join_part_c(
     table: pd.DataFrame, named: pd.DataFrame, list_file: Path, source: Source
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """Give part C's micro-expressions the numbers and emotions of its list of emotions.
+    """Add clip numbers and emotions from the list of emotions to the micro-expressions of part C.
 
-    Where two rows of one subject have one onset (there is one such pair), the row whose offset is not that
-    of the list gets the number with a `b` behind it, and a warning.
+    If two rows of a subject have the same onset (there is one such pair), the row whose offset differs from
+    the list gets the number with the suffix `b`, and a warning.
 
     Args:
         table: Columns `subject`, `onset`, `offset`.
@@ -113,7 +114,7 @@ def _join_part_c(
         source: Place that `table` was read from, for messages.
 
     Returns:
-        The table with `clip` and `emotion` ("" where the list names none), and the warnings.
+        The table with `clip` and `emotion` ("" if it is not in the list), and the warnings.
     """
     rows = {
         (row["subject"], row["onset"]): row for row in named.to_dict("records")

@@ -1,4 +1,4 @@
-"""The annotation lists of CAS(ME)^3: their official names, sheets and columns."""
+"""Annotation lists of CAS(ME)^3: official names, sheets and columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ _MACRO = {
 
 @dataclass(frozen=True)
 class AnnotationList:
-    """An annotation list: its official file names, sheet and columns."""
+    """Annotation list: official file names, sheet and columns."""
 
     files: tuple[str, ...]
     sheet: str | None
@@ -95,7 +95,7 @@ MACRO_LIST = AnnotationList(
 
 
 def name_samples(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Finding]]:
-    """Name subjects `spNO.1`, spell clips in lower case; name the samples."""
+    """Name subjects `spNO.1` and clips in lower case, and add sample ids."""
     subject, of_subjects = name_subjects(table["subject"], CASME3, where)
     clip, of_clips = mend_spelling(table["clip"], table["clip"].str.lower(), "clips", where)
     table = table.assign(subject=subject, clip=clip)
@@ -104,7 +104,7 @@ def name_samples(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Fi
 
 
 def read_list(root: Path, named: AnnotationList) -> tuple[pd.DataFrame, Source] | None:
-    """Read another list of part A and name its samples; `None` if it is not there."""
+    """Read another list of part A and add sample ids; `None` if the file does not exist."""
     file = find_file(root, named.files, PATTERNS)
     if file is None:
         return None

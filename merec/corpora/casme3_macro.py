@@ -1,4 +1,4 @@
-"""The macro-expressions of CAS(ME)^3: of the authors' list of them, or of a full sheet."""
+"""Macro-expressions of CAS(ME)^3, from the authors' list or from a full sheet."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def read_macro(
         finder: Finds the frames.
 
     Returns:
-        As `Corpus.macro`, of label -1 where no emotion is named; and what was found.
+        Table as `Corpus.macro`, with label -1 for rows without emotion, and the findings.
     """
     listed = _list_macro(annotated)
     if listed is None:
@@ -49,7 +49,7 @@ def read_macro(
 
 
 def _list_macro(annotated: Annotation) -> tuple[pd.DataFrame, Source] | None:
-    """Return the macro-expressions of a full sheet or of the list of them, with emotions and action units."""
+    """Return the macro-expressions of a full sheet or of their list, with emotions and action units."""
     listed = None if annotated.part_c else read_list(annotated.root, MACRO_LIST)
     if annotated.macro is not None:
         named = [] if listed is None else [listed[0]]
@@ -62,7 +62,7 @@ def _list_macro(annotated: Annotation) -> tuple[pd.DataFrame, Source] | None:
 
 
 def _join_units(listed: pd.DataFrame, root: Path) -> pd.Series:
-    """Return the action units of the list of macro-expressions; if it names none, those of the full sheet."""
+    """Return the action units of the list of macro-expressions, or those of the full sheet if it has none."""
     if listed["action_units"].any():
         return listed["action_units"]
     full_list = read_list(root, LISTS["full"])

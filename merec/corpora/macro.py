@@ -1,4 +1,4 @@
-"""The macro-expressions that lie beside the micro-expressions, as a corpus of their own."""
+"""Macro-expressions of a corpus as a separate corpus."""
 
 import pandas as pd
 
@@ -10,15 +10,15 @@ from merec.types import Corpus, InputError
 
 
 def make_macro_corpus(corpus: Corpus) -> Corpus:
-    """Return the labelled macro-expressions of a corpus, of the same classes or the same action units.
+    """Return the labelled macro-expressions of a corpus, with the same classes or action units.
 
-    Subjects are spelt as in `corpus.index`, so that whoever holds one out holds both out.
+    Subjects are spelt as in `corpus.index`, so that a held-out subject is left out of both.
 
     Returns:
-        Protocol `…-macro`.
+        Corpus with the protocol `…-macro`.
 
     Raises:
-        InputError: If there are none of these classes, or they have no coded action units.
+        InputError: If there are no macro-expressions of these classes, or no coded action units.
     """
     name, classes = corpus.protocol.name, corpus.protocol.classes
     if corpus.macro is None or corpus.macro.empty:
@@ -40,7 +40,7 @@ def make_macro_corpus(corpus: Corpus) -> Corpus:
 
 
 def respell_subjects(table: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
-    """Return a table of other samples, its subjects spelt as in the index of a corpus."""
+    """Return a table of other samples with subjects spelt as in the index of a corpus."""
     spelling_of = {spell_subject(subject): subject for subject in corpus.index["subject"].unique()}
     return table.assign(
         subject=table["subject"].map(

@@ -1,4 +1,4 @@
-"""The composite of MEGC2019 (See et al., FG 2019): CASME II, SAMM and SMIC in three classes, from frames."""
+"""Composite of MEGC2019 (See et al., FG 2019): CASME II, SAMM and SMIC in three classes, from frames."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,19 +17,19 @@ def read_megc2019(
     expected: Mapping[str, Any] | None,
     lenient: bool = False,
 ) -> Corpus:
-    """Put corpora with the same classes under one another; sample ids are those of `megc2019_flow`.
+    """Concatenate corpora with the same classes; sample ids are equal to those of `megc2019_flow`.
 
     Args:
         name: Name of the protocol.
         classes: Class names in label order.
-        parts: Name of the data set → corpus; read them leniently, so that what is wrong is told
-            here under the keys of the part.
-        expected: Counts to assert (see `assert_counts`); `None` to use a subset knowingly.
-        lenient: Whether bad rows and counts that differ become findings instead of an exception.
+        parts: Name of the data set → corpus; parts must be read with `lenient`, so that their errors are
+            reported here.
+        expected: Counts to assert (see `assert_counts`); `None` to use a subset on purpose.
+        lenient: Whether bad rows and wrong counts become findings instead of an exception.
 
     Raises:
         InputError: If a part has other classes, a sample is in two parts, or (unless `lenient`) a row of a
-            part is bad or counts are not the protocol's.
+            part is bad or counts differ from the protocol.
     """
     for part, corpus in parts.items():
         if corpus.protocol.classes != tuple(classes):
@@ -67,7 +67,7 @@ def read_megc2019(
 
 
 def _name_part(finding: Finding, part: str) -> Finding:
-    """Return a part's finding as one of the whole: its place and its keys are those of the part."""
+    """Return the finding of a part with the place and the config keys of this part."""
     remedy = finding.remedy
     for key in ("expected", "exclude", "root"):
         remedy = remedy.replace(f"corpus.{key}", f"corpus.parts.{part}.{key}")

@@ -1,9 +1,9 @@
-"""The 442 micro-expressions of MEGC2019 (SMIC, CASME II, SAMM) as onset-to-apex flow maps.
+"""Onset-to-apex flow maps of the 442 micro-expressions of MEGC2019 (SMIC, CASME II, SAMM).
 
-Two layouts are read: the packed `flow.npz` + `samples.csv`, and the folders in which the maps circulate,
-`three_norm_u_v_os/{subject}/{u_train,u_test}/{0,1,2}/{clip}.png`. Both give the same samples, pixels and
-protocol hash. Each channel of each map is min-max stretched to 0..255 (u, v: horizontal and vertical flow,
-strain: optical strain), so magnitudes and the zero of u and v are lost.
+Two layouts are supported: the packed `flow.npz` + `samples.csv`, and the folders in which the maps are
+distributed, `three_norm_u_v_os/{subject}/{u_train,u_test}/{0,1,2}/{clip}.png`. Both give the same samples,
+pixels and protocol hash. Each channel of each map is min-max scaled to 0..255 (u, v: horizontal and vertical
+flow, strain: optical strain), so magnitudes and the zero of u and v are lost.
 """
 
 import re
@@ -31,18 +31,18 @@ _SOURCE = (
 def read_megc2019_flow(
     root: str, name: str, classes: Sequence[str], expected: Mapping[str, Any] | None
 ) -> Corpus:
-    """Read the flow maps from `root`, whichever layout it holds.
+    """Read the flow maps from `root` in either layout.
 
     Args:
-        root: Folder with `flow.npz` and `samples.csv`, or with the subjects' folders (or with
-            `three_norm_u_v_os` in it).
+        root: Folder with `flow.npz` and `samples.csv`, with the subjects' folders, or with the folder
+            `three_norm_u_v_os`.
         name: Name of the protocol.
         classes: Class names in label order.
-        expected: Counts to assert (see `assert_counts`); `None` to use a subset knowingly.
+        expected: Counts to assert (see `assert_counts`); `None` to use a subset on purpose.
 
     Raises:
-        InputError: If nothing is found there, a file is damaged, rows and maps do not match, or the counts
-            are not the protocol's.
+        InputError: If no maps are found, a file is damaged, rows and maps do not match, or the counts differ
+            from the protocol.
     """
     folder = Path(root).expanduser()
     circulating = [folder / name for name in FOLDERS if any((folder / name).glob("*/u_test"))]
@@ -75,7 +75,7 @@ def read_megc2019_flow(
 def _read_folders(
     folder: Path,
 ) -> tuple[pd.DataFrame, UInt8[np.ndarray, "samples channels height width"]]:
-    """Read `{subject}/u_test/{label}/{clip}.png`; `u_train` only repeats the other subjects' maps."""
+    """Read `{subject}/u_test/{label}/{clip}.png`; `u_train` only repeats maps of other subjects."""
     from PIL import Image
 
     rows, maps = [], []
@@ -130,7 +130,7 @@ def _read_folders(
 
 
 def _name_corpus(subject: str, folder: Path) -> str:
-    """Return the data set that a subject's name belongs to: `sub01` CASME II, `s01` SMIC, `006` SAMM."""
+    """Return the data set of a subject by its name: `sub01` CASME II, `s01` SMIC, `006` SAMM."""
     for corpus, pattern in {"casme2": r"sub\d\d", "smic": r"s\d\d", "samm": r"\d{3}"}.items():
         if re.fullmatch(pattern, subject):
             return corpus

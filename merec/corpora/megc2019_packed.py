@@ -1,4 +1,4 @@
-"""The flow maps of MEGC2019 packed in `flow.npz`, with their samples in `samples.csv`."""
+"""Flow maps of MEGC2019 in `flow.npz`, with their samples in `samples.csv`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,14 +28,14 @@ def read_packed(
     """Read `flow.npz` and `samples.csv`, joined by sample id.
 
     Args:
-        folder: Folder of both.
+        folder: Folder of both files.
         classes: Class names in label order.
 
     Returns:
         The columns of `Corpus.index` and the maps, in the order of the table.
 
     Raises:
-        InputError: If one is damaged or missing, or they contradict each other.
+        InputError: If a file is damaged or missing, or the files contradict each other.
     """
     file, table = folder / "flow.npz", folder / "samples.csv"
     maps, ids, stored = _load_archive(file)
@@ -62,7 +62,7 @@ def read_packed(
 def _load_archive(
     file: Path,
 ) -> tuple[UInt8[np.ndarray, "samples channels height width"], list[str], dict[str, np.ndarray]]:
-    """Return the maps, their sample ids, and whichever arrays of `_STORED` the archive has."""
+    """Return the maps, their sample ids, and those arrays of `_STORED` that the archive contains."""
     refuse_stranger(file)
     try:
         with np.load(file) as arrays:
@@ -83,7 +83,7 @@ def _load_archive(
 
 
 def _read_samples(table: Path, ids: Sequence[str], archive: str) -> pd.DataFrame:
-    """Read the table, indexed by the number of the line; each map must have one row, and each row a map."""
+    """Read the table, indexed by line number; rows and maps must match one to one."""
     rows = read_table(table, COLUMNS)
     refuse_bad_cells(rows, table)
     rows = rows.set_index(rows.index + rows.attrs["first_row"])
@@ -111,7 +111,7 @@ def _read_samples(table: Path, ids: Sequence[str], archive: str) -> pd.DataFrame
 
 
 def _judge_row(row: Mapping[Any, Any]) -> str:
-    """Describe what is wrong with the names of a row, and what was expected; "" if nothing is."""
+    """Describe invalid names of a row and the expected form; "" if they are valid."""
     for key in COLUMNS:
         if reason := describe_bad_name(row[key]) if key != "label" else "":
             return f"{key} {row[key][:60]!r} {reason}; expected a name"
@@ -121,7 +121,7 @@ def _judge_row(row: Mapping[Any, Any]) -> str:
 
 
 def _spell_subjects(rows: pd.DataFrame, table: Path) -> list[str]:
-    """Return the subjects as their data set spells them; a sample must be named by its subject."""
+    """Return the subjects in the spelling of their data set; a sample id must contain its subject."""
     subjects = [
         NAMINGS[data_set].spell(subject) if data_set in NAMINGS else subject
         for data_set, subject in zip(rows["dataset"], rows["subject"], strict=True)
@@ -138,7 +138,7 @@ def _spell_subjects(rows: pd.DataFrame, table: Path) -> list[str]:
 def _order_channels(
     maps: UInt8[np.ndarray, "samples channels height width"], stored: np.ndarray | None, file: Path
 ) -> UInt8[np.ndarray, "samples channels height width"]:
-    """Put the channels in the order u, v, strain by their names in the file, where it has them."""
+    """Reorder the channels to u, v, strain by their names in the file, if it has names."""
     if stored is None:
         return maps
     names = [str(name).strip().casefold() for name in stored.ravel()]
@@ -158,14 +158,14 @@ def _refuse_contradictions(
     classes: Sequence[str],
     files: str,
 ) -> None:
-    """Refuse what the archive says of a sample if the table says something else.
+    """Refuse an archive that contradicts the table.
 
     Args:
-        index: Index of the table, in whose order the samples are.
-        order: Place of each sample in the archive.
-        stored: Arrays of the archive, whichever it has of `_STORED`.
+        index: Index of the table.
+        order: Position in the archive of each row of the table.
+        stored: Arrays of `_STORED` that the archive contains.
         classes: Class names in label order.
-        files: Names of both, for messages.
+        files: Names of both files, for messages.
     """
     named = [str(name) for name in stored.get("classes", np.array([])).ravel()]
     if sorted(named) == sorted(classes) and named != list(classes):

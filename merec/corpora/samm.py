@@ -1,4 +1,4 @@
-"""SAMM (Davison et al., IEEE TAC 2018): 200 frames/s grey video, five emotions, or the three of MEGC2019."""
+"""SAMM (Davison et al., IEEE TAC 2018): 200 frames/s, grey, five emotions or three classes of MEGC2019."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -39,25 +39,25 @@ def read_samm(
     fps: float | int,
     lenient: bool = False,
 ) -> Corpus:
-    """Read the official FACS sheet of SAMM, whose header stands on row 14, and name its frames.
+    """Read the official FACS sheet of SAMM, whose header is in row 14, and locate its frames.
 
     Args:
         root: Folder with `SAMM_Micro_FACS_Codes_v2.xlsx` and the subjects' folders (`006/006_1_2/`).
-        name: Name of the data set; the protocol is `{name}-{classes}`, of a table of another name
-            `{name}-{classes}@{file}`.
+        name: Name of the data set. The protocol is called `{name}-{classes}`, or `{name}-{classes}@{file}`
+            for another table.
         annotation: `v2`, or the path of a table with its columns; `None` for `v2`.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → its emotions, in label order.
         emotions: Every emotion that may be annotated.
         spellings: Other official spellings → the one in `emotions`.
-        expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
-        exclude: Sample ids, or `zero_motion` (onset and apex are one frame).
+        expected: By name of the protocol: counts to assert; `None` to use a subset on purpose.
+        exclude: Sample ids, or `zero_motion` (onset and apex are the same frame).
         fps: Frames/s.
         lenient: Whether bad rows become findings instead of an exception.
 
     Raises:
-        InputError: If the sheet or a column is missing, or (unless `lenient`) a row is bad or counts are
-            not the protocol's.
+        InputError: If the sheet or a column is missing, or (unless `lenient`) a row is bad or counts differ
+            from the protocol.
     """
     folder = open_root(root, "SAMM")
     chosen = choose_classes(class_maps, classes, name)
@@ -81,7 +81,7 @@ def read_samm(
 
 
 def _find_frames(root: Path, disk: Disk, row: Mapping[Any, Any]) -> tuple[Frames, None]:
-    """Return the colour frames of a clip: `006/006_1_2/006_05562.jpg`; their number has 4 or 5 digits."""
+    """Return the colour frames of a clip: `006/006_1_2/006_05562.jpg`, with 4 or 5 digits."""
     subject, clip = row["subject"], row["clip"]
     places = [(root, *parts, subject, clip) for parts in ((), ("SAMM",), ("SAMM", "SAMM"))]
     folder = disk.first(places) or root / subject / clip

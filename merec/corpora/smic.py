@@ -1,4 +1,4 @@
-"""SMIC-HS (Li et al., FG 2013): 100 frames/s; three classes by the names of the folders, no apex."""
+"""SMIC-HS (Li et al., FG 2013): 100 frames/s, three classes by folder name, no annotated apex."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,21 +35,22 @@ def read_smic(
 ) -> Corpus:
     """List the clips of SMIC-HS: `HS/s03/micro/negative/s03_ne_01/*.bmp`.
 
-    Onset and offset are a clip's first and last frame, the apex the frame halfway: none is annotated.
+    Onset and offset are the first and the last frame of a clip, the apex is the middle frame; none is
+    annotated.
 
     Args:
-        root: Folder with `HS/` (or with the subjects themselves).
-        name: Name of the data set; the protocol is `{name}-{classes}`.
+        root: Folder with `HS/`, or with the folders of the subjects.
+        name: Name of the data set; the protocol is called `{name}-{classes}`.
         classes: Number of classes, a key of `class_maps`.
         class_maps: By number of classes: class → folders, in label order.
-        expected: By name of the protocol: what to assert; `None` to use a subset knowingly.
-        exclude: Sample ids, or `zero_motion` (onset and apex are one frame).
+        expected: By name of the protocol: counts to assert; `None` to use a subset on purpose.
+        exclude: Sample ids, or `zero_motion` (onset and apex are the same frame).
         fps: Frames/s.
         lenient: Whether bad clips become findings instead of an exception.
 
     Raises:
-        InputError: If no clips are found, or (unless `lenient`) one is bad or counts are not the
-            protocol's.
+        InputError: If no clips are found, or (unless `lenient`) a clip is bad or counts differ from the
+            protocol.
     """
     folder = open_root(root, "SMIC-HS")
     chosen = choose_classes(class_maps, classes, name)
@@ -89,7 +90,7 @@ def _list_subjects(disk: Disk, base: Path) -> list[Path]:
 def _list_clips(
     disk: Disk, base: Path, root: Path, emotions: Sequence[str], fps: float | int
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """One row per clip, and what is wrong with folders."""
+    """Return one row per clip, and findings about folders."""
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
     for folder in _list_subjects(disk, base):
@@ -133,7 +134,7 @@ def _list_clips(
 def _read_clip(
     folder: Path, emotion: str, fps: float | int, where: str
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Return a clip's row; `{}` with a finding if it has no frames or no proper name."""
+    """Return the row of a clip; `{}` with a finding if it has no frames or an invalid name."""
     match = re.fullmatch(r"s(\d+)_(\w+)", folder.name, re.IGNORECASE)
     if match is None or SMIC.spell(match[1]) != SMIC.spell(folder.parents[2].name):
         subject = folder.parents[2].name

@@ -1,4 +1,4 @@
-"""Configurations on the same subjects: by how much they differ, and how sure one may be of it."""
+"""Comparison of configurations on the same subjects: differences, intervals and p-values."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def compare_results(a: Result, b: Result) -> pd.DataFrame:
-    """Differences B - A, Full and by data set.
+    """Compute the differences B - A for all samples (Full) and for each data set.
 
     Returns:
         One row per subset and metric: `subset`, `metric`, `a`, `b`, `difference`, `low` and `high`
@@ -91,15 +91,15 @@ def compare_with_base(base: Result, result: Result) -> pd.DataFrame | None:
 
 
 def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
-    """Test every pair of sides, or every side against one of them.
+    """Test every pair of sides, or every side against a reference.
 
     Args:
-        sides: Two or more results of one protocol, of unlike names.
-        reference: Which side the others are set against; `None` for all pairs.
+        sides: Two or more results of one protocol with different names.
+        reference: Side with which all other sides are compared; `None` for all pairs.
 
     Returns:
-        What `compare_results` says of each pair, in the order of the sides: `result_a`, `result_b`, its
-        columns, and `p_holm`: p corrected over the pairs, for each subset and metric by itself.
+        The rows of `compare_results` for each pair, in the order of the sides, with `result_a`, `result_b`
+            and `p_holm`: p adjusted over the pairs, separately for each subset and metric.
     """
     tables = [
         compare_results(a, b).assign(result_a=a.name, result_b=b.name)
@@ -112,7 +112,7 @@ def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.D
 
 
 def compare_classes(sides: Sequence[Result], reference: int | None = None) -> pd.DataFrame:
-    """Differences in the F1 of each class or action unit, of the pairs of `compare_sides`, by data set too.
+    """Compute differences of the F1 of each class or action unit for all pairs, also by data set.
 
     Returns:
         One row per pair, subset and class: `result_a`, `result_b`, `subset`, `class`, the F1 `a` and `b`,
@@ -148,7 +148,7 @@ def compare_classes(sides: Sequence[Result], reference: int | None = None) -> pd
 def pair_sides(
     sides: Sequence[Result], reference: int | None = None
 ) -> Iterator[tuple[Result, Result]]:
-    """All pairs in order, or the reference with every other side."""
+    """Return all pairs in order, or the pairs of the reference with every other side."""
     if reference is None:
         yield from combinations(sides, 2)
     else:

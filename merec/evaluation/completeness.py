@@ -10,11 +10,11 @@ from merec.types import InputError, Protocol
 
 
 def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) -> None:
-    """Refuse to score anything but every sample of the protocol once per seed.
+    """Check that every sample of the protocol is predicted exactly once per seed.
 
     Raises:
-        InputError: Naming a sample predicted twice or a class out of range, or how many folds and
-            samples are missing, or a seed whose samples are not the protocol's.
+        InputError: If not; the message names a sample predicted twice, a class out of range, the number of
+            missing folds and samples, or a seed whose samples differ from the protocol.
     """
     if predictions.empty:
         raise InputError(f"{source}: nothing is predicted; run its command again")
@@ -62,6 +62,6 @@ def assert_complete(predictions: pd.DataFrame, protocol: Protocol, source: str) 
 
 
 def shorten(numbers: Sequence[int | str], most: int = 8) -> str:
-    """Return the first few of some numbers as a text."""
+    """Return the first numbers of a list as text."""
     text = ", ".join(map(str, numbers[:most]))
     return text + (", …" if len(numbers) > most else "") if numbers else "none whole"

@@ -20,11 +20,11 @@ MONITORED = {
 
 
 def read_monitor(result: Result) -> dict[str, float]:
-    """Read how well the encoders of a result told pairs apart once they were pretrained, mean over folds.
+    """Read the contrastive accuracy of the pretrained encoders of a result, averaged over folds.
 
     Returns:
-        `told_apart` of the training pairs and `held_out_told_apart` of those of held-out subjects, each with
-        the `chance` level of guessing; NaN where nothing was contrasted or measured.
+        `told_apart`, the accuracy on training pairs, and `held_out_told_apart`, on pairs of held-out
+        subjects, with their `chance` levels; NaN without contrastive pretraining or measurement.
     """
     tables = [run.read_table("pretraining", MONITORED) for run in result.runs]
     table = pd.concat(tables) if tables else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""Which regions of the face an action unit moves."""
+"""Face regions that are moved by each action unit."""
 
 from merec.types import ActionUnit
 
@@ -43,9 +43,10 @@ _MOVED = {
 
 
 def find_moved_regions(unit: ActionUnit) -> set[str]:
-    """Names of the regions that an action unit moves; empty for a unit that none of them shows.
+    """Return the names of the regions that an action unit moves; empty if it moves none of them.
 
-    A unit's side is the subject's own, a region's the image's: a right AU 12 moves left regions.
+    The side of a unit is that of the subject, the side of a region that of the image: a right AU 12 moves
+    left regions.
     """
     sides = {"L": ("right",), "R": ("left",), "": ("left", "right")}[unit.side]
     moved = _MOVED.get(unit.number, ())

@@ -1,4 +1,4 @@
-"""Choice of folds: what each holds out, and which of them are run."""
+"""Choice of folds: the split of a corpus, and the folds that are run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ from merec.types import Corpus, Protocol
 
 @dataclass(frozen=True)
 class FoldChoice(Part):
-    """Rule of the split: what each fold holds out and trains on.
+    """Rule of the split into training and held-out samples.
 
     Attributes:
-        folds: Which folds are run: `None` for all, or e.g. `"0-9"`.
-        hold_out: What each fold holds out: a `subject`, one of several `groups` of subjects, or all of a data
-            set (`corpus`).
-        groups: With `groups`: how many; see `merec.subject_groups.balance_groups`.
-        train_on: With `corpus`: data sets to train on, always these alone; `None` for all but the held-out.
-        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
+        folds: Folds to run: `None` for all, or e.g. `"0-9"`.
+        hold_out: Held-out unit of each fold: a `subject`, one of several `groups` of subjects, or a whole
+            data set (`corpus`).
+        groups: Number of groups, with `hold_out=groups`; see `merec.subject_groups.balance_groups`.
+        train_on: With `hold_out=corpus`: data sets to train on in every fold; `None` for all except the
+            held-out one.
+        train_subjects: Number of training subjects per fold, see `limit_training_subjects`; `None` for all.
 
     Raises:
-        InputError: If there are groups without a number of groups, or the reverse.
+        InputError: If `hold_out=groups` is set without `groups`, or the reverse.
     """
 
     folds: str | int | None
@@ -35,10 +36,10 @@ class FoldChoice(Part):
         check_groups(self.hold_out, self.groups)
 
     def split(self, corpus: Corpus) -> tuple[list[Fold], Protocol]:
-        """Return the folds of a corpus that are run, and the protocol of what all folds predict.
+        """Return the folds to run, and the protocol of the predictions of all folds.
 
         Raises:
-            InputError: If the settings do not go together, or with the corpus.
+            InputError: If the settings contradict each other or the corpus.
         """
         given = self.hold_out, self.train_on, self.groups, self.train_subjects
         folds, protocol = split(corpus, *given)

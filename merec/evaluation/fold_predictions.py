@@ -1,4 +1,4 @@
-"""Predictions of one fold, read back: rows that no fold of the run can have written are refused."""
+"""Reading and validation of the predictions of one fold."""
 
 import numpy as np
 import pandas as pd
@@ -14,18 +14,18 @@ from merec.types import Protocol
 
 
 def read_fold(folder: FoldFolder, protocol: Protocol, seed: int | None) -> pd.DataFrame:
-    """Read the predictions of a fold, and refuse rows that no fold of the run can have written.
+    """Read the predictions of a fold, and refuse rows that the run cannot have written.
 
     Args:
-        folder: Folder of the fold, whose number is its name.
-        protocol: Which classes there are, and how many folds.
-        seed: Seed of the run; `None` if it is not known.
+        folder: Folder of the fold; its name is the number of the fold.
+        protocol: Protocol of the run, with its classes and folds.
+        seed: Seed of the run; `None` if unknown.
 
     Raises:
-        InputError: Naming file, line and sample: a class without a column, a sample predicted twice, a label
-            that is no class, a probability outside 0 to 1, probabilities that do not sum to 1, a prediction
-            that is not the most probable class (of action units: not those of one half or more), or another
-            fold, seed or held-out subject than the run's.
+        InputError: For a class without a column, a sample predicted twice, an invalid label, a probability
+            outside 0 to 1, probabilities that do not sum to 1, a prediction that is not the most probable
+            class (for action units: not the units with probability ≥ .5), or a wrong fold, seed or held-out
+            subject. The message names file, line and sample.
     """
     table, fold = folder.read_predictions(), int(folder.name)
     with reading(folder.predictions, FOLD_AGAIN):
@@ -72,7 +72,7 @@ def _refuse(
 
 
 def _check_probability(table: pd.DataFrame, columns: list[str], target: Target) -> None:
-    """Refuse what is no probability, and predictions that do not follow from the probabilities."""
+    """Refuse invalid probabilities, and predictions that do not follow from the probabilities."""
     probability = table[columns].to_numpy(float)
     outside = (probability < 0) | (probability > 1 + TOLERANCE)
     for column, wrong, value in zip(columns, outside.T, probability.T, strict=True):
@@ -82,7 +82,7 @@ def _check_probability(table: pd.DataFrame, columns: list[str], target: Target) 
 
 
 def _check_held_out(table: pd.DataFrame, folder: FoldFolder, protocol: Protocol, fold: int) -> None:
-    """Refuse samples of another subject, data set or group than the one that the fold's note names."""
+    """Refuse samples that do not belong to the held-out group in the fold's `fold.json`."""
     if protocol.groups:
         members = protocol.groups[fold]
         wrong = ~table["subject"].isin(members)

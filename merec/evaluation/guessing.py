@@ -1,4 +1,4 @@
-"""Scores of guesses that look at no face: a floor to read every result against."""
+"""Scores of guesses that do not use the images, as baselines for every result."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,15 +12,15 @@ DRAWS = 2_000  # of the guesses; UF1 is then exact to three digits
 def score_guesses(
     label: Int[np.ndarray, " samples"], frequency: Float[np.ndarray, " classes"]
 ) -> dict[str, dict[str, float]]:
-    """Compute the scores of always naming the largest class and of guessing at random.
+    """Compute the scores of the majority class and of random guessing.
 
     Args:
-        label: True classes of the samples that are scored, of a data set say.
-        frequency: Share of each class in the whole protocol, which is all that the guesser knows.
+        label: True classes of the scored samples, e.g. of a data set.
+        frequency: Share of each class in the whole protocol, from which guesses are drawn.
 
     Returns:
-        Each of `METRICS` for each guess: `majority class`, `chance, uniform` (all classes alike) and `chance,
-        by frequency`; of chance the mean over draws.
+        All `METRICS` of each guess: `majority class`, `chance, uniform` (equal probabilities) and `chance, by
+            frequency`; the latter two are means over draws.
     """
     classes = len(frequency)
     samples = np.bincount(label, minlength=classes)
@@ -39,7 +39,7 @@ def score_guesses(
 
 
 def guess_units(present: Int[np.ndarray, " units"], samples: int) -> Float[np.ndarray, " units"]:
-    """Compute the mean F1 of guessing each action unit as often as it is there; of never, it is 0.
+    """Compute the mean F1 of guessing each action unit at its true frequency.
 
     Args:
         present: Number of samples that show each action unit.
@@ -54,6 +54,6 @@ def guess_units(present: Int[np.ndarray, " units"], samples: int) -> Float[np.nd
 
 
 def chance_f1(counts: Int[np.ndarray, "*draws units 2 2"]) -> Float[np.ndarray, "*draws units"]:
-    """F1 of each action unit if it were always said to be present."""
+    """Return the F1 of each action unit if it is always predicted as present."""
     present, absent = counts[..., 1, :].sum(-1), counts[..., 0, :].sum(-1)
     return 2 * present / (2 * present + absent)

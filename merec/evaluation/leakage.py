@@ -1,4 +1,4 @@
-"""Guards against the ways in which a held-out subject has leaked into training."""
+"""Guards against leaks of held-out subjects into training."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ def assert_subjects_disjoint(
     """Refuse parts of a split that share a subject.
 
     Args:
-        subjects: The subject of each row.
+        subjects: Subject of each row.
         **parts: Row numbers of each part, by name.
 
     Raises:
-        InputError: Naming the subject and the two parts it is in.
+        InputError: If so; the message names the subject and both parts.
     """
     names = np.asarray(subjects, dtype=str)
     seen: dict[str, str] = {}
@@ -36,7 +36,7 @@ def assert_subjects_disjoint(
 def assert_never_saw(
     checkpoint: Mapping[str, Any], held_out: Collection[str], transductive: bool, source: str
 ) -> None:
-    """Refuse weights that were trained on the subject they are about to be tested on.
+    """Refuse weights that were trained on a held-out subject.
 
     Args:
         checkpoint: A merec checkpoint, which lists the subjects it `saw` under the key `merec`.
@@ -45,7 +45,7 @@ def assert_never_saw(
         source: The checkpoint's path, for the message.
 
     Raises:
-        InputError: Naming the checkpoint and the subject.
+        InputError: If so; the message names the checkpoint and the subject.
     """
     # "006" is a collection of letters too, and none of them would ever be found to leak.
     assert not isinstance(held_out, str), "held_out is a collection of subjects"

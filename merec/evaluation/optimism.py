@@ -1,7 +1,8 @@
-"""The optimism meter: what choosing the best epoch on the held-out subject would have claimed.
+"""Optimism meter: the score with the best epoch of each held-out subject.
 
-Nothing here is ever used to choose anything. It is printed beside the honest number, because most
-published numbers of this field were made that way, and beside what random guessing reaches by it.
+These scores are never used to choose anything. They are printed beside the honest score, because most
+published scores of this field were computed in this way, and beside the score of random guessing with the
+same choice.
 """
 
 from collections.abc import Sequence
@@ -20,14 +21,14 @@ CONTROL_REPEATS = 20
 
 @dataclass(frozen=True)
 class Optimism:
-    """Four ways to read one training run, in `Target.metrics_of_decisions` of all folds pooled.
+    """Four evaluations of one training run, each with `Target.metrics_of_decisions` of all pooled folds.
 
     Attributes:
-        honest: Last epoch of every fold, which is what merec reports: (UF1, UAR), say.
-        best_epoch: Best epoch of each fold, chosen on whom it holds out, as released code does.
+        honest: Last epoch of every fold, which merec reports, e.g. (UF1, UAR).
+        best_epoch: Best epoch of each fold, chosen on its held-out samples, as in released code.
         best_common_epoch: One epoch for all folds, chosen on the pooled held-out samples.
-        random_guess: Guesses drawn in the frequencies of the true labels, given the same choice of
-            epochs: mean of repeats, nothing is learnt.
+        random_guess: Guesses drawn with the frequencies of the true labels, with the same choice of epochs;
+            mean of repeats.
         epochs: Largest number of epochs to choose from.
     """
 
@@ -41,11 +42,11 @@ class Optimism:
 def choose_best_epoch_per_fold(
     predicted: ByEpoch, label: Shaped[np.ndarray, "samples *units"], fold: np.ndarray
 ) -> Int[np.ndarray, "samples *units"]:
-    """Return the predictions if each fold picks the epoch that is right most often on its held-out subject.
+    """Return the predictions of the epoch with the highest held-out accuracy in each fold.
 
-    Of action units it picks that of the highest F1, of all samples and action units together: most are
-    absent, so that who says nothing is right most often. The earliest such epoch is taken. This is the leak,
-    measured; it is no way to choose an epoch.
+    For action units the epoch with the highest F1 over all samples and units is chosen: most units are
+    absent, so the accuracy of predicting none is high. Of equal epochs the earliest is taken. This measures
+    the leak; it must not be used to choose an epoch.
     """
     chosen = np.empty(label.shape, dtype=predicted.dtype)
     for number in np.unique(fold):
@@ -63,7 +64,7 @@ def choose_best_epoch_per_fold(
 def _score_together(
     predicted: Int[np.ndarray, "samples epochs units"], truth: Shaped[np.ndarray, "samples 1 units"]
 ) -> Float[np.ndarray, " epochs"]:
-    """F1 of all samples and action units together, epoch by epoch; 1 where nothing is there nor said."""
+    """Return the F1 over all samples and action units for each epoch; 1 if none is present or predicted."""
     hits = (predicted.astype(bool) & truth.astype(bool)).sum((0, 2))
     named = predicted.sum((0, 2)) + truth.sum()
     return np.divide(2 * hits, named, out=np.ones(len(hits)), where=named > 0)
@@ -75,15 +76,15 @@ def measure_optimism(
     fold: np.ndarray,
     target: Target,
 ) -> Optimism:
-    """Compare the last epoch with what best-epoch-on-test would have claimed.
+    """Compare the score of the last epoch with the scores of other choices of the epoch.
 
     Args:
-        predicted: Class of each held-out sample after each epoch, or whether each action unit is predicted
-            (epochs × units), folds pooled. Folds may have trained for unlike numbers of epochs; one that has
-            ended stands by its last.
-        label: True class of each sample, or whether it shows each action unit.
+        predicted: Predicted class of each held-out sample after each epoch, or marks of predicted action
+            units (epochs × units), for all folds. Folds may differ in their number of epochs; after its end a
+            fold keeps its last prediction.
+        label: True class of each sample, or marks of its action units.
         fold: Fold of each sample.
-        target: Target, which scores predictions.
+        target: Target, which computes the scores.
     """
     score = partial(target.score_decisions, label)
     epochs = max(map(len, predicted))

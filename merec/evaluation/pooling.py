@@ -1,4 +1,4 @@
-"""Runs pooled to results: seeds side by side, fold ranges joined."""
+"""Pooling of runs: fold ranges are joined, and seeds become one result."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def pool_runs(runs: Sequence[Run]) -> list[Result]:
-    """Join runs that differ in nothing but seed and fold range.
+    """Join runs that differ only in seed and fold range.
 
-    A configuration that is not whole is passed over with a warning if it was only found below a folder
-    that the user named, and if others are whole.
+    An incomplete configuration is skipped with a warning if the user named only a folder above it, and if
+    other configurations are complete.
 
     Raises:
         InputError: If protocols differ, or a sample is missing or predicted twice.
@@ -56,7 +56,7 @@ def pool_runs(runs: Sequence[Run]) -> list[Result]:
 
 
 def _warn_of_unlike_code(group: list[Run]) -> None:
-    """Say so if runs that are pooled were begun by different code or libraries."""
+    """Warn if pooled runs were started with different code or libraries."""
     name = group[0].environment["name"]
     commits = [run.environment.get("commit") for run in group]
     if len(set(commits)) > 1:
@@ -82,7 +82,7 @@ def _warn_of_unlike_code(group: list[Run]) -> None:
 def _mention_other_code(
     error: InputError, group: list[Run], groups: Iterable[list[Run]]
 ) -> InputError:
-    """Add to the reason why runs are not whole that others would complete them but for their code."""
+    """Add a hint to the error of incomplete runs if runs of other code would complete them."""
     mine = group[0].configuration
     alike = [other[0] for other in groups if other[0].configuration[:2] == mine[:2]]
     different = [run for run in alike if run.configuration != mine]

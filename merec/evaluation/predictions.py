@@ -1,4 +1,4 @@
-"""Predictions as tables: joined to the index by sample id alone, and exported as a challenge's log."""
+"""Tables of predictions, joined to the index by sample id, and their export as a challenge log."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ def tabulate(
     fold: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Join what a model said to the index, by sample id.
+    """Join the predictions of a model to the index by sample id.
 
     Args:
-        rows: The held-out rows of the corpus index.
-        sample_id: Which sample each row of `probability` belongs to.
+        rows: Held-out rows of the corpus index.
+        sample_id: Sample id of each row of `probability`.
         probability: Probability of each class.
-        target: Target of the predictions, by `Target.predict`.
+        target: Target, whose `predict` gives the predictions.
         fold: Number of the fold.
         seed: Seed of the run.
 
     Raises:
-        ValueError: If the model was given other samples than `rows`, or said something not finite.
+        ValueError: If the predicted samples differ from `rows`, or a probability is not finite.
     """
     predicted, expected = Counter(map(str, sample_id)), Counter(rows["sample_id"])
     if predicted != expected:
@@ -66,7 +66,7 @@ def export_megc2019_log(path: Path, predictions: pd.DataFrame) -> None:
 
     Args:
         path: File to write.
-        predictions: One seed's predictions.
+        predictions: Predictions of one seed.
 
     Raises:
         InputError: If there are several seeds.

@@ -1,4 +1,4 @@
-"""Protocols: a list of samples with a name and a hash, so that only like numbers are compared."""
+"""Protocols: lists of samples with a name and a hash, so that only comparable scores are compared."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -40,20 +40,21 @@ def describe_protocol(
 
 
 def set_target(corpus: Corpus, target: str, min_subjects: int, groups: int | None = None) -> Corpus:
-    """Return a corpus with what is predicted as its labels.
+    """Return a corpus with the labels of a target.
 
     Args:
-        corpus: Labelled with emotions.
+        corpus: Corpus that is labelled with emotions.
         target: `emotion` or `action_units`.
         min_subjects: Number of training subjects that must show an action unit for a fold to learn it.
-        groups: Number of groups of subjects that are held out at once; `None` holds each subject out alone.
+        groups: Number of groups of subjects that are held out together; `None` holds out one subject at a
+            time.
 
     Returns:
-        The corpus with an index whose `label` is the number of a class or names action units (`AU4+AU7`, or
-        `none`), and a protocol whose `classes` are these.
+        Corpus whose index has as `label` the number of a class, or action units as text (`AU4+AU7`, or
+        `none`), and whose protocol has the corresponding `classes`.
 
     Raises:
-        InputError: If there is no such target, or samples cannot be labelled; see `Target.label`.
+        InputError: If the target is unknown, or samples cannot be labelled; see `Target.label`.
     """
     name, kind = corpus.protocol.name, find_target(target)
     index, classes = kind.label(corpus.index, corpus.protocol.classes, name, min_subjects, groups)
@@ -67,14 +68,15 @@ def set_target(corpus: Corpus, target: str, min_subjects: int, groups: int | Non
 
 
 def find_edited_label(index: pd.DataFrame, protocol: Protocol) -> tuple[str, int, int] | None:
-    """Find the one label of an index that keeps it from being a protocol's, by trying all that are listed.
+    """Find a single label whose change explains why an index does not match a protocol, by trying all labels.
 
     Args:
         index: Columns `sample_id` (each once), `subject`, `label`.
-        protocol: Known by its hash, not by its labels.
+        protocol: Protocol, of which only the hash is known, not the labels.
 
     Returns:
-        The sample, its label, and that of the protocol; `None` if one label does not explain the difference.
+        The sample, its label, and its label in the protocol; `None` if one label does not explain the
+        difference.
     """
     labels = open_target(protocol).list_labels()
     starts = index[["sample_id", "subject"]].astype(str).agg("\0".join, axis=1)
@@ -92,17 +94,17 @@ def find_edited_label(index: pd.DataFrame, protocol: Protocol) -> tuple[str, int
 def assert_counts(
     index: pd.DataFrame, classes: Sequence[str], expected: Mapping, source: str
 ) -> None:
-    """Compare an index with the protocol's published counts.
+    """Check that an index has the published counts of its protocol.
 
     Args:
         index: Columns `sample_id`, `corpus`, `subject`, `label`.
         classes: Class names in label order.
         expected: `samples`, `subjects`, counts by name under `corpus` and `class`, and the protocol's
             `hash`; each is optional.
-        source: The file or folder read, for the message.
+        source: File or folder that was read, for the message.
 
     Raises:
-        InputError: Listing every count that differs.
+        InputError: If counts differ; the message lists them.
     """
     if not isinstance(expected.get("hash", ""), str):
         raise InputError(
@@ -149,10 +151,10 @@ def assert_counts(
 
 
 def assert_same_protocol(a: Protocol, b: Protocol, name_a: str, name_b: str) -> None:
-    """Refuse to put two protocols side by side.
+    """Check that two protocols are equal.
 
     Raises:
-        InputError: Naming what differs.
+        InputError: If not; the message names the differences.
     """
     if a != b:
         remedy = "run both on one corpus with one class map, one split and one target"

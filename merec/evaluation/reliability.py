@@ -1,7 +1,7 @@
-"""Do probabilities mean what they say? Reliability, calibration error and Brier score; a temperature.
+"""Calibration of probabilities: reliability, calibration error, Brier score and temperature scaling.
 
-Everything is computed from held-out predictions. No number of a report is taken after a temperature: it is
-for clips that no run has seen.
+Everything is computed from held-out predictions. Reports do not use the temperature; it is meant for new
+clips.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ TEMPERATURES = (0.1, 10.0)  # beyond these a temperature is taken for not determ
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predictions in bins of equal width by the probability of the class they name.
+    """Predictions in bins of equal width by the probability of the predicted class.
 
     Attributes:
         samples: Number of samples in each bin.
-        confidence: Their mean probability; not a number in an empty bin, as below.
-        accuracy: The share that is right.
+        confidence: Mean probability in each bin; NaN in an empty bin.
+        accuracy: Share of correct predictions in each bin; NaN in an empty bin.
     """
 
     samples: Int[np.ndarray, " bins"]
@@ -37,7 +37,7 @@ def measure_reliability(
     label: Int[np.ndarray, " samples"],
     bins: int = BINS,
 ) -> Reliability:
-    """Measure how often predictions of each confidence are right (Guo et al. 2017, §2)."""
+    """Measure the accuracy of predictions by confidence (Guo et al. 2017, §2)."""
     confidence, right, where = bin_predictions(probability, label, bins)
     samples = np.bincount(where, minlength=bins)
     with np.errstate(invalid="ignore"):
@@ -52,9 +52,10 @@ def measure_calibration_error(
     label: Int[np.ndarray, " samples"],
     bins: int = BINS,
 ) -> float:
-    """Compute the expected calibration error: mean gap of confidence and accuracy, bins weighed by samples.
+    """Compute the expected calibration error: mean of |confidence - accuracy|, weighted by samples per bin.
 
-    A gap counts whichever way it goes, so that few samples give an error even to honest probabilities.
+    Absolute differences are averaged, so with few samples the error is positive even for calibrated
+    probabilities.
     """
     confidence, right, where = bin_predictions(probability, label, bins)
     gap = np.bincount(where, right - confidence, minlength=bins)
@@ -64,14 +65,14 @@ def measure_calibration_error(
 def brier_of_samples(
     probability: Float[np.ndarray, "samples classes"], label: Int[np.ndarray, " samples"]
 ) -> Float[np.ndarray, " samples"]:
-    """Squared distance of each sample's probabilities to the truth, 0 to 2 (Brier 1950)."""
+    """Compute the squared distance of each sample's probabilities to the truth, 0 to 2 (Brier 1950)."""
     return ((probability - np.eye(probability.shape[1])[label]) ** 2).sum(1)
 
 
 def bin_predictions(
     probability: np.ndarray, label: np.ndarray, bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Confidence of each sample, 1 if it is right, and its bin; a bin holds its lower edge, the last both."""
+    """Return for each sample its confidence, whether it is correct, and its bin (lower edge included)."""
     confidence = probability.max(1)
     right = (probability.argmax(1) == label).astype(float)
     where = np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="right") - 1
@@ -81,7 +82,7 @@ def bin_predictions(
 def read_probability(
     predictions: pd.DataFrame, classes: Sequence[str]
 ) -> tuple[Float[np.ndarray, "samples classes"], Int[np.ndarray, " samples"]]:
-    """Probabilities and labels of a table of predictions."""
+    """Return probabilities and labels of a table of predictions."""
     probability = predictions[[f"p_{name}" for name in classes]].to_numpy(float)
     return probability, predictions["label"].to_numpy(np.int64)
 
@@ -89,20 +90,20 @@ def read_probability(
 def fit_temperature(
     log_probability: Float[np.ndarray, "samples classes"], label: Int[np.ndarray, " samples"]
 ) -> float | None:
-    """Fit the temperature that makes held-out predictions most likely (Guo et al. 2017, §4.2).
+    """Fit the temperature that minimises the log loss of held-out predictions (Guo et al. 2017, §4.2).
 
-    The loss is convex in 1/T. It has no minimum where every prediction is right (T → 0 is best) and where the
-    predictions are no better than guessing (T → ∞); any number would be the optimizer's, not the data's.
+    The loss is convex in 1/T. It has no minimum if every prediction is correct (T → 0 is best) or if the
+    predictions are no better than guessing (T → ∞); the result of an optimiser would then be arbitrary.
 
     Args:
-        log_probability: Of samples that the model was not trained on, such as the held-out predictions of a
-            finished leave-one-subject-out run; up to a constant per sample, so logits will do. A probability
-            of 0 counts as the least number above it.
-        label: Their true classes.
+        log_probability: Log-probabilities of samples that the model was not trained on, e.g. of a finished
+            leave-one-subject-out run. A constant per sample may be added, so logits are allowed. A
+            probability of 0 is replaced by the smallest positive number.
+        label: True classes.
 
     Returns:
-        Above 1 where the model was too sure, below 1 where it was not sure enough; `None` if the loss has no
-        minimum within `TEMPERATURES`.
+        Temperature, above 1 if the model is overconfident, below 1 if it is underconfident; `None` if the
+        loss has no minimum within `TEMPERATURES`.
     """
     finite = np.maximum(log_probability, np.log(np.finfo(float).tiny))
     truth = np.take_along_axis(finite, label[:, None], axis=1)[:, 0]
@@ -120,6 +121,6 @@ def fit_temperature(
 def apply_temperature(
     log_probability: Float[np.ndarray, "samples classes"], temperature: float
 ) -> Float[np.ndarray, "samples classes"]:
-    """Probabilities after a temperature; the order of the classes stays."""
+    """Return probabilities after temperature scaling; the order of the classes does not change."""
     clipped = np.maximum(log_probability, np.log(np.finfo(float).tiny))
     return np.exp(log_softmax(clipped / temperature, axis=1))

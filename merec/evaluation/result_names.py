@@ -1,4 +1,4 @@
-"""Names of results: settings are added where configurations share a name."""
+"""Names of results; settings are added if configurations have the same name."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from merec.run_folder.identity import flatten, shared_settings
 
 
 def join_remarks(runs: list[Run]) -> str | None:
-    """Join the remarks of runs that are pooled: those of their configs, and whether their code was mixed."""
+    """Join the remarks of pooled runs: remarks of their configs, and a note if their code differs."""
     remarks = [r for run in runs if (r := run.config.get("remark"))]
     versions = max(len(run.codes) for run in runs)
     if versions > 1:
@@ -16,7 +16,7 @@ def join_remarks(runs: list[Run]) -> str | None:
 
 
 def name_results(groups: list[list[Run]]) -> list[str]:
-    """Name each group of runs, with its remark if remarks differ, and with settings if names are equal."""
+    """Return names for groups of runs, with remarks if these differ, and with settings if names are equal."""
     names = [group[0].environment["name"] for group in groups]
     remarks = [join_remarks(group) for group in groups]
     if len(set(remarks)) > 1:
@@ -58,7 +58,7 @@ def _keep_telling(keys: list[str], same: list[dict[str, Any]]) -> list[str]:
 
 
 def _spell_settings(settings: dict[str, Any], keys: list[str]) -> list[str]:
-    """Spell settings as one types them: null, not None, beside `freeze=none`."""
+    """Spell settings as on the command line, e.g. null instead of None."""
     values = {key: "null" if settings[key] is None else settings[key] for key in keys}
     texts = [f"{key.rpartition('.')[2]}={value}" for key, value in values.items()]
     return list(dict.fromkeys(texts))

@@ -1,4 +1,4 @@
-"""A pooled result and its scores, each computed once."""
+"""Pooled result and its scores; each score is computed once."""
 
 import logging
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ IDENTITY = ("protocol", "protocol_hash", "result")
 
 @dataclass(frozen=True)
 class Score:
-    """A pooled metric, averaged over seeds, with its 95 % subject-bootstrap interval (`t_interval`).
+    """Pooled metric, averaged over seeds, with its 95 % subject-bootstrap interval (`t_interval`).
 
-    Both ends are NaN for fewer than three subjects, who give no interval.
+    Both ends are NaN for fewer than three subjects.
     """
 
     value: float
@@ -41,18 +41,18 @@ class Score:
     high: float
 
     def to_columns(self, name: str) -> dict[str, float]:
-        """Return the score and the ends of its interval by the columns `name`, `name_low`, `name_high`."""
+        """Return the score and the ends of its interval as columns `name`, `name_low`, `name_high`."""
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
 @dataclass(frozen=True)
 class Result:
-    """All folds and seeds of one configuration, pooled.
+    """Pooled folds and seeds of one configuration.
 
     Attributes:
         name: Short name, unique within a report.
-        protocol: Which samples were predicted.
-        runs: The run folders it was pooled from.
+        protocol: Protocol of the predicted samples.
+        runs: Run folders of the result.
         predictions: Every sample of the protocol once per seed.
     """
 
@@ -68,28 +68,28 @@ class Result:
 
     @property
     def identity(self) -> dict[str, str]:
-        """The columns with which every CSV row says what it belongs to."""
+        """Columns that identify the result in every CSV row."""
         identity = (self.protocol.name, self.protocol.hash, self.name)
         return dict(zip(IDENTITY, identity, strict=True))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings of its task, which all its runs share."""
+        """Settings of the task, which are equal for all runs."""
         return shared_settings(self.runs[0].config)
 
     def hash_without(self, keys: Sequence[str]) -> str:
-        """Return a hash that results share which differ in nothing but these settings of the task."""
+        """Return a hash of the configuration without these settings of the task."""
         rest = {key: value for key, value in self.settings.items() if key not in keys}
         return configuration_hash(rest)
 
     @property
     def key(self) -> str:
-        """Identifier that distinguishes the figures of this result from those of others."""
+        """Unique identifier of the result, for its figures."""
         return str(self.runs[0].environment["configuration"])
 
     @property
     def remark(self) -> str | None:
-        """Remark of its configs that a reader must know, e.g. `demo scale`."""
+        """Remark of the configs, e.g. `demo scale`."""
         return join_remarks(self.runs)
 
     @property
@@ -99,18 +99,18 @@ class Result:
 
     @property
     def without_motion(self) -> int:
-        """Number of samples that were predicted, but not trained on, since they show no motion."""
+        """Number of samples without motion, which are predicted but not trained on."""
         records = [run.environment.get("not_trained_on") or {} for run in self.runs]
         return max(int(record.get("zero_motion", 0)) for record in records)
 
     @property
     def subsets(self) -> dict[str, pd.DataFrame]:
-        """`Full`, and the same predictions by source data set where there are several."""
+        """Names of the subsets: `Full`, and each source data set if there are several."""
         by_corpus = {str(name): rows for name, rows in self.predictions.groupby("corpus")}
         return {"Full": self.predictions} | (by_corpus if len(by_corpus) > 1 else {})
 
     def find_absent_classes(self, subset: str = "Full") -> list[str]:
-        """Return the classes that no sample of a subset is of; none where action units are the target."""
+        """Return the classes without samples in a subset; empty for action units."""
         return self.target.find_absent(self.subsets[subset]["label"].to_numpy())
 
     @property
@@ -121,7 +121,7 @@ class Result:
     def confusions(
         self, subset: str = "Full"
     ) -> tuple[list[str], Int[np.ndarray, "seeds subjects *units classes classes"]]:
-        """Subjects of a subset, and a confusion matrix for each seed and subject; of each action unit one."""
+        """Return subjects and confusion matrices of a subset by seed and subject (and action unit)."""
         return self.target.count(self.subsets[subset])
 
     def rankings(self, subset: str = "Full") -> list[Ranking]:
@@ -139,7 +139,7 @@ class Result:
         return rankings
 
     def score(self, subset: str = "Full") -> dict[str, Score]:
-        """Compute each score of a subset with its interval: of confusions, and `auc` of rankings."""
+        """Compute each score of a subset with its interval, from confusion matrices and (`auc`) rankings."""
         if subset not in self._scores:
             _, counts = self.confusions(subset)
             self._scores[subset] = {
@@ -159,7 +159,7 @@ class Result:
         return auc_intervals(self.rankings(subset), effective)
 
     def score_seeds(self, subset: str = "Full") -> dict[str, list[float]]:
-        """Compute each score of a subset for every seed by itself, in the order of `seeds`."""
+        """Compute each score of a subset separately for each seed, in the order of `seeds`."""
         pooled = self.confusions(subset)[1].sum(1)
         scores = {
             name: np.asarray(metric(pooled)).tolist()
@@ -174,7 +174,7 @@ class Result:
         return {}
 
     def score_classes(self, subset: str = "Full") -> dict[str, dict[str, float]]:
-        """F1, recall and number of samples of each class, or of each action unit, averaged over seeds."""
+        """Compute F1, recall and number of samples of each class or action unit, averaged over seeds."""
         counts = self.confusions(subset)[1].sum(1)
         rows = f1_per_class(counts).mean(0), recall_per_class(counts).mean(0), counts[0].sum(-1)
         f1, recall, samples = map(self.target.select_classes, rows)
@@ -184,14 +184,15 @@ class Result:
         }
 
     def score_units(self) -> pd.DataFrame:
-        """Score each action unit, all folds pooled.
+        """Score each action unit over all pooled folds.
 
         Returns:
-            One row per action `unit` and a last one of their `mean`: `samples` and `subjects` that show it,
-            `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap interval
-            (NaN for a unit that fewer than three subjects show), `auc`, the area under the ROC curve, with
-            `auc_low` and `auc_high`, `stable`, whether at least `STABLE` samples show it, `chance`, the F1 if
-            it were always said to be there, and `by_frequency`, that of guesses as frequent as it is.
+            One row per action `unit` and a last row for their `mean`: number of `samples` and `subjects` that
+                show it, `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap
+                interval (NaN for a unit that fewer than three subjects show), `auc`, the area under the ROC
+                curve, with `auc_low` and `auc_high`, `stable`, whether at least `STABLE` samples show it,
+                `chance`, the F1 of always predicting it, and `by_frequency`, the F1 of guessing it at its
+                true frequency.
         """
         return self._units.copy()
 
@@ -223,7 +224,7 @@ class Result:
         )
 
     def read_optimism(self) -> list[Optimism]:
-        """One reading of the optimism meter per seed; empty where there are no epochs."""
+        """Return the optimism meter of each seed; empty if no epochs were recorded."""
         return self._optimism
 
     @cached_property  # table, page and dashboard all ask, and every fold's file is read for it
@@ -255,16 +256,16 @@ class Result:
     def read_truth(
         self, sample_id: Shaped[np.ndarray, " samples"]
     ) -> Int[np.ndarray, " samples"] | Bool[np.ndarray, "samples units"]:
-        """Return the labels of some samples; of action units whether each is there."""
+        """Return the labels of some samples; for action units a matrix of marks."""
         label = self.predictions.drop_duplicates("sample_id").set_index("sample_id")["label"]
         return self.target.read(label.loc[sample_id])
 
 
 def assert_emotions(results: Sequence[Result]) -> None:
-    """Refuse results that tell action units to what scores classes of emotion.
+    """Refuse results of action units where scores of emotion classes are computed.
 
     Raises:
-        InputError: Naming one.
+        InputError: If so; the message names one result.
     """
     for result in results:
         if result.target.multilabel:

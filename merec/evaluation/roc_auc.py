@@ -1,9 +1,10 @@
-"""Area under the ROC curve of action units, by subject, so that thousands of draws are scored at once.
+"""Area under the ROC curve of action units, counted by subject for fast bootstrap draws.
 
-The area is the share of pairs of a sample that shows the unit and one that does not in which the former has
-the higher score; equal scores count half (Mann & Whitney 1947; Hanley & McNeil 1982). Pairs are counted by
-the subjects of both samples. With each subject counted w times, it is wᵀUw / (wᵀp · wᵀn): U holds the counts,
-p and n how many samples of each subject show the unit and do not.
+The area is computed over all pairs of a positive sample (which shows the unit) and a negative sample. It is
+the share of pairs in which the positive sample has the higher score; equal scores count half (Mann & Whitney
+1947; Hanley & McNeil 1982). Pairs are counted by the subjects of both samples. If each subject is counted w
+times, the area is wᵀUw / (wᵀp · wᵀn), where U contains the counts, and p and n are the numbers of positive
+and negative samples per subject.
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,9 @@ class Ranking:
     """Ranking of the samples of one seed, for each action unit.
 
     Attributes:
-        score: Probability of each unit, of each sample.
-        present: Whether each sample shows the unit.
-        subject: Number of each sample's subject.
+        score: Probability of each unit for each sample.
+        present: Marks of the units that each sample shows.
+        subject: Index of the subject of each sample.
         subjects: Number of subjects.
     """
 
@@ -37,7 +38,7 @@ class Ranking:
     def count_pairs(
         self, times: Int[np.ndarray, "draws subjects"]
     ) -> Float[np.ndarray, "draws units"]:
-        """Count the pairs of a sample with a unit and one without, each subject counted so often."""
+        """Count the pairs of positive and negative samples of each unit; `times` weighs subjects."""
         marks = self._mark_subjects()
         with_unit, lacking = (
             kept.T.astype(float) @ marks for kept in (self.present, ~self.present)
@@ -45,11 +46,10 @@ class Ranking:
         return (times @ with_unit.T) * (times @ lacking.T)
 
     def count_wins(self, over: "Ranking") -> Float[np.ndarray, "units subjects subjects"]:
-        """Count by subjects the pairs in which a sample with a unit is scored above one without.
+        """Count by subjects the pairs in which the positive sample has the higher score.
 
         Args:
-            over: Where the scores of the samples without the unit come from: this ranking, or another of the
-                same samples.
+            over: Ranking of the same samples from which the scores of negative samples are taken.
         """
         marks = self._mark_subjects()
         wins = np.zeros((self.present.shape[1], self.subjects, self.subjects))
@@ -66,7 +66,7 @@ class Ranking:
 def auc_per_unit(
     rankings: Sequence[Ranking], times: Int[np.ndarray, "draws subjects"]
 ) -> Float[np.ndarray, "draws units"]:
-    """Compute the area of each unit, averaged over seeds; NaN without a pair.
+    """Compute the area of each unit, averaged over seeds; NaN if there is no pair.
 
     Args:
         rankings: Rankings of each seed.
@@ -81,13 +81,13 @@ def auc_per_unit(
 
 
 def mean_auc(areas: Float[np.ndarray, "*draws units"]) -> Float[np.ndarray, "*draws"]:
-    """Compute the mean area of the units that have one; NaN if none has."""
+    """Compute the mean area of the units whose area is defined; NaN if none is."""
     there = np.isfinite(areas)
     return _divide(np.where(there, areas, 0.0).sum(-1), there.sum(-1))
 
 
 def score_mean_auc(ranking: Ranking) -> float:
-    """Compute the mean area of one seed, all subjects counted once."""
+    """Compute the mean area of one seed, with each subject counted once."""
     return float(mean_auc(auc_per_unit([ranking], _count_once(ranking)))[0])
 
 
@@ -97,17 +97,17 @@ def auc_intervals(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Float[np.ndarray, "3 scores"]:
-    """Compute the area of each unit and then their mean, with 95 % intervals (`t_interval`).
+    """Compute the area of each unit and, last, their mean, with 95 % intervals (`t_interval`).
 
     Args:
         rankings: Rankings of each seed.
-        effective: Effective number of subjects of each unit, and last of all.
+        effective: Effective number of subjects of each unit and, last, of the mean.
         draws: Number of sets of subjects to draw.
         seed: Seed of the draws.
 
     Returns:
-        Value, lower and upper end. A draw in which nobody shows a unit, or every sample does, is left out of
-        the standard error of that unit and of that draw's mean.
+        Value, lower and upper end. If no sample of a draw shows a unit, or every sample shows it, the draw is
+        left out of the standard error of this unit, and the unit is left out of the mean of this draw.
     """
     subjects = rankings[0].subjects
     value = _append_mean(auc_per_unit(rankings, _count_once(rankings[0])))[0]
@@ -126,15 +126,16 @@ def compare_auc(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """Test the mean area of B against A, subject by subject; see `compare_paired`.
+    """Test the mean area of B against A, paired by subject; see `compare_paired`.
 
-    A permutation takes some subjects' scores from A and the others' from B, and ranks all of them together.
+    A permutation takes the scores of some subjects from A and of the other subjects from B, and ranks them
+    together.
 
     Args:
-        a: Rankings of each seed; both sides of the same samples in the same order.
-        b: As many, or one side a single one.
+        a: Rankings of each seed of A; both sides have the same samples in the same order.
+        b: Rankings of each seed of B; the same number, unless one side has a single seed.
         effective: Effective number of subjects.
-        draws: Number of sets of subjects to draw, and permutations to try.
+        draws: Number of bootstrap draws, and of permutations.
         seed: Seed of both.
     """
     seeds, subjects = max(len(a), len(b)), a[0].subjects
@@ -151,10 +152,11 @@ def compare_auc(
 def _mix(
     a: Ranking, b: Ranking, swap: Int[np.ndarray, "draws subjects"]
 ) -> tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]]:
-    """Compute the mean area of each permutation: subjects of `swap` from B, and the reverse.
+    """Compute the mean area of each permutation, with the subjects of `swap` taken from B.
 
-    With z = `swap` and U_ab the wins of positives scored by A over negatives scored by B, the wins are
-    (1 - z)ᵀU_aa(1 - z) + (1 - z)ᵀU_ab z + zᵀU_ba(1 - z) + zᵀU_bb z, which is c + lᵀz + zᵀMz.
+    If z = `swap` and U_ab counts pairs in which a positive sample scored by A is above a negative sample
+    scored by B, the count is (1 - z)ᵀU_aa(1 - z) + (1 - z)ᵀU_ab z + zᵀU_ba(1 - z) + zᵀU_bb z, which is c +
+    lᵀz + zᵀMz.
     """
     z = swap.astype(float)
     wins, reversed_wins = [], []
@@ -189,6 +191,6 @@ def _append_mean(areas: Float[np.ndarray, "draws units"]) -> Float[np.ndarray, "
 
 
 def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return `part / whole`, and NaN where there is nothing."""
+    """Return `part / whole`, and NaN where `whole` is 0."""
     whole = np.broadcast_to(whole, part.shape)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

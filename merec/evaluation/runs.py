@@ -1,4 +1,4 @@
-"""Run folders on disk, read back."""
+"""Reading of run folders."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,15 +28,15 @@ _SCORE_TOLERANCE = 1e-6  # of sums of ratios in another order
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder: some folds of one seed.
+    """Run folder with some folds of one seed.
 
     Attributes:
-        folder: Its path.
-        config: The resolved config.
+        folder: Path of the run folder.
+        config: Resolved config.
         environment: Name, hashes, command, commit and versions.
-        protocol: Which samples it is about.
-        predictions: Those of its finished folds.
-        named: Whether the user named this very folder, rather than one above it.
+        protocol: Protocol of the samples.
+        predictions: Predictions of the finished folds.
+        named: Whether the user named this folder, and not only a folder above it.
     """
 
     folder: RunFolder
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def configuration(self) -> tuple[str | None, ...]:
-        """Hashes of config, data and code, which runs share that differ in seed and fold range alone."""
+        """Hashes of config, data and code; equal for runs that differ only in seed and fold range."""
         environment = self.environment
         return (
             environment["configuration"],
@@ -58,17 +58,17 @@ class Run:
 
     @property
     def codes(self) -> list[str]:
-        """A hash of each version of the code that its folds were trained by; one, unless that was forced."""
+        """Hashes of the versions of the code that trained the folds; one, unless `resume=force` was used."""
         codes = [
             session["code"] for session in list_sessions(self.environment) if session.get("code")
         ]
         return list(dict.fromkeys(combine(code) for code in codes))
 
     def read_epochs(self) -> dict[int, Epochs]:
-        """Read the epochs of each fold, by fold number; empty for estimators that have none.
+        """Read the epochs of each fold, by fold number; empty for estimators.
 
         Raises:
-            InputError: If a file is damaged, or is of other samples or classes than the fold's predictions.
+            InputError: If a file is damaged, or its samples or classes differ from the fold's predictions.
         """
         recorded = {}
         for number, rows in self.predictions.groupby("fold"):
@@ -90,13 +90,13 @@ class Run:
             raise UnexpectedError(f"predicted is not from 0 to {target.highest} everywhere")
 
     def read_table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
-        """Read a small table that folds wrote beside their predictions, with their `seed` and `fold`.
+        """Read a small table that folds wrote with their predictions, with columns `seed` and `fold`.
 
-        Empty if none did.
+        The result is empty if no fold wrote one.
 
         Args:
             name: Name of the table.
-            columns: Columns as `merec.run_folder.reading.read_csv` takes them.
+            columns: Columns as in `merec.run_folder.reading.read_csv`.
 
         Raises:
             InputError: If a file is damaged.
@@ -114,7 +114,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        InputError: If it is no run folder, or nothing in it has finished.
+        InputError: If it is not a run folder, or no fold is finished.
     """
     files = RunFolder(folder)
     for file in (files.config, files.environment):
@@ -168,7 +168,7 @@ def _blame(
     seed: int | None,
     error: InputError,
 ) -> InputError:
-    """Return what is said of a fold that does not fit; of most folds, it is the file they are read by."""
+    """Return the error for an invalid fold; if most folds are invalid, it blames the file of the protocol."""
 
     def count(seed: int | None) -> int:
         wrong = 0
@@ -191,7 +191,7 @@ def _blame(
 
 
 def _check_scores(run: Run) -> None:
-    """Refuse a whole run whose predictions do not give the scores that it wrote when it was finished."""
+    """Refuse a complete run whose predictions do not give the scores in its `metrics.json`."""
     protocol, table = run.protocol, run.predictions
     # Of other samples or labels `assert_complete` says more.
     if describe_protocol(protocol.name, table, protocol.classes).hash != protocol.hash:
@@ -210,13 +210,13 @@ def _check_scores(run: Run) -> None:
 
 
 def find_runs(paths: Sequence[Path]) -> list[Run]:
-    """Read run folders, or all run folders below the folders given, each once.
+    """Read the given run folders, or all run folders below the given folders, without duplicates.
 
-    Below a folder, runs of which no fold has finished are passed over with a warning.
+    Runs below a folder without any finished fold are skipped with a warning.
 
     Raises:
-        InputError: If a path does not exist or holds no run, or the predictions of a whole run are not those
-            that it was scored by.
+        InputError: If a path does not exist or contains no run, or the predictions of a complete run do not
+            match its scores.
     """
     runs: dict[Path, Run] = {}
     for path in paths:

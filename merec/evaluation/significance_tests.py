@@ -1,4 +1,4 @@
-"""Tests of significance: the paired subject-permutation test, and Holm's adjustment of its p-values."""
+"""Significance tests: the paired subject-permutation test and Holm's adjustment of p-values."""
 
 from dataclasses import dataclass
 
@@ -22,13 +22,13 @@ from merec.evaluation.subject_bootstrap import (
 
 @dataclass(frozen=True)
 class Difference:
-    """Run B minus run A on the same subjects.
+    """Difference of run B and run A on the same subjects.
 
     Attributes:
         value: Difference of the pooled metric.
-        low: Lower end of its 95 % paired subject-bootstrap interval; NaN for fewer than three subjects.
-        high: Upper end of it.
-        p: Two-sided p of the paired subject-permutation test.
+        low: Lower end of the 95 % paired subject-bootstrap interval; NaN for fewer than three subjects.
+        high: Upper end of the interval.
+        p: Two-sided p-value of the paired subject-permutation test.
     """
 
     value: float
@@ -40,11 +40,11 @@ class Difference:
 def compare_paired(
     metric: Metric, a: BySubjectA, b: BySubjectB, draws: int = DRAWS, seed: int = 0
 ) -> Difference:
-    """Test B against A, subject by subject.
+    """Test B against A, paired by subject.
 
-    The interval draws whole subjects, the same for both. The test swaps A and B in a random half of
-    the subjects: under the null hypothesis the two are exchangeable within each subject. The
-    observed labelling counts as one permutation, so that p is never 0 (Phipson & Smyth 2010).
+    Bootstrap draws of subjects are the same for A and B. The test swaps A and B for a random half of the
+    subjects: under the null hypothesis they are exchangeable within each subject. The observed assignment
+    counts as one permutation, so p is never 0 (Phipson & Smyth 2010).
     """
     a, b = align_seeds(a, b)
     times = draw_subjects(a.shape[1], draws, seed)
@@ -64,12 +64,12 @@ def conclude_paired(
     subjects: int,
     effective: Float[np.ndarray, ""] | float,
 ) -> Difference:
-    """Compute interval and p of a paired difference.
+    """Compute interval and p-value of a paired difference.
 
     Args:
-        observed: The difference.
-        drawn: The same of sets of subjects drawn with replacement.
-        permuted: The same of sides swapped in random halves of the subjects.
+        observed: Observed difference.
+        drawn: Differences of bootstrap draws.
+        permuted: Differences of permutations.
         subjects: Number of subjects.
         effective: Effective number of subjects.
     """
@@ -80,7 +80,7 @@ def conclude_paired(
 
 
 def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.ndarray:
-    """Return the metric of each permutation, `swap` taking a subject from `b` instead of `a`."""
+    """Return the metric of each permutation, which takes the subjects of `swap` from `b` instead of `a`."""
     scores = [
         metric(
             (one.sum(0).reshape(-1) + swap @ (other - one).reshape(len(one), -1)).reshape(
@@ -95,7 +95,7 @@ def _mix(metric: Metric, a: np.ndarray, b: np.ndarray, swap: np.ndarray) -> np.n
 def correct_holm(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
     """Adjust p-values by Holm's method (family-wise error rate).
 
-    The k-th smallest of m is multiplied by m - k + 1 and is no less than those before it (Holm 1979).
+    The k-th smallest of m p-values is multiplied by m - k + 1, then made monotonic (Holm 1979).
     """
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

@@ -22,10 +22,10 @@ Labels = Sequence[int] | Int[np.ndarray, " samples"]
 
 @dataclass(frozen=True)
 class Fold:
-    """One subject, group of subjects or data set held out, others trained on.
+    """Fold with one held-out subject, group of subjects or data set.
 
     Attributes:
-        number: Position of what is held out among all that is, sorted by name, from 0.
+        number: Number of the fold, from 0; folds are sorted by the name of their held-out group.
         held_out: Name of the held-out subject, group (`group-1-of-3`) or data set.
         train: Rows to train on.
         test: Rows of the held-out subject, group or data set.
@@ -38,7 +38,7 @@ class Fold:
 
 
 def leave_one_subject_out(subjects: Names) -> list[Fold]:
-    """Hold every subject out once, in the order of their sorted names.
+    """Hold out every subject once, sorted by name.
 
     Args:
         subjects: The subject of each sample.
@@ -61,17 +61,17 @@ def leave_one_subject_out(subjects: Names) -> list[Fold]:
 def leave_one_corpus_out(
     subjects: Names, corpora: Names, train_on: Sequence[str] | None = None
 ) -> list[Fold]:
-    """Hold every data set out once, whole, in the order of their sorted names.
+    """Hold out every data set once, sorted by name.
 
     Args:
         subjects: The subject of each sample.
-        corpora: The data set of each sample.
-        train_on: Data sets to train on, always these alone: the others are held out. `None` holds each out
-            and trains on all others.
+        corpora: Data set of each sample.
+        train_on: Data sets to train on in every fold; all other data sets are held out. `None` holds out each
+            data set and trains on the rest.
 
     Raises:
-        InputError: If there are fewer than two data sets, `train_on` leaves none to hold out or names one
-            that there is not, or a subject is in two.
+        InputError: If there are fewer than two data sets, `train_on` contains all data sets or an unknown
+            one, or a subject is in two data sets.
     """
     names = np.asarray(corpora, dtype=str)
     there = np.unique(names).tolist()
@@ -97,11 +97,11 @@ def leave_one_corpus_out(
 
 
 def leave_one_group_out(subjects: Names, groups: Sequence[Sequence[str]]) -> list[Fold]:
-    """Hold every group of subjects out once, in the order given.
+    """Hold out every group of subjects once, in the given order.
 
     Args:
         subjects: The subject of each sample.
-        groups: The subjects of each group; together all subjects, each once.
+        groups: Subjects of each group; each subject must be in exactly one group.
     """
     names = np.asarray(subjects, dtype=str)
     folds = []
@@ -113,7 +113,7 @@ def leave_one_group_out(subjects: Names, groups: Sequence[Sequence[str]]) -> lis
 
 
 def divide_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
-    """Divide the subjects of a corpus into groups balanced in its labels; see `balance_groups`."""
+    """Divide the subjects of a corpus into groups with balanced labels; see `balance_groups`."""
     marks = open_target(corpus.protocol).mark_groups(corpus.index)
     return balance_groups(corpus.index["subject"].to_numpy(str), marks, groups)
 
@@ -121,18 +121,18 @@ def divide_subjects(corpus: Corpus, groups: int) -> tuple[tuple[str, ...], ...]:
 def limit_training_subjects(
     folds: Sequence[Fold], subjects: Names, train_subjects: int
 ) -> list[Fold]:
-    """Keep so many training subjects of each fold, for a learning curve.
+    """Limit the number of training subjects of each fold, for a learning curve.
 
-    They are drawn by the names of fold and subject alone: the same for every method and seed, and those of a
-    smaller number are among those of a larger one. What is held out stays as it is.
+    The draw depends only on the names of fold and subject: it is the same for every method and seed, and the
+    subjects of a smaller number are a subset of those of a larger number. Held-out samples do not change.
 
     Args:
-        folds: Whom to hold out.
+        folds: Folds to limit.
         subjects: The subject of each sample.
-        train_subjects: Number of subjects that each fold trains on.
+        train_subjects: Number of training subjects per fold.
 
     Raises:
-        InputError: If a fold has fewer.
+        InputError: If a fold has fewer training subjects.
     """
     names = np.asarray(subjects, dtype=str)
     limited = []
@@ -156,17 +156,17 @@ def split(
     groups: int | None = None,
     train_subjects: int | None = None,
 ) -> tuple[list[Fold], Protocol]:
-    """All folds of a corpus, and the protocol of what they predict.
+    """Return all folds of a corpus, and the protocol of their predictions.
 
     Args:
-        corpus: Whose subjects or data sets are held out.
+        corpus: Corpus to split.
         hold_out: `subject`, `groups` or `corpus`.
         train_on: See `leave_one_corpus_out`.
         groups: Number of groups; see `balance_groups`.
-        train_subjects: How many subjects each fold trains on, see `limit_training_subjects`; `None` for all.
+        train_subjects: Number of training subjects per fold, see `limit_training_subjects`; `None` for all.
 
     Raises:
-        InputError: If these do not go together, or with the corpus.
+        InputError: If the settings contradict each other or the corpus.
     """
     folds, protocol = _hold_out(corpus, hold_out, train_on, groups)
     if train_subjects is not None:
@@ -206,12 +206,13 @@ def _hold_out(
 
 
 def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
-    """Pick folds: `None` for all, `7`, `"0-9"`, `"0-9,20,30-33"`, or `"1/4"` for the first of four shares.
+    """Select folds: `None` for all, `7`, `"0-9"`, `"0-9,20,30-33"`, or `"1/4"` for the first of four shares.
 
-    Shares are dealt round, so that each holds about as many subjects of every data set.
+    Folds are dealt to the shares in turn, so that each share has a similar number of subjects of every data
+    set.
 
     Raises:
-        InputError: If a number is not a fold of this corpus, or the text is not understood.
+        InputError: If a number is not a fold of this corpus, or the text is invalid.
     """
     if wanted is None:
         return folds
@@ -238,7 +239,7 @@ def select_folds(folds: list[Fold], wanted: str | int | None) -> list[Fold]:
 
 
 def _deal(share: int, shares: int, folds: int) -> range:
-    """Numbers of the folds in one of so many shares, counted from 1."""
+    """Return the numbers of the folds in a share, counted from 1."""
     if not 1 <= shares <= folds:
         raise InputError(
             f"folds={share}/{shares}, but there are {folds} folds; take 1 to {folds} shares"
@@ -253,16 +254,17 @@ def _deal(share: int, shares: int, folds: int) -> range:
 def split_inner_subjects(
     fold: Fold, subjects: Names, labels: Labels, parts: int, seed: int
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " inner"]]:
-    """Set one of `parts` groups of *training* subjects aside to choose by.
+    """Set aside one of `parts` groups of *training* subjects as inner subjects.
 
-    What is held out has no say in it.
+    The held-out samples of the fold are not used.
 
     Returns:
-        Rows to train on and rows to choose by: disjoint in subjects, together `fold.train`.
+        Rows to train on and rows of inner subjects; their subjects are disjoint, and together they are
+        `fold.train`.
 
     Raises:
-        InputError: If there are fewer training subjects than parts, fewer than two parts, or fewer samples
-            of every class than parts.
+        InputError: If there are fewer training subjects than parts, fewer than two parts, or if every class
+            has fewer samples than parts.
     """
     groups, classes = np.asarray(subjects, dtype=str)[fold.train], np.asarray(labels)[fold.train]
     # With more parts than subjects scikit-learn leaves parts empty: nothing to choose by.

@@ -1,13 +1,13 @@
 """Confidence intervals by the subject bootstrap: samples of one face are not independent.
 
 The interval of a score is a t interval with a subject-bootstrap standard error (see `t_interval`). The
-percentile interval is too narrow for few subjects (Hesterberg 2015). Of UF1 the expanded percentile interval
-of that paper is too: rare classes are missing in some draws, so that UF1 is biased downwards in the study and
-once more in its draws. `tests/evaluation/test_coverage.py` measures the coverage of all three.
+percentile interval is too narrow for few subjects (Hesterberg 2015). The expanded percentile interval of that
+paper is also too narrow for UF1: rare classes are missing in some draws, so UF1 is biased downwards in the
+study and again in its draws. `tests/evaluation/test_coverage.py` measures the coverage of all three.
 
 Confusion matrices have axes (seeds, subjects, classes, classes), or (seeds, subjects, action units, 2,
-2). A metric is taken of each seed's pooled matrix and then averaged over seeds; the subjects of a draw are
-the same for all seeds and both sides of a comparison.
+2). A metric is computed from the pooled matrix of each seed and then averaged over seeds. A draw has the same
+subjects for all seeds and for both sides of a comparison.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def pooled(metric: Metric, counts: BySubject) -> float:
 
 @lru_cache(maxsize=8)  # the same draws serve every metric of a table
 def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "draws subjects"]:
-    """Draw how often each subject counts, `num_subjects` times with replacement (Efron 1979)."""
+    """Draw subjects with replacement and return the count of each subject in each draw (Efron 1979)."""
     even = np.full(num_subjects, 1 / num_subjects)
     return np.random.default_rng(seed).multinomial(num_subjects, even, size=draws)
 
@@ -46,7 +46,7 @@ def draw_subjects(num_subjects: int, draws: int, seed: int) -> Int[np.ndarray, "
 def score_draws(
     metric: Metric, counts: np.ndarray, times: np.ndarray
 ) -> Float[np.ndarray, "draws *scores"]:
-    """Return the seed-averaged metric of each draw, `times` saying how often a subject counts in it."""
+    """Return the seed-averaged metric of each draw; `times` is the count of each subject in each draw."""
     scores = [
         metric((times @ one.reshape(len(one), -1)).reshape(len(times), *one.shape[1:]))
         for one in counts
@@ -75,16 +75,18 @@ def bootstrap_mean(
 
 
 def effective_subjects(samples: Shaped[np.ndarray, "subjects parts"]) -> float:
-    """Compute Kish's effective number of subjects: fewer than there are where few hold most samples.
+    """Compute Kish's effective number of subjects, which is small if few subjects have most samples.
 
-    With shares w of a total, that is 1 / sum(w²) (Kish 1965, "Survey Sampling"). Shares are taken of all
-    samples, and with each class counting alike, as in UF1; the smaller number is returned.
+    It is 1 / sum(w²), where w are the shares of the subjects (Kish 1965, "Survey Sampling"). It is computed
+    for shares of all samples, and for shares with equal weight of each class, as in UF1; the smaller number
+    is returned.
 
     Args:
-        samples: Number of samples of each class; one column where classes play no part.
+        samples: Number of samples per subject and class; one column if there are no classes.
 
     Returns:
-        The number, 2 at the least; NaN for fewer than three subjects with samples, who give no interval.
+        The number, at least 2; NaN for fewer than three subjects with samples, for which there is no
+        interval.
     """
     samples = samples[:, samples.sum(0) > 0].astype(float)
     if np.count_nonzero(samples.sum(1)) < MIN_SUBJECTS:
@@ -104,21 +106,22 @@ def t_interval(
 ) -> Float[np.ndarray, "2 *scores"]:
     """Compute the t interval with a bootstrap standard error: value ± t·s.
 
-    s² is the mean square of the draws about the value, which takes in the bias of the draws, times n/(n - 1)
-    for n subjects, since draws vary too little by that factor (Hesterberg 2015, "What Teachers Should Know
-    About the Bootstrap", The American Statistician 69(4), sections on the t interval with bootstrap standard
-    error and on narrowness bias). t has one degree of freedom less than the effective number of subjects.
+    s² is the mean squared difference of the draws and the value, which includes the bias of the draws, times
+    n/(n - 1) for n subjects, since the variance of draws is too small by this factor (Hesterberg 2015, "What
+    Teachers Should Know About the Bootstrap", The American Statistician 69(4), sections on the t interval
+    with bootstrap standard error and on narrowness bias). t has one degree of freedom less than the effective
+    number of subjects.
 
     Args:
-        value: The scores.
-        draws: The same scores of sets of subjects drawn with replacement.
-        subjects: Number of subjects to draw.
-        effective: See `effective_subjects`; of each score, or of all.
-        limits: Least and largest value that a score can take; the interval ends there.
+        value: Scores.
+        draws: Scores of the bootstrap draws.
+        subjects: Number of subjects in a draw.
+        effective: Effective number of subjects (`effective_subjects`), one per score or one for all.
+        limits: Minimum and maximum of the score, to which the interval is clipped.
         level: Nominal coverage.
 
     Returns:
-        Lower and upper ends; NaN where the effective number is.
+        Lower and upper ends; NaN if the effective number is NaN.
     """
     square = np.mean((draws - value) ** 2, axis=0) * subjects / max(subjects - 1, 1)
     reach = stats.t.ppf((1 + level) / 2, np.asarray(effective) - 1) * np.sqrt(square)
@@ -141,7 +144,7 @@ def mean_interval(
 
 
 def _count_samples(counts: BySubject) -> Int[np.ndarray, "subjects parts"]:
-    """Count the samples of each class, or those that show each action unit, over seeds."""
+    """Count the samples of each class or action unit over all seeds."""
     by_class = counts.sum(0).sum(-1)
     return by_class[..., 1] if counts.ndim == 5 else by_class
 
@@ -155,10 +158,10 @@ def count_effective(counts: BySubject, per_part: bool) -> Float[np.ndarray, " pa
 
 
 def align_seeds(a: BySubjectA, b: BySubjectB) -> tuple[BySubject, BySubject]:
-    """Repeat a run of one seed (a deterministic one, say) to stand beside each seed of the other.
+    """Repeat a run with one seed (e.g. a deterministic one) for each seed of the other run.
 
     Raises:
-        InputError: If both have several seeds and not equally many.
+        InputError: If both have several seeds and the numbers differ.
     """
     if len(a) != len(b) and 1 not in (len(a), len(b)):
         raise InputError(
@@ -172,17 +175,17 @@ def align_seeds(a: BySubjectA, b: BySubjectB) -> tuple[BySubject, BySubject]:
 def paired_intervals(
     metrics: Metric, a: BySubjectA, b: BySubjectB, draws: int = DRAWS, seed: int = 0
 ) -> Float[np.ndarray, "3 scores"]:
-    """Compute the differences B - A in a score of each class or action unit, with their 95 % intervals.
+    """Compute the differences B - A in the score of each class or action unit, with 95 % intervals.
 
     Args:
-        metrics: A score of each class of a matrix, along a last axis.
-        a: One side.
-        b: The other; the same subjects are drawn for both, and for all scores.
+        metrics: Function from confusion matrices to one score per class, along the last axis.
+        a: Confusion matrices of A.
+        b: Confusion matrices of B; the same subjects are drawn for both, and for all scores.
         draws: Number of sets of subjects to draw.
         seed: Seed of the draws.
 
     Returns:
-        Value, lower and upper end; NaN ends of a class that fewer than three subjects have.
+        Value, lower and upper end; ends are NaN for a class with fewer than three subjects.
     """
     a, b = align_seeds(a, b)
     value = metrics(b.sum(1)).mean(0) - metrics(a.sum(1)).mean(0)
@@ -201,12 +204,12 @@ def score_intervals(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Float[np.ndarray, "3 *scores"]:
-    """Compute one score or several along a last axis, with their 95 % intervals.
+    """Compute one score, or several along the last axis, with 95 % intervals.
 
     Args:
-        metrics: The score or scores of a matrix.
-        counts: The matrices.
-        per_part: Whether each score is that of one class or action unit, which few subjects may show.
+        metrics: Function from confusion matrices to scores.
+        counts: Confusion matrices.
+        per_part: Whether each score belongs to one class or action unit, which few subjects may show.
         limits: Least and largest value that a score can take.
         draws: Number of sets of subjects to draw.
         seed: Seed of the draws.

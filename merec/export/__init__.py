@@ -1,1 +1,1 @@
-"""Features and networks in the formats of other software, a file each."""
+"""Export of features and networks to the formats of other software."""

@@ -1,7 +1,8 @@
-"""Flow maps in the folders that the released code of STSTNet and HTNet reads.
+"""Export of flow maps to the folder layout of the released code of STSTNet and HTNet.
 
-`three_norm_u_v_os/{subject}/{u_train,u_test}/{label}/{sample}.png`: `u_test` holds the maps of the subject,
-`u_train` those of all others. Red, green and blue are the three channels of a map; PNG keeps each value.
+`three_norm_u_v_os/{subject}/{u_train,u_test}/{label}/{sample}.png`: `u_test` contains the maps of the
+subject, `u_train` the maps of all other subjects. Red, green and blue are the three channels of a map; PNG
+keeps each value.
 """
 
 import os
@@ -20,7 +21,7 @@ FOLDER = "three_norm_u_v_os"
 
 
 def write_flow_maps(corpus: Corpus, folder: Path) -> str:
-    """Write the flow maps of a corpus, each once; `u_train` holds hard links where the disk has them.
+    """Write the flow maps of a corpus; `u_train` contains hard links if the disk supports them.
 
     Args:
         corpus: Corpus of flow maps.
@@ -30,7 +31,7 @@ def write_flow_maps(corpus: Corpus, folder: Path) -> str:
         Summary of what was written.
 
     Raises:
-        InputError: If the maps are no images of three channels, or a name cannot be that of a file.
+        InputError: If the maps do not have three channels, or a name is not a valid file name.
     """
     maps, index = corpus.flow_maps, corpus.index
     assert maps is not None
@@ -65,7 +66,7 @@ def _write_tests(
 
 
 def _link_training_maps(index: pd.DataFrame, root: Path) -> None:
-    """Put the maps of all other subjects into the folder `u_train` of each."""
+    """Link the maps of all other subjects in the folder `u_train` of each subject."""
     rows = index.to_dict("records")
     for held_out in index["subject"].unique():
         for row in rows:

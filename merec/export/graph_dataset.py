@@ -18,11 +18,11 @@ from torch_geometric.data import Data, InMemoryDataset
 
 
 class MotionGraphs(InMemoryDataset):
-    """Facial points or landmarks with place and motion.
+    """Graphs of facial points or landmarks with position and motion.
 
     A graph has `pos` (nodes, 3): x, y, z; `x` (nodes, features): motion; `y` (1): label; `subject` (1):
     number of the subject; `sample` (1): row of the sample in `samples.csv`. Points also have `region`
-    (nodes), the number of the facial region, and no edges: connect them by a `transform`. Landmarks have
+    (nodes), the number of the facial region, and no edges; add them by a `transform`. Landmarks have
     `edge_index` (2, edges), the mesh of the face.
 
     Args:

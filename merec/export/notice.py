@@ -1,11 +1,11 @@
-"""Notice on personal data that goes with exported features."""
+"""Notice on personal data for exported features."""
 
 
 def describe_origin(content: str, corpus: str) -> str:
     """Return the notice on personal data of an export.
 
     Args:
-        content: What was exported, in the plural, e.g. `flow maps`.
+        content: Plural noun for the exported data, e.g. `flow maps`.
         corpus: Name of the corpus.
     """
     return (

@@ -1,7 +1,7 @@
-"""A trained network as ONNX, checked with onnxruntime against torch.
+"""Export of a trained network to ONNX, with a check of onnxruntime against torch.
 
-The network takes the inputs that `merec train` showed it, after scaling, and returns logits. Everything that
-is needed to make these inputs and to read the logits is in the metadata of the file.
+The network takes scaled inputs as in `merec train` and returns logits. The metadata of the file describe how
+to compute these inputs and the order of the logits.
 """
 
 import json
@@ -31,7 +31,7 @@ _CHECKED = 64  # samples that both runtimes see
 
 
 class _Inputs(nn.Module):
-    """Backbone with one argument per input, as ONNX has them."""
+    """Backbone with one argument per input, for ONNX."""
 
     def __init__(self, backbone: nn.Module):
         super().__init__()
@@ -45,7 +45,7 @@ def write_onnx(network: Network, data: ClipDataModule, folder: Path) -> str:
     """Write a network as `network.onnx` and compare its logits with torch's.
 
     Args:
-        network: Network with its layers in plain torch.
+        network: Network with plain torch layers.
         data: Samples as `network.show` returns them.
         folder: Folder to write to.
 
@@ -81,7 +81,7 @@ def write_onnx(network: Network, data: ClipDataModule, folder: Path) -> str:
 
 
 def _convert(model: _Inputs, inputs: tuple[Tensor, ...], names: tuple[str, ...]) -> Any:
-    """Convert a network whose batches may be of any size."""
+    """Convert a network with variable batch size."""
     # A dimension of 1 would be taken for a constant.
     example = tuple(torch.cat([values[:1], values[-1:]]) for values in inputs)
     batch = torch.export.Dim("batch")
@@ -109,7 +109,7 @@ def _convert(model: _Inputs, inputs: tuple[Tensor, ...], names: tuple[str, ...])
 
 
 def _sort(values: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
-    """Translate a stable sort, which torch's converter lacks; of equal values TopK puts the first first."""
+    """Translate a stable sort, which torch's converter lacks; TopK keeps the order of equal values."""
     op: Any = onnxscript.opset18
     numbers = op.Cast(values, to=onnx.TensorProto.FLOAT)
     size = op.Gather(op.Shape(values), op.Constant(value_ints=[dim]))
@@ -134,7 +134,7 @@ _TRANSLATIONS: dict[Callable, Callable] = {
 def _measure_difference(
     model: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], file: Path
 ) -> float:
-    """Return the largest difference between the logits of both runtimes, of one sample and of all."""
+    """Return the largest difference between the logits of both runtimes, for one sample and for all."""
     onnxruntime.disable_telemetry_events()  # of Windows
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     largest = 0.0
@@ -150,7 +150,7 @@ def _measure_difference(
 
 
 def _describe(network: Network, data: ClipDataModule, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the metadata of the file: texts, of which lists are JSON."""
+    """Return the metadata of the file as text; lists are JSON."""
     features = network.config["features"]
     facts: dict[str, Any] = {
         "merec": __version__,
@@ -178,7 +178,7 @@ def _list_scale(scale: Scale) -> dict[str, list[float]]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep back what the converter logs, prints and warns of, none of which is for the user."""
+    """Suppress logs, output and warnings of the converter."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""Facial points or landmarks as graphs for torch_geometric.
+"""Export of facial points or landmarks as graphs for torch_geometric.
 
 Tensors, a table and a description are stored, and a script that reads them without merec: pickled graphs
 could not be read by `torch.load` under `weights_only`.

@@ -1,1 +1,1 @@
-"""Style of numbers, captions, tables and figures, the same in every output."""
+"""Style of numbers, captions, tables and figures in all outputs."""

@@ -30,11 +30,11 @@ _THEME = {
 
 
 def to_svg(figure: Figure, prefix: str = "figure") -> str:
-    """Return an SVG element to put into a page, the same text each time.
+    """Return a figure as an SVG element for a page, reproducibly.
 
     Args:
-        figure: What to write.
-        prefix: Put before every id, so that figures of one page do not use each other's parts.
+        figure: Figure to write.
+        prefix: Prefix of every id, so that ids of several figures on a page are distinct.
     """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "merec", "svg.fonttype": "path"}):
@@ -47,7 +47,7 @@ def to_svg(figure: Figure, prefix: str = "figure") -> str:
 
 
 def follow_theme(svg: str) -> str:
-    """Return a picture in the colours of the page it stands in, light or dark; see `page.css`."""
+    """Replace the colours of a picture by those of its page, light or dark; see `page.css`."""
     style = re.compile(r'(?<= style=")[^"]*')
     colour = re.compile("|".join(_THEME))
     return style.sub(lambda m: colour.sub(lambda c: _THEME[c[0]], m[0]), svg)
@@ -56,7 +56,7 @@ def follow_theme(svg: str) -> str:
 def draw_cells(
     axes: Axes, values: np.ndarray, colours: str, least: float = 0.0, most: float = 1.0
 ) -> None:
-    """Draw values as coloured cells, the first row on top; no pixels, so that they stay sharp."""
+    """Draw values as coloured cells, the first row on top, as vector graphics."""
     height, width = values.shape
     edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
     axes.pcolormesh(
@@ -68,19 +68,19 @@ def draw_cells(
 
 
 def measure_row(names: Sequence[str], least: float) -> float:
-    """Return the height of a row (inches) at which the longest of wrapped names touches no neighbour."""
+    """Return the height of a row (inches) that has room for the longest wrapped name."""
     return max(least, 0.13 * max(name.count("\n") + 1 for name in names) + 0.05)
 
 
 def measure_reach(scores: pd.DataFrame, metric: str) -> Float[np.ndarray, "2 rows"]:
-    """Measure how far the intervals of scores reach below and above them, as error bars want it."""
+    """Return the distances of the ends of intervals from their scores, for error bars."""
     value, low, high = (scores[f"{metric}{end}"].to_numpy() for end in ("", "_low", "_high"))
     # Rounding may put an end on the wrong side of its value; an error bar must not turn round.
     return np.clip([value - low, high - value], 0, None)
 
 
 def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
-    """Draw few lines, small figures and a faint grid across the values."""
+    """Apply a minimal style: few lines, small numbers and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)
     axes.grid(axis=grid, color="#dddddd", linewidth=0.7)
@@ -88,10 +88,10 @@ def tidy(axes: Axes, grid: Literal["x", "y"]) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a name without markup: matplotlib would read dollars as mathematics."""
+    """Escape a name for matplotlib, which would interpret dollars as mathematics."""
     return text.replace("$", r"\$")
 
 
 def wrap(text: str, width: int) -> str:
-    """Return a long name on several lines; nothing is cut, since names may differ at their ends only."""
+    """Wrap a long name over several lines, without truncation."""
     return "\n".join(map(plain, textwrap.wrap(text, width))) or " "

@@ -1,4 +1,4 @@
-"""Formats of numbers, names and captions, the same in every output."""
+"""Formats of numbers, names and captions in all outputs."""
 
 import math
 import re
@@ -16,7 +16,7 @@ _DATA_SETS = {"casme2": "CASME II", "casme3": "CAS(ME)³", "samm": "SAMM", "smic
 
 
 def order_naturally(*names: object) -> list[list[int | str]]:
-    """Return a key that sorts names, the first one first, and numbers in them by value: sub2 before sub10."""
+    """Return a sort key for names: `first` comes first, and numbers are compared by value."""
     return [
         [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))]
         for name in names
@@ -24,7 +24,7 @@ def order_naturally(*names: object) -> list[list[int | str]]:
 
 
 def format_number(value: float, digits: int = 4) -> str:
-    """Write a score as the field does, `.7412`; a dash where there is none."""
+    """Format a score as `.7412`; a dash if there is none."""
     if math.isnan(value):
         return NOTHING
     text = f"{abs(value):.{digits}f}"
@@ -33,12 +33,12 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def format_pair(uf1: float, uar: float) -> str:
-    """Write UF1/UAR as the field does, `.7412/.7305`; a dash where there are none."""
+    """Format UF1/UAR as `.7412/.7305`; a dash if there are none."""
     return NOTHING if math.isnan(uf1) else f"{format_number(uf1)}/{format_number(uar)}"
 
 
 def describe_interval(draws: int = DRAWS, paired: bool = False) -> str:
-    """Say what an interval in brackets is."""
+    """Describe the kind of the intervals in brackets."""
     return (
         f"95 % t interval, standard error by {draws:,} {'paired ' if paired else ''}draws of whole subjects "
         "(Hesterberg 2015), degrees of freedom: Kish's effective number of subjects − 1; [–]: none for fewer "
@@ -47,26 +47,26 @@ def describe_interval(draws: int = DRAWS, paired: bool = False) -> str:
 
 
 def format_interval(value: float, low: float, high: float) -> str:
-    """Write a score with its interval: `.7412 [.690, .788]`; `.7412 [–]` where none is given."""
+    """Format a score with its interval: `.7412 [.690, .788]`; `.7412 [–]` without interval."""
     if math.isnan(low):
         return f"{format_number(value)} [{NOTHING}]"
     return f"{format_number(value)} [{format_number(low, 3)}, {format_number(high, 3)}]"
 
 
 def spell_uf1(row: pd.Series) -> str:
-    """Write the UF1 of a row with the ends of its interval in words: `.7412 from .6901 to .7880`."""
+    """Format the UF1 of a row with its interval in words: `.7412 from .6901 to .7880`."""
     score, low, high = (format_number(row[name]) for name in ("uf1", "uf1_low", "uf1_high"))
     return f"{score} from {low} to {high}"
 
 
 def format_difference(value: float, digits: int = 4) -> str:
-    """Write a difference with its sign: `+.0487`."""
+    """Format a difference with its sign: `+.0487`."""
     text = format_number(value, digits)
     return text if text.startswith(("−", NOTHING)) or float(text) == 0 else f"+{text}"
 
 
 def format_change(row: pd.Series) -> str:
-    """Write the `difference` of a row of `compare_results` with its interval; `[–]` where none is given."""
+    """Format the `difference` of a row of `compare_results` with its interval; `[–]` without interval."""
     if math.isnan(row["low"]) and not math.isnan(row["difference"]):
         return f"{format_difference(row['difference'])} [{NOTHING}]"
     low, high = format_difference(row["low"], 3), format_difference(row["high"], 3)
@@ -74,18 +74,18 @@ def format_change(row: pd.Series) -> str:
 
 
 def format_p(p: float, draws: int) -> str:
-    """Write a permutation p; the smallest one that so many permutations can give is a bound."""
+    """Format a permutation p-value; the smallest possible value is written as a bound."""
     smallest = 1 / (1 + draws)
     return f"≤ {smallest:.4f}".replace(" 0.", " .") if p <= smallest else f"= {format_number(p)}"
 
 
 def hide_folders(command: str) -> str:
-    """Return a command without folders of its machine: the page is there to be shared."""
+    """Return a command without folders of this machine, since pages are shared."""
     return re.sub(r"\b([\w.]*(?:root|weights|dir))=(?:'[^']*'|\S+)", r"\1=…", command)
 
 
 def format_list(items: Sequence[object]) -> str:
-    """Write a list: `0, 1, 2`."""
+    """Format a list: `0, 1, 2`."""
     return ", ".join(map(str, items))
 
 
@@ -94,7 +94,7 @@ _TIME = re.compile(r"(?:(\d+) h )?(\d+) (s|min)")
 
 
 def measure_cell(cell: str) -> float | None:
-    """Return what a cell is sorted by: `.7412 [.690, .788]` is .7412, `1 h 23 min` 4980; `None` for words."""
+    """Return the sort key of a cell: .7412 for `.7412 [.690, .788]`, seconds of a time; `None` for text."""
     if time := _TIME.fullmatch(cell):
         hours, rest, unit = time.groups()
         return 3600.0 * int(hours or 0) + int(rest) * (60.0 if unit == "min" else 1.0)
@@ -103,12 +103,12 @@ def measure_cell(cell: str) -> float | None:
 
 
 def name_subset(subset: str) -> str:
-    """Name a data set as papers do."""
+    """Return the name of a data set as used in papers."""
     return _DATA_SETS.get(subset, subset)
 
 
 def make_slugs(names: Sequence[str]) -> list[str]:
-    """Make file names of unique names: lower case, digits and hyphens, unique again."""
+    """Return unique file names for unique names: lower case, digits and hyphens."""
     slugs: list[str] = []
     for name in names:
         plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "run"
@@ -120,7 +120,7 @@ def make_slugs(names: Sequence[str]) -> list[str]:
 
 
 def describe_remarks(results: Sequence[Result]) -> str:
-    """Say what must be known of results: `demo scale`, or of which ones; empty if nothing must."""
+    """Return the remarks of results, with names if they differ; empty if there are none."""
     by_remark: dict[str | None, list[str]] = {}
     for result in results:
         by_remark.setdefault(result.remark, []).append(result.name)
@@ -132,7 +132,7 @@ def describe_remarks(results: Sequence[Result]) -> str:
 
 
 def describe_tried(results: Sequence[Result]) -> str:
-    """Say among how many configurations the folds of each result chose, as far as runs recorded it."""
+    """Describe the number of configurations among which the folds of each result chose, if recorded."""
     tried = {
         result.name: max((run.environment.get("tried") or 0 for run in result.runs), default=0)
         for result in results
@@ -143,7 +143,7 @@ def describe_tried(results: Sequence[Result]) -> str:
 
 
 def describe_results(results: Sequence[Result]) -> str:
-    """Say what a table stands on: protocol, seeds, whether any pretraining was transductive, remarks."""
+    """Describe the basis of a table: protocol, seeds, transductive pretraining and remarks."""
     protocol = results[0].protocol
     by_seeds: dict[str, list[str]] = {}
     for result in results:
@@ -171,7 +171,7 @@ def describe_results(results: Sequence[Result]) -> str:
 
 
 def _describe_training_subjects(results: Sequence[Result]) -> str:
-    """Say how many subjects each fold trained on where not on all; with a leading blank."""
+    """Describe the number of training subjects per fold if limited; with a leading blank."""
     numbers = {
         result.name: find_node(result.runs[0].config, "task.train_subjects") or None
         for result in results
@@ -185,7 +185,7 @@ def _describe_training_subjects(results: Sequence[Result]) -> str:
 
 
 def _describe_without_motion(results: Sequence[Result]) -> str:
-    """Say how many samples no training used since they show no motion; with a leading blank."""
+    """Describe the number of samples without motion, which were not trained on; with a leading blank."""
     counts = {result.without_motion for result in results}
     if counts == {0}:
         return ""
@@ -194,7 +194,7 @@ def _describe_without_motion(results: Sequence[Result]) -> str:
 
 
 def _describe_absent(result: Result) -> str:
-    """Say which classes have no samples, in all or in a data set; with a leading blank."""
+    """Describe classes without samples, in all data or in a data set; with a leading blank."""
     sentences = []
     for subset in result.subsets:
         absent = result.find_absent_classes(subset)

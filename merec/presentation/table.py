@@ -1,4 +1,4 @@
-"""A table for people: text in every cell, and a caption that says what it stands on."""
+"""Table for readers, with text in every cell and a caption."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people: every cell is text, and the caption says what it stands on.
+    """Table for readers, with text in every cell and a caption.
 
     Attributes:
-        title: A few words.
-        caption: Protocol, seeds, transductive or not, and how to read the columns.
-        rows: The cells, all of them strings.
+        title: Short title.
+        caption: Protocol, seeds, whether it is transductive, and the meaning of the columns.
+        rows: Cells, all strings.
     """
 
     title: str
@@ -26,9 +26,9 @@ class Table:
 
     @property
     def cells(self) -> list[tuple[str, ...]]:
-        """The cells of each row."""
+        """Cells of each row."""
         return list(self.rows.itertuples(index=False, name=None))
 
     def is_numeric(self, column: str) -> bool:
-        """Return whether a column holds numbers, which stand to the right."""
+        """Return whether a column contains numbers, which are right-aligned."""
         return bool(self.rows[column].str.fullmatch(r"[\d.,/%\[\] +−–±]*").all())

@@ -1,4 +1,4 @@
-"""A table in Markdown, LaTeX and for the terminal, with every cell escaped."""
+"""Tables in Markdown, LaTeX and for the terminal, with escaped cells."""
 
 import re
 from collections.abc import Sequence
@@ -36,19 +36,19 @@ _LATEX = {
 
 
 def escape_markdown(text: str) -> str:
-    """Escape what GitHub's Markdown would read as markup, and keep a cell on its line."""
+    """Escape the markup of GitHub's Markdown, and keep a cell on one line."""
     # A bracket alone is no link, and `[.690, .788]` must stay legible in the source.
     text = re.sub(r"([\\|<>*_`#~&])", r"\\\1", text.replace("\n", " "))
     return text.replace("](", "]\\(")
 
 
 def escape_latex(text: str) -> str:
-    """Escape every character that has a meaning in LaTeX text."""
+    """Escape the special characters of LaTeX."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
 def write_markdown(table: Table) -> str:
-    """Write a GitHub pipe table under its title and caption."""
+    """Write a GitHub pipe table below its title and caption."""
     rules = ["---:" if table.is_numeric(column) else "---" for column in table.columns]
     lines = [table.columns, *table.cells]
     cells = ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
@@ -87,7 +87,7 @@ def write_latex(table: Table, label: str) -> str:
 
 
 def make_rich_table(table: Table) -> rich.table.Table:
-    """Return a table for the terminal; brackets in cells are text, not rich's markup."""
+    """Return a table for the terminal; brackets in cells are not interpreted as markup of rich."""
     made = rich.table.Table(
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -113,6 +113,6 @@ def make_rich_table(table: Table) -> rich.table.Table:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table, over the edge of a narrow terminal rather than with columns cut off."""
+    """Print a table with all columns, even if the terminal is too narrow."""
     made = make_rich_table(table)
     console.print(made, width=max(console.width, console.measure(made).minimum), crop=False)

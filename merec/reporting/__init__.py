@@ -1,1 +1,1 @@
-"""Predictions as tables, figures and one HTML page, all of it recomputable from the predictions."""
+"""Reports: tables, figures and an HTML page, all computed from predictions."""

@@ -1,4 +1,4 @@
-"""Test configurations against each other, subject by subject."""
+"""Comparison of configurations by tests that are paired by subject."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,20 +37,20 @@ def compare_runs(
     reference: str | None = None,
     out: Path | None = None,
 ) -> pd.DataFrame:
-    """Pool each side, test every pair, and print tables and a sentence to quote.
+    """Pool each side, test every pair, and print tables and a sentence for quotation.
 
     Args:
-        paths: For each side a run folder, or a folder of runs that differ in seed and folds only.
+        paths: For each side a run folder, or a folder of runs that differ only in seed and folds.
         console: Console; the terminal by default.
-        reference: The letter of the side that the others are set against; `None` for all pairs.
-        out: Where to write `pairs.csv`, `classes.csv`, `comparison.md` and `groups.svg`; `None` for nowhere.
+        reference: Letter of the side with which all other sides are compared; `None` for all pairs.
+        out: Folder for `pairs.csv`, `classes.csv`, `comparison.md` and `groups.svg`; `None` writes nothing.
 
     Returns:
         See `compare_sides`.
 
     Raises:
-        InputError: If a side is not exactly one configuration or is incomplete, or if two of them
-            follow different protocols or have seeds that cannot be paired.
+        InputError: If a side is not exactly one configuration or is incomplete, or if two sides have
+            different protocols or seeds that cannot be paired.
     """
     places = [path.resolve() for path in paths]
     for path, place in zip(paths, places, strict=True):
@@ -85,7 +85,7 @@ def compare_runs(
 
 
 def _write(comparison: Comparison, quote: str, out: Path) -> None:
-    """Write raw numbers, the picture, and a page of Markdown with tables, picture and sentence."""
+    """Write numbers, the picture, and a Markdown page with tables, picture and sentence."""
     about = comparison.sides[0].identity
     settings = describe_unlike_settings(comparison.sides)
     for name, frame in (("pairs", comparison.pairs), ("classes", comparison.classes)):
@@ -104,7 +104,7 @@ def _write(comparison: Comparison, quote: str, out: Path) -> None:
 
 
 def _read_letter(reference: str | None, sides: int) -> int | None:
-    """Return which side a letter names."""
+    """Return the side with a letter."""
     if sides > len(ascii_uppercase):
         raise InputError(f"{sides} sides are more than there are letters; compare up to 26 at once")
     if reference is None:
@@ -119,7 +119,7 @@ def _read_letter(reference: str | None, sides: int) -> int | None:
 
 
 def _name_apart(sides: Sequence[Result], paths: Sequence[Path]) -> list[Result]:
-    """Return the sides, namesakes with their folders."""
+    """Return the sides; sides with equal names get their folder as part of the name."""
     names = [side.name for side in sides]
     return [
         replace(side, name=f"{side.name} ({path})") if names.count(side.name) > 1 else side

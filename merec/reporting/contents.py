@@ -1,4 +1,4 @@
-"""The sections of a report in the order of its page: a new question is a file in studies/ and a line here."""
+"""Sections of a report in the order of its page; a new section is a file in studies/ and a line here."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,12 +35,12 @@ from merec.studies.answer import Answer
 def answer_emotions(
     results: Sequence[Result], notes: Notes, published: bool, out: Path, sheets: Path
 ) -> list[Answer]:
-    """Answer all questions of a report on emotions.
+    """Compute all sections of a report on emotions.
 
     Args:
         results: Results of one protocol.
-        notes: What the terminal was warned of; it may grow while questions are answered.
-        published: Whether published numbers stand beside ours, where there are any.
+        notes: Warnings of the terminal; they may grow while the sections are computed.
+        published: Whether published numbers are shown, if there are any.
         out: Folder of the page, from which samples are linked.
         sheets: Folder in which `merec inspect` wrote sheets of samples.
     """
@@ -71,7 +71,7 @@ def answer_emotions(
 
 
 def answer_action_units(results: Sequence[Result], notes: Notes) -> list[Answer]:
-    """Answer all questions of a report on action units; arguments as of `answer_emotions`."""
+    """Compute all sections of a report on action units; arguments as in `answer_emotions`."""
     return [
         networks_and_controls.answer(results),
         Answer("Notes", [notes]),

@@ -1,4 +1,4 @@
-"""Findings of `merec doctor`: tables for people, and a CSV with everything."""
+"""Findings of `merec doctor` as tables for the terminal, and as a CSV."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -20,7 +20,7 @@ WHOLE = ("erratum",)  # shown to the last row: they are part of the protocol
 
 
 def write_findings(path: Path, findings: Sequence[Finding]) -> None:
-    """Write all findings as a CSV, wholly or not at all; with no finding, its header."""
+    """Write all findings as a CSV, atomically; without findings only its header."""
     table = pd.DataFrame(findings, columns=list(Finding._fields))
     table["row"] = table["row"].astype("Int64")
     write_csv(path, table.rename(columns={"row": "row_from_0"}))
@@ -29,11 +29,11 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
 def print_findings(
     examination: Examination, written: Path | None, console: Console | None = None
 ) -> None:
-    """Print the findings by severity and kind, and what was looked at.
+    """Print the findings by severity and kind, and a summary of the examination.
 
     Args:
         examination: Result of the doctor, with its findings.
-        written: The CSV with all of it, if there is one.
+        written: CSV with all findings, if it was written.
         console: Console; the terminal by default.
     """
     console = console or Console()
@@ -49,7 +49,7 @@ def print_findings(
 def lay_out_findings(
     severity: str, kind: str, findings: Sequence[Finding], written: Path | None
 ) -> Table:
-    """Lay out the findings of one kind as a table; a remedy that all share stands below it."""
+    """Lay out the findings of one kind as a table; a common remedy is placed below it."""
     listed = findings if kind in WHOLE else findings[:MOST]
     remedies = {finding.remedy for finding in listed}
     rows = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""All methods that ran on a protocol in one table: honest, claimed, published, and what they cost."""
+"""Leaderboard of all methods on a protocol: honest score, best epoch on test, published score and cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,20 +28,20 @@ from merec.studies.scores import GUESSES, score_results
 
 
 def answer_leaderboard(results: Sequence[Result]) -> Answer:
-    """Rank all results beside what was published; no table for a single result, or where nothing was."""
+    """Rank all results with published scores; no table for a single result or without published scores."""
     table = lay_out_leaderboard(results)
     conclusion = Paragraph(conclude(results)) if table else None
     return Answer("Leaderboard", [table, conclusion], {"leaderboard": table})
 
 
 def conclude(results: Sequence[Result]) -> str:
-    """Say what may be concluded from the ranking: which rows the best one is better than, by paired tests.
+    """Describe which rows the best row is better than, by paired tests.
 
     Args:
         results: Two or more results of one protocol.
 
     Returns:
-        Sentences. A result that cannot be paired with the best one, as its seeds differ, is named.
+        Sentences, which also name results that cannot be paired with the best one because their seeds differ.
     """
     scores = {result.name: result.score("Full")["uf1"] for result in results}
     best = max(results, key=lambda result: scores[result.name].value)
@@ -80,13 +80,13 @@ def conclude(results: Sequence[Result]) -> str:
 
 
 def rank_results(results: Sequence[Result]) -> pd.DataFrame:
-    """Rank results by UF1, each with what it cost and what was published of the same method.
+    """Rank results by UF1, with their cost and the published scores of the same method.
 
     Returns:
-        One row per result: the columns of `score_results` on Full; `uf1_CORPUS`, `uf1_low_CORPUS`, … of each
-        data set; `published_method`, `published` ("UF1/UAR" of Full, word for word),
-        `source`, `leak`; `seconds` (of one seed, all folds, summed over workers), `parameters` (of the
-        network, NaN for estimators) and `tried` (configurations that each fold chose among).
+        One row per result: the columns of `score_results` for Full; `uf1_CORPUS`, `uf1_low_CORPUS`, … for
+            each data set; `published_method`, `published` ("UF1/UAR" of Full, verbatim), `source`, `leak`;
+            `seconds` (for one seed and all folds, summed over workers), `parameters` (of the network, NaN for
+            estimators) and `tried` (number of configurations among which each fold chose).
     """
     published_rows = load_published(results[0].protocol.name).rows
     by_backbone = {row.backbone: row for row in published_rows if row.backbone}
@@ -110,7 +110,7 @@ def rank_results(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def lay_out_leaderboard(results: Sequence[Result]) -> Table | None:
-    """Lay out the ranking; `None` for a single result, or where nothing was published."""
+    """Lay out the ranking; `None` for a single result or without published scores."""
     protocol = results[0].protocol
     if len(results) < 2 or not protocol.leaves_one_subject_out:
         return None
@@ -156,7 +156,7 @@ def lay_out_leaderboard(results: Sequence[Result]) -> Table | None:
 
 
 def _read_backbone(result: Result) -> tuple[str, Mapping[str, Any]]:
-    """Return class and settings of the network, as the config has them; empty for an estimator."""
+    """Return class and settings of the network from the config; empty for an estimator."""
     backbone = (result.runs[0].config.get("task") or {}).get("backbone")
     settings = backbone if isinstance(backbone, Mapping) else {}
     return str(settings.get("_target_", "")).rpartition(".")[2], settings
@@ -174,7 +174,7 @@ def _cite(published: Published | None) -> dict[str, object]:
 
 
 def _cost(result: Result) -> dict[str, float]:
-    """Return mean seconds of a seed, and the largest of the rest: of runs, and of folds within them."""
+    """Return the mean seconds of a seed, and the maxima of parameters and tried configurations."""
     environments = [run.environment for run in result.runs]
     seconds = _find(environments, "seconds")
     cost = {"seconds": sum(seconds) / len(result.seeds) if seconds else np.nan}

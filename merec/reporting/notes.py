@@ -1,4 +1,4 @@
-"""Warnings that the terminal showed while a report was made, for its page."""
+"""Collection of the warnings during a report, for its page."""
 
 import logging
 from collections.abc import Iterator
@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 
 class Notes(list[str]):
-    """Warnings, each once."""
+    """Warnings without duplicates."""
 
 
 class _Collector(logging.Handler):
-    """A handler that keeps each warning once."""
+    """Logging handler that stores each warning once."""
 
     def __init__(self, notes: Notes):
         super().__init__(logging.WARNING)
         self.notes = notes
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the text of a warning."""
+        """Store the text of a warning."""
         text = record.getMessage()
         if text not in self.notes:
             self.notes.append(text)
@@ -25,7 +25,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def collect_warnings() -> Iterator[Notes]:
-    """Yield notes of all warnings that merec logs in the block; they are logged as ever."""
+    """Collect all warnings that merec logs in the `with` block; they are still logged as usual."""
     notes = Notes()
     collector = _Collector(notes)
     logger = logging.getLogger("merec")

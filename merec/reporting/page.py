@@ -1,4 +1,4 @@
-"""Pages from the templates in `html/`: a part of a section is written by the template of its class."""
+"""HTML pages from the templates in `html/`; each class of parts has a template."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from merec.studies.answer import Answer, Picture
 
 
 class Column(NamedTuple):
-    """A column of a table; `values` are what its cells are sorted by, if all of them start with a number."""
+    """Column of a table; `values` are the sort keys of its cells, if all cells start with a number."""
 
     title: str
     is_numeric: bool
@@ -26,13 +26,13 @@ class Column(NamedTuple):
 
 
 def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) -> str:
-    """Write a page that needs no network: style, pictures and script are inside, and nothing else may run.
+    """Write a self-contained page with style, pictures and script.
 
     Args:
         title: Title of the page.
-        remark: Remark that a reader must know first; may be empty.
-        lead: A sentence below it.
-        answers: Its sections; those without parts are left out.
+        remark: Remark at the top, may be empty.
+        lead: Sentence below the remark.
+        answers: Sections of the page; sections without parts are left out.
     """
     parts_by_title = {answer.title: list(filter(None, answer.parts)) for answer in answers}
     sections = {heading: parts for heading, parts in parts_by_title.items() if parts}
@@ -53,14 +53,14 @@ def write_page(title: str, remark: str, lead: str, answers: Iterable[Answer]) ->
 
 
 def leave_out(caption: str, lead: str) -> str:
-    """Return a caption without the sentences that stand in the page's lead already, as its protocol."""
+    """Return a caption without the sentences that are already in the lead of the page."""
     sentences, in_lead = _split_sentences(caption), {*_split_sentences(lead)}
     rest = " ".join(sentence for sentence in sentences if sentence not in in_lead)
     return rest or (caption and "Protocol and seeds: see the top of the page.")
 
 
 def _split_sentences(text: str) -> list[str]:
-    """Split a caption into sentences; the first, which names the protocol, into protocol and seeds."""
+    """Split a caption into sentences; the first one is also split into protocol and seeds."""
     match = re.match(r"(Protocol .*?\), [^;]*); (seeds .*)", text)
     parts = [f"{match[1]}.", f"{match[2][0].upper()}{match[2][1:]}"] if match else [text]
     return [*parts[:-1], *re.split(r"(?<=\.) (?=[A-Z\d])", parts[-1])]
@@ -88,7 +88,7 @@ def fill(template: str, **values: Any) -> str:
 
 
 def write_svg(picture: Picture) -> Markup:
-    """Write a picture in the page's colours, named by its words."""
+    """Write a picture in the colours of the page, with its description as accessible name."""
     prefix = "".join(c if c.isalnum() else "-" for c in picture.name)
     svg = follow_theme(to_svg(picture.figure, prefix))
     start = Markup('<svg role="img" aria-label="{}" ').format(picture.alt)
@@ -96,12 +96,12 @@ def write_svg(picture: Picture) -> Markup:
 
 
 def list_columns(table: Table) -> list[Column]:
-    """List the columns of a table, as the template of tables wants them."""
+    """List the columns of a table for the template of tables."""
     return [Column(name, table.is_numeric(name), _measure(table, name)) for name in table.columns]
 
 
 def _measure(table: Table, column: str) -> dict[str, float]:
-    """Return what each cell of a column is sorted by; nothing unless all of them start with a number."""
+    """Return the sort keys of a column; empty unless all cells start with a number."""
     cells = {cell for cell in table.rows[column] if cell and not cell.startswith(NOTHING)}
     values = {cell: value for cell in cells if (value := measure_cell(cell)) is not None}
     return values if len(values) == len(cells) else {}

@@ -1,4 +1,4 @@
-"""One interactive page per sample: its points in space, coloured by region, with arrows of their motion."""
+"""Interactive page of a sample: 3-D points, coloured by region, with arrows of their motion."""
 
 from collections.abc import Mapping
 from html import escape
@@ -28,12 +28,12 @@ _WHOLE = "<style>html,body{margin:0;height:100%;overflow:hidden}body>div{height:
 
 
 class Cloud(NamedTuple):
-    """The face as points.
+    """Points of a face.
 
     Attributes:
-        start: At the onset: mm in the camera's axes, or px of the crop where there is no depth.
-        move: From there to the apex.
-        region: Number of the first region that holds the point, 8 for the rest of the face.
+        start: Positions at the onset: mm in camera axes, or px of the crop without depth.
+        move: Displacements from onset to apex.
+        region: Number of the first region that contains the point, 8 for the rest of the face.
         pixel: Column and row in the crop.
         unit: `mm` or `px`.
     """
@@ -46,7 +46,7 @@ class Cloud(NamedTuple):
 
 
 def make_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None) -> Cloud:
-    """Return the face's points and how each moves, from depth and camera if there are any.
+    """Return the points of a face and their displacements, from depth and camera if available.
 
     Args:
         arrays: Arrays of `make_crops` and `make_motion`.
@@ -87,12 +87,12 @@ def make_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None) -> Cloud
 
 
 def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: str) -> str:
-    """Write the page, with plotly (4 MB) inside, so that it needs no network.
+    """Write a self-contained page that includes plotly (4 MB).
 
     Args:
         arrays: Arrays of `make_crops` and `make_motion`.
         camera: Camera of the frames.
-        title: Goes above.
+        title: Title of the page.
     """
     import plotly.graph_objects as go
 
@@ -134,7 +134,7 @@ def write_cloud(arrays: Mapping[str, np.ndarray], camera: Camera | None, title: 
 def _add_points(
     figure: "go.Figure", cloud: Cloud, inside: np.ndarray, name: str, color: str
 ) -> None:
-    """Add the points of a region, each with its place and motion to hover over."""
+    """Add the points of a region, with position and motion as hover text."""
     x, y, z = cloud.start[inside].T.round(2).tolist()
     figure.add_scatter3d(
         x=x,
@@ -171,7 +171,7 @@ def _add_arrows(figure: "go.Figure", cloud: Cloud, inside: np.ndarray, in_legend
 
 
 def _draw_arrows(cloud: Cloud, chosen: np.ndarray) -> Float[np.ndarray, "corners 3"]:
-    """Draw each arrow's tail, tip and two barbs as one line, NaN between arrows."""
+    """Draw all arrows as one line, separated by NaN; an arrow has a tail, a tip and two barbs."""
     tail, move = cloud.start[chosen], _LONGER * cloud.move[chosen]
     tip = tail + move
     across = np.cross(move, (0.0, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Prediction of an unseen clip: facts for JSON, and a few lines of text."""
+"""Prediction of a new clip: facts for JSON, and a few lines of text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,11 +23,11 @@ class Calibration(NamedTuple):
     """Origin of the temperature of probabilities.
 
     Attributes:
-        source: Run whose held-out predictions it was fitted on.
+        source: Run on whose held-out predictions it was fitted.
         temperature: See `fit_temperature`; `None` if these predictions do not determine it.
         samples: Number of predictions.
-        unlike: Settings in which that run differs from what trained the network.
-        scores: Its pooled UF1 and UAR on held-out subjects, where they are known.
+        unlike: Settings in which this run differs from the run that trained the network.
+        scores: Pooled UF1 and UAR of this run on held-out subjects, if known.
     """
 
     source: str
@@ -41,12 +41,12 @@ class TargetPrediction(NamedTuple):
     """Prediction of a network for a clip.
 
     Attributes:
-        target: Target that it predicts, of which classes.
-        probability: Probability of each, calibrated if that was possible.
-        raw: Probability of each, as the network gives it.
-        calibration: `None` if there is none.
+        target: Target of the network, with its classes.
+        probability: Probability of each class or action unit, calibrated if possible.
+        raw: Uncalibrated probability of each class or action unit.
+        calibration: Calibration; `None` if there is none.
         checkpoint: File of the network.
-        protocol: What it was trained on.
+        protocol: Protocol of the training data.
         name: Name of the run that trained it.
     """
 
@@ -60,12 +60,12 @@ class TargetPrediction(NamedTuple):
 
     @property
     def named(self) -> list[str]:
-        """The most probable class, or the action units that are there."""
+        """The most probable class, or the action units that are present."""
         return self.target.list_predicted(self.probability)
 
     @property
     def answer(self) -> str:
-        """The same in words."""
+        """The prediction as text."""
         return format_list(self.named) or NOTHING_TOLD
 
 
@@ -74,8 +74,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         input_clip: The clip.
-        spotted: Its onset and apex.
-        arrays: Crops and motion of these, see `make_crops` and `make_motion`.
+        spotted: Onset and apex of the clip.
+        arrays: Crops and motion of onset and apex, see `make_crops` and `make_motion`.
         answer: Prediction of the network; `None` without one.
         seconds: Seconds of each step.
     """
@@ -88,7 +88,7 @@ class Prediction(NamedTuple):
 
 
 def collect_facts(prediction: Prediction) -> dict[str, Any]:
-    """Return all that was found, for JSON."""
+    """Return all facts of a prediction, for JSON."""
     clip, spotted, answer = prediction.input_clip, prediction.spotted, prediction.answer
     frames = {
         name: {
@@ -160,12 +160,12 @@ def _list_curve(curve: Curve, clip: InputClip) -> dict[str, list]:
 
 
 def measure_regions(prediction: Prediction) -> dict[str, float]:
-    """Return how far each region of the face moves, % of the distance between the eyes."""
+    """Return the displacement of each region of the face, % of the distance between the eyes."""
     return estimate_by_motion(prediction.arrays, prediction.arrays)
 
 
 def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str:
-    """Describe what was found in a few lines for the terminal."""
+    """Describe a prediction in a few lines for the terminal."""
     clip, spotted, answer = prediction.input_clip, prediction.spotted, prediction.answer
     onset, apex = (clip.numbers[position] for position in (spotted.onset, spotted.apex))
     moves = measure_regions(prediction)
@@ -197,7 +197,7 @@ def describe_prediction(prediction: Prediction, files: tuple[Path, Path]) -> str
 
 
 def describe_calibration(answer: TargetPrediction) -> str:
-    """Say whether probabilities are calibrated and by what, or why they are not."""
+    """Describe the calibration of probabilities, or the reason why there is none."""
     calibration = answer.calibration
     if answer.target.multilabel:
         return f"not calibrated; there from a probability of {THRESHOLD:g} on"

@@ -1,4 +1,4 @@
-"""Files of a prediction of an unseen clip: a picture of where the motion was, and the facts."""
+"""Files of the prediction of a new clip: a picture of the motion, and the facts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ def write_prediction(prediction: Prediction, out: Path) -> tuple[Path, Path]:
     """Write a picture (PNG) and the facts (JSON), named after the clip.
 
     Returns:
-        Both files.
+        Paths of both files.
     """
     name = name_sheet(prediction.input_clip.name)
     picture, facts = out / f"{name}.png", out / f"{name}.json"
@@ -34,7 +34,7 @@ def write_prediction(prediction: Prediction, out: Path) -> tuple[Path, Path]:
 
 
 def draw_prediction(prediction: Prediction) -> Figure:
-    """Draw onset, apex, flow between them, the movement in the course of the clip, and the probabilities."""
+    """Draw onset, apex, the flow between them, the course of the movement, and the probabilities."""
     clip, spotted, answer = prediction.input_clip, prediction.spotted, prediction.answer
     figure = Figure(figsize=(12, 7.4), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=(1.35, 1))
@@ -109,7 +109,7 @@ def _draw_course(axes: Axes, prediction: Prediction) -> None:
 
 
 def _draw_overview(axes: Axes, spotted: Spotted) -> None:
-    """Draw how transient the movement is in the whole of a long clip."""
+    """Draw the transience of the movement over the whole of a long clip."""
     curve = spotted.overview
     assert curve is not None
     axes.plot(curve.seconds, curve.transience, color=COLOURS[2], linewidth=0.8)

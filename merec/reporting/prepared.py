@@ -8,10 +8,10 @@ _MOST = 20  # failures on the screen
 
 
 def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> str:
-    """Describe what `FeatureStore.prepare` made of a corpus: the first failures, then a sum.
+    """Describe the result of `FeatureStore.prepare`: the first failures, then a summary.
 
     Args:
-        table: Its rows.
+        table: Table of `FeatureStore.prepare`.
         root: The store.
         written: The CSV with all of them, if there is one.
     """
@@ -37,7 +37,7 @@ def describe_failures(table: pd.DataFrame, root: Path, written: Path | None) -> 
 
 
 def describe_pairs(table: pd.DataFrame, root: Path, written: Path | None) -> str:
-    """Describe what `FeatureStore.make_pool` found: how many pairs, and how strong they are.
+    """Describe the result of `FeatureStore.make_pool`: number and intensity of pairs.
 
     Args:
         table: Columns `subject` and `intensity`.

@@ -1,4 +1,4 @@
-"""Provenance section: protocol; seeds, folders, time and code of every result; commands and versions."""
+"""Provenance section: protocol, seeds, folders, time and code of every result, commands and versions."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from merec.studies.answer import Answer
 
 
 class Provenance(NamedTuple):
-    """Provenance of results: facts of the protocol, a table of results, and lines to copy, by their name."""
+    """Provenance of results: facts about the protocol, a table of results, and named lines to copy."""
 
     facts: Mapping[str, str]
     table: Table

@@ -31,12 +31,12 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Variant:
-    """Released code of a method whose network differs from the paper's, with the scores of that code.
+    """Released code of a method whose network differs from the paper, with the scores of this code.
 
     Attributes:
-        name: What it is, e.g. `PyTorch code, padding 2`.
-        settings: Keys of `backbone` that give its network.
-        scores: Scores as of `Published`.
+        name: Name of the variant, e.g. `PyTorch code, padding 2`.
+        settings: Keys of `backbone` that build its network.
+        scores: Scores as in `Published`.
     """
 
     name: str
@@ -46,17 +46,17 @@ class Variant:
 
 @dataclass(frozen=True)
 class Published:
-    """A published row.
+    """Published row.
 
     Attributes:
         method: Name of the method.
         source: `C` or `T`, see `SOURCES`.
-        scores: "UF1/UAR" word for word, for `Full` and by data set where known.
-        modality: What the method looks at, where known.
+        scores: "UF1/UAR" verbatim, for `Full` and by data set if known.
+        modality: Input of the method, if known.
         leak: Whether the code chooses the epoch on the held-out subject.
-        note: What else one must know.
-        backbone: Name of the class in `merec.backbones` that is this method; empty if there is none.
-        variants: Released code whose network differs.
+        note: Further note.
+        backbone: Name of the class in `merec.backbones` that implements the method; empty if there is none.
+        variants: Released code with a different network.
     """
 
     method: str
@@ -73,7 +73,7 @@ class Published:
         return [self, *(self._describe(variant) for variant in self.variants)]
 
     def choose_version(self, backbone: Mapping[str, Any]) -> "Published":
-        """Return the variant whose settings a config of the backbone has, else the row itself."""
+        """Return the variant whose settings match a config of the backbone, else the row itself."""
         for variant in self.variants:
             if all(backbone.get(key) == value for key, value in variant.settings.items()):
                 return self._describe(variant)
@@ -86,7 +86,7 @@ class Published:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """The published rows of one protocol, and a note on all of them."""
+    """Published rows of one protocol, with a common note."""
 
     protocol: str
     rows: list[Published] = field(default_factory=list)
@@ -94,11 +94,11 @@ class PublishedTable:
 
 
 def load_published(protocol: str) -> PublishedTable:
-    """Read what was published on a protocol; no rows where nothing is known.
+    """Read the published rows of a protocol; empty if nothing is known.
 
     Args:
-        protocol: Name of the protocol; an annotation version (`casme3-4@v2`) is disregarded, since
-            papers seldom give theirs.
+        protocol: Name of the protocol. An annotation version (`casme3-4@v2`) is ignored, since papers rarely
+            give it.
     """
     key = protocol.partition("@")[0]
     text = files("merec.reporting").joinpath("published.yaml").read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def _read_row(row: dict[str, Any]) -> Published:
 
 
 class Citations(NamedTuple):
-    """The table of published rows, the names of ours, and what its marks mean."""
+    """Table of published rows and own results, with the meaning of its marks."""
 
     table: Table
     ours: Collection[str]
@@ -120,7 +120,7 @@ class Citations(NamedTuple):
 
 
 def answer_published(results: Sequence[Result]) -> Answer:
-    """Set published numbers beside ours; nothing where there are none on the protocol and its split."""
+    """Compare published scores with own results; empty if nothing was published for protocol and split."""
     title, table = "Published numbers", lay_out_published(results)
     if table is None:
         return Answer(title)
@@ -129,9 +129,9 @@ def answer_published(results: Sequence[Result]) -> Answer:
 
 
 def lay_out_published(results: Sequence[Result]) -> Table | None:
-    """Lay out published rows and ours below them; `None` where nothing is published on protocol and split.
+    """Lay out published rows and own results below; `None` if nothing was published for protocol and split.
 
-    Published numbers are printed word for word, with as many digits as were given.
+    Published numbers are printed verbatim, with the published number of digits.
     """
     protocol, scores = results[0].protocol, score_results(results)
     published = load_published(protocol.name)

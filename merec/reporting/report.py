@@ -1,4 +1,4 @@
-"""Run folders in, tables and a page out."""
+"""Report: pools run folders and writes tables and a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,21 +40,20 @@ def write_report(
     console: Console | None = None,
     sheets: Path = SHEETS,
 ) -> list[Result]:
-    """Pool finished runs and write everything that can be said about them.
+    """Pool finished runs and write the report.
 
-    Nothing is written unless all of it could be computed.
+    Nothing is written until everything is computed.
 
     Args:
-        paths: Run folders, or folders that hold some; all of one protocol.
-        out: Where to: `report.html`, `table.md` and `table.tex`; raw numbers of each study in its CSV,
-            `predictions.csv`, and on MEGC2019 the challenge's logs in `megc2019-log/`.
-        published: Whether published numbers stand beside ours, where there are any.
+        paths: Run folders, or folders that contain run folders; all must have the same protocol.
+        out: Output folder for `report.html`, `table.md` and `table.tex`, a CSV with the numbers of each
+            table, `predictions.csv`, and on MEGC2019 the challenge's logs in `megc2019-log/`.
+        published: Whether published numbers are shown, if there are any.
         console: Console for the main table; the terminal by default.
-        sheets: Folder in which `merec inspect` wrote sheets of samples, which the page refers to from `out`.
+        sheets: Folder in which `merec inspect` wrote sheets of samples, to which the page links.
 
     Raises:
-        InputError: If a path holds no run, protocols differ, or a sample is missing or predicted
-            twice.
+        InputError: If a path contains no run, protocols differ, or a sample is missing or predicted twice.
     """
     with collect_warnings() as notes:
         results = pool_runs(find_runs(paths))

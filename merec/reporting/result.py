@@ -1,4 +1,4 @@
-"""Summary of a run at its end: scores with intervals, and the optimism meter."""
+"""Summary at the end of a run: scores with intervals, and the optimism meter."""
 
 from rich.console import Console
 
@@ -10,9 +10,9 @@ from merec.studies.scores import lay_out_scores_briefly
 
 
 def print_result(result: Result, console: Console | None = None) -> None:
-    """Print UF1, UAR and accuracy, Full and by data set, and beside them what leaks would have claimed.
+    """Print UF1, UAR and accuracy, for Full and by data set, with the scores of the optimism meter.
 
-    Of action units, the F1 of each.
+    For action units, the F1 of each is printed.
     """
     console = console or Console()
     lay_out = lay_out_units if result.target.multilabel else lay_out_scores_briefly

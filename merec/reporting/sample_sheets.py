@@ -1,4 +1,4 @@
-"""Files of the sheets of samples, and the command that makes them."""
+"""Files of sample sheets, and the command that creates them."""
 
 import re
 import shlex
@@ -17,12 +17,12 @@ _FLOW_MAPS = "megc2019_flow"  # has no frames to look at
 
 
 def name_sheet(sample_id: str) -> str:
-    """Return a file name for a sample, without its ending."""
+    """Return a file name for a sample, without extension."""
     return re.sub(r"[^\w.-]+", "_", sample_id)
 
 
 def find_sheets(samples: pd.DataFrame, folder: Path) -> dict[str, Path]:
-    """Return the sheets that lie in a folder, by sample; those of namesakes in other data sets are left out.
+    """Return the sheets in a folder by sample, without sheets of equal ids of other data sets.
 
     Args:
         samples: Columns `sample_id` and `corpus`.
@@ -38,7 +38,7 @@ def find_sheets(samples: pd.DataFrame, folder: Path) -> dict[str, Path]:
 
 
 def _read_source(sheet: Path) -> str | None:
-    """Read which data set a sheet says it is of; `None` if it cannot be read."""
+    """Read the data set that a sheet names; `None` if it cannot be read."""
     try:
         with Image.open(sheet) as image:
             return image.info.get(SOURCE)
@@ -47,12 +47,12 @@ def _read_source(sheet: Path) -> str | None:
 
 
 def tell_command(result: Result, samples: Sequence[str], folder: Path) -> str | None:
-    """Return the command that makes sheets of samples; `None` where no frames or no corpus are known.
+    """Return the command that creates sheets of samples; `None` if frames or corpus are unknown.
 
     Args:
-        result: Says by its first run which corpus and features.
+        result: Result, whose first run gives corpus and features.
         samples: Sample ids.
-        folder: Folder in which `merec inspect` shall write.
+        folder: Output folder of `merec inspect`.
     """
     run = result.runs[0]
     target = str(run.config.get("corpus", {}).get("_target_", ""))

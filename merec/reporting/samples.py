@@ -1,4 +1,4 @@
-"""Prediction of each held-out sample, by subject, with its sheet to look at."""
+"""Section of the predictions of all held-out samples, by subject, with links to their sheets."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ from merec.studies.subjects import name_anchors
 
 
 class SubjectSamples(NamedTuple):
-    """The samples of a subject.
+    """Samples of a subject.
 
     Attributes:
-        anchor: Its id on the page.
-        table: A row per sample.
-        links: Where samples lead to, by row and column.
-        command: What makes the sheets that are missing; empty if none is or none can be made.
+        anchor: Id of the subject on the page.
+        table: Table with one row per sample.
+        links: Links of cells, by row and column.
+        command: Command that creates missing sheets; empty if none are missing or none can be created.
     """
 
     anchor: str
@@ -40,7 +40,7 @@ class SubjectSamples(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Samples of a report and how to read them, by subject."""
+    """Samples of a report by subject, with an explanation."""
 
     about: str
     subjects: Sequence[SubjectSamples]
@@ -51,8 +51,8 @@ class Sheets:
     """Sheets of samples.
 
     Attributes:
-        folder: Folder in which `merec inspect` writes them.
-        links: Where each sample's lies, as a page refers to it.
+        folder: Output folder of `merec inspect`.
+        links: Link of each sample's sheet, relative to the page.
     """
 
     folder: Path = SHEETS
@@ -60,7 +60,7 @@ class Sheets:
 
 
 def answer_samples(results: Sequence[Result], out: Path, sheets: Path) -> Answer:
-    """Show what each sample was taken for, linked from a page in `out` with its sheet in `sheets`."""
+    """Show the prediction of each sample; a page in `out` links to the sheets in `sheets`."""
     links = {
         sample_id: quote(Path(os.path.relpath(sheet, out)).as_posix())
         for sample_id, sheet in find_sheets(results[0].predictions, sheets).items()
@@ -69,7 +69,7 @@ def answer_samples(results: Sequence[Result], out: Path, sheets: Path) -> Answer
 
 
 def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
-    """List every subject's samples, each linked with its sheet, and the command that makes missing ones."""
+    """List the samples of every subject with links to sheets, and the command for missing sheets."""
     samples = results[0].predictions.drop_duplicates("sample_id")
     names = samples[["corpus", "subject", "sample_id"]]
     order = sorted(samples.index, key=lambda row: order_naturally(*names.loc[row]))
@@ -102,7 +102,7 @@ def list_samples(results: Sequence[Result], sheets: Sheets) -> Samples:
 
 
 def _describe(result: Result, sheets: Sheets) -> str:
-    """Say how to read the tables, and what the links are."""
+    """Explain the tables and their links."""
     text = (
         "The class each held-out sample was taken for, with its probability; of several seeds, how many "
         "said so. ✓ right, ✗ wrong, ~ right under some seeds."
@@ -115,7 +115,7 @@ def _describe(result: Result, sheets: Sheets) -> str:
 
 
 def _say_predictions(result: Result) -> dict[str, str]:
-    """Say what a result took each sample for, in a few words."""
+    """Return the prediction of a result for each sample as short text."""
     classes, predictions = result.protocol.classes, {}
     for sample_id, rows in result.predictions.groupby("sample_id", sort=False):
         right = (rows["label"] == rows["predicted"]).tolist()

@@ -1,6 +1,6 @@
-"""Hash the code that decides a result: functions and classes with everything of ours that they use.
+"""Hash of the code that affects a result: functions and classes with all code of merec that they use.
 
-Nothing is imported to do so; files are parsed. Comments, docstrings and layout do not count.
+Files are parsed, not imported. Comments, docstrings and layout do not affect the hash.
 """
 
 import ast
@@ -57,10 +57,10 @@ COUNTED_BY_CONTENT = ("merec.corpora", "merec.features.prepare", "merec.syntheti
 
 
 class Sources(NamedTuple):
-    """The code behind some functions and classes.
+    """Code that functions and classes use.
 
     Attributes:
-        files: A hash of the used part of each source file, by its path from where it is imported.
+        files: Hash of the used part of each source file, by its path relative to the import root.
         libraries: Versions of the installed packages that this code imports.
     """
 
@@ -69,25 +69,25 @@ class Sources(NamedTuple):
 
     @property
     def hash(self) -> str:
-        """Hash of all files; 16 hex digits."""
+        """Hash of all files, 16 hex digits."""
         return combine(self.files)
 
 
 def combine(files: Mapping[str, str]) -> str:
-    """Return one hash of the hashes of files; 16 hex digits."""
+    """Combine the hashes of files to one hash, 16 hex digits."""
     text = "\n".join(f"{name} {files[name]}" for name in sorted(files))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def name_changed(before: Mapping[str, str], now: Mapping[str, str], most: int = 3) -> str:
-    """Name the files in which two versions of the code differ, the first few; "" if there are none."""
+    """Return the names of the first files that differ between two versions of the code; "" if none."""
     names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def is_own(text: str) -> bool:
-    """Tell whether a text names, dotted, something in a module of neither merec nor a library."""
+    """Return whether a text is the dotted name of an object of a plug-in (neither merec nor a library)."""
     top, dot, _ = text.partition(".")
     if not dot or not all(part.isidentifier() for part in text.split(".")) or top == "merec":
         return False
@@ -95,17 +95,17 @@ def is_own(text: str) -> bool:
 
 
 def hash_sources(roots: Iterable[str], without: tuple[str, ...] = ()) -> Sources:
-    """Hash the source of some functions, classes or modules and of what they use of merec or a plug-in.
+    """Hash the source of functions, classes or modules and of the code of merec or plug-ins that they use.
 
-    In merec a name that a function uses is followed to where it is defined, through imports, so a change
-    elsewhere in the same file does not count. Somebody else's modules are free to do what cannot be followed
-    by name (patches, star imports, registries), so theirs count whole: those that are imported, and those of
-    the same folders that are loaded. Files beside a module, or in a folder there, that it names (a kernel,
-    a table) count with it. Of installed libraries only the versions are returned.
+    In merec each name that a function uses is followed through imports to its definition, so a change
+    elsewhere in the same file does not change the hash. Modules of plug-ins may contain patches, star imports
+    or registries, which cannot be followed by name. So they are hashed as whole files: imported modules, and
+    loaded modules of the same folders. Data files next to a module that it names (a kernel, a table) are
+    included. For installed libraries only versions are returned.
 
     Args:
         roots: Dotted names as in `_target_`, e.g. `merec.backbones.STSTNet`.
-        without: Modules or packages, beside `INDIFFERENT`, that are not followed.
+        without: Modules or packages that are not followed, in addition to `INDIFFERENT`.
 
     Raises:
         InputError: If the source of a root cannot be found.
@@ -129,7 +129,7 @@ def _hash_sources(roots: tuple[str, ...], without: tuple[str, ...]) -> Sources:
 
 
 class _Walk:
-    """Follows names from definition to definition."""
+    """Traversal of names from definition to definition."""
 
     def __init__(self, packages: set[str], without: tuple[str, ...]):
         self.own, self.without = packages, without
@@ -139,7 +139,7 @@ class _Walk:
         self._waiting: list[str] = []
 
     def follow(self, dotted: str) -> bool:
-        """Add what a dotted name stands for, and what that uses; whether it is ours."""
+        """Add the object with a dotted name and everything it uses; return whether it is ours."""
         self._waiting.append(dotted)
         is_merec = self._locate(dotted) is not None
         while self._waiting:
@@ -150,7 +150,7 @@ class _Walk:
         return is_merec
 
     def _locate(self, dotted: str) -> tuple[Module, list[str]] | None:
-        """Find the module that a dotted name leads into, and the rest of it; `None` if it is not ours."""
+        """Split a dotted name into its module and the rest; `None` if the module is not ours."""
         parts = dotted.split(".")
         top = parts[0]
         if top not in self.own:
@@ -168,7 +168,7 @@ class _Walk:
         return None
 
     def _add(self, dotted: str) -> None:
-        """Count what a dotted name stands for, and note what that uses."""
+        """Add the source of the object with a dotted name, and queue the names that it uses."""
         location = self._locate(dotted)
         if location is None:
             return

@@ -1,4 +1,4 @@
-"""Source files of modules, and their owner: merec, a library or a plug-in."""
+"""Source files of modules, and their origin: merec, a library or a plug-in."""
 
 import importlib.machinery
 import importlib.util
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @cache
 def read_once(path: Path) -> bytes:
-    """Return a file as it was when this process first asked; what is imported does not change any more."""
+    """Return the content of a file at the first call in this process, since imported code does not change."""
     return path.read_bytes()
 
 
@@ -20,7 +20,7 @@ _seen: set[str] = set()  # names of modules that were read or need not be
 
 
 def remember_loaded() -> None:
-    """Read what was imported since the last call, so that a later edit is not taken for what runs."""
+    """Read the files of newly imported modules, so that later edits are not mistaken for the running code."""
     # Asked for every stage of every sample, so only what is new is looked at.
     new = set(sys.modules) - _seen
     _seen.update(new)
@@ -33,7 +33,7 @@ def remember_loaded() -> None:
 
 
 def list_loaded(tops: set[str]) -> list[str]:
-    """Return loaded modules in the folders of some top-level modules, as those that a text names are."""
+    """Return the loaded modules in the folders of top-level modules."""
     folders = {file.parent for top in tops for file in [find_module(top)] if file}
     loaded = []
     for name, module in list(sys.modules.items()):
@@ -61,7 +61,7 @@ def find_module(name: str) -> Path | None:
 
 
 def _list_folders(package: str) -> list[Path]:
-    """Return the folders in which the modules of a package lie."""
+    """Return the folders of the modules of a package."""
     if "." not in package:
         spec = find_spec(package)
         return [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
@@ -78,7 +78,7 @@ def _look_in(folder: Path, name: str) -> Path | None:
 
 @cache
 def find_spec(top: str) -> importlib.machinery.ModuleSpec | None:
-    """Find where a top-level package would be imported from; `None` if nowhere."""
+    """Return the import spec of a top-level package; `None` if it cannot be imported."""
     try:
         return importlib.util.find_spec(top)
     except (ImportError, ValueError):  # e.g. __main__
@@ -87,7 +87,7 @@ def find_spec(top: str) -> importlib.machinery.ModuleSpec | None:
 
 @cache
 def is_outside(top: str) -> bool | None:
-    """Return whether a package is an installed library; `False` of Python's own, `None` if it is ours."""
+    """Return True for an installed library, False for the standard library, `None` for our packages."""
     if top == "merec":
         return None
     if top in sys.stdlib_module_names or top in sys.builtin_module_names or top == "__main__":
@@ -110,9 +110,9 @@ def is_outside(top: str) -> bool | None:
 
 @cache
 def is_own_root(top: str) -> bool:
-    """Return whether a package that a config names counts as a plug-in, wherever it is installed.
+    """Return whether a package that a config names is a plug-in, wherever it is installed.
 
-    What merec itself requires does not: its version tells enough.
+    Requirements of merec are not plug-ins; their version identifies them.
     """
     if not is_outside(top):
         return is_outside(top) is None
@@ -129,7 +129,7 @@ def _list_required() -> list[str]:
 
 
 def _canonical(requirement: str) -> str:
-    """Return the name in a requirement in its normal spelling."""
+    """Return the normalised name of a requirement."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else " " for letter in requirement)
     return name.split()[0].replace("_", "-").replace(".", "-").lower()
 
@@ -140,6 +140,6 @@ def _list_distributions() -> Mapping[str, list[str]]:
 
 
 def read_versions(tops: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the installed packages that some top-level modules come from."""
+    """Return the versions of the installed packages of top-level modules."""
     names = {name for top in tops for name in _list_distributions().get(top, [])}
     return {name: version(name) for name in sorted(names)}

@@ -1,4 +1,4 @@
-"""One source file, parsed: what it defines, imports and uses; comments and docstrings do not count."""
+"""Parsed source file: its definitions, imports and used names, without comments and docstrings."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from merec.source_code.modules import read_once
 
 
 class Module:
-    """One source file, parsed."""
+    """Parsed source file."""
 
     def __init__(self, name: str, path: Path):
         self.name, self.path = name, path
@@ -30,18 +30,18 @@ class Module:
 
     @property
     def named(self) -> list[str]:
-        """All that this module imports, and the packages that it lies in."""
+        """All names that the module imports, and its parent packages."""
         parts = self.name.split(".")
         packages = [".".join(parts[:end]) for end in range(1, len(parts))]
         return [*packages, *(name.removesuffix(".*") for _, name in self._list_imports())]
 
     @cached_property
     def imported(self) -> dict[str, str]:
-        """Dotted name behind each imported name; those imported inside functions too."""
+        """Dotted name of each imported name, also of imports inside functions."""
         return dict(self._list_imports())
 
     def _list_imports(self) -> Iterator[tuple[str, str]]:
-        """List each imported name and what it stands for, two under one name both."""
+        """List each imported name with its dotted name; a name may occur twice."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -59,12 +59,12 @@ class Module:
 
 @cache
 def parse(name: str, path: Path) -> Module:
-    """Parse a source file, once."""
+    """Parse a source file (cached)."""
     return Module(name, path)
 
 
 def _list_defined(statement: ast.stmt) -> Iterator[str]:
-    """List the names that a statement of a module defines."""
+    """List the names that a module-level statement defines."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield statement.name
     elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
@@ -81,7 +81,7 @@ def _list_defined(statement: ast.stmt) -> Iterator[str]:
 
 
 def list_used(node: ast.AST, module: Module) -> Iterator[str]:
-    """List what a piece of code refers to outside itself, as dotted names."""
+    """List the dotted names that a piece of code refers to outside itself."""
     attributes: list[str] = []
     inner = node
     while isinstance(inner, ast.Attribute):
@@ -99,7 +99,7 @@ def list_used(node: ast.AST, module: Module) -> Iterator[str]:
 
 
 def list_files(statement: ast.stmt, module: Module) -> Iterator[Path]:
-    """List files beside a module that a statement names, whole or by their ending."""
+    """List the data files next to a module that its code names, by full name or by extension."""
     for node in ast.walk(statement):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
@@ -123,7 +123,7 @@ def spell(statement: ast.stmt) -> str:
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    """Takes docstrings out of a tree; a body is never left empty."""
+    """Transformer that removes docstrings from a syntax tree; an empty body gets a placeholder."""
 
     def _strip(self, node: ast.AST) -> ast.AST:
         body: list[ast.stmt] = node.body  # type: ignore[attr-defined]

@@ -1,1 +1,1 @@
-"""Questions that a report answers, a file each: what is computed, its table, its figure."""
+"""Studies: one file per section of a report, with its computation, table and figure."""

@@ -1,4 +1,4 @@
-"""Scores of each action unit, beside predicting that it is always present."""
+"""Scores of each action unit, with the control of always predicting it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -46,7 +46,7 @@ def answer(results: Sequence[Result]) -> list[Answer]:
 
 
 def _list_units(results: Sequence[Result]) -> pd.DataFrame:
-    """List the scores of each action unit, results one below the other."""
+    """List the scores of each action unit for all results."""
     tables = []
     for result in results:
         table = result.score_units()
@@ -57,7 +57,7 @@ def _list_units(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def lay_out_unit_scores(results: Sequence[Result]) -> Table:
-    """Lay out mean F1 and mean area under the curve of each result, and of guesses that look at no face."""
+    """Lay out mean F1 and mean area under the curve of each result and of guesses."""
     rows = []
     for result in results:
         scores = result.score()
@@ -80,7 +80,7 @@ def lay_out_unit_scores(results: Sequence[Result]) -> Table:
 
 
 def lay_out_units(results: Sequence[Result]) -> Table:
-    """Lay out F1 of each action unit and their mean, one column per result; of a single one the area too."""
+    """Lay out F1 of each action unit and the mean, one column per result; for one result also the AUC."""
     scores = {result.name: result.score_units() for result in results}
     rows = []
     for number, (_, unit) in enumerate(next(iter(scores.values())).iterrows()):
@@ -117,7 +117,7 @@ def lay_out_units(results: Sequence[Result]) -> Table:
 
 
 def lay_out_areas(results: Sequence[Result]) -> list[Table]:
-    """Lay out area under the curve of each action unit by result; of a single result it is beside F1."""
+    """Lay out the AUC of each action unit by result, if there are several results."""
     if len(results) == 1:
         return []
     scores = {result.name: result.score_units() for result in results}
@@ -142,7 +142,7 @@ def lay_out_areas(results: Sequence[Result]) -> list[Table]:
 
 
 def draw_units(scores: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw F1 of every action unit with 95 % intervals, beside that of saying that it is always there.
+    """Draw F1 of every action unit with 95 % intervals, and the F1 of always predicting it.
 
     Args:
         scores: See `Result.score_units`, by name of the result.

@@ -1,4 +1,4 @@
-"""Answer of a study to its question: a section of the page, tables, and raw numbers."""
+"""Answer of a study: a section of the page, tables, and numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ class Paragraph(NamedTuple):
 
 
 class Quotes(NamedTuple):
-    """Sentences that a paper may quote."""
+    """Sentences for quotation in a paper."""
 
     sentences: Sequence[str]
 
 
 class Picture(NamedTuple):
-    """A figure and its words.
+    """Figure with its description.
 
     Attributes:
-        name: Prefix of its ids on a page, unlike those of other pictures.
-        figure: The figure.
-        alt: What it shows, with the main numbers, for readers who cannot see it.
-        caption: How to read it.
+        name: Unique prefix of its ids on a page.
+        figure: Figure of matplotlib.
+        alt: Description with the main numbers, for screen readers.
+        caption: Explanation of the figure.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Picture(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A table that repeats a picture, folded away; `links` are the targets of cells, by row and column."""
+    """Collapsed table with the numbers of a picture; `links` are link targets of cells, by row and column."""
 
     table: Table
     links: Mapping[tuple[int, str], str]
@@ -47,14 +47,14 @@ class Folded(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer of a study to its question; parts and tables that it lacks are missing or `None`.
+    """Answer of a study; missing parts and tables are left out or `None`.
 
     Attributes:
         title: Title of its section.
-        parts: What the section shows, in order: the classes above, tables, and those of `merec.reporting`.
-        tables: Tables of `table.md`, `table.tex` and the terminal, by their label.
-        frames: Raw numbers by the name of their CSV file; without rows where there is nothing to say, so
-            that none of an older report stays behind.
+        parts: Parts of the section in order: the classes above, tables, and classes of `merec.reporting`.
+        tables: Tables for `table.md`, `table.tex` and the terminal, by label.
+        frames: Numbers by the name of their CSV file. A study without results gives tables without rows, so
+            that files of an older report are overwritten.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Score that choosing the best epoch of each fold on its held-out samples would have claimed."""
+"""Score with the best epoch of each fold, chosen on its held-out samples."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ _MARKERS = (
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Set honest numbers beside those of the best epoch on test; nothing where no epochs were recorded."""
+    """Compare honest scores with the best epoch on test; empty if no epochs were recorded."""
     title, optimism = "Honest and best epoch on test", read_optimism(results)
     if optimism.empty:
         return Answer(title, frames={"optimism": optimism})
@@ -40,7 +40,7 @@ def answer(results: Sequence[Result]) -> Answer:
 
 
 def _explain(results: Sequence[Result], optimism: pd.DataFrame) -> tuple[Paragraph, Picture]:
-    """Say what is compared, and show it."""
+    """Explain the comparison and show it."""
     unit = results[0].protocol.unit
     text = (
         f"Our numbers are those of the last epoch, which the held-out {unit} had no part in "
@@ -61,8 +61,8 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
     """Read the optimism meter of every result whose epochs were all recorded.
 
     Returns:
-        One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as
-        `honest_uf1`; of action units their mean F1, `honest_f1`.
+        One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as `honest_uf1`;
+            for action units the mean F1, e.g. `honest_f1`.
     """
     rows, metrics = [], results[0].target.metrics_of_decisions
     for result in results:
@@ -81,7 +81,7 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def lay_out_optimism(results: Sequence[Result]) -> Table:
-    """Lay out honest numbers beside what other ways to choose an epoch would have claimed; UF1/UAR, or F1.
+    """Lay out honest scores and the scores of other choices of the epoch (UF1/UAR, or F1).
 
     Args:
         results: Results of one protocol, at least one of which recorded its epochs.
@@ -107,7 +107,7 @@ def lay_out_optimism(results: Sequence[Result]) -> Table:
 
 
 def draw_optimism(optimism: pd.DataFrame) -> Figure:
-    """Draw the honest scores of each result beside what choosing epochs on the test would claim.
+    """Draw the honest scores of each result and the scores with epochs chosen on the test.
 
     Args:
         optimism: See `read_optimism`; at least one row.

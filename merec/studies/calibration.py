@@ -103,7 +103,7 @@ def score_calibration(results: Sequence[Result]) -> pd.DataFrame:
 def _draw_errors(
     probability: np.ndarray, label: np.ndarray, subject: np.ndarray
 ) -> Float[np.ndarray, " draws"]:
-    """Draw the calibration error of sets of subjects drawn with replacement."""
+    """Compute the calibration error of bootstrap draws of subjects."""
     confidence, right, where = bin_predictions(probability, label, BINS)
     _, number = np.unique(subject, return_inverse=True)
     gap = np.zeros((number.max() + 1, BINS))
@@ -122,7 +122,7 @@ def name_scores(result: Result) -> str:
 
 
 def gives_decision_values(estimator: Mapping[str, Any]) -> bool:
-    """Return whether a configured estimator has no probabilities, so that its scores are not calibrated."""
+    """Return whether a configured estimator computes decision values instead of probabilities."""
     name = str(estimator.get("_target_", "")).rpartition(".")[2]
     if name in _DECIDING and not estimator.get("probability", False):
         return True
@@ -131,7 +131,7 @@ def gives_decision_values(estimator: Mapping[str, Any]) -> bool:
 
 
 def _list_children(value: object) -> list[Mapping[str, Any]]:
-    """Return the nodes in a value of a config."""
+    """Return the child nodes of a config value."""
     return [
         child
         for child in (value if isinstance(value, list) else [value])
@@ -181,7 +181,7 @@ def draw_reliability(results: Sequence[Result], rows: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(axes: Axes, curve: Reliability) -> None:
-    """Draw bars of the share of samples, a dot for each bin that has any, and the diagonal of honesty."""
+    """Draw bars of the share of samples, a dot for each bin with samples, and the diagonal."""
     full = curve.samples > 0
     place, width = (np.arange(BINS) + 0.5) / BINS, 1 / BINS
     share = curve.samples / curve.samples.sum()
@@ -212,7 +212,7 @@ def read_reliability(result: Result) -> Reliability:
 
 
 def describe_reliability(results: Sequence[Result]) -> str:
-    """Say what the diagrams show."""
+    """Describe the diagrams."""
     sentences = []
     for result in results:
         curve = read_reliability(result)

@@ -1,4 +1,4 @@
-"""F1 and recall of each class, the classes it is confused with, and UF1 without it."""
+"""F1 and recall of each class, its most frequent confusion, and UF1 without it."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ from merec.studies.answer import Answer
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Score each class of each result, and leave it out."""
+    """Score each class of each result, and compute UF1 without it."""
     left_out = ablate_classes(results)
     tables = {"classes": lay_out_classes(results), "ablation": lay_out_ablation(results, left_out)}
     frames = {"classes": score_classes(results), "ablation": left_out}
@@ -55,13 +55,14 @@ def lay_out_classes(results: Sequence[Result]) -> Table:
 
 
 def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:
-    """Compute the F1 of each class, what it is taken for, and the UF1 of the others without it.
+    """Compute the F1 of each class, its most frequent confusion, and the UF1 of the other classes.
 
-    Nothing is trained again: the predictions are those of networks that know all classes.
+    No network is trained again: the predictions come from networks that know all classes.
 
     Returns:
         One row per result and class, on all samples: its `samples`; `f1` with `f1_low` and `f1_high`; the
-        class it is most often `taken_for` and in which `share` of its samples; `uf1_without` (see
+            class it is most often `taken_for`, and the `share` of its samples for which this happens;
+            `uf1_without` (see
         `uf1_without_each`) and its `difference` to UF1 with `low` and `high`. Averaged over seeds, 95 %
         subject bootstrap.
     """
@@ -93,12 +94,12 @@ def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def _gain_without_each(counts: Confusion) -> np.ndarray:
-    """Compute UF1 of the others without a class, less UF1 of all."""
+    """Compute the UF1 without a class minus the UF1 of all classes."""
     return uf1_without_each(counts) - uf1(counts)[..., None]
 
 
 def lay_out_ablation(results: Sequence[Result], rows: pd.DataFrame) -> Table:
-    """Lay out what each class is taken for, and UF1 without it."""
+    """Lay out the most frequent confusion of each class, and UF1 without it."""
     cells = [
         {
             "Method": row["result"],

@@ -1,4 +1,4 @@
-"""Confusion matrices of all folds pooled."""
+"""Pooled confusion matrices of all folds."""
 
 from collections.abc import Sequence
 from itertools import product

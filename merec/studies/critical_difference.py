@@ -19,13 +19,14 @@ from merec.studies.paired_comparison import ALPHA, Comparison
 
 
 def find_groups(comparison: Comparison) -> list[list[str]]:
-    """Find the largest sets of sides of which no pair is told apart on all samples, the best first.
+    """Find the largest sets of sides in which no two differ significantly on all samples, the best first.
 
-    Of a reference there is one set: it and all that are not told apart from it, whatever these are to each
-    other.
+    With a reference there is only one set: the reference and all sides that do not differ significantly from
+    it, whether or not they differ from each other.
 
     Returns:
-        Sets of two or more names, each from the highest score to the lowest; a side may be in several.
+        Sets of two or more names, each sorted from the highest score to the lowest; a side may be in several
+        sets.
     """
     import networkx
 
@@ -43,7 +44,7 @@ def rank_sides(comparison: Comparison) -> list[Result]:
 
 
 def draw_groups(comparison: Comparison) -> Figure:
-    """Draw scores of all sides with intervals, and to the right a bar for each set that is not told apart."""
+    """Draw the scores of all sides with intervals, and on the right a bar for each set of `find_groups`."""
     sides, letters, groups = (
         rank_sides(comparison),
         comparison.letters,
@@ -71,7 +72,7 @@ def draw_groups(comparison: Comparison) -> Figure:
 
 
 def _draw_bars(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
-    """Draw a bar for each group, with a dot at each member: not all between its ends need be in it."""
+    """Draw a bar for each group, with a dot at each member."""
     for number, group in enumerate(groups):
         rows = [names.index(name) for name in group]
         axes.plot([number] * 2, [min(rows), max(rows)], color=COLOURS[5], linewidth=2.5)
@@ -82,7 +83,7 @@ def _draw_bars(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[str]]
 
 
 def describe_groups(comparison: Comparison) -> str:
-    """Say which sides are not told apart, for who cannot see the picture."""
+    """List the sets of sides without significant differences, as alternative text."""
     letters = comparison.letters
     scores = [
         f"{letters[side.name]} {format_number(comparison.score(side).value)}"
@@ -94,7 +95,7 @@ def describe_groups(comparison: Comparison) -> str:
 
 
 def explain_groups(comparison: Comparison) -> str:
-    """Say what the picture is, and what it is not."""
+    """Explain the picture and its limits."""
     pairs, reference = len(comparison.full), comparison.reference
     joined = (
         f"{comparison.letters[reference]} and what is not told apart from it"

@@ -16,10 +16,10 @@ _NOISE = (
 
 
 def read_depth_noise(result: Result) -> float | None:
-    """Return the depth noise of a rendered corpus, and what was added as it was read, mm at 550 mm.
+    """Return the total depth noise of a result: of the rendered corpus and added on reading, mm at 550 mm.
 
-    `None` where the camera's noise is not known: of other corpora, and of one that was rendered into a folder
-    of the user's, maybe otherwise than the config says.
+    `None` if the noise of the camera is unknown: for other corpora, and for a corpus in a folder of the user,
+    which may differ from the config.
     """
     data = result.settings.get("datamodule") or {}
     render = (data.get("corpus") or {}).get("render") or {}

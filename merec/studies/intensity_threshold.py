@@ -25,7 +25,7 @@ _COLUMNS = [
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Show score and pairs kept against the threshold; nothing where no result was pretrained on pairs."""
+    """Show the score and the number of kept pairs by threshold; empty without pretraining on pairs."""
     title, rows = "Threshold of intensity", read_thresholds(results)
     if rows.empty:
         return Answer(title, frames={"threshold": rows})
@@ -42,18 +42,18 @@ def read_pairs(result: Result) -> pd.DataFrame | None:
 
 
 def count_pairs(pairs: pd.DataFrame) -> dict[str, int]:
-    """Count the pairs, and how many of them the threshold `kept` and `dropped`."""
+    """Count all pairs, and those that the threshold `kept` and `dropped`."""
     kept = int(pairs["kept"].sum())
     return {"pairs": len(pairs), "kept": kept, "dropped": len(pairs) - kept}
 
 
 def read_thresholds(results: Sequence[Result]) -> pd.DataFrame:
-    """Read the threshold of every result that was pretrained on pairs, what it kept and what it scored.
+    """Read threshold, numbers of pairs and score of every result that was pretrained on pairs.
 
     Returns:
-        One row per result: `study` (equal where results differ in their threshold only), the `estimator` of
-        intensity (`motion`, `blendshapes`), `least_intensity` of a pair that is kept, in its units, `pairs`,
-        `kept`, `dropped`, and UF1 and UAR on Full with the ends of their intervals.
+        One row per result: `study` (equal for results that differ only in the threshold), the `estimator` of
+            intensity (`motion`, `blendshapes`), the threshold `least_intensity` in its units, `pairs`,
+            `kept`, `dropped`, and UF1 and UAR on Full with the ends of their intervals.
     """
     rows = []
     for result in results:
@@ -75,7 +75,7 @@ def read_thresholds(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def lay_out_thresholds(results: Sequence[Result], table: pd.DataFrame) -> Table:
-    """Lay out what each threshold kept and scored; rows of `read_thresholds`."""
+    """Lay out kept pairs and score of each threshold; rows of `read_thresholds`."""
     rows = [
         {
             "Method": row["result"],
@@ -99,7 +99,7 @@ def lay_out_thresholds(results: Sequence[Result], table: pd.DataFrame) -> Table:
 
 
 def draw_studies(thresholds: pd.DataFrame) -> Iterator[Picture]:
-    """Draw UF1 against the threshold, for results that differ in nothing else."""
+    """Draw UF1 against the threshold, for results that differ only in the threshold."""
     for _, rows in thresholds.groupby("study", sort=False):
         if rows["least_intensity"].nunique() < 2:
             continue
@@ -118,7 +118,7 @@ def draw_study(rows: pd.DataFrame) -> Figure:
     """Draw UF1 against the threshold with intervals.
 
     Args:
-        rows: Rows of one study and in rising order; see `read_thresholds`.
+        rows: Rows of one study in ascending order; see `read_thresholds`.
     """
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -155,11 +155,11 @@ def draw_pools(results: Sequence[Result], thresholds: pd.DataFrame) -> Iterator[
 
 
 def draw_intensities(result: Result, thresholds: pd.DataFrame | None = None) -> Figure:
-    """Draw histogram of the intensities of a pool, with thresholds marked and what each keeps and drops.
+    """Draw a histogram of the intensities of a pool, with thresholds and numbers of kept and dropped pairs.
 
     Args:
-        result: One that was pretrained on the pool.
-        thresholds: Rows of `read_thresholds` of results pretrained on it; `None` for this result alone.
+        result: Result that was pretrained on the pool.
+        thresholds: Rows of `read_thresholds` of all results with this pool; `None` for this result only.
     """
     table = read_thresholds([result]) if thresholds is None else thresholds
     pairs = read_pairs(result)

@@ -1,4 +1,4 @@
-"""Loss and accuracy epoch by epoch, over all folds and seeds of a result."""
+"""Loss and accuracy by epoch, over all folds and seeds of a result."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ BAND = (10, 50, 90)  # percentiles over folds: the median and the band around it
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Draw the learning curves of each result; nothing where no epochs were recorded."""
+    """Draw the learning curves of each result; empty if no epochs were recorded."""
     curves = [(result, read_curves(result)) for result in results]
     return Answer(
         "Learning curves", [_show(result, table) for result, table in curves if table is not None]
@@ -37,15 +37,15 @@ def _show(result: Result, curves: pd.DataFrame) -> Picture:
 
 
 def read_curves(result: Result) -> pd.DataFrame | None:
-    """Read the learning curves of a result; `None` where no epochs were recorded.
+    """Read the learning curves of a result; `None` if no epochs were recorded.
 
-    Folds that stopped earlier than others (epochs chosen by inner subjects) count while they ran.
+    Folds that stopped early (epochs chosen by inner subjects) are included up to their last epoch.
 
     Returns:
-        One row per `epoch` from 1: `train_loss_10`, `_50` and `_90` percent quantiles over folds
-        and seeds, the same of `train_accuracy`, and `held_out_accuracy`, pooled over the folds'
-        held-out samples and averaged over seeds. Of action units, accuracy is the share that is told
-        rightly, there or not.
+        One row per `epoch` from 1: `train_loss_10`, `_50` and `_90` percent quantiles over folds and seeds,
+            likewise of `train_accuracy`, and `held_out_accuracy`, pooled over the held-out samples of all
+            folds and averaged over seeds. For action units, accuracy is the share of units that are predicted
+            correctly.
     """
     losses, accuracies, hits_of_seeds = [], [], []
     for seed in result.seeds:
@@ -73,7 +73,7 @@ def read_curves(result: Result) -> pd.DataFrame | None:
 
 
 def _stack(lines: list[np.ndarray], length: int) -> Float[np.ndarray, "lines epochs"]:
-    """Return lines of unlike length as one array, NaN where a line has ended."""
+    """Return lines of different lengths as one array, padded with NaN."""
     stacked = np.full((len(lines), length), np.nan)
     for row, line in zip(stacked, lines, strict=True):
         row[: len(line)] = line
@@ -81,7 +81,7 @@ def _stack(lines: list[np.ndarray], length: int) -> Float[np.ndarray, "lines epo
 
 
 def draw_learning_curves(curves: pd.DataFrame, title: str) -> Figure:
-    """Draw training loss, and training beside held-out accuracy, by epoch.
+    """Draw training loss, training accuracy and held-out accuracy by epoch.
 
     Args:
         curves: See `read_curves`.

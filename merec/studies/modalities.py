@@ -1,4 +1,4 @@
-"""Gain by depth: networks that differ in their modality only."""
+"""Gain by depth: comparison of networks that differ only in modality."""
 
 import logging
 import re
@@ -32,18 +32,18 @@ _TITLES = {"rgb": "RGB", "depth": "Depth", "fused": "Fused"}
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Compare results that differ in their modality only; no table where there are none."""
+    """Compare results that differ only in modality; no table if there are none."""
     rows = compare_modalities(results)
     table = lay_out_modalities(results, rows)
     return Answer("Modalities", [table], {"modalities": table}, {"modalities": rows})
 
 
 def compare_modalities(results: Sequence[Result]) -> pd.DataFrame:
-    """Set results that differ in their modality only beside that of colour, or the first there is.
+    """Compare results that differ only in modality with the colour result, or with the first one.
 
     Returns:
         One row per result, subset and metric: the `family` of equal settings, its `modality`, the `base` (a
-        result), and what `compare_with_base` says of it; none where a family has one modality only.
+            result), and the columns of `compare_with_base`; empty if every family has only one modality.
     """
     tables = []
     for family, members in _find_families(results).items():
@@ -57,7 +57,7 @@ def compare_modalities(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def _find_families(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
-    """Find results of equal settings but for the modality, colour first; two modalities or more."""
+    """Find groups of results that differ only in modality, colour first, with at least two modalities."""
     families: dict[str, dict[str, Result]] = {}
     for result in results:
         settings = result.settings
@@ -84,7 +84,7 @@ def _find_families(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
 
 
 def _name_difference(a: Result, b: Result) -> str:
-    """Name what differs between results of one family and modality: channels, data or code."""
+    """Name the difference between results of one family and modality: channels, data or code."""
     if a.settings != b.settings:
         return "channels"
     _, data_a, _ = a.runs[0].configuration

@@ -1,4 +1,4 @@
-"""Networks beside controls: the picture that a page begins with."""
+"""First picture of a page: networks compared with controls."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ _BOX = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Draw each network against the controls and guesses."""
+    """Draw networks, controls and guesses."""
     table, lines = rank_beside_controls(results), read_guesses(results[0])
     metric = "Mean F1 of action units" if results[0].target.multilabel else "UF1"
     alt = f"{metric} with 95 % interval: " + "; ".join(
@@ -44,7 +44,7 @@ def answer(results: Sequence[Result]) -> Answer:
 
 
 def name_control(result: Result) -> str:
-    """Say what control a result is; empty for a network that was trained."""
+    """Return the kind of control of a result; empty for a trained network."""
     settings = result.settings
     estimator = settings.get("estimator")
     if estimator == _CEILING:
@@ -57,7 +57,7 @@ def name_control(result: Result) -> str:
 
 
 def describe_controls(results: Sequence[Result]) -> str:
-    """Say which results are controls, and of what kind; empty if none is."""
+    """Describe which results are controls; empty if none is."""
     names: dict[str, list[str]] = {}
     for result in results:
         if what := name_control(result):
@@ -67,7 +67,7 @@ def describe_controls(results: Sequence[Result]) -> str:
 
 
 def name_modality(result: Result) -> str:
-    """Name what a result was shown: colour, depth, both, or the views of an encoder of two."""
+    """Return the name of a result's inputs: colour, depth, both, or the two views."""
     if result.settings.get("estimator") == _CEILING:
         return "True action units"
     data = result.settings.get("datamodule") or {}
@@ -80,7 +80,7 @@ def rank_beside_controls(results: Sequence[Result]) -> pd.DataFrame:
     """Sort results for the picture: by modality, networks before controls, the best first.
 
     Returns:
-        One row per result: `result`, `modality`, `control`, the deciding score `value`, `low` and `high`.
+        One row per result: `result`, `modality`, `control`, the main score `value`, `low` and `high`.
     """
     rows = []
     for result in results:
@@ -99,10 +99,10 @@ def rank_beside_controls(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def score_all_guesses(result: Result) -> pd.DataFrame:
-    """Score guesses that look at no face on the samples of a protocol, Full and by data set.
+    """Score guesses on the samples of a protocol, for Full and by data set.
 
     Returns:
-        One row per `guess` (see `score_guesses`) and `subset`: each of `METRICS`.
+        One row per `guess` (see `score_guesses`) and `subset` with all `METRICS`.
     """
     classes = len(result.protocol.classes)
     labels = {
@@ -120,7 +120,7 @@ def score_all_guesses(result: Result) -> pd.DataFrame:
 
 
 def read_guesses(result: Result) -> dict[str, float]:
-    """Return the deciding score of guesses that look at no face, by name, on the samples of a result."""
+    """Return the main score of guesses on the samples of a result, by name."""
     if result.target.multilabel:
         return {ALWAYS: float(result.score_units()["chance"].iloc[-1])}
     guesses = score_all_guesses(result)
@@ -129,7 +129,7 @@ def read_guesses(result: Result) -> dict[str, float]:
 
 
 def draw_forest(table: pd.DataFrame, lines: dict[str, float], metric: str) -> Figure:
-    """Draw a score with its interval for each result, in groups by modality, and lines of guesses.
+    """Draw the score of each result with its interval, grouped by modality, and lines for guesses.
 
     Args:
         table: See `rank_beside_controls`.

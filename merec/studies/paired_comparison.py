@@ -1,4 +1,4 @@
-"""Two sides, or many pair by pair: tables of their differences, and a sentence to quote."""
+"""Paired comparison of two or more sides: tables of differences, and a sentence for quotation."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,11 +30,11 @@ _INTERVAL = f"[{describe_interval(paired=True)}]"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Sides and what was found of their pairs.
+    """Sides and the comparisons of their pairs.
 
     Attributes:
-        sides: Two or more results of unlike names.
-        reference: The name of the side that the others are set against; `None` for all pairs.
+        sides: Two or more results with different names.
+        reference: Name of the side with which all other sides are compared; `None` for all pairs.
         pairs: See `compare_sides`.
         classes: See `compare_classes`.
     """
@@ -46,27 +46,27 @@ class Comparison:
 
     @property
     def letters(self) -> dict[str, str]:
-        """A letter for each side, by its name."""
+        """Letter of each side, by name."""
         names = [side.name for side in self.sides]
         return dict(zip(names, ascii_uppercase, strict=False))
 
     @property
     def full(self) -> pd.DataFrame:
-        """The pairs on all samples by the metric that decides what is told apart."""
+        """Pairs on all samples, in the main metric."""
         return self.pairs[(self.pairs["subset"] == "Full") & (self.pairs["metric"] == self.metric)]
 
     @property
     def metric(self) -> str:
-        """UF1, or of action units their mean F1: what decides."""
+        """Main metric: UF1, or the mean F1 of action units."""
         return self.sides[0].target.metrics[0]
 
     def score(self, side: Result) -> Score:
-        """Compute a side's score on all samples by the metric that decides."""
+        """Compute the main metric of a side on all samples."""
         return side.score()[self.metric]
 
 
 def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result) -> Table:
-    """Lay out the comparison as a table for people."""
+    """Lay out the comparison as a readable table."""
     rows = [
         {
             "Samples of": name_subset(row["subset"]),
@@ -88,7 +88,7 @@ def lay_out_comparison(table: pd.DataFrame, a: Result, b: Result) -> Table:
 
 
 def quote_comparison(table: pd.DataFrame, a: Result, b: Result) -> str:
-    """Write one sentence with everything a reader needs."""
+    """Write one sentence that summarises the comparison."""
     protocol = a.protocol
     full = table[table["subset"] == "Full"]
     scores = " and ".join(
@@ -136,7 +136,7 @@ def lay_out_sides(comparison: Comparison) -> Table:
 
 
 def lay_out_pairs(comparison: Comparison) -> Table:
-    """Lay out differences of every pair on all samples, with p as it is and corrected."""
+    """Lay out the differences of all pairs on all samples, with p and Holm-adjusted p."""
     sides, letters, pairs = comparison.sides, comparison.letters, comparison.pairs
     full = pairs[pairs["subset"] == "Full"]
     rows = []
@@ -156,7 +156,7 @@ def lay_out_pairs(comparison: Comparison) -> Table:
 
 
 def lay_out_subsets(comparison: Comparison) -> Iterator[Table]:
-    """Lay out differences by data set in the metric that decides; nothing where there is but one."""
+    """Lay out differences by data set in the main metric; empty if there is only one."""
     pairs, metric = comparison.pairs, comparison.metric
     rows = pairs[(pairs["subset"] != "Full") & (pairs["metric"] == metric)]
     columns = {
@@ -190,7 +190,7 @@ def _spread(
     title: str,
     caption: str,
 ) -> Iterator[Table]:
-    """Return a row for each pair, a column for each of what `by` holds; a few columns at a time."""
+    """Return tables with one row per pair and one column per value of `by`, a few columns per table."""
     names = list(columns)
     for first in range(0, len(names), _WIDE):
         window = names[first : first + _WIDE]
@@ -204,13 +204,13 @@ def _spread(
 
 
 def format_holm(row: pd.Series) -> str:
-    """Write a corrected p: a bound where p itself is one."""
+    """Format an adjusted p-value; it is a bound if p is a bound."""
     smallest = row["p"] <= 1 / (1 + DRAWS)
     return f"{'≤' if smallest else '='} {format_number(row['p_holm'])}"
 
 
 def explain_disagreement(comparison: Comparison) -> str:
-    """Say of which pairs interval and p disagree, and which of the two decides; "" if there are none."""
+    """Describe pairs whose interval and p-value disagree, and which of them decides; "" if there are none."""
     letters, unlike = comparison.letters, []
     for _, row in comparison.pairs[comparison.pairs["subset"] == "Full"].iterrows():
         excludes = row["low"] > 0 or row["high"] < 0
@@ -241,7 +241,7 @@ def describe_unlike_settings(sides: Sequence[Result]) -> str:
 
 
 def quote_pairs(comparison: Comparison) -> str:
-    """Write one sentence: the best side, or the reference, and how each other compares with it."""
+    """Write one sentence that compares all sides with the best side or the reference."""
     sides, reference = comparison.sides, comparison.reference
     protocol, full, metric = sides[0].protocol, comparison.full, comparison.metric.upper()
     value = {side.name: comparison.score(side).value for side in sides}

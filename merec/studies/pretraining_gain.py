@@ -1,4 +1,4 @@
-"""Gain by pretraining: the same network from scratch, on random features, probed and finetuned."""
+"""Gain by pretraining: a network from scratch, on random features, as linear probe and finetuned."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ _COLUMNS = [
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Compare starts that are otherwise equal; no table where there is nothing to compare."""
+    """Compare results that differ only in their start; no table if there are none."""
     title, starts = "What pretraining brings", compare_starts(results)
     table, frames = lay_out_pretraining(results, starts), {"pretraining": starts}
     if table is None:
@@ -46,13 +46,13 @@ def answer(results: Sequence[Result]) -> Answer:
 
 
 def probes_random_encoder(result: Result) -> bool:
-    """Return whether only the head of a result's networks was trained, on an encoder with random weights."""
+    """Return whether a result trained only heads on encoders with random weights."""
     settings = result.settings
     return _name_pretraining(settings) is None and _is_frozen(settings)
 
 
 def name_start(result: Result) -> str:
-    """Say how a result's networks started and what of them was trained."""
+    """Describe the start of a result's networks, and their trained part."""
     settings = result.settings
     before, frozen = _name_pretraining(settings), _is_frozen(settings)
     if before is None:
@@ -61,7 +61,7 @@ def name_start(result: Result) -> str:
 
 
 def describe_pretraining(result: Result) -> str:
-    """Say whom the pretraining of each fold did not see; empty if nothing was pretrained."""
+    """Describe which subjects the pretraining of each fold has not seen; empty without pretraining."""
     settings = result.settings
     if _name_pretraining(settings) is None:
         return ""
@@ -75,16 +75,16 @@ def describe_pretraining(result: Result) -> str:
 
 
 def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
-    """Test each start against its control, among results that are otherwise equal.
+    """Test each start against its control, among results that differ only in their start.
 
-    A finetuned network is set against the same from scratch, the probe of an encoder against that of a random
-    encoder; where there is none of these, against the other.
+    The control of a finetuned network is the network from scratch, and the control of a linear probe is the
+    probe of a random encoder. If the control does not exist, the other one is used.
 
     Returns:
-        One row per result, subset and metric, controls first, none if there is nothing to compare: how it
-        `start`ed, `pretrained` how, `control` (the result it is compared with), what `compare_results` says
-        of it (`a` is the control, `b` is the result itself), the interval `b_low` to `b_high` of its own
-        score, and what `read_monitor` says of its pretraining.
+        One row per result, subset and metric, controls first, empty if there is nothing to compare: `start`,
+            `pretrained` (kind of pretraining), `control` (the result it is compared with), the columns of
+            `compare_results` (`a` is the control, `b` the result), the interval `b_low` to `b_high` of its
+            score, and the columns of `read_monitor`.
     """
     rows = []
     for family in _find_families(results):
@@ -107,7 +107,7 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def _find_families(results: Sequence[Result]) -> list[list[Result]]:
-    """Return results that differ in their start only, controls first; a control and another at least."""
+    """Return groups of results that differ only in their start, controls first; each has a control."""
     families: dict[str, list[Result]] = {}
     for result in results:
         families.setdefault(result.hash_without(_DECIDED), []).append(result)
@@ -117,7 +117,7 @@ def _find_families(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def _find_control(result: Result, family: Sequence[Result]) -> Result:
-    """Return what a result of a family is compared with; a control alone with itself."""
+    """Return the control of a result; the control of a single control is itself."""
     controls = {_rank(start): start for start in reversed(family) if _rank(start) < 2}
     if _rank(result) < 2:
         return controls.get(0, result)
@@ -141,10 +141,10 @@ def _is_frozen(settings: dict[str, Any]) -> bool:
 
 
 def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Table | None:
-    """Lay out every start beside its control, on Full; `None` where there is nothing to compare.
+    """Lay out every start with its control, on Full; `None` if there is nothing to compare.
 
     Args:
-        results: The results of a report.
+        results: Results of a report.
         starts: See `compare_starts`.
     """
     full = starts[starts["subset"] == "Full"]
@@ -181,7 +181,7 @@ def lay_out_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> Tabl
 
 
 def quote_pretraining(results: Sequence[Result], starts: pd.DataFrame) -> list[str]:
-    """Write one sentence for each result that is no control, or a random encoder, whatever came out."""
+    """Write one sentence for each result that is not a control, and for random encoders."""
     by_name = {result.name: result for result in results}
     how_started = dict(zip(starts["result"], starts["start"], strict=True))
     sentences = []

@@ -1,4 +1,4 @@
-"""Importance of facial regions to networks of points, beside the coded action units."""
+"""Importance of facial regions for networks on points, compared with coded action units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,12 +50,12 @@ _CELL = 0.72  # inch
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of importance with coded action units: do the regions that they move matter more?
+    """Agreement of importance with coded action units: whether moved regions are more important.
 
     Attributes:
-        auc: Probability that they do, mean over samples and seeds; chance is .5.
-        samples: Number of samples that have regions of both kinds.
-        subjects: Number of their subjects.
+        auc: Probability that a moved region is more important, mean over samples and seeds; chance is .5.
+        samples: Number of samples with moved and unmoved regions.
+        subjects: Number of subjects of these samples.
     """
 
     auc: Score
@@ -68,11 +68,11 @@ class Explanation:
     """Importance of each region for the networks of a result.
 
     Attributes:
-        regions: One row per seed, sample and region: `importance` and `coded` as the folds wrote them,
-            `subject` and `predicted` of the sample.
+        regions: One row per seed, sample and region: `importance` and `coded` of the folds, `subject` and
+            `predicted` of the sample.
         adjacency: One row per seed, fold, layer and pair of regions: `from_region`, `to_region`, `weight`;
-            empty where no graph is learned.
-        names: The regions in their order.
+            empty if no graph is learned.
+        names: Regions in order.
         classes: Class names in label order.
     """
 
@@ -84,14 +84,14 @@ class Explanation:
     def average_importance(self) -> pd.DataFrame:
         """Compute mean importance of each region (columns) over the samples of each predicted class (rows).
 
-        NaN where a class is never predicted.
+        NaN if a class is never predicted.
         """
         mean = self.regions.groupby(["predicted", "region"])["importance"].mean().unstack()
         mean = mean.reindex(index=range(len(self.classes)), columns=self.names)
         return mean.set_axis(list(self.classes))
 
     def count_predicted(self) -> list[int]:
-        """Count how often each class is predicted, over all seeds."""
+        """Count the predictions of each class over all seeds."""
         counts = self.regions["predicted"].value_counts() // len(self.names)
         return [int(counts.get(number, 0)) for number in range(len(self.classes))]
 
@@ -121,7 +121,7 @@ class Explanation:
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Show the importance of each region, result by result; nothing where networks read no points."""
+    """Show the importance of each region for each result; empty if no network reads points."""
     explanations = [(result, read_explanation(result)) for result in results]
     explained = [(result, explanation) for result, explanation in explanations if explanation]
     parts: list[object] = []
@@ -161,7 +161,7 @@ def _show_adjacency(result: Result, strength: pd.DataFrame) -> Picture:
 
 
 def read_explanation(result: Result) -> Explanation | None:
-    """Read what the folds of a result wrote; `None` if its networks do not read points."""
+    """Read the importance tables of a result; `None` if its networks do not read points."""
     tables = {
         name: pd.concat([run.read_table(name, kinds) for run in result.runs], ignore_index=True)
         for name, kinds in TABLES.items()
@@ -177,9 +177,9 @@ def read_explanation(result: Result) -> Explanation | None:
 def rank_coded(
     importance: Float[np.ndarray, "samples regions"], coded: Bool[np.ndarray, "samples regions"]
 ) -> Float[np.ndarray, " samples"]:
-    """Compute probability that a coded region is more important than one that is not, a tie counting half.
+    """Compute the probability that a coded region is more important than an uncoded one; ties count half.
 
-    NaN where all or none are coded. It is the area under the ROC curve (Hanley & McNeil 1982).
+    NaN if all or none are coded. It is the area under the ROC curve (Hanley & McNeil 1982).
     """
     difference = importance[:, :, None] - importance[:, None, :]
     pairs = coded[:, :, None] & ~coded[:, None, :]
@@ -189,7 +189,7 @@ def rank_coded(
 
 
 def draw_importance(explanation: Explanation, title: str) -> Figure:
-    """Draw mean importance of each region for each predicted class.
+    """Draw the mean importance of each region for each predicted class.
 
     Args:
         explanation: Importance of regions for the networks.
@@ -235,7 +235,7 @@ def _make_figure(values: pd.DataFrame, margin: float, title: str) -> Figure:
 def _draw_numbers(
     axes: Axes, values: pd.DataFrame, colours: str, least: float, most: float
 ) -> None:
-    """Draw cells with their numbers, none where there is none, and the regions below them."""
+    """Draw cells with their numbers (blank for NaN), and the names of regions below."""
     draw_cells(axes, values.to_numpy(), colours, least, most)
     for (row, column), value in np.ndenumerate(values.to_numpy()):
         if np.isfinite(value):
@@ -246,7 +246,7 @@ def _draw_numbers(
 
 
 def lay_out_agreement(explained: Sequence[tuple[Result, Explanation]]) -> Table | None:
-    """Lay out the AUC of each result's importance for the coded regions; `None` where nothing is coded."""
+    """Lay out the AUC of each result's importance for the coded regions; `None` if nothing is coded."""
     rows = []
     for result, explanation in explained:
         agreement = explanation.compare_with_action_units()

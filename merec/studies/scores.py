@@ -1,4 +1,4 @@
-"""Score of every result: UF1, UAR and accuracy, of all samples and by data set."""
+"""Scores of every result: UF1, UAR and accuracy, for all samples and by data set."""
 
 from collections.abc import Sequence
 
@@ -34,21 +34,21 @@ GUESSES = (
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Score each result, beside guesses that look at no face."""
+    """Score each result, and guesses as baselines."""
     table = lay_out_scores(results)
     frames = {"table": score_results(results), "guesses": score_all_guesses(results[0])}
     return Answer("Scores", [table], {"scores": table}, frames)
 
 
 def score_results(results: Sequence[Result]) -> pd.DataFrame:
-    """Score every result, Full and by data set: subsets of the same predictions.
+    """Score every result, for Full and by data set (subsets of the same predictions).
 
     Returns:
-        One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`,
-        `uf1_low`, `uf1_high`, …), its values of each seed (`uf1_seeds`) with least, largest and standard
-        deviation (`uf1_min`, `uf1_max`, `uf1_sd`; NaN of one seed), on Full what best-epoch-on-test would
-        have claimed (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over
-        the other classes alone (`present_uf1`, …).
+        One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`, `uf1_low`,
+            `uf1_high`, …), its values by seed (`uf1_seeds`) with minimum, maximum and standard deviation
+            (`uf1_min`, `uf1_max`, `uf1_sd`; NaN for one seed), on Full the score of the best epoch on test
+            (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over the other
+            classes only (`present_uf1`, …).
     """
     claims = (
         read_optimism(results)
@@ -91,7 +91,7 @@ def score_results(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def lay_out_scores(results: Sequence[Result]) -> Table:
-    """Lay out the main table: every result, Full and by data set."""
+    """Lay out the main table: every result, for Full and by data set."""
     rows, scores = [], score_results(results)
     for _, row in scores.iterrows():
         cells = {
@@ -125,7 +125,7 @@ def lay_out_scores(results: Sequence[Result]) -> Table:
 
 
 def lay_out_scores_briefly(results: Sequence[Result]) -> Table:
-    """Lay out the main table for a narrow page: data sets below each method, the rest in the caption."""
+    """Lay out the main table for narrow pages: data sets below each method, other facts in the caption."""
     rows, scores, guesses = [], score_results(results), score_all_guesses(results[0])
     for _, row in scores.iterrows():
         full = row["subset"] == "Full"
@@ -155,20 +155,20 @@ def _caption_scores(results: Sequence[Result]) -> str:
 
 
 def _format_guess(row: pd.Series, titles: Sequence[str]) -> dict[str, str]:
-    """Return the cells of a guess, by the titles of the columns of `METRICS`."""
+    """Return the cells of a guess, by column title of `METRICS`."""
     return {
         title: format_number(row[metric]) for metric, title in zip(METRICS, titles, strict=True)
     }
 
 
 def _name_samples(row: pd.Series) -> str:
-    """Name a subset, and the classes that it has no samples of."""
+    """Name a subset, and its classes without samples."""
     absent = f" (no {row['absent']})" if row["absent"] else ""
     return f"{name_subset(row['subset'])}{absent}"
 
 
 def _score_present_classes(scores: pd.DataFrame, row: pd.Series) -> dict[str, str]:
-    """Return UF1/UAR over the classes that have samples, where some result lacks a class."""
+    """Return UF1/UAR over the classes with samples, if some result lacks a class."""
     if not scores["absent"].any():
         return {}
     pair = format_pair(row["present_uf1"], row["present_uar"]) if row["absent"] else NOTHING

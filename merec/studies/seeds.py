@@ -1,4 +1,4 @@
-"""Scores of each seed, and how far seeds differ."""
+"""Scores of each seed, and their spread."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def answer(results: Sequence[Result]) -> Answer:
 
 
 def list_seeds(results: Sequence[Result]) -> pd.DataFrame:
-    """List each score of every seed, a row per result and seed."""
+    """List the scores of every seed, one row per result and seed."""
     tables = [
         pd.DataFrame({"seed": result.seeds} | result.score_seeds()).assign(**result.identity)
         for result in results

@@ -1,4 +1,4 @@
-"""Studies of one setting: how results score that differ in nothing else, by modality, as curves."""
+"""Studies of one setting: curves of the score by modality, for results that differ only in the setting."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -33,16 +33,16 @@ _ASIDE = 0.012  # of the axis, by which curves stand apart, so that intervals do
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that is varied, and how its study is shown.
+    """Setting that is varied, and the presentation of its study.
 
     Attributes:
-        name: Name of its study, of the CSV file too.
+        name: Name of the study and of its CSV file.
         title: Title of its section.
-        axis: What its values are, with their unit.
-        unit: What stands behind a value in a sentence.
+        axis: Label of the axis of values, with unit.
+        unit: Text after a value in a sentence.
         keys: Dotted keys below the task that differ within a study.
-        read: Return the value of a result as a number; `None` if the result has none.
-        of_depth: Whether it changes depth alone, so that colour alone is the same at each value.
+        read: Returns the value of a result as a number; `None` if the result has none.
+        of_depth: Whether the setting affects only depth, so that colour results are equal at each value.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Setting:
 
 
 def answer_setting(results: Sequence[Result], setting: Setting) -> Answer:
-    """Show the score against a setting; nothing where results do not differ in it alone."""
+    """Show the score against a setting; empty if no results differ only in it."""
     rows = read_study(results, setting)
     frames = {setting.name: rows}
     if rows.empty:
@@ -73,13 +73,13 @@ def answer_setting(results: Sequence[Result], setting: Setting) -> Answer:
 
 
 def read_study(results: Sequence[Result], setting: Setting) -> pd.DataFrame:
-    """Read the studies of a setting: results that differ in it, in modality and channels only.
+    """Read the studies of a setting: results that differ only in it, in modality and in channels.
 
     Returns:
-        One row per result, sorted by method, modality and value, none if the setting is not varied: `study`
-        (equal within one method), `method` (its name), `modality`, the value of the `setting`, the deciding
-        `score` with the ends of its interval; of fused, the `difference` to colour alone with the ends `low`
-        and `high` of its paired interval, NaN where there is no such result.
+        One row per result, sorted by method, modality and value, empty if the setting is not varied: `study`
+            (equal within one method), `method` (its name), `modality`, the value of the `setting`, the main
+            `score` with the ends of its interval; for fused also the `difference` to colour only, with the
+            ends `low` and `high` of its paired interval, NaN if there is no such result.
     """
     members: dict[tuple[str, str, float], Result] = {}
     for result in results:
@@ -109,7 +109,7 @@ def read_study(results: Sequence[Result], setting: Setting) -> pd.DataFrame:
 
 
 def _is_colour_of(key: tuple[str, str, float], varied: set[tuple[str, str]]) -> bool:
-    """Return whether a result is colour alone of a study in which depth is varied."""
+    """Return whether a result is the colour result of a study in which only depth is varied."""
     return key[1] == "rgb" and any(study == key[0] for study, _ in varied)
 
 
@@ -145,7 +145,7 @@ def _describe(
 def lay_out_study(
     setting: Setting, rows: pd.DataFrame, results: Sequence[Result], metric: str
 ) -> Table:
-    """Lay out the scores of a study as a table for people."""
+    """Lay out the scores of a study as a readable table."""
     cells = [
         {
             "Method": row["method"],
@@ -167,7 +167,7 @@ def lay_out_study(
 def explain_study(
     setting: Setting, rows: pd.DataFrame, metric: str, line: tuple[str, float]
 ) -> str:
-    """Say in one sentence at which values fused beats colour alone, and each modality the guesses."""
+    """Describe in one sentence at which values fused beats colour, and each modality beats the guesses."""
     parts = []
     for method, method_rows in rows.groupby("method", sort=False):
         fused = method_rows[method_rows["difference"].notna()]
@@ -204,13 +204,13 @@ def _list(rows: pd.DataFrame, kept: pd.Series, unit: str) -> str:
 def draw_curves(
     setting: Setting, rows: pd.DataFrame, metric: str, line: tuple[str, float]
 ) -> Figure:
-    """Draw the score against the setting, a panel per modality and a curve with intervals per method.
+    """Draw the score against the setting, one panel per modality and one curve with intervals per method.
 
     Args:
         setting: Setting that is varied.
         rows: See `read_study`.
         metric: Metric, for the axis.
-        line: Name and score of guesses that look at no face.
+        line: Name and score of guesses.
     """
     constant = rows[(rows["modality"] == "rgb") & setting.of_depth]
     curves = rows.drop(constant.index)

@@ -1,4 +1,4 @@
-"""Score against the shift of key frames: results that differ in it only."""
+"""Score against the shift of key frames, for results that differ only in the shift."""
 
 from collections.abc import Iterator, Sequence
 
@@ -31,7 +31,7 @@ _COLUMNS = [
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Show the score against the shift; nothing where no key frames are shifted."""
+    """Show the score against the shift; empty if no key frames are shifted."""
     title, rows = "Key frames off the annotated ones", read_jitters(results)
     if rows.empty:
         return Answer(title, frames={"jitter": rows})
@@ -42,17 +42,17 @@ def answer(results: Sequence[Result]) -> Answer:
 
 
 def read_jitter(result: Result) -> tuple[int, int]:
-    """Read by how many frames onset and apex of the tested samples were to be shifted."""
+    """Read the configured shift of onset and apex in frames."""
     asked = (result.settings.get("datamodule") or {}).get("jitter") or {}
     return int(asked.get("onset", 0)), int(asked.get("apex", 0))
 
 
 def read_shifts(result: Result) -> pd.DataFrame:
-    """Read by how much each sample's key frames were shifted, which all runs of a result share.
+    """Read the actual shift of each sample's key frames, which is equal for all runs of a result.
 
     Returns:
-        `sample_id`, `onset_shift` and `apex_shift` in frames, and `clamped`: whether one of both could not go
-        as far as asked. Empty if they stand as annotated.
+        `sample_id`, `onset_shift` and `apex_shift` in frames, and `clamped`: whether a shift had to be
+            reduced. Empty without shifts.
 
     Raises:
         InputError: If the file is missing or damaged.
@@ -63,14 +63,14 @@ def read_shifts(result: Result) -> pd.DataFrame:
 
 
 def read_jitters(results: Sequence[Result]) -> pd.DataFrame:
-    """Read studies of shifts: results that differ in the shift of their key frames only, if any is shifted.
+    """Read the studies of shifts: results that differ only in the shift of their key frames.
 
     Returns:
-        One row per result: `study` (equal within one), `onset` and `apex` (frames asked for), `onset_reached`
-        and `apex_reached` (their mean over the samples), `clamped` (samples in which one of both could not go
-        all the way), `samples`, UF1 and UAR on Full with the ends of their intervals, and by how much the
-        UF1 differs from that of annotated key frames (`difference`, with `low` and `high`, a paired interval;
-        NaN if there is no such result, or for itself).
+        One row per result: `study` (equal within one study), `onset` and `apex` (configured shift, frames),
+            `onset_reached` and `apex_reached` (mean actual shift), `clamped` (number of samples with a
+            reduced shift), `samples`, UF1 and UAR on Full with the ends of their intervals, and `difference`,
+            the UF1 minus the UF1 with annotated key frames, with the ends `low` and `high` of its paired
+            interval (NaN if there is no such result, or for this result).
     """
     studies: dict[str, list[Result]] = {}
     for result in results:
@@ -113,7 +113,7 @@ def _is_shifted(result: Result) -> bool:
 
 
 def _hash_otherwise(result: Result) -> str:
-    """Return a hash that results share which differ in nothing but their jitter."""
+    """Return a hash of the configuration without jitter."""
     settings = result.settings
     data = settings.get("datamodule") or {}
     rest = {key: value for key, value in data.items() if key != "jitter"}
@@ -121,7 +121,7 @@ def _hash_otherwise(result: Result) -> str:
 
 
 def lay_out_jitter(results: Sequence[Result], table: pd.DataFrame) -> Table:
-    """Lay out what each shift of the key frames scored; rows of `read_jitters`."""
+    """Lay out the score of each shift; rows of `read_jitters`."""
     rows = [
         {
             "Method": row["result"],
@@ -148,7 +148,7 @@ def lay_out_jitter(results: Sequence[Result], table: pd.DataFrame) -> Table:
 
 
 def draw_jitters(jitters: pd.DataFrame) -> Iterator[Picture]:
-    """Draw UF1 against the shift, one figure for each set of results that differ in nothing else."""
+    """Draw UF1 against the shift, one figure per study."""
     for _, rows in jitters.groupby("study", sort=False):
         lines = split_lines(rows)
         if not lines:
@@ -167,7 +167,7 @@ def draw_jitters(jitters: pd.DataFrame) -> Iterator[Picture]:
 
 
 def split_lines(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Split rows of `read_jitters` into lines of a figure: by what is shifted, sorted by their `shift`."""
+    """Split rows of `read_jitters` into lines of a figure by the shifted key frame, sorted by `shift`."""
     onset, apex = rows["onset"], rows["apex"]
     parts = {
         "apex": rows[onset == 0].assign(shift=apex),

@@ -30,7 +30,7 @@ from merec.studies.answer import Answer, Folded, Picture
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Draw the accuracy of each subject, with its numbers folded away."""
+    """Draw the accuracy of each subject, with a collapsed table of the numbers."""
     subjects = score_subjects(results)
     by_result = subjects.groupby(["result", "corpus", "subject"], sort=False)["accuracy"]
     spread = by_result.mean().groupby("result", sort=False).describe()
@@ -67,7 +67,7 @@ def name_anchors(results: Sequence[Result]) -> dict[tuple[str, str], str]:
 def score_subjects(results: Sequence[Result]) -> pd.DataFrame:
     """Count correctly predicted samples, one row per result, seed and subject.
 
-    A subject has too few samples, and seldom all classes, for a UF1 of its own.
+    UF1 per subject is not computed, since a subject has few samples and rarely all classes.
     """
     rows = []
     for result in results:
@@ -100,12 +100,12 @@ def lay_out_subjects(results: Sequence[Result]) -> Table:
 
 
 def _sort(table: pd.DataFrame) -> pd.DataFrame:
-    """Sort the rows by data set and subject, 2 before 10."""
+    """Sort the rows by data set and subject, with numbers by value."""
     return table.loc[sorted(table.index, key=lambda row: order_naturally(*row))]
 
 
 def draw_subjects(subjects: pd.DataFrame) -> Figure:
-    """Draw accuracy of each held-out subject under each result, mean over seeds, in blocks by data set.
+    """Draw the accuracy of each subject for each result, averaged over seeds, in blocks by data set.
 
     Args:
         subjects: See `score_subjects`.

@@ -8,7 +8,7 @@ from merec.studies.setting_study import Setting, answer_setting
 
 
 def count_training_subjects(result: Result) -> float | None:
-    """Return how many subjects a fold trains on: as limited, or the mean of all that are not held out."""
+    """Return the number of training subjects per fold: the limit, or the mean over folds."""
     limit = result.settings.get("train_subjects")
     if limit is not None:
         return float(limit)

@@ -140,7 +140,7 @@ def plan_rows(
 
 
 def _find_obstacle(row: dict[Any, Any]) -> str:
-    """Return the reason why a row cannot be rendered; "" if it can."""
+    """Return the reason why a row cannot be rendered; "" if there is none."""
     onset, apex, offset = row["onset"], row["apex"], row["offset"]
     if pd.isna(onset) or pd.isna(apex):
         return "its onset or apex is not known"

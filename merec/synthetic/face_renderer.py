@@ -116,7 +116,7 @@ class FaceRenderer:
             pose: Yaw, pitch, roll (degrees) and x, y, z (mm).
 
         Returns:
-            Vertices in room axes (those of the head at rest), mm.
+            Vertices in room axes (the axes of the head at rest), mm.
         """
         posed = _apply_rigid_pose(vertices, pose)
         return vertices + self.mesh.follows * (posed - vertices)

@@ -129,7 +129,13 @@ def draw_action_units(emotion: str, rng: np.random.Generator) -> tuple[ActionUni
 
 
 def draw_duration(kind: str, rng: np.random.Generator) -> int:
-    """Draw a `rise`, `fall`, `first` or `gap` in frames (30/s), interpolated between the quantiles."""
+    """Draw a duration in frames (30/s), interpolated between the quantiles.
+
+    Args:
+        kind: `rise` (onset to apex), `fall` (apex to offset), `first` (frames before the first onset of a
+            clip) or `gap` (offset to the next onset).
+        rng: Random generator.
+    """
     frequencies = read_frequencies()
     level = rng.uniform(frequencies.quantiles[0], frequencies.quantiles[-1])
     return round(float(np.interp(level, frequencies.quantiles, frequencies.durations[kind])))

@@ -18,7 +18,7 @@ class Mesh:
     """Mesh of a subject.
 
     Attributes:
-        rest: Vertices at rest, mm from the midpoint of the eyes; those of the head model first.
+        rest: Vertices at rest, mm from the midpoint of the eyes; vertices of the head model come first.
         triangles: Vertex indices.
         part: Part of each triangle: an index into `PARTS`, or `len(PARTS)` for long hair.
         corners: Texel (column, row) and share of mouth cavity (0 to 1) at each corner of each triangle.

@@ -53,7 +53,7 @@ class ClipPlan:
         subject: Name of the subject, e.g. `spNO.1`.
         clip: Letter of the clip, or name of an unlabelled clip.
         folder: Folder of `color/` and `depth/`, relative to the root of the corpus.
-        expressions: Expressions in temporal order; those of a real table may overlap.
+        expressions: Expressions in temporal order; expressions of a real table may overlap.
         frames: Sorted numbers of the frames to render.
         kind: `micro`, `macro` or `unlabelled`.
     """

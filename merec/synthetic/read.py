@@ -39,7 +39,7 @@ def read_synthetic(
 
     `root` is the folder of a corpus rendered by `merec synthesize`, or None for the corpus in the cache,
     which is rendered on first use; `render` are the settings of the corpus in the cache, see
-    `RenderSettings`. All other arguments are those of `read_casme3`.
+    `RenderSettings`. For all other arguments see `read_casme3`.
 
     Raises:
         InputError: If `root` holds no completely rendered corpus, or as raised by `synthesize` and

@@ -13,8 +13,8 @@ from merec.types import Camera
 class Scene:
     """Static scene of one subject's recording.
 
-    Room axes are those of the head at rest: x to the subject's left, y up, z towards the viewer. Camera axes
-    are x right, y down, z away from the camera.
+    Room axes are the axes of the head at rest: x to the subject's left, y up, z towards the viewer. Camera
+    axes are x right, y down, z away from the camera.
 
     Attributes:
         rotation: Rotation matrix from room axes to camera axes.

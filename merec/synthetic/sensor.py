@@ -62,8 +62,8 @@ def choose_sensor(
 
     Args:
         camera: One of `CAMERAS`; decides the holes.
-        noise: Standard deviation at 550 mm (mm), proportional to Z², which replaces that of the camera; 0 for
-            none, None for that of the camera.
+        noise: Standard deviation at 550 mm (mm), proportional to Z², which replaces the noise of the camera;
+            0 for none, None uses the noise of the camera.
         step: Unit of stored depth, mm.
         width: Width of the frames, px.
     """

@@ -48,7 +48,7 @@ class RenderSettings:
         quality: Quality of the JPEG files, 1 to 100.
         noise: Strength of the colour sensor's noise; 0 for none.
         camera: Depth camera, see `choose_sensor`.
-        depth_noise: Standard deviation of the depth noise at 550 mm, mm; None for that of the camera.
+        depth_noise: Standard deviation of the depth noise at 550 mm, mm; None uses the noise of the camera.
         depth_step: Unit of stored depth, mm.
         head: Strength of head movement; 0 for none.
         gaze: Strength of eye movement; 0 for none.
@@ -94,7 +94,7 @@ class RenderSettings:
             raise InputError("; ".join(line.removeprefix(f"{prefix}.") for line in wrong))
 
     def identify(self) -> dict[str, Any]:
-        """Return all that decides the pixels: settings, content of the annotation, and hash of the code."""
+        """Return everything that affects the pixels: settings, annotation, and hash of the code."""
         renderers = (*_RENDERERS, *(_ANNOTATION_PLANNER if self.annotation is not None else ()))
         facts = {key: getattr(self, key) for key in self.__annotations__}
         facts |= {"code": hash_sources(renderers).hash}

@@ -28,7 +28,7 @@ MAX_LAG = 0.25  # share of the rise and of the fall
 
 
 def au_weights(expression: Expression, seed: int) -> tuple[float, ...]:
-    """Draw the strength of each action unit at the apex: 1 for one of them, 0.6 to 1 for the others."""
+    """Draw the strength of each action unit at the apex: 1 for one action unit, 0.6 to 1 for the rest."""
     count = len(expression.action_units)
     weights = _generator(expression, seed, "weights").uniform(0.6, 1, count)
     weights[int(_generator(expression, seed, "strongest").integers(count))] = 1

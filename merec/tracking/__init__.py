@@ -1,1 +1,1 @@
-"""W&B: what a run sends to it, and the dashboards made of it."""
+"""W&B: logging of runs, and dashboards of logged runs."""

@@ -1,4 +1,4 @@
-"""Run folders in, a W&B workspace and a W&B report out: as JSON, and online if that is asked for."""
+"""Dashboard: a W&B workspace and a W&B report over runs, as JSON and optionally online."""
 
 import os
 import shlex
@@ -30,17 +30,18 @@ if TYPE_CHECKING:  # W&B takes a second to import
 def write_dashboard(
     paths: Sequence[Path], out: Path, online: bool | None = None, console: Console | None = None
 ) -> None:
-    """Build a workspace and a report over runs, and print what they hold.
+    """Build a workspace and a report over runs, and print their content.
 
     Args:
-        paths: Run folders, or folders that hold some; all of one protocol and one W&B project.
-        out: Where to: `workspace.json` and `report.json`, as W&B takes them.
-        online: Whether both are saved in the W&B account, too; `None`: if the runs themselves are online.
+        paths: Run folders, or folders that contain run folders; all must have the same protocol and W&B
+            project.
+        out: Output folder for `workspace.json` and `report.json` in the format of W&B.
+        online: Whether both are also saved in the W&B account; `None` saves them if the runs are online.
         console: Console; the terminal by default.
 
     Raises:
-        InputError: If a path holds no run that was logged to W&B, projects or protocols differ, or there is
-            no account to save to.
+        InputError: If a path contains no run that was logged to W&B, projects or protocols differ, or there
+            is no account for saving.
     """
     # Before wandb is imported: it says nothing, and tells its maker nothing of its own.
     os.environ.setdefault("WANDB_SILENT", "true")
@@ -74,7 +75,7 @@ def write_dashboard(
 def make_workspace(
     sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]", entity: str
 ) -> "Workspace":
-    """Return a saved view of the project: the sections over the runs of the groups, the best run first."""
+    """Return a saved view of the project: the sections for the runs of the groups, the best run first."""
     import wandb_workspaces.workspaces as ws
 
     columns = ["uf1", "uf1_low", "uf1_high", "uar", "optimism/gap_uf1"]
@@ -103,7 +104,7 @@ def make_workspace(
 def make_report(
     sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]", entity: str
 ) -> "Report":
-    """Return a page: the tables of `merec report` as they are now, and below each the living panels."""
+    """Return a page: the current tables of `merec report`, each followed by live panels."""
     import wandb_workspaces.reports.v2 as wr
 
     # With matplotlib, which writes to the user's home as it is imported.
@@ -142,13 +143,13 @@ def make_report(
 
 
 def _name(sweep: Sweep) -> str:
-    """Return the groups, in the letters that W&B takes for a name."""
+    """Return the groups as a name with the characters that W&B allows."""
     name = f"merec {format_list(sweep.groups) or sweep.project}"
     return "".join(c if c.isalnum() or c in " ,._-" else "-" for c in name)[:100]
 
 
 def _filter(sweep: Sweep, results: Sequence[Result]) -> str:
-    """Return runs of the groups that follow the protocol: those of another would not compare."""
+    """Return the filter of runs of the groups with the same protocol."""
 
     def spell(values: Sequence[str]) -> str:
         # W&B replaces signs of comparison even within quotes.
@@ -166,7 +167,7 @@ def _filter(sweep: Sweep, results: Sequence[Result]) -> str:
 def lay_out_sections(
     sweep: Sweep, results: Sequence[Result], sections: "Sequence[Section]"
 ) -> Table:
-    """List the content of the dashboard, a row per panel."""
+    """List the content of the dashboard, one row per panel."""
     rows = [
         {
             "Section": section.title if first else "",
@@ -187,7 +188,7 @@ def lay_out_sections(
 
 
 def _say_what_is_local(sweep: Sweep, paths: Sequence[Path], online: bool) -> list[str]:
-    """Explain how to bring to W&B what is not there yet."""
+    """Explain how to upload runs that are not in W&B yet."""
     lines = []
     if sweep.local:
         count = f"{len(sweep.local)} of {len(sweep.runs)} runs are on this machine only; "
@@ -201,7 +202,7 @@ def _say_what_is_local(sweep: Sweep, paths: Sequence[Path], online: bool) -> lis
 
 
 def _write(out: Path, workspace: "Workspace", report: "Report") -> None:
-    """Both as W&B stores them, from which `wandb_workspaces` reads them back.
+    """Write both in the format of W&B, which `wandb_workspaces` can read.
 
     Raises:
         InputError: If nothing can be written there.

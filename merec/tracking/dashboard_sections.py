@@ -1,4 +1,4 @@
-"""The sections of a dashboard: a question each, answered by panels over what the runs logged."""
+"""Sections of a dashboard: panels over logged keys, one section per question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ METHOD, MODALITY = "choices.method", "choices.datamodule"
 
 @dataclass(frozen=True)
 class Section:
-    """Panels that answer one question, and how to read them in a sentence or two."""
+    """Panels of one question, with a short explanation."""
 
     title: str
     note: str
@@ -29,7 +29,7 @@ class Section:
 
 
 def make_sections(keys: Keys, varied: Sequence[str]) -> list[Section]:
-    """Make all sections for which something was logged.
+    """Return all sections for which keys were logged.
 
     Args:
         keys: Keys that the runs logged.
@@ -61,7 +61,7 @@ def make_sections(keys: Keys, varied: Sequence[str]) -> list[Section]:
 
 
 def _show_scores(keys: Keys, choices: list[str], by: str | None) -> Section:
-    """Scores and their intervals, by each choice."""
+    """Return panels of scores and their intervals, by each choice."""
     return Section(
         "UF1 by choice",
         "UF1 of all folds pooled, between the ends of its 95 % interval of draws of whole subjects. Bars "
@@ -85,7 +85,7 @@ def _show_scores(keys: Keys, choices: list[str], by: str | None) -> Section:
 
 
 def _show_choices(keys: Keys, choices: list[str]) -> Section:
-    """Choices and what came of them."""
+    """Return panels of choices and their scores."""
     return Section(
         "Parallel coordinates",
         "A line is a run: what was chosen to the left, what came of it to the right.",
@@ -98,7 +98,7 @@ def _show_choices(keys: Keys, choices: list[str]) -> Section:
 
 
 def _show_classes(keys: Keys, by: str | None) -> Section:
-    """Confusion matrices, F1 and recall of each class."""
+    """Return panels of confusion matrices, F1 and recall of each class."""
     return Section(
         "Confusion matrices",
         "Counts of all folds pooled, true classes in rows.",
@@ -112,7 +112,7 @@ def _show_classes(keys: Keys, by: str | None) -> Section:
 
 
 def _show_optimism(keys: Keys, by: str | None) -> Section:
-    """Show the honest score beside that of the best epoch on test."""
+    """Return panels of the honest score and the best epoch on test."""
     return Section(
         "Optimism",
         "The honest UF1 beside what choosing the best epoch on each held-out subject would have claimed, "
@@ -138,7 +138,7 @@ def _show_optimism(keys: Keys, by: str | None) -> Section:
 
 
 def _show_calibration(keys: Keys, by: str | None) -> Section:
-    """Calibration errors and Brier scores."""
+    """Return panels of calibration errors and Brier scores."""
     return Section(
         "Calibration",
         "Expected calibration error with the ends of its interval, and Brier score, of held-out "
@@ -179,7 +179,7 @@ def _show_regions(keys: Keys) -> Section:
 
 
 def _show_cost(keys: Keys, by: str | None) -> Section:
-    """Scores over seconds and parameters."""
+    """Return panels of scores over seconds and parameters."""
     return Section(
         "Cost",
         "What a score costs: seconds of all folds, parameters of a network.",

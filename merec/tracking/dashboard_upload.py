@@ -1,4 +1,4 @@
-"""A dashboard in somebody's W&B account: only if that was asked for, and each one once."""
+"""Upload of a dashboard to a W&B account, on request only; a dashboard is updated, not duplicated."""
 
 import json
 import logging
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def find_account(sweep: Sweep, online: bool | None) -> str | None:
-    """Return the W&B account that the dashboard is saved in; `None` if it stays here.
+    """Return the W&B account for the dashboard; `None` if it is not uploaded.
 
     Raises:
-        InputError: If it was asked for and there is no account.
+        InputError: If the upload is requested and there is no account.
     """
     if online is False or (online is None and not sweep.online):
         return None
@@ -41,9 +41,9 @@ def find_account(sweep: Sweep, online: bool | None) -> str | None:
 
 
 def recall(out: Path, workspace: "Workspace", report: "Report") -> None:
-    """Go on with what was saved in W&B before from there, so that it is brought up to date, not doubled.
+    """Take over the ids of an earlier upload from the same folder, so that it is updated.
 
-    A dashboard of other groups is another one.
+    A dashboard of other groups is a separate one.
     """
     try:
         saved = json.loads((out / "workspace.json").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def save(workspace: "Workspace", report: "Report", out: Path) -> None:
     """Save both in the account.
 
     Raises:
-        InputError: If W&B refuses; the JSON is written by then.
+        InputError: If W&B refuses; the JSON files are already written.
     """
     try:
         workspace.save()

@@ -1,4 +1,4 @@
-"""The kinds of W&B panels of a dashboard, each over names that the runs logged; none for others."""
+"""Kinds of W&B panels of a dashboard; panels are created only for logged keys."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +14,7 @@ _MOST_RUNS = 500  # W&B draws ten unless told otherwise
 
 @dataclass(frozen=True)
 class Chart:
-    """A panel, what it is called, and the names of what it reads."""
+    """Panel with its title and the keys that it reads."""
 
     title: str
     panel: Panel
@@ -22,7 +22,7 @@ class Chart:
 
 
 def _show(title: str, panel: Panel, names: list[str], wide: bool = False) -> list[Chart]:
-    """Return a panel under an id that follows from what it is, so that the same runs give the same file."""
+    """Return a panel with an id derived from its content, so that files are reproducible."""
     panel.layout = wr.Layout(w=24 if wide else 12, h=12 if wide else 9)
     panel._id = sha256(" ".join([title, *names]).encode()).hexdigest()[:11]
     return [Chart(title, panel, names)]
@@ -36,7 +36,7 @@ def shorten(name: str) -> str:
 def draw_bars(
     title: str, metrics: list[str], keys: Keys, by: str | None, needs: str | None = None
 ) -> list[Chart]:
-    """Draw bars of scores, averaged over the runs of each kind; none unless `needs` was logged."""
+    """Draw bars of scores, averaged over the runs of each kind; none if `needs` was not logged."""
     metrics = [name for name in metrics if name in keys.scores]
     if not metrics or (needs is not None and needs not in metrics):
         return []
@@ -109,7 +109,7 @@ def draw_table(title: str, name: str, keys: Keys) -> list[Chart]:
 
 
 def draw_confusion(keys: Keys) -> list[Chart]:
-    """Draw W&B's own confusion matrix, which lays the runs that are chosen side by side."""
+    """Draw W&B's confusion matrix, which compares the selected runs."""
     name, title = "confusion_counts", "Confusion, runs side by side"
     if name not in keys.tables:
         return []

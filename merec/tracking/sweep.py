@@ -1,4 +1,4 @@
-"""The runs that stand on one dashboard: those that W&B was told of, all of one project."""
+"""Runs of one dashboard: runs of one project that were logged to W&B."""
 
 import logging
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ MOST_VARIED = 4  # settings that get an axis besides the choices
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs that stand on one dashboard.
+    """Runs of one dashboard.
 
     Attributes:
-        runs: Their folders, read back.
-        tracked: Record of what each sent to W&B.
+        runs: Run folders.
+        tracked: Record of the logged keys of each run.
     """
 
     runs: list[Run]
@@ -30,32 +30,32 @@ class Sweep:
 
     @property
     def project(self) -> str:
-        """The one project of all."""
+        """W&B project of all runs."""
         return str(self.tracked[0].project)
 
     @property
     def entity(self) -> str:
-        """Owner of the project; empty if no run names one, for it is then whoever syncs."""
+        """Owner of the project; empty if no run names one (then the user who syncs)."""
         return next((tracked.entity for tracked in self.tracked if tracked.entity), "")
 
     @property
     def groups(self) -> list[str]:
-        """Their groups, sorted."""
+        """W&B groups, sorted."""
         return sorted({tracked.group for tracked in self.tracked if tracked.group})
 
     @property
     def keys(self) -> Keys:
-        """All that any of them logged."""
+        """Keys that were logged by any run."""
         return join_keys(tracked.keys for tracked in self.tracked)
 
     @property
     def online(self) -> bool:
-        """True if all of them were logged online, which the user then asked for."""
+        """True if all runs were logged online."""
         return all(tracked.local is None for tracked in self.tracked)
 
     @property
     def local(self) -> list[Path]:
-        """Folders that `wandb sync` would upload and has not yet."""
+        """Folders of offline runs that are not synced yet."""
         pairs = zip(self.runs, self.tracked, strict=True)
         folders = [run.folder.path / tracked.local for run, tracked in pairs if tracked.local]
         return [
@@ -64,9 +64,9 @@ class Sweep:
 
 
 def find_sweep(runs: Sequence[Run]) -> Sweep:
-    """Return the runs that were logged to W&B, with what each told it.
+    """Return the runs that were logged to W&B, with their logged keys.
 
-    Those that were only found below a folder that the user named are passed over with a warning.
+    Other runs are skipped with a warning, unless the user named them.
 
     Raises:
         InputError: If a named run was not logged, none was, or projects differ.
@@ -92,7 +92,7 @@ def find_sweep(runs: Sequence[Run]) -> Sweep:
 
 
 def _explain_silence(run: Run, tracked: Tracked | None) -> str:
-    """Explain why a run has nothing to show, and what to do."""
+    """Explain why a run has no logged keys, and the remedy."""
     again = "nothing is trained again, it is only logged"
     held_out = run.predictions["subject"].nunique()
     if held_out < run.protocol.subjects:
@@ -115,7 +115,7 @@ def _explain_silence(run: Run, tracked: Tracked | None) -> str:
 
 
 def _assert_one_project(sweep: Sweep) -> None:
-    """Refuse runs of several projects; an offline run of no known owner goes with any."""
+    """Refuse runs of several projects; an offline run without owner is compatible with any owner."""
     places: dict[str, Path] = {}
     for run, tracked in zip(sweep.runs, sweep.tracked, strict=True):
         places.setdefault(f"{tracked.entity or sweep.entity}/{tracked.project}", run.folder.path)
@@ -130,9 +130,9 @@ def _assert_one_project(sweep: Sweep) -> None:
 
 
 def find_varied(runs: Sequence[Run]) -> list[str]:
-    """Dotted settings that differ between runs of one name: what was swept besides the choices.
+    """Return the dotted settings that differ between runs of one name, besides the choices.
 
-    What the task does comes before how its parts do it; at most `MOST_VARIED`.
+    Settings of the task come before settings of its parts; at most `MOST_VARIED` are returned.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Logging of a finished run to W&B or CSV, so that a dashboard can sort a sweep by it."""
+"""Logging of a finished run to W&B or CSV."""
 
 import logging
 import os
@@ -40,9 +40,9 @@ MOST_POINTS = 200  # of a learning curve; more would drown the page
 
 
 def flatten_scores(result: Result) -> dict[str, float]:
-    """One flat row: scores with intervals, Full and by data set, by class; calibration, optimism, cost.
+    """Return one flat row: scores with intervals (Full, data sets, classes), calibration, optimism, cost.
 
-    Of action units, the F1 of each in place of scores by data set and class, and no calibration.
+    For action units: the F1 of each unit instead of scores by data set and class, and no calibration.
     """
     units = result.target.multilabel
     flat = _flatten_units(result) if units else _flatten_emotions(result)
@@ -89,15 +89,15 @@ def _flatten_emotions(result: Result) -> dict[str, float]:
 def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
     """Log scores, tables, pictures and learning curves of a finished run.
 
-    Learning curves are quantiles over folds: sixty-eight lines each would say less.
+    Learning curves are logged as quantiles over folds.
 
     Args:
-        logger: A W&B logger takes all of it; any other the scores.
-        result: The pooled run.
-        folder: The run folder, whose tables become a W&B artifact.
+        logger: Logger; W&B gets everything, other loggers only the scores.
+        result: Pooled run.
+        folder: Run folder, whose tables become a W&B artifact.
 
     Returns:
-        What was logged, to be kept on record.
+        Record of the logged keys.
     """
     flat = flatten_scores(result)
     name = type(logger).__name__
@@ -140,7 +140,7 @@ def track_result(logger: Logger, result: Result, folder: Path) -> Tracked:
 
 
 def describe_run(result: Result) -> dict[str, Any]:
-    """Describe a run in words: protocol, code, whether pretraining saw held-out subjects."""
+    """Describe a run as text: protocol, code, and whether pretraining saw held-out subjects."""
     protocol = result.protocol
     return {
         "protocol": protocol.name,
@@ -152,9 +152,9 @@ def describe_run(result: Result) -> dict[str, Any]:
 
 
 def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
-    """Predictions, subjects and the pooled confusion matrix, one row per sample, subject and cell.
+    """Return tables of predictions, subjects and the cells of the pooled confusion matrix.
 
-    Of action units, predictions and the F1 of each.
+    For action units: tables of predictions and of the F1 of each unit.
     """
     if result.target.multilabel:
         return {"action_units": result.score_units(), "predictions": result.predictions}
@@ -173,7 +173,7 @@ def collect_tables(result: Result) -> dict[str, pd.DataFrame]:
 
 
 def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figure]:
-    """Return the report's figures of one run: those for which it recorded enough."""
+    """Return the figures of the report for one run, as far as the data exist."""
     optimism, pictures = read_optimism([result]), {}
     units = result.target.multilabel
     if units:
@@ -198,10 +198,10 @@ def draw_pictures(result: Result, curves: pd.DataFrame | None) -> dict[str, Figu
 
 @contextmanager
 def keep_wandb_files(folder: Path) -> Iterator[None]:
-    """Have W&B keep its copies of what it is told in the run folder, and not below the user's home.
+    """Make W&B store its files in the run folder instead of the user's home.
 
-    Those of an offline run stay, for `wandb sync` uploads them; those of others go. A folder that the user
-    chose by W&B's own variables is left alone.
+    Files of an offline run are kept for `wandb sync`; files of other runs are deleted. A folder that the user
+    set by W&B's variables is not changed.
     """
     place = folder / "wandb"
     ours = {
@@ -223,7 +223,7 @@ _PATHS = ("root", "roots", "weights", "save_dir", "default_root_dir")
 
 
 def hide_paths(config: Any) -> Any:
-    """Return a config without the folders of this machine, which are nobody else's business."""
+    """Return a config without the folders of this machine."""
     if isinstance(config, dict):
         return {key: hide_paths(value) for key, value in config.items() if key not in _PATHS}
     if isinstance(config, list):
@@ -232,10 +232,10 @@ def hide_paths(config: Any) -> Any:
 
 
 def find_network_fault(seconds: float = 5.0) -> str:
-    """Return why W&B's server cannot be reached, or "" if it answers, whatever it says.
+    """Return the reason why W&B's server cannot be reached; "" if it answers.
 
     Args:
-        seconds: How long to wait for an answer; names are looked up for as long at most.
+        seconds: Timeout of the answer, and of the name lookup, s.
     """
     import wandb
 
@@ -262,7 +262,7 @@ def find_network_fault(seconds: float = 5.0) -> str:
 
 
 def finish_tracking(logger: Logger, succeeded: bool) -> None:
-    """Close a logger; a W&B run that stayed open would take in the next job of this process."""
+    """Close a logger; otherwise the next job of this process would join the same W&B run."""
     logger.finalize("success" if succeeded else "failed")
     if not isinstance(logger, WandbLogger):
         return

@@ -1,1 +1,1 @@
-"""Faster forms of some layers, and dropout that stacked folds draw from generators of their own."""
+"""Faster implementations of some layers, and dropout with one generator per stacked fold."""

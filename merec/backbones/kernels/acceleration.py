@@ -1,4 +1,4 @@
-"""Give the layers of a backbone their faster form: the same function but for rounding."""
+"""Replacement of layers by faster implementations, which are equal except for rounding."""
 
 from collections.abc import Callable
 from types import MethodType
@@ -31,10 +31,10 @@ CHANNELS_LAST = {  # on a CPU 1.1 to 1.7 times as fast
 
 
 def accelerate(backbone: nn.Module) -> nn.Module:
-    """Replace the forward of each layer that has a faster one, in place.
+    """Replace the forward of layers by faster implementations, in place.
 
-    Weights and their names stay. Every `nn.Dropout` then draws as `kernels.dropout` says, which lets folds be
-    stacked.
+    Weights and their names do not change. Every `nn.Dropout` then uses `kernels.dropout`, so that folds can
+    be stacked.
 
     Returns:
         The backbone itself.

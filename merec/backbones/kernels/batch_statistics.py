@@ -1,4 +1,4 @@
-"""Batch norm in steps of our own: its statistics, their part of the gradient, and the rule of vmap."""
+"""Batch norm for custom autograd functions: statistics, their share of the gradient, and the vmap rule."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ BLOCKS = 2  # of a covariance, whose lower half follows from the upper
 
 
 def trains_on_cpu(weight: Tensor, inputs: Tensor) -> bool:
-    """Tell whether a step of our own is possible and faster: on a CPU, in the precision of the weights."""
+    """Return whether a custom function is possible and faster: on a CPU, in the precision of the weights."""
     return (
         inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype
@@ -25,8 +25,8 @@ def update_statistics(norm: nn.Module, mean: Tensor, variance: Tensor, count: in
     """Update the running statistics as a batch norm does.
 
     Args:
-        norm: A batch norm that keeps them.
-        mean: Mean of each channel of what it normalised.
+        norm: Batch norm with running statistics.
+        mean: Mean of each channel of the batch.
         variance: Biased variance of each channel.
         count: Number of values in a channel.
     """
@@ -43,7 +43,7 @@ def update_statistics(norm: nn.Module, mean: Tensor, variance: Tensor, count: in
 
 
 def one_at_a_time(apply: Callable) -> Callable:
-    """Return a rule of vmap: one fold after the other, for each is a product large enough for a core."""
+    """Return a vmap rule that processes folds sequentially, since each product uses a core fully."""
 
     def rule(info: Any, dims: tuple[int | None, ...], *given: Any) -> tuple[Any, Any]:
         folds = [
@@ -62,12 +62,12 @@ def one_at_a_time(apply: Callable) -> Callable:
 
 
 class Statistics(NamedTuple):
-    """Statistics of the responses of a linear layer, found without computing the responses.
+    """Statistics of the responses of a linear layer, computed without the responses.
 
     Attributes:
         input_mean: Mean of the inputs.
-        cross_covariance: Weight times the covariance of the inputs: that of responses with inputs.
-        mean: Mean of the responses, less the bias.
+        cross_covariance: Covariance of responses and inputs: weight times the covariance of the inputs.
+        mean: Mean of the responses without bias.
         variance: Biased variance of the responses.
     """
 
@@ -85,7 +85,7 @@ def measure(points: Float[Tensor, "points inputs"], weight: Tensor) -> Statistic
 
 
 def _compute_covariance(points: Tensor, mean: Tensor) -> Tensor:
-    """Compute the covariance of the columns; of large ones the lower half is copied from the upper."""
+    """Compute the covariance of the columns; for large matrices the lower half is copied from the upper."""
     size = points.shape[1]
     step = size // BLOCKS if size >= 64 * BLOCKS and size % BLOCKS == 0 else size
     product = torch.empty(size, size, dtype=points.dtype)
@@ -98,11 +98,11 @@ def _compute_covariance(points: Tensor, mean: Tensor) -> Tensor:
 
 
 class NormGradient(NamedTuple):
-    """Share of a norm's statistics in the gradient of every response.
+    """Contribution of the batch statistics to the gradient of every response.
 
     Attributes:
-        offset: Taken away from each channel.
-        slope: Taken away likewise, times the distance of the response from the mean.
+        offset: Value to subtract from each channel.
+        slope: Factor of (response - mean), also to subtract.
     """
 
     offset: Float[Tensor, "outputs"]
@@ -117,17 +117,17 @@ class NormGradient(NamedTuple):
         inverse_deviation: Tensor,
         count: int,
     ) -> "NormGradient":
-        """Derive it from the gradients of shift and scale over `count` responses."""
+        """Compute the contribution from the gradients of shift and scale over `count` responses."""
         offset = to_beta * gamma * inverse_deviation / count
         return cls(offset, to_gamma * gamma * inverse_deviation**2 / count)
 
     def reach_weight(self, statistics: Statistics, count: int) -> Tensor:
-        """Return what is added to the gradient of the weight."""
+        """Return the term to add to the gradient of the weight."""
         tilted = self.slope[:, None] * statistics.cross_covariance
         return -count * (torch.outer(self.offset, statistics.input_mean) + tilted)
 
     def reach_points(self, points: Tensor, weight: Tensor, statistics: Statistics) -> Tensor:
-        """Return what is added to the gradient of the points."""
+        """Return the term to add to the gradient of the points."""
         mixed = weight.t() @ (self.slope[:, None] * weight)
         constant = statistics.input_mean @ mixed - self.offset @ weight
         return torch.addmm(constant, points, mixed, alpha=-1)

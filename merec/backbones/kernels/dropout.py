@@ -1,7 +1,7 @@
-"""Dropout for folds stacked by `torch.vmap`, each of which draws from a generator of its own.
+"""Dropout for folds that are stacked by `torch.vmap`, with one generator per fold.
 
-A torch generator takes 5 ns of a CPU for a word of 64 bits, of which four responses each get a quarter, and
-20 ns for a number in `bernoulli_`: drawn from words, masks cost an eighth of what they cost `nn.Dropout`.
+A torch generator on a CPU needs 5 ns for a word of 64 bits, which is enough for four responses, and 20 ns for
+a number in `bernoulli_`. So masks from words take an eighth of the time of `nn.Dropout`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _stacked: Sequence[torch.Generator] = ()
 
 @contextmanager
 def draw_from(generators: Sequence[torch.Generator]) -> Iterator[None]:
-    """Let fold f of a vmap draw its dropout masks from generator f.
+    """Use generator f for the dropout masks of fold f of a vmap, inside a `with` block.
 
     Args:
         generators: One per fold, on the device of the data.
@@ -33,7 +33,7 @@ def draw_from(generators: Sequence[torch.Generator]) -> Iterator[None]:
 
 
 class Drawn(NamedTuple):
-    """Random words, one per response, which is kept and scaled if its word is less than `below`."""
+    """Random words, one per response. A response is kept and scaled if its word is less than `below`."""
 
     words: Int[Tensor, "..."]
     below: int
@@ -41,10 +41,10 @@ class Drawn(NamedTuple):
 
 
 def drop(dropout: nn.Dropout, responses: Tensor) -> Tensor:
-    """Drop responses of any shape in training, and scale the others up, so that their mean stays.
+    """Apply dropout in training: drop responses, and scale kept responses so that the mean is preserved.
 
-    The numbers come from torch's default generator; under vmap as `draw_from` says. The share that is dropped
-    is rounded to a multiple of 2⁻¹⁶.
+    Random numbers come from torch's default generator, or under vmap from the generators of `draw_from`. The
+    dropout probability is rounded to a multiple of 2⁻¹⁶.
     """
     drawn = draw(dropout, responses)
     if drawn is None:
@@ -54,7 +54,7 @@ def drop(dropout: nn.Dropout, responses: Tensor) -> Tensor:
 
 
 def draw(dropout: nn.Dropout, responses: Tensor) -> Drawn | None:
-    """Draw which responses of this shape are kept; `None` keeps all."""
+    """Draw the mask of kept responses for this shape; `None` keeps all."""
     if not dropout.training or dropout.p == 0:
         return None
     kept = round((1 - dropout.p) * 2**_BITS)

@@ -1,8 +1,8 @@
-"""3×3 convolution, ReLU, batch norm, 3×3 max pooling and dropout as one step, where a C++ compiler is found.
+"""3×3 convolution, ReLU, batch norm, 3×3 max pooling and dropout as one compiled C++ function.
 
-Layer by layer, every response is written and read again seven times; here none is. The norm needs only the
-responses' sums and the pooled ones: a norm and a maximum may change places (with a negative scale the
-smallest response is sought).
+Separate layers write and read every response seven times; the fused function does so only for pooled
+responses. The norm needs only sums of the responses and the pooled responses, since norm and maximum commute
+(with a negative scale the minimum is taken).
 """
 
 import ctypes
@@ -44,9 +44,9 @@ def count_pooled(size: int, padding: int) -> int:
 
 @cache
 def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
-    """Compile the step for a number of channels and of filters (a multiple of `LANES`).
+    """Compile the function for given numbers of channels and filters (a multiple of `LANES`).
 
-    Compiled once for a machine, into merec's cache; `None` where there is no compiler.
+    The result is stored in merec's cache; `None` if there is no compiler.
     """
     source = Path(__file__).with_suffix(".cpp")
     compiler = shutil.which(os.environ.get("CXX", "c++"))
@@ -75,7 +75,7 @@ def compile_kernel(in_channels: int, filters: int) -> ctypes.CDLL | None:
 
 
 def _describe_processor() -> list[str]:
-    """Describe this machine's processor, for the cache may serve others too."""
+    """Describe the processor of this machine, since several machines may share the cache."""
     file, kinds = Path("/proc/cpuinfo"), ("model", "flags", "Features", "CPU ")
     lines = file.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if file.exists() else []
     return [platform.machine(), platform.processor(), *(x for x in lines if x.startswith(kinds))]
@@ -84,7 +84,7 @@ def _describe_processor() -> list[str]:
 def find_kernel(
     convolution: nn.Conv2d, inputs: Float[Tensor, "batch channels height width"]
 ) -> ctypes.CDLL | None:
-    """Return the kernel for a convolution that is trained on these inputs, if there is one for them."""
+    """Return the kernel for a convolution that is trained on these inputs; `None` if there is none."""
     fits = (
         trains_on_cpu(convolution.weight, inputs)
         and inputs.dtype == torch.float32
@@ -102,11 +102,11 @@ def _round_up(filters: int) -> int:
 
 
 class PooledConvolution(torch.autograd.Function):
-    """Convolution, ReLU, batch norm, pooling and dropout, while they are trained.
+    """Fused convolution, ReLU, batch norm, pooling and dropout, for training.
 
-    Dropout keeps pooled responses as `Drawn` says, whose words are batch, row, column, filter; without words
-    it keeps all. Returns what is kept, mean and variance (biased) of each filter's responses, and what the
-    gradient needs.
+    Dropout uses the words of `Drawn` in the order batch, row, column, filter; without words it keeps all
+    responses. Returns the kept responses, mean and variance (biased) of the responses of each filter, and
+    tensors for the backward pass.
     """
 
     @staticmethod
@@ -190,17 +190,17 @@ class PooledConvolution(torch.autograd.Function):
 
 
 def _pad(values: Shaped[Tensor, "*some filters"]) -> Tensor:
-    """Append zeros for the filters that fill the last vector."""
+    """Append zeros for the unused filters of the last vector register."""
     more = _round_up(values.shape[-1]) - values.shape[-1]
     return (nn.functional.pad(values, (0, more)) if more else values).contiguous()
 
 
 def _lay_out(weight: Float[Tensor, "filters channels 3 3"]) -> Float[Tensor, "3 3 channels padded"]:
-    """Lay weights out as the kernel reads them."""
+    """Return weights in the memory layout of the kernel."""
     return _pad(weight.permute(2, 3, 1, 0))
 
 
 def _point_to(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
-    """Return the addresses of tensors; keep a name for each, or it is gone before it is read."""
+    """Return the addresses of tensors; callers must keep a reference to each tensor."""
     assert all(tensor is None or tensor.is_contiguous() for tensor in tensors)
     return [ctypes.c_void_p(tensor if tensor is None else tensor.data_ptr()) for tensor in tensors]

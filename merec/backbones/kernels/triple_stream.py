@@ -1,4 +1,4 @@
-"""STSTNet with its first layers as one compiled step and its average pooling in the last layer's weights."""
+"""STSTNet with compiled first layers, and with its average pooling merged into the last layer."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from merec.backbones.kernels.pooled_convolution import (
 def classify_maps(
     network: Any, maps: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, "batch classes"]:
-    """Compute what `STSTNet.forward` does."""
+    """Fast implementation of `STSTNet.forward`."""
     network.check_size(maps)
     pooled = _pool_responses(network, maps)
     weight = _spread_weight(network.classify.weight, *pooled.shape[1:])
@@ -29,7 +29,7 @@ def classify_maps(
 
 
 def _pool_responses(network: Any, maps: Tensor) -> Float[Tensor, "batch high wide filters"]:
-    """Compute what is left of the pooled responses after dropout, filters last, as they lie in memory."""
+    """Compute the pooled responses after dropout, with the filters as last axis."""
     convolution, norm, dropout = network.convolution, network.norm, network.dropout
     kernel = network.training and network.compiled and find_kernel(convolution, maps)
     if not kernel:
@@ -50,7 +50,7 @@ def _pool_responses(network: Any, maps: Tensor) -> Float[Tensor, "batch high wid
 def _spread_weight(
     weight: Float[Tensor, "classes features"], height: int, width: int, filters: int
 ) -> Float[Tensor, "classes pixels"]:
-    """Return the last layer's weights for responses that were not averaged, a quarter of each."""
+    """Return the weights of the last layer for responses before average pooling, each divided by 4."""
     high, wide = height // 2, width // 2
     quarters = weight.view(len(weight), filters, high, 1, wide, 1) / 4
     squares = quarters.expand(-1, -1, -1, 2, -1, 2).reshape(-1, filters, 2 * high, 2 * wide)

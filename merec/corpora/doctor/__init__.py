@@ -1,4 +1,4 @@
-"""A corpus as it lies on disk, and what is wrong with it, row by row, with the remedy."""
+"""Examination of a corpus on disk: findings by row, each with a remedy."""
 
 import logging
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ SEVERITIES = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Examination:
-    """Result of looking at a corpus on disk.
+    """Result of the examination of a corpus.
 
     Attributes:
         corpus: The corpus.
         findings: Errors first, then warnings, then notes; each by kind, row and sample.
-        clips: Number of clips, with the macro-expressions' and the unlabelled ones.
-        wanted: Number of frames from onset to offset that the samples ask for.
-        color: Number of them that lie on disk in colour.
-        depth: The same in depth.
+        clips: Number of clips, including macro-expressions and unlabelled clips.
+        wanted: Number of frames from onset to offset of all samples.
+        color: Number of these frames that exist in colour.
+        depth: Number of these frames that exist in depth.
         opened: Number of images that were opened.
-        sparse: Data sets of which only key frames were written, as `Corpus.key_frames` says.
+        sparse: Data sets with key frames only, see `Corpus.key_frames`.
     """
 
     corpus: Corpus
@@ -59,15 +59,16 @@ def examine(
 ) -> Examination:
     """Compare a corpus with its files.
 
-    Folders are listed once; of each sample onset and apex are opened, in colour and depth, because these
-    are what every method reads.
+    Folders are listed once. Onset and apex of each sample are opened, in colour and depth, because every
+    method reads them.
 
     Args:
-        corpus: Read with `lenient=True`, so that `findings` holds what is wrong with the annotation.
-        root: Root of the corpus; folders below it are named from there.
+        corpus: Corpus that was read with `lenient=True`, so that `findings` contains the errors of the
+            annotation.
+        root: Root of the corpus, to which folder names in findings are relative.
         deep: Open every frame from onset to offset.
         jobs: Number of processes; -1 for one per core.
-        faces: Findings about its faces; those about samples with an error of their files are left out.
+        faces: Findings about faces; those about samples with file errors are left out.
     """
     root = root.expanduser() if root else None
     clips = collect_clips(corpus)
@@ -118,7 +119,7 @@ def _scan(clips: Sequence[ClipFrames], deep: bool, jobs: int) -> list[Scan]:
 
 
 def _merge(findings: Sequence[Finding], clips: Sequence[ClipFrames]) -> list[Finding]:
-    """Report once that no clip of the protocol has its folder: the root is wrong, not the clips."""
+    """Merge the findings into one if no clip of the protocol has a folder, since then the root is wrong."""
     total = len([clip for clip in clips if any(sample.scored for sample in clip.samples)])
     merged = list(findings)
     for kind in ("missing folder", "missing depth folder"):

@@ -7,7 +7,7 @@ from merec.types import Corpus, Finding
 
 
 def judge_classes(corpus: Corpus) -> Iterator[Finding]:
-    """Find classes that cannot be scored, or not be learnt in the fold of the only subject who shows them."""
+    """Find classes without samples, or with samples of only one subject."""
     index, classes = corpus.index, corpus.protocol.classes
     if index.empty:
         return

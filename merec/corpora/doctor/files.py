@@ -1,4 +1,4 @@
-"""Do the folders and frames that the samples need lie on disk, under the names that are expected?"""
+"""Checks that the folders and frames of the samples exist under the expected names."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ _NUMBERING = "expected the annotation's numbers, without zeros before them; numb
 
 
 class Folders:
-    """Names of folders that differ in case; each parent is listed once."""
+    """Finder of folders whose names differ in case; each parent folder is listed once."""
 
     def __init__(self) -> None:
         self._names: dict[Path, list[str]] = {}
 
     def list_names(self, parent: Path) -> list[str]:
-        """List the names in a folder; none if it cannot be listed."""
+        """List the names in a folder; empty if it cannot be listed."""
         if parent not in self._names:
             try:
                 self._names[parent] = sorted(path.name for path in parent.iterdir())
@@ -28,7 +28,7 @@ class Folders:
         return self._names[parent]
 
     def find_near(self, path: Path) -> Path | None:
-        """Return the folder on the way to a missing `path` whose name differs in case only."""
+        """Return the part of a missing `path` that exists with a name that differs only in case."""
         missing = path
         while not missing.parent.exists():
             missing = missing.parent
@@ -38,7 +38,7 @@ class Folders:
         return None
 
     def find_lookalikes(self, paths: Collection[Path], root: Path | None) -> list[Finding]:
-        """Folders beside those of the samples whose names differ from theirs in case only."""
+        """Return folders whose names differ only in case from a folder of the samples."""
         named = {
             folder
             for path in paths
@@ -66,7 +66,7 @@ class Folders:
 def judge_files(
     clip: ClipFrames, scan: Scan, key_frames: Sequence[str], folders: Folders, root: Path | None
 ) -> Iterator[Finding]:
-    """Compare a clip's folders with what its samples need: every frame, or `key_frames`."""
+    """Compare the folders of a clip with the frames of its samples: every frame, or `key_frames`."""
     trouble = _judge_folder(clip.samples, clip.color, scan.color, "", folders, root)
     if trouble:
         yield from trouble
@@ -99,7 +99,7 @@ def judge_files(
 
 
 def _all_numbers(listing: Listing) -> frozenset[int]:
-    """Frames that lie there, under whatever name."""
+    """Return the numbers of all frames that exist, also of misspelt ones."""
     return listing.numbers.union(listing.misspelt)
 
 
@@ -111,7 +111,7 @@ def _judge_folder(
     folders: Folders,
     root: Path | None,
 ) -> list[Finding]:
-    """Problems of a folder as a whole, of which one finding per clip is enough."""
+    """Find problems of a whole folder; there is one finding per clip."""
     where = relate(frames.folder, root)
     if listing.exists and not listing.problem and _all_numbers(listing):
         return []

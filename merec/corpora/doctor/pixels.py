@@ -1,4 +1,4 @@
-"""Do the images that were opened hold what they should: readable, of one size, colour, depth in mm?"""
+"""Checks of the opened images: readable, equal size, colour, depth in mm."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ Problem = tuple[str, str, str]  # kind, found, remedy
 def judge_pixels(
     clips: Sequence[ClipFrames], scans: Sequence[Scan], camera: Camera | None, root: Path | None
 ) -> Iterator[Finding]:
-    """Judge every opened image; a property of the whole corpus is told once."""
+    """Check every opened image; a problem of the whole corpus is reported once."""
     sizes = Counter(size for scan in scans for size in _sizes(scan.color_pixels))
     usual: Size | None = None
     if camera and sizes:
@@ -109,7 +109,7 @@ def _gather(
     skipped: set[str],
     root: Path | None,
 ) -> Iterator[Finding]:
-    """One finding per sample and kind, with the frames that show it."""
+    """Return one finding per sample and kind, with the affected frames."""
     problems = {number: list(judge(number, pixels)) for number, pixels in sorted(opened.items())}
     for sample in clip.samples:
         hits: dict[str, dict[int, Problem]] = {}
@@ -144,7 +144,7 @@ def _find_frozen(clip: ClipFrames, scan: Scan, root: Path | None) -> Iterator[Fi
 
 
 def _find_grey(clips: Sequence[ClipFrames], scans: Sequence[Scan]) -> set[str]:
-    """Return data sets of which more than half of the opened frames are grey."""
+    """Return the data sets in which more than half of the opened frames are grey."""
     counts: dict[str, list[bool]] = {}
     for clip, scan in zip(clips, scans, strict=True):
         grey = [pixels.grey for pixels in scan.color_pixels.values() if not pixels.problem]

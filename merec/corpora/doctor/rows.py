@@ -1,4 +1,4 @@
-"""Checks of an annotation that need no look at the disk: order, motion, duplicates."""
+"""Checks of an annotation without access to the frames: order, motion, duplicates."""
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from merec.types import Finding
 def judge_rows(
     clips: Sequence[ClipFrames], root: Path | None, earlier: Collection[Finding]
 ) -> list[Finding]:
-    """Judge the frame numbers of each sample, and look for samples that are there twice.
+    """Check the frame numbers of each sample, and find duplicate samples.
 
     Args:
         clips: All clips.
-        root: Root of the corpus, for the names of folders.
-        earlier: What the loader found: not said again.
+        root: Root of the corpus, to which folder names in findings are relative.
+        earlier: Findings of the loader, which are not repeated.
     """
     reported = {(finding.kind, finding.sample_id) for finding in earlier}
     findings = [

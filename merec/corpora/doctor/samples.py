@@ -1,4 +1,4 @@
-"""The samples of a corpus as the doctor sees them, and the clips they are in."""
+"""Samples of a corpus for the doctor, grouped by clip."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ _LONGEST = (
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample, or an unlabelled clip, which has no frame numbers.
+    """Sample, or unlabelled clip without frame numbers.
 
     Attributes:
         sample_id: Sample id of the sample or the clip.
         row: Row of the annotation, if it has one.
-        corpus: The data set it comes from.
-        subject: Whose face.
+        corpus: Data set of the sample.
+        subject: Subject of the sample.
         clip: Name of the clip within the data set.
-        frames: Numbers by name, `onset`, `apex`, `offset`, as far as they are known.
-        scored: Whether it belongs to the protocol, or would if its row were mended; macro-expressions and
-            unlabelled clips do not.
+        frames: Known frame numbers by name: `onset`, `apex`, `offset`.
+        scored: Whether it belongs to the protocol, or would after a correction of its row. False for
+            macro-expressions and unlabelled clips.
     """
 
     sample_id: str
@@ -40,7 +40,7 @@ class Sample:
 
     @property
     def is_ordered(self) -> bool:
-        """True if onset ≤ apex ≤ offset, as far as they are known."""
+        """True if the known numbers satisfy onset ≤ apex ≤ offset."""
         numbers = [self.frames[name] for name in ("onset", "apex", "offset") if name in self.frames]
         return numbers == sorted(numbers)
 
@@ -51,27 +51,27 @@ class Sample:
 
     @property
     def numbers(self) -> frozenset[int]:
-        """All frames from onset to offset; the key frames only if those are out of order."""
+        """Return all frames from onset to offset; only the key frames if these are out of order."""
         if not self.keys or not self.is_ordered or max(self.keys) - min(self.keys) > _LONGEST:
             return self.keys
         return frozenset(range(min(self.keys), max(self.keys) + 1))
 
     def report(self, severity: str, kind: str, where: str, problem: str, remedy: str) -> Finding:
-        """Return a finding about this sample; outside the protocol nothing is worse than a warning."""
+        """Return a finding about this sample; its severity is at most a warning outside the protocol."""
         severity = "warning" if severity == "error" and not self.scored else severity
         return Finding(severity, kind, where, self.row, self.sample_id, problem, remedy)
 
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """A folder of frames with all samples in it, at least one."""
+    """Folder of frames with its samples, at least one."""
 
     color: Frames
     depth: Frames | None
     samples: tuple[Sample, ...]
 
     def make_request(self) -> Request:
-        """Return what to look at on disk."""
+        """Return the request for the scan of this clip."""
         if not any(sample.frames for sample in self.samples):
             return Request(self.color, self.depth, None, frozenset())
         key_frames = [s.frames[k] for s in self.samples for k in ("onset", "apex") if k in s.frames]
@@ -80,7 +80,7 @@ class ClipFrames:
 
 
 def collect_clips(corpus: Corpus) -> list[ClipFrames]:
-    """Every clip of samples, macro-expressions and the unlabelled pool; none for a corpus of flow maps."""
+    """Return all clips: samples, macro-expressions and unlabelled clips; empty for flow maps."""
     clips: dict[tuple[Path, str], list[tuple[Frames, Frames | None, Sample]]] = {}
     tables = (
         (corpus.index, True),
@@ -121,7 +121,7 @@ def _make_sample(row: dict[Any, Any], scored: bool) -> Sample:
 
 
 def format_ranges(numbers: Iterable[int], most: int = 8) -> str:
-    """Write numbers as `12, 355–360`; of many ranges the first ones and how many more there are."""
+    """Format numbers as `12, 355–360`; if there are many ranges, the first ones and the number of others."""
     ranges: list[list[int]] = []
     for number in sorted(numbers):
         if ranges and number == ranges[-1][1] + 1:
@@ -134,6 +134,6 @@ def format_ranges(numbers: Iterable[int], most: int = 8) -> str:
 
 
 def name_keys(sample: Sample, numbers: Iterable[int]) -> str:
-    """Which of a sample's key frames are among numbers: ` (the onset, the apex)`, or ""."""
+    """Name the key frames of a sample that are in a list of numbers: ` (the onset, the apex)`, or ""."""
     hit = [f"the {name}" for name, number in sample.frames.items() if number in set(numbers)]
     return f" ({', '.join(hit)})" if hit else ""

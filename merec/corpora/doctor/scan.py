@@ -1,4 +1,4 @@
-"""Files of a clip by name, and the content of opened images; nothing is judged here."""
+"""Scan of clips: files by name and content of opened images, without checks."""
 
 import io
 import os
@@ -20,13 +20,13 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
 class Request(NamedTuple):
-    """A clip to look at.
+    """Request to scan a clip.
 
     Attributes:
-        color: Its colour frames.
-        depth: Its depth frames, if it should have any.
-        wanted: Numbers of the frames that its samples need; `None` for all that lie there.
-        opened: Those that are opened in any case; with `wanted=None` the first and the last.
+        color: Colour frames of the clip.
+        depth: Depth frames of the clip, if expected.
+        wanted: Frame numbers that the samples need; `None` for all existing frames.
+        opened: Frames that are always opened; with `wanted=None` the first and the last.
     """
 
     color: Frames
@@ -37,15 +37,15 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a folder of frames.
+    """Files of a folder of frames.
 
     Attributes:
-        problem: Why it cannot be listed, "" if it can.
-        exists: Whether there is such a folder.
-        numbers: Numbers of the frames that are named as expected.
-        misspelt: By number, the names of frames that are nearly so: `00355.jpg`, `355.JPG`.
-        strangers: Other images, by name.
-        empty: Wanted frames that have no bytes.
+        problem: Reason why the folder cannot be listed; "" if it can.
+        exists: Whether the folder exists.
+        numbers: Numbers of the frames with expected names.
+        misspelt: Names of frames with similar names by number, e.g. `00355.jpg`, `355.JPG`.
+        strangers: Names of other images.
+        empty: Wanted frames whose file is empty.
     """
 
     problem: str = ""
@@ -60,17 +60,17 @@ class Pixels(NamedTuple):
     """Content of an opened image.
 
     Attributes:
-        problem: Why it cannot be read, "" if it can.
-        width: In px.
-        height: In px.
+        problem: Reason why the image cannot be read; "" if it can.
+        width: Width, px.
+        height: Height, px.
         channels: 1 for grey and depth, 3 for colour.
-        bits: Per channel, 8 or 16.
-        grey: Whether its channels are equal.
+        bits: Bits per channel, 8 or 16.
+        grey: Whether all channels are equal.
         valid: Share of the pixels that are not 0.
-        median: Of the pixels that are not 0 (of depth: mm, by the unit that the file names); 0 if there are
+        median: Median of the pixels that are not 0 (for depth in mm, by the unit in the file); 0 if there are
             none.
-        digest: A checksum of the pixels.
-        orientation: Orientation of EXIF, 1 to 8; width and height are those after turning.
+        digest: Checksum of the pixels.
+        orientation: EXIF orientation, 1 to 8; width and height are given after rotation.
     """
 
     problem: str = ""
@@ -87,7 +87,7 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True)
 class Scan:
-    """All that is known of a clip: its folders, and the opened images by frame number."""
+    """Result of the scan of a clip: its folders, and the opened images by frame number."""
 
     color: Listing
     depth: Listing | None
@@ -96,11 +96,11 @@ class Scan:
 
 
 def scan_clips(requests: Sequence[Request], deep: bool, jobs: int) -> Iterator[Scan]:
-    """Look at clips in parallel, in the order in which they were asked for.
+    """Scan clips in parallel and yield results in the order of the requests.
 
     Args:
-        requests: The clips.
-        deep: Open every wanted frame, not only those shown in any case.
+        requests: Clips to scan.
+        deep: Open every wanted frame, not only `Request.opened`.
         jobs: Number of processes; -1 for one per core.
     """
     from joblib import Parallel, delayed
@@ -110,7 +110,7 @@ def scan_clips(requests: Sequence[Request], deep: bool, jobs: int) -> Iterator[S
 
 
 def scan_clip(request: Request, deep: bool) -> Scan:
-    """List a clip's folders and open its frames."""
+    """List the folders of a clip and open its frames."""
     color = list_frames(request.color, request.wanted)
     depth = list_frames(request.depth, request.wanted) if request.depth else None
     chosen = _choose_frames(request, color.numbers, deep)
@@ -123,7 +123,7 @@ def scan_clip(request: Request, deep: bool) -> Scan:
 
 
 def list_frames(frames: Frames, wanted: frozenset[int] | None) -> Listing:
-    """List a folder once; only wanted frames are asked for their size."""
+    """List a folder once; file sizes are read only for wanted frames."""
     before, after = re.split(r"\{[^}]*\}", frames.name)
     pattern = re.compile(re.escape(before) + r"0*(\d+)" + re.escape(after), re.IGNORECASE)
     numbers: set[int] = set()
@@ -161,16 +161,16 @@ def list_frames(frames: Frames, wanted: frozenset[int] | None) -> Listing:
 
 
 def _choose_frames(request: Request, numbers: frozenset[int], deep: bool) -> frozenset[int]:
-    """Which of the frames on disk are opened."""
+    """Choose the frames on disk to open."""
     if request.wanted is not None:
         return numbers & (request.wanted if deep else request.opened)
     return numbers if deep or not numbers else frozenset({min(numbers), max(numbers)})
 
 
 def _open_image(frames: Frames, number: int) -> Pixels:
-    """Decode a frame whole.
+    """Decode a whole frame.
 
-    By Pillow: OpenCV says why it cannot on the error stream only.
+    Pillow is used because OpenCV writes its reasons only to the standard error.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

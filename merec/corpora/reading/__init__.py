@@ -1,1 +1,1 @@
-"""Parts shared by readers of data sets: spreadsheets, folders, subjects, action units, errata."""
+"""Common code of the readers of data sets: spreadsheets, folders, subjects, action units, errata."""

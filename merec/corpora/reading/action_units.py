@@ -1,4 +1,4 @@
-"""Action units as the coders of each corpus write them: "24+T18+16", "R4,5", "A1B+L14", "AU4(k)+L7".
+"""Parsing of coded action units in the notations of all corpora, e.g. "24+T18+16", "R4,5", "AU4(k)+L7".
 
 | notation | corpora | read as |
 |---|---|---|
@@ -14,7 +14,7 @@
 | `AU4(k)` | 4DME | left out: static, held over the whole clip, so it is no movement |
 | `M57` | DFME | left out: a movement of the head |
 
-What is left out is named in the result, as is what cannot be read.
+The result lists parts that are left out and parts that cannot be read.
 """
 
 import re
@@ -56,14 +56,14 @@ _NONE = {"-", "/", "none"}
 
 @dataclass(frozen=True)
 class CodedUnits:
-    """The action units of a cell.
+    """Action units of a cell.
 
     Attributes:
-        read: The action units that could be read, in the order of the cell, each once.
-        unread: The parts that could not be read, as they stand there.
-        left_out: The parts that were understood but are no movement of this expression, each with the
-            reason: `AU4(k) (static)`.
-        blank: Whether the cell is empty: nothing was coded, not even that there is no action unit.
+        read: Action units that could be read, in the order of the cell, without duplicates.
+        unread: Parts that could not be read, verbatim.
+        left_out: Parts that are not movements of this expression, each with the reason, e.g. `AU4(k)
+            (static)`.
+        blank: Whether the cell is empty, i.e. the sample was not coded.
     """
 
     read: tuple[ActionUnit, ...] = ()
@@ -73,15 +73,15 @@ class CodedUnits:
 
     @property
     def units(self) -> tuple[ActionUnit, ...] | None:
-        """The action units of the sample; `None` if it is not known which it shows and which not."""
+        """Action units of the sample; `None` if they are not fully known."""
         return None if self.blank or self.unread else self.read
 
 
 def read_action_units(text: object) -> CodedUnits:
     """Read the action units of a cell in the notation of any corpus (see the module's table).
 
-    A side belongs to its own number only: "R4,5" is the right AU 4 and AU 5 of both sides, since FACS codes
-    unilaterality per action unit.
+    A side applies to one number only: "R4,5" is AU 4 on the right side and AU 5 on both sides, since FACS
+    codes sides per action unit.
 
     Args:
         text: E.g. "24+T18+16". `None`, NaN and "" are a blank cell; "-", "/" and "none" say that there is no

@@ -1,4 +1,4 @@
-"""From samples and findings to a corpus: what is left out, what is refused, what is counted."""
+"""Assembly of a corpus from samples and findings: exclusions, errors and counts."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -28,24 +28,25 @@ def assemble(
     without: Mapping[str, Mapping[str, str]] | None = None,
     subset: bool = False,
 ) -> Corpus:
-    """Refuse or note what is wrong, count, exclude, and make the corpus.
+    """Handle errors, assert counts, exclude samples, and return the corpus.
 
     Args:
         index: Index as `Corpus.index`.
-        name: Name of the protocol; `-subset` is added to one of which samples are missing on purpose.
+        name: Name of the protocol; `-subset` is added if samples are missing on purpose.
         classes: Class names in label order.
-        expected: By name of the protocol: what to assert (see `assert_counts`), nothing for a name that is
-            not in it; `None` if the user said that samples may be missing.
-        exclude: Sample id → why it is left out; unknown ids must have been refused before.
-        source: Place that was read, for messages.
-        findings: Findings so far; of excluded samples it counts as a note.
+        expected: By name of the protocol: counts to assert (see `assert_counts`), if the name is in it;
+            `None` if the user allowed missing samples.
+        exclude: Sample id → reason of its exclusion; ids must exist.
+        source: Source of the samples, for messages.
+        findings: Previous findings; those about excluded samples become notes.
         lenient: Whether errors become findings instead of an exception.
         rejected: Rejected samples, as in `Corpus`.
-        without: Kind → sample id → why it is left out; `-without-KIND` is added to the protocol's name.
-        subset: Whether samples may be missing, whatever `expected` says.
+        without: Kind → sample id → reason of its exclusion; `-without-KIND` is added to the name of the
+            protocol.
+        subset: Whether samples may be missing in spite of `expected`.
 
     Raises:
-        InputError: In strict reading, for the first error, or for counts unlike the protocol's.
+        InputError: Unless `lenient`: for the first error, or if counts differ from the protocol.
     """
     dropped = {key: why for kind in (without or {}).values() for key, why in kind.items()}
     exclude = {key: why for key, why in exclude.items() if key not in dropped}
@@ -81,14 +82,14 @@ def leave_out(
     kind: str = "excluded",
     remedy: str = _LEFT_OUT,
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """Drop samples on purpose, with a note on each.
+    """Drop samples on purpose and return a note about each.
 
     Args:
         index: Columns `sample_id` and `row`.
         reasons: Sample id → why it is left out.
-        where: The annotation, for the notes.
+        where: Name of the annotation, for the notes.
         kind: Kind of the notes.
-        remedy: What the notes say was done.
+        remedy: Remedy of the notes.
     """
     leaves = index["sample_id"].isin(list(reasons))
     notes = [
@@ -99,7 +100,7 @@ def leave_out(
 
 
 def _note_empty(classes: Sequence[str], source: Source, lenient: bool) -> Finding:
-    """Return an error that there is no sample; raised in strict reading."""
+    """Return the error that there are no samples; unless `lenient`, raise it."""
     problem = f"no sample of the classes {', '.join(classes)}"
     if not lenient:
         raise InputError(f"{source.file} holds {problem}; check it")
@@ -108,10 +109,10 @@ def _note_empty(classes: Sequence[str], source: Source, lenient: bool) -> Findin
 
 
 def excuse(findings: Sequence[Finding], exclude: Collection[str]) -> tuple[list[Finding], set[str]]:
-    """Take what is wrong with samples that are left out for notes.
+    """Turn findings about excluded samples into notes.
 
     Returns:
-        All findings, and the ids of the samples that left with an error: they are in no index.
+        All findings, and the ids of excluded samples with an error, which are in no index.
     """
     out = [finding.sample_id in exclude for finding in findings]
     pairs = list(zip(findings, out, strict=True))
@@ -136,7 +137,7 @@ def _judge_counts(
     lenient: bool,
     unread: Collection[str],
 ) -> list[Finding]:
-    """Assert the protocol's counts before exclusions; of samples that were never read nothing is known."""
+    """Assert the counts of the protocol before exclusions, if all samples could be read."""
     counts = (expected or {}).get(name)
     if counts is None:
         return []
@@ -159,7 +160,8 @@ def refuse_errors(findings: Sequence[Finding], source: Source) -> None:
     """Raise for the first finding of severity `error`.
 
     Raises:
-        InputError: It names file, row and remedy, and how many more there are.
+        InputError: If there are errors; the message names file, row and remedy, and the number of further
+            errors.
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
@@ -182,15 +184,15 @@ def refuse_errors(findings: Sequence[Finding], source: Source) -> None:
 def resolve_exclusions(
     index: pd.DataFrame, allowed: Sequence[str], exclude: Sequence[str]
 ) -> dict[str, str]:
-    """Turn `corpus.exclude` (sample ids, `zero_motion`) into sample id → why.
+    """Turn `corpus.exclude` (sample ids, `zero_motion`) into sample id → reason.
 
     Args:
         index: Columns `sample_id`, `onset`, `apex`.
-        allowed: Every annotated sample id, of whichever class.
-        exclude: Exclusions that the user asked for.
+        allowed: All annotated sample ids, also of samples without class.
+        exclude: Exclusions of the user.
 
     Raises:
-        InputError: If a sample is not annotated.
+        InputError: If a sample id is not annotated.
     """
     leaves: dict[str, str] = {}
     for what in exclude:

@@ -1,6 +1,6 @@
-"""The typed cells of a spreadsheet, alike for .xlsx, .xls and .csv.
+"""Typed cells of spreadsheets (.xlsx, .xls and .csv).
 
-`merec.corpora.reading.sheets` is what loaders use; here stands what a cell is.
+Loaders use `merec.corpora.reading.sheets`; this module defines cells.
 """
 
 import csv
@@ -32,12 +32,12 @@ _DATE = re.compile(
 
 
 class Cell(NamedTuple):
-    """A cell that holds something.
+    """Cell that is not empty.
 
     Attributes:
-        kind: `text`, `number`, `boolean`, `error` (such as #N/A), `date`, `formula` (one whose result was
-            not saved) or `encoding` (text of a .csv in an unknown encoding).
-        text: What it shows, without surrounding blanks; 355 for 355.0, TRUE, #N/A, 2014-05-08.
+        kind: `text`, `number`, `boolean`, `error` (such as #N/A), `date`, `formula` (whose result was not
+            saved) or `encoding` (text of a .csv in an unknown encoding).
+        text: Displayed text without surrounding blanks, e.g. 355 for 355.0, TRUE, #N/A, 2014-05-08.
     """
 
     kind: str
@@ -46,13 +46,13 @@ class Cell(NamedTuple):
 
 @dataclass
 class Page:
-    """The filled cells of a sheet.
+    """Cells of a sheet that are not empty.
 
     Attributes:
         rows: Row number → column number → cell, both from 1; empty cells and empty rows are left out.
-        merged: First row, last row (included) and column of each merged range: the cell in its upper left
-            holds for the rows below it in its own column.
-        how: How the cells are separated, for messages about a .csv; "" otherwise.
+        merged: First row, last row (included) and column of each merged range; its upper left cell applies to
+            the rows below in the same column.
+        how: Delimiter of a .csv in words, for messages; else "".
     """
 
     rows: dict[int, dict[int, Cell]] = field(default_factory=dict)
@@ -60,17 +60,16 @@ class Page:
     how: str = ""
 
     def put(self, row: int, column: int, cell: Cell | None) -> None:
-        """Keep a cell, unless it is empty."""
+        """Add a cell, unless it is empty."""
         if cell is not None:
             self.rows.setdefault(row, {})[column] = cell
 
 
 def read_pages(file: Path) -> list[tuple[str | None, Page]]:
-    """Read every sheet of a file, whose kind is told by its content.
+    """Read every sheet of a file; its format is detected from its content.
 
     Returns:
-        Name and cells of each sheet. A .csv has no name and stands there once per delimiter with which it
-        can be read.
+        Name and cells of each sheet. A .csv has no sheet name and is returned once per possible delimiter.
 
     Raises:
         InputError: If the file is missing or cannot be read.
@@ -106,12 +105,12 @@ def name_cell(row: int, column: int) -> str:
 
 
 def is_frame_number(text: str) -> bool:
-    """Return whether a cell is a frame number: digits, no more than 64 bit and float64 hold exactly."""
+    """Return whether a cell is a frame number: digits that 64-bit integers and float64 represent exactly."""
     return text.isdecimal() and len(text) <= 15
 
 
 def read_text(text: str) -> Cell | None:
-    """Tell what a text is: spreadsheets export errors, booleans and dates as text. `None` if it is blank."""
+    """Return the typed cell of a text, which may be an error, a boolean or a date; `None` if blank."""
     text = text.strip()
     if not text:
         return None
@@ -172,7 +171,7 @@ def _read_xlsx(file: Path) -> list[tuple[str | None, Page]]:
 
 
 def _add_structure(page: Page, xml: bytes) -> None:
-    """Add merged ranges and formulas whose result was not saved."""
+    """Add merged ranges, and formulas whose result was not saved."""
     from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
 
     if not re.search(rb"<(?:\w+:)?(?:f|mergeCell)[\s/>]", xml):
@@ -218,7 +217,7 @@ def _read_xls(file: Path) -> list[tuple[str | None, Page]]:
 
 
 def _read_old(kind: int, value: Any, datemode: int) -> Cell | None:
-    """Return a cell of an .xls, whose kind alone says that 42 is #N/A and 1 is TRUE."""
+    """Return a cell of an .xls, where the kind determines whether 42 means #N/A and 1 means TRUE."""
     import xlrd
 
     if kind == xlrd.XL_CELL_ERROR:
@@ -276,8 +275,8 @@ _MARKS: Mapping[bytes, str] = {
 def _decode(file: Path) -> tuple[str, bool]:
     """Return the text of a .csv, and whether its encoding is known.
 
-    In every other encoding that Excel saves (GBK, Shift-JIS, Windows-1252) the letters of English and the
-    delimiters are those of ASCII; what is not is read as Latin-1 and must not be used.
+    Other encodings of Excel (GBK, Shift-JIS, Windows-1252) agree with ASCII in English letters and
+    delimiters. Other characters are read as Latin-1 and must not be used.
     """
     content = file.read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)

@@ -1,4 +1,4 @@
-"""An official coding sheet, from the file to labelled samples with their frames."""
+"""Reading of an official coding sheet to labelled samples with frames."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +18,12 @@ from merec.types import Finding, Frames, InputError
 
 
 class Samples(NamedTuple):
-    """The samples of an annotation.
+    """Samples of an annotation.
 
     Attributes:
         index: Index as `Corpus.index`.
         rejected: Rejected samples, as `Corpus.rejected`.
-        findings: Findings on what was mended or is wrong.
+        findings: Findings about corrected and invalid rows.
     """
 
     index: pd.DataFrame
@@ -45,19 +45,19 @@ def open_sheet(
 
     Args:
         root: Folder of the corpus.
-        editions: Edition → names that its sheet may have, the official one first. Published numbers are of
-            the first edition.
-        annotation: An edition, or the path of a table, from `root` or from here; `None` for the first
-            edition that lies there.
-        patterns: Folders that may hold it, as in `find_file`.
+        editions: Edition → possible file names, the official name first. Published numbers refer to the first
+            edition.
+        annotation: An edition, or the path of a table, relative to `root` or to the working directory; `None`
+            for the first edition that exists.
+        patterns: Folders in which to search, as in `find_file`.
         columns: Columns as in `read_table`.
         choice: Name of the corpus in conf/corpus, for messages.
         naming: Form of the subjects' names.
         what: What the sheet is called, for messages.
 
     Returns:
-        The table, what it was read from, what is added to the protocol's name ("" for the first
-        edition, else e.g. `@2019`), and notes on mended names of subjects.
+        The table, its source, the suffix of the protocol's name ("" for the first edition, else e.g.
+        `@2019`), and notes about corrected names of subjects.
 
     Raises:
         InputError: If the sheet or a column is missing.
@@ -78,7 +78,7 @@ def _find_sheet(
     patterns: Sequence[str],
     what: str,
 ) -> tuple[Path, str]:
-    """Return the file and the edition of a coding sheet; a table of another name is an edition of its own."""
+    """Return file and edition of a coding sheet; a table with another name is a separate edition."""
     if annotation is None or str(annotation) in editions:
         wanted = [*editions] if annotation is None else [str(annotation)]
         for edition in wanted:
@@ -103,15 +103,15 @@ def read_samples(
     fps: float | int,
     find_frames: Callable[[Mapping[Any, Any]], tuple[Frames, Frames | None]],
 ) -> Samples:
-    """Mend what is known to be wrong, read the rows, find their frames and label them.
+    """Apply errata, read the rows, find their frames and label them.
 
     Args:
-        table: Table as in `read_rows`, but with emotions and numbers as annotated.
-        source: Place that `table` was read from, for messages.
+        table: Table as in `read_rows`, with emotions and numbers as annotated.
+        source: Source of `table`, for messages.
         labelling: Rule of the labels.
-        errata: Key of `errata.yaml`; `None` if no mistakes are known.
+        errata: Key of `errata.yaml`; `None` if there are no errata.
         fps: Frames/s.
-        find_frames: Colour and depth of a row of `read_rows`.
+        find_frames: Returns colour and depth frames of a row of `read_rows`.
     """
     mended: list[Finding] = []
     if errata is not None:

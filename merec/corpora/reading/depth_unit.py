@@ -1,4 +1,4 @@
-"""The unit of a depth map, kept in its PNG file; a file that says nothing is in millimetres."""
+"""Unit of a depth map, stored in its PNG file; the default is millimetres."""
 
 import struct
 import zlib
@@ -9,14 +9,14 @@ _MOST = 2**16 - 1
 
 
 def write_unit(png: bytes, step: float | int) -> bytes:
-    """Return a 16-bit PNG file that says what its numbers count.
+    """Return a 16-bit PNG file with its unit as metadata.
 
     The chunk is `pCAL`, "calibration of pixel values" (Extensions to the PNG specification 1.2.0), which
-    other readers pass over. Whole millimetres need none.
+    other readers ignore. Whole millimetres need no chunk.
 
     Args:
-        png: The file.
-        step: What 1 stands for, mm.
+        png: Content of the PNG file.
+        step: Unit of the pixel values, mm.
     """
     if step == 1:
         return png
@@ -29,10 +29,10 @@ def write_unit(png: bytes, step: float | int) -> bytes:
 
 
 def read_unit(content: bytes) -> float:
-    """Return what 1 stands for in a depth map, mm: 1 unless the file is a PNG that says otherwise.
+    """Return the unit of the pixel values of a depth map, mm; 1 unless the PNG file specifies it.
 
     Args:
-        content: Content of the file, which may be damaged.
+        content: Content of the file; it may be damaged.
     """
     at = len(SIGNATURE)
     while content.startswith(SIGNATURE) and at + 8 <= len(content):
@@ -49,7 +49,7 @@ def read_unit(content: bytes) -> float:
 
 
 def _read_scale(data: bytes) -> float:
-    """Millimetres of one step by the data of a `pCAL` chunk; 1 if it is about something else."""
+    """Return the unit in mm from the data of a `pCAL` chunk; 1 if the chunk describes another quantity."""
     name, _, rest = data.partition(b"\0")
     low, high, equation, _ = struct.unpack(">iiBB", rest[:10])
     unit, *parameters = rest[10:].split(b"\0")

@@ -1,4 +1,4 @@
-"""Known mistakes of official annotations: which row, what was there, what is taken instead, and why."""
+"""Errata of official annotations: row, old values, new values and reason."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -24,17 +24,17 @@ def read_errata() -> dict[str, list[dict[str, Any]]]:
 
 
 def apply_errata(table: pd.DataFrame, key: str, where: str) -> tuple[pd.DataFrame, list[Finding]]:
-    """Mend the rows of an annotation that are known to be wrong.
+    """Correct rows of an annotation by the errata.
 
-    An erratum lands only where subject, clip and the old values agree: on its row, or else on the one
-    other row for which they do (lists are at times sorted or cut). One whose new values stand there
-    already is passed over; one whose sample is annotated in another way is noted, as not applicable, in a
-    list to which others apply (no list but the official ones and copies of them has these mistakes).
+    An erratum applies only if subject, clip and old values agree: to its row, or else to the only other row
+    that agrees (lists may be sorted or cut). An erratum whose new values are already present is skipped. If
+    its sample is annotated differently, a note says that it is not applicable, provided that other errata
+    apply to the list (only official lists and copies of them have these mistakes).
 
     Args:
-        table: Columns of text `sample_id`, `subject`, `clip`, `onset`, `apex`, `offset`, indexed by row.
-        key: Key of `errata.yaml`: a data set, and its part or sheet.
-        where: The annotation's file, for the findings.
+        table: Text columns `sample_id`, `subject`, `clip`, `onset`, `apex`, `offset`, indexed by row.
+        key: Key of `errata.yaml`, a data set with its part or sheet.
+        where: File of the annotation, for the findings.
 
     Returns:
         The table, and a note for each erratum that was applied.
@@ -66,7 +66,7 @@ def _new_values(erratum: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _find(table: pd.DataFrame, erratum: Mapping[str, Any]) -> Any:
-    """Index of the row that an erratum is about; `None` if there is none or more than one."""
+    """Return the index of the row of an erratum; `None` if there is not exactly one."""
     same = table
     if "subject" in erratum:
         same = table[_is_sample(table, erratum)]
@@ -93,7 +93,7 @@ def _agrees(table: pd.DataFrame, row: Any, was: Mapping[str, Any]) -> bool:
 
 
 def _is_outside(table: pd.DataFrame, row: Any, key: str) -> bool:
-    """Return whether a cell is no frame number in onset..apex..offset; False if the others are unreadable."""
+    """Return whether a cell breaks the order onset ≤ apex ≤ offset; False if the others are unreadable."""
     texts = {name: str(table.at[row, name]) for name in ("onset", "apex", "offset")}
     unread = [name for name, text in texts.items() if not is_frame_number(text)]
     if unread:

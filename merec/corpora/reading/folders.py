@@ -1,4 +1,4 @@
-"""Folders as they are spelled on disk: spNO.1 or spNo.1, clip J or j, frames with or without zeros."""
+"""Finding of folders in different spellings: spNO.1 or spNo.1, clip J or j, frames with or without zeros."""
 
 import re
 from collections import Counter
@@ -13,10 +13,10 @@ from merec.types import Frames, InputError
 
 
 class Disk:
-    """Folders on disk; each is listed once, however many samples lie in it.
+    """Cache of folder listings; each folder is listed once.
 
     Args:
-        naming: Form of the subjects' names: a subject's folder is found in any of its spellings.
+        naming: Form of the subjects' names; the folder of a subject is found in any spelling.
     """
 
     def __init__(self, naming: Naming | None = None) -> None:
@@ -25,14 +25,14 @@ class Disk:
         self._people: dict[Path, dict[str, Path]] = {}
 
     def list(self, folder: Path) -> dict[str, Path]:
-        """Return the entries of a folder by their names in lower case; none if there is no such folder."""
+        """Return the entries of a folder by lower-case name; empty if the folder does not exist."""
         if folder not in self._listed:
             entries = sorted(folder.iterdir()) if folder.is_dir() else []
             self._listed[folder] = {path.name.casefold(): path for path in entries}
         return self._listed[folder]
 
     def find(self, folder: Path, *parts: str) -> Path | None:
-        """`folder/parts…` as spelled on disk; `None` if it is not there."""
+        """Return `folder/parts…` as spelled on disk; `None` if it does not exist."""
         for part in parts:
             below = self.list(folder).get(part.casefold()) or self._find_subject(folder, part)
             if below is None:
@@ -41,7 +41,7 @@ class Disk:
         return folder
 
     def _find_subject(self, folder: Path, subject: str) -> Path | None:
-        """Return the folder of a subject, spelled in another way on disk: `sub1` or `Sub 01` for `sub01`."""
+        """Return the folder of a subject in another spelling, e.g. `sub1` or `Sub 01` for `sub01`."""
         if self.naming is None:
             return None
         if folder not in self._people:
@@ -50,7 +50,7 @@ class Disk:
         return self._people[folder].get(subject)
 
     def first(self, places: Iterable[Sequence[str | Path]]) -> Path | None:
-        """Return the first of `(folder, *parts)` that lies there."""
+        """Return the first of `(folder, *parts)` that exists."""
         for folder, *parts in places:
             match = self.find(Path(folder), *map(str, parts))
             if match is not None:
@@ -62,7 +62,7 @@ def open_root(root: str, what: str) -> Path:
     """Return the folder of a corpus.
 
     Raises:
-        InputError: If there is no such folder.
+        InputError: If the folder does not exist.
     """
     folder = Path(root).expanduser()
     if not is_folder(folder):
@@ -74,12 +74,12 @@ def open_root(root: str, what: str) -> Path:
 
 
 def relate(path: Path, root: Path | None) -> str:
-    """Return a path below the corpus's root, or as it is where it lies elsewhere."""
+    """Return a path relative to the root of the corpus, or unchanged if it is elsewhere."""
     return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
 
 
 def below(root: Path, patterns: Iterable[str] = ()) -> list[Path]:
-    """`root`, its folders whose names match a pattern (`part_a*`; lower case), and those one below them."""
+    """Return `root`, its subfolders that match a pattern (`part_a*`; lower case), and their subfolders."""
     folders = [root]
     for pattern in patterns:
         for folder in sorted(path for path in root.iterdir() if path.is_dir()):
@@ -89,10 +89,10 @@ def below(root: Path, patterns: Iterable[str] = ()) -> list[Path]:
 
 
 def find_file(root: Path, names: Sequence[str], patterns: Iterable[str]) -> Path | None:
-    """Return the first file with one of the names (upper case does not count) in the folders of `below`.
+    """Return the first file with one of the names (ignoring case) in the folders of `below`.
 
     Raises:
-        InputError: If there is none, but a folder of such a name.
+        InputError: If there is no such file, but a folder with this name.
     """
     wanted, taken = [name.casefold() for name in names], None
     for folder in below(root, patterns):
@@ -109,19 +109,19 @@ def find_file(root: Path, names: Sequence[str], patterns: Iterable[str]) -> Path
 def find_table(
     root: Path, annotation: str, editions: Mapping[str, Sequence[str]], what: str
 ) -> tuple[Path, str | None]:
-    """Find the table at a path, from here or from `root`.
+    """Find the table at a path relative to the working directory or to `root`.
 
     Args:
         root: Folder of the corpus.
-        annotation: The path.
+        annotation: Path of the table.
         editions: Edition → its official file names.
-        what: What the table is called, for messages.
+        what: Name of the table, for messages.
 
     Returns:
-        The file, and the edition whose name it has, if any.
+        The file, and the edition with this file name, if any.
 
     Raises:
-        InputError: If there is no such file.
+        InputError: If the file does not exist.
     """
     file = Path(annotation).expanduser()
     file = root / file if not is_file(file) and is_file(root / file) else file
@@ -137,11 +137,11 @@ def find_table(
 
 
 def name_frames(folder: Path, guess: str) -> Frames:
-    """Return the numbered images of a folder, named as most of them are; by `guess` if none lie there.
+    """Return the numbered images of a folder with their most frequent name pattern; `guess` if it is empty.
 
     Args:
-        folder: It need not exist.
-        guess: e.g. `img{}.jpg`.
+        folder: Folder, which need not exist.
+        guess: Default pattern, e.g. `img{}.jpg`.
     """
     kinds: Counter[tuple[str, str]] = Counter()
     zeros: dict[tuple[str, str], int] = {}
@@ -160,7 +160,7 @@ def name_frames(folder: Path, guess: str) -> Frames:
 
 
 def add_frames(index: pd.DataFrame, frames: Sequence[tuple[Frames, Frames | None]]) -> pd.DataFrame:
-    """Columns `color` and `depth`, one pair per row, with `row` behind them."""
+    """Add columns `color` and `depth` before the column `row`."""
     color = pd.Series([pair[0] for pair in frames], index=index.index, dtype=object)
     depth = pd.Series([pair[1] for pair in frames], index=index.index, dtype=object)
     return index.drop(columns="row").assign(color=color, depth=depth, row=index["row"])

@@ -1,4 +1,4 @@
-"""Give samples the labels of a class map."""
+"""Labelling of samples by a class map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ClassMap = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Labelling:
-    """Rule that turns rows of an annotation into labels.
+    """Rule that assigns labels to rows of an annotation.
 
     Attributes:
         corpus: Name of the data set.
@@ -31,7 +31,7 @@ def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) 
     """Return the class map of `classes` classes.
 
     Raises:
-        InputError: If there is none.
+        InputError: If the class map does not exist.
     """
     if classes not in class_maps:
         counts = ", ".join(str(number) for number in sorted(class_maps))
@@ -44,15 +44,15 @@ def choose_classes(class_maps: Mapping[int, ClassMap], classes: int, name: str) 
 def label_samples(
     rows: pd.DataFrame, class_map: ClassMap, corpus: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give each sample the number of its class; those of no class are left out.
+    """Label each sample with the number of its class; samples without class are left out.
 
     Args:
-        rows: Rows as `read_rows` gives them, with their frames.
+        rows: Rows of `read_rows` with their frames.
         class_map: Class → its emotions, in label order.
         corpus: Name of the data set.
 
     Returns:
-        `Corpus.index` and `Corpus.rejected`.
+        Tables for `Corpus.index` and `Corpus.rejected`.
     """
     label = {emotion: n for n, names in enumerate(class_map.values()) for emotion in names}
     sound = rows["sound"]

@@ -1,4 +1,4 @@
-"""Remarks of a corpus's authors on single samples that its lists hold nevertheless."""
+"""Remarks of the authors of a corpus about single samples of its lists."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,7 +12,7 @@ from merec.types import Finding, InputError
 
 @cache
 def read_remarks() -> dict[str, dict[str, dict[str, Any]]]:
-    """Read `remarks.yaml`: data set → kind → `found`, what is wrong, and `samples`, the ids."""
+    """Read `remarks.yaml`: data set → kind → `found` (the problem) and `samples` (the ids)."""
     import yaml
 
     return yaml.safe_load(
@@ -21,12 +21,12 @@ def read_remarks() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def note_remarks(index: pd.DataFrame, key: str, where: str) -> list[Finding]:
-    """Warn of each sample that the authors say something about.
+    """Return a warning for each sample with a remark of the authors.
 
     Args:
         index: Columns `sample_id` and `row`.
         key: Key of `remarks.yaml`.
-        where: The annotation's file, for the findings.
+        where: File of the annotation, for the findings.
     """
     findings = []
     for kind, remark in read_remarks()[key].items():
@@ -45,7 +45,7 @@ def note_remarks(index: pd.DataFrame, key: str, where: str) -> list[Finding]:
 
 
 def is_remark(finding: Finding) -> bool:
-    """Return whether a finding is one of `note_remarks`."""
+    """Return whether a finding comes from `note_remarks`."""
     kinds = {kind.replace("_", " ") for remarks in read_remarks().values() for kind in remarks}
     return finding.kind in kinds
 
@@ -53,15 +53,15 @@ def is_remark(finding: Finding) -> bool:
 def resolve_without(
     without: str | Sequence[str], allowed: Sequence[str], key: str | None
 ) -> dict[str, dict[str, str]]:
-    """Turn `corpus.without` into kind → sample id → why it is left out.
+    """Turn `corpus.without` into kind → sample id → reason of its exclusion.
 
     Args:
-        without: Kinds of `remarks.yaml`, or one.
-        allowed: Every annotated sample id.
+        without: One or several kinds of `remarks.yaml`.
+        allowed: All annotated sample ids.
         key: Key of `remarks.yaml`; `None` if there are no remarks.
 
     Raises:
-        InputError: If there is no such kind, or it names no sample of this list.
+        InputError: If the kind does not exist, or has no sample in this list.
     """
     kinds = [without] if isinstance(without, str) else without
     remarks = read_remarks()[key] if key else {}

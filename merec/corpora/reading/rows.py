@@ -1,4 +1,4 @@
-"""The rows of an annotation: frame numbers, emotions, action units, and which rows are no samples."""
+"""Rows of an annotation: frame numbers, emotions, action units, and detection of invalid rows."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -32,20 +32,21 @@ def read_rows(
     fps: float | int,
     source: Source,
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """Turn the text of an annotation into numbers and action units, and say which rows are no samples.
+    """Parse the text of an annotation into numbers and action units, and find invalid rows.
 
     Args:
         table: Text columns `sample_id`, `subject`, `clip`, `onset`, `apex` (a number, or `middle`),
-            `offset` (a number, or `unknown`), `action_units`, `emotion` (spelling mended), indexed by row.
+            `offset` (a number, or `unknown`), `action_units`, `emotion` (spelling corrected), indexed by row.
         emotions: Every emotion that may be annotated.
-        scored: Those of some class: a bad row of another emotion is left out anyway, so only a warning.
+        scored: Emotions that belong to a class. An invalid row with another emotion is only a warning, since
+            it is left out anyway.
         fps: Frames/s of the videos.
-        source: Place that `table` was read from, for messages.
+        source: Source of `table`, for messages.
 
     Returns:
-        The rows with the columns of `Corpus.index` but `corpus`, `label`, `color` and `depth`, and with
-        `sound`: False for a row that is no sample for an error, though its numbers can be read; other bad
-        rows are left out. And what was found.
+        The rows with the columns of `Corpus.index` except `corpus`, `label`, `color` and `depth`, and with
+            `sound`: False for an invalid row whose numbers can be read. Other invalid rows are left out. Also
+            the findings.
     """
     findings: list[Finding] = []
     samples: list[dict[str, Any]] = []
@@ -88,14 +89,14 @@ def _shorten(text: str, most: int = 60) -> str:
 
 
 def _is_mended(bad: BadCell, cells: Mapping[Any, Any]) -> bool:
-    """Return whether an erratum replaced the number of a bad cell."""
+    """Return whether an erratum replaced the number of an invalid cell."""
     return bad.column in _NUMBERS and cells[bad.column] != bad.text
 
 
 def _judge_names(
     row: int, cells: Mapping[Any, Any], bad_columns: Collection[str], source: Source
 ) -> list[_Problem]:
-    """List what is wrong with the names of the subject and the clip, but for cells reported already."""
+    """List problems of the names of subject and clip, without cells that are already reported."""
     return [
         problem
         for key in ("subject", "clip")
@@ -105,7 +106,7 @@ def _judge_names(
 
 
 def _judge_name(key: str, text: str, cell: str) -> list[_Problem]:
-    """Describe what is wrong with the name of a subject or clip: folders are named by it."""
+    """Describe the problem of a subject or clip name, which is also a folder name."""
     if not text:
         remedy = (
             f"expected the {key} in each row; a blank does not repeat the cell above, so type it in"
@@ -124,7 +125,7 @@ def _judge_name(key: str, text: str, cell: str) -> list[_Problem]:
 def _read_numbers(
     cells: Mapping[Any, Any], bad_columns: Collection[str]
 ) -> tuple[_Numbers | None, list[_Problem]]:
-    """Onset, apex and offset, and what is wrong with them but for cells that are reported already."""
+    """Return onset, apex and offset, and their problems without cells that are already reported."""
     wrong = []
     if any(key in bad_columns for key in _NUMBERS):
         return None, []
@@ -159,7 +160,7 @@ def _judge_emotion(emotion: str, emotions: Sequence[str]) -> list[_Problem]:
 
 
 def _judge_duplicate(sample_id: str, seen: Mapping[str, int], source: Source) -> list[_Problem]:
-    """Report a sample that an earlier row holds already."""
+    """Report a duplicate of an earlier row."""
     if sample_id not in seen:
         return []
     problem = f"sample {sample_id} stands in {source.name_row(seen[sample_id])} already"
@@ -167,7 +168,7 @@ def _judge_duplicate(sample_id: str, seen: Mapping[str, int], source: Source) ->
 
 
 def _judge_order(numbers: _Numbers | None) -> list[_Problem]:
-    """Report an onset that lies after the apex."""
+    """Report an onset after the apex."""
     if numbers is None or numbers[0] <= numbers[1]:
         return []
     remedy = "expected onset ≤ apex ≤ offset; correct the row, or take the official file"
@@ -175,12 +176,12 @@ def _judge_order(numbers: _Numbers | None) -> list[_Problem]:
 
 
 def _grade(problems: Sequence[_Problem], unscored: bool, sample_id: str | None) -> list[_Report]:
-    """Make each problem an error, or a warning where the emotion is in no class.
+    """Turn each problem into an error, or into a warning if the emotion belongs to no class.
 
     Args:
-        problems: What is wrong with a row.
-        unscored: Whether its emotion is in no class.
-        sample_id: Its sample, to name the override that leaves it out; `None` if it has no usable name.
+        problems: Problems of a row.
+        unscored: Whether its emotion belongs to no class.
+        sample_id: Sample id for the override that excludes it; `None` if it has no valid id.
     """
     if unscored:
         leave = "; it is not scored, and left out anyway"
@@ -193,12 +194,12 @@ def _grade(problems: Sequence[_Problem], unscored: bool, sample_id: str | None) 
 def _read_sample(
     cells: Mapping[Any, Any], numbers: _Numbers, sound: bool, any_coded: bool
 ) -> tuple[dict[str, Any], list[_Report]]:
-    """Return the columns of a sample but `fps` and `row`, and what of it counts as unknown or is left out.
+    """Return the columns of a sample except `fps` and `row`, and notes about unknown or ignored values.
 
     Args:
-        cells: The row.
-        numbers: Its frame numbers.
-        sound: Whether nothing is wrong with the row.
+        cells: Cells of the row.
+        numbers: Frame numbers of the row.
+        sound: Whether the row is valid.
         any_coded: Whether any row of the table has action units.
     """
     reports: list[_Report] = []

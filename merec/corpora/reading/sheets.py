@@ -1,9 +1,9 @@
-"""Annotation tables by the names of their columns: .xlsx, .xls and .csv.
+"""Reading of annotation tables by column name (.xlsx, .xls and .csv).
 
 How to use it: `read_table` gives text columns; `describe_source(table, …)` in source.py makes the `Source`
-that `read_rows` takes, and with it `read_rows` reports every cell that is no text or number (#N/A,
-TRUE, a date, a formula that was never calculated), and every blank subject or clip, by row and cell. A reader
-that does not go through `read_rows` calls `refuse_bad_cells`.
+that `read_rows` takes, and `read_rows` reports every cell that is neither text nor number (#N/A, TRUE, a
+date, a formula that was never calculated), and every blank subject or clip, by row and cell. A reader that
+does not use `read_rows` calls `refuse_bad_cells`.
 """
 
 import re
@@ -22,14 +22,14 @@ _HEADER_ROWS = 30  # a header may stand below a title and a legend, as on row 14
 
 @dataclass(frozen=True)
 class BadCell:
-    """A cell that holds neither text nor a number.
+    """Cell that contains neither text nor a number.
 
     Attributes:
-        row: Its row, from 0 below the header, as in the table's index.
-        column: Our name of its column.
-        text: What the table has there.
-        found: Problem, naming the cell as a spreadsheet does.
-        remedy: What the user can do.
+        row: Row of the cell, from 0 below the header, as in the index of the table.
+        column: merec's name of its column.
+        text: Text of the cell.
+        found: Problem, with the cell's name in the spreadsheet.
+        remedy: Remedy for the user.
     """
 
     row: int
@@ -45,29 +45,29 @@ def read_table(
     sheet: str | None = None,
     optional: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Read some columns of a table; where they stand and in which row their header is does not matter.
+    """Read columns of a table by name; their order and the row of the header do not matter.
 
-    A cell of a merged range has the value of the range's first cell in the same column. Hidden and filtered
-    rows are read like all others.
+    A cell of a merged range has the value of the first cell of the range in the same column. Hidden and
+    filtered rows are also read.
 
     Args:
-        file: The table; its kind is told by its content, because .xls files are at times .xlsx inside. A
-            .csv may be separated by commas, semicolons or tabs, in UTF-8 or UTF-16; in another encoding,
-            if the cells that are read are ASCII.
-        columns: Our name of each column → the names it has in official files. Upper case, blanks, `_` and
-            `-` in them do not count.
-        sheet: Name of the sheet (upper case does not count); `None` for the first that has the columns.
-        optional: Our names of the columns that may be missing; they are then empty.
+        file: File of the table. Its format is detected from its content, because some .xls files are in fact
+            .xlsx. A .csv may be separated by commas, semicolons or tabs, in UTF-8 or UTF-16, or in another
+            encoding if the columns are ASCII.
+        columns: merec's name of each column → its names in official files. Case, blanks, `_` and `-` are
+            ignored.
+        sheet: Name of the sheet (ignoring case); `None` for the first sheet that has the columns.
+        optional: merec's names of columns that may be missing; they are then empty.
 
     Returns:
-        One row per row that is not empty, all as text without surrounding blanks, "" where a cell is
-        empty, `355` for 355.0; its index is the number of the row, from 0, below the header. Of `attrs`,
-        `first_row` is the number that a spreadsheet shows beside row 0, `letters` the letter of each column
-        that was found, and `bad_cells` the `BadCell`s, which the caller must report.
+        One row per row that is not empty, as text without surrounding blanks, "" for empty cells, `355` for
+        355.0. The index is the number of the row below the header, from 0. `attrs` contains `first_row`, the
+        spreadsheet's number of row 0, `letters`, the letter of each column, and `bad_cells`, the `BadCell`s,
+        which the caller must report.
 
     Raises:
-        InputError: If the file, the sheet, a column or every row is missing, naming what was found, or a
-            cell's encoding is unknown.
+        InputError: If the file, the sheet, a column or every row is missing, or the encoding of a cell is
+            unknown.
     """
     best: tuple[int, str, list[str], list[str]] | None = None
     for name, page in _choose_pages(file, sheet):
@@ -96,14 +96,15 @@ def read_table(
 
 
 def refuse_bad_cells(table: pd.DataFrame, file: Path) -> None:
-    """Refuse a table in which a cell holds neither text nor a number.
+    """Refuse a table with a cell that is neither text nor number.
 
     Args:
-        table: Table as `read_table` gives it.
-        file: File that it was read from.
+        table: Table of `read_table`.
+        file: File of the table.
 
     Raises:
-        InputError: For the first such cell, naming row and cell, and how many more there are.
+        InputError: If there is such a cell; the message names row and cell of the first, and the number of
+            others.
     """
     bad = table.attrs["bad_cells"]
     if bad:
@@ -117,7 +118,7 @@ def _plain(name: Any) -> str:
 
 
 def _choose_pages(file: Path, sheet: str | None) -> Sequence[tuple[str | None, Page]]:
-    """Return the sheet of a name; all pages of a file if none is asked for, or if its pages have no names."""
+    """Return the sheet with a name; all pages if no name is given or the pages have no names."""
     pages = read_pages(file)
     if sheet is None or not pages or pages[0][0] is None:
         return pages
@@ -139,7 +140,7 @@ def _list_columns(texts: Sequence[str]) -> str:
 
 
 def _fill_merged(page: Page) -> dict[int, dict[int, Cell]]:
-    """Return the cells below the first of each merged range, by row and column, but for empty rows."""
+    """Return by row and column the cells that merged ranges fill, except in empty rows."""
     filled: dict[int, dict[int, Cell]] = {}
     for first, last, column in page.merged:
         cell = page.rows.get(first, {}).get(column)
@@ -152,7 +153,7 @@ def _fill_merged(page: Page) -> dict[int, dict[int, Cell]]:
 
 
 def _place(header: Mapping[int, Cell], columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the position of each of our columns."""
+    """Return the position of each column."""
     first: dict[str, int] = {}
     for place in sorted(header):
         first.setdefault(_plain(header[place].text), place)
@@ -208,7 +209,7 @@ def _take(
 
 
 def _describe_bad(cell: Cell, column: str, name: str) -> tuple[str, str]:
-    """Describe the content of a cell that is no text or number, and what to do."""
+    """Describe a cell that is neither text nor number, and the remedy."""
     if cell.kind == "formula":
         problem = f"{column} (cell {name}) is the formula {cell.text[:40]} without a result"
         return problem, "open the table in Excel and save it, so that results are stored with it"

@@ -1,4 +1,4 @@
-"""Mend the spelling of names and emotions in an annotation."""
+"""Correction of the spelling of names and emotions in an annotation."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from merec.types import Finding
 def mend_spelling(
     texts: pd.Series, mended: pd.Series, what: str, where: str
 ) -> tuple[pd.Series, list[Finding]]:
-    """Take the mended spelling; one note says how often each other spelling stood there."""
+    """Replace misspelt values; one note counts each wrong spelling in the sheet."""
     changed = texts[texts != mended]
     if changed.empty:
         return mended, []
@@ -25,7 +25,7 @@ def mend_spelling(
 def mend_emotions(
     texts: pd.Series, spellings: Mapping[str, str], where: str
 ) -> tuple[pd.Series, list[Finding]]:
-    """Lower case, and the official variants in `spellings`; noted where a table spells in two ways."""
+    """Convert emotions to lower case and replace official variants; note if a table mixes spellings."""
     plain = texts.str.casefold()
     mended = plain.map(lambda text: spellings.get(text, text))
     usual = texts.groupby(mended).agg(lambda same: same.value_counts().index[0])

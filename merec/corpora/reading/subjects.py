@@ -1,6 +1,6 @@
-"""Names of subjects: one per person, however sheets and folders spell it.
+"""Names of subjects: one name per person for all spellings in sheets and folders.
 
-Held out is whoever has a name, so two names of one person would put that person on both sides of a split.
+Subjects are held out by name, so two names of a person would put this person into both parts of a split.
 """
 
 import re
@@ -25,15 +25,15 @@ class Naming:
     """Form of the names in a corpus that numbers its subjects.
 
     Attributes:
-        prefix: What stands before the number.
-        digits: Fewest digits of the number, filled with zeros.
+        prefix: Text before the number.
+        digits: Minimum number of digits, padded with zeros.
     """
 
     prefix: str
     digits: int = 1
 
     def spell(self, text: str) -> str:
-        """Spell a name as the corpus does if it is a number, with any usual prefix; else leave it.
+        """Return the corpus's spelling of a numbered name with any usual prefix; other names are unchanged.
 
         >>> [CASME2.spell(text) for text in ("1", "Sub 01", "sub001", "1.0", "Anna")]
         ['sub01', 'sub01', 'sub01', 'sub01', 'Anna']
@@ -50,15 +50,15 @@ NAMINGS = {"casme2": CASME2, "samm": SAMM, "smic": SMIC, "casme3": CASME3}
 
 
 def is_nobody(text: str) -> bool:
-    """Return whether a cell says that the subject is not known, such as `nan` or `-`."""
+    """Return whether a cell means an unknown subject, such as `nan` or `-`."""
     return _simplify(text) in _NOBODY
 
 
 def spell_subject(subject: str) -> str:
-    """Spell a name in the one way in which names of one data set are compared.
+    """Return the normalised spelling by which names of a data set are compared.
 
-    Case, leading zeros, full-width letters, and blanks, dots, `_` and `-` do not count, but for those between
-    two numbers.
+    Case, leading zeros and full-width letters are ignored, and so are blanks, dots, `_` and `-`, except
+    between two numbers.
     """
     plain = re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", _simplify(subject))
     plain = re.sub(r"(?<!\d)[\s._-]+|[\s._-]+(?!\d)", "", plain)
@@ -69,13 +69,13 @@ def name_subjects(texts: pd.Series, naming: Naming, where: str) -> tuple[pd.Seri
     """Give each person one name.
 
     Args:
-        texts: The subject of each row, as annotated; "" stays "".
+        texts: Annotated subject of each row; "" stays "".
         naming: Form of the subjects' names.
-        where: The annotation's file, for the findings.
+        where: File of the annotation, for the findings.
 
     Returns:
-        The names, and notes: on names that were spelled in another way (bare numbers throughout are no
-        misspelling of sub01), and on each person of several spellings.
+        The names, and notes about changed spellings (not if all names are bare numbers) and about each person
+        with several spellings.
     """
     spelled = texts.map(naming.spell)
     keys = spelled.map(spell_subject)
@@ -101,14 +101,14 @@ def name_subjects(texts: pd.Series, naming: Naming, where: str) -> tuple[pd.Seri
 
 
 def refuse_namesakes(index: pd.DataFrame, where: str) -> None:
-    """Make sure that no person of a data set has two names, and no name is of two data sets.
+    """Check that no person of a data set has two names, and that no name occurs in two data sets.
 
     Args:
         index: Columns `corpus` and `subject`.
-        where: Place that was read, for the message.
+        where: Source of the table, for the message.
 
     Raises:
-        InputError: Naming the two.
+        InputError: If not; the message names both.
     """
     seen: dict[Hashable, str] = {}
     owner: dict[str, str] = {}
@@ -127,6 +127,6 @@ def refuse_namesakes(index: pd.DataFrame, where: str) -> None:
 
 
 def _simplify(text: str) -> str:
-    """Without case, full-width letters, zero-width characters and surrounding blanks."""
+    """Return a text without case, full-width letters, zero-width characters and surrounding blanks."""
     text = unicodedata.normalize("NFKC", text)
     return "".join(c for c in text if unicodedata.category(c) != "Cf").strip().casefold()
