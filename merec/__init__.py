@@ -1,3 +1,3 @@
-"""merec: micro-expression recognition experiments whose numbers can be believed."""
+"""merec: reliable experiments in micro-expression recognition."""
 
 __version__ = "0.1.0"

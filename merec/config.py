@@ -1,6 +1,6 @@
-"""Compose a node of the config for verbs that need no other, and build what it describes.
+"""Composing of single config nodes, and building of the objects that they describe.
 
-This module imports no torch, so that `merec train --help` and `--cfg job` answer at once.
+This module does not import torch, so that `merec train --help` and `--cfg job` are fast.
 """
 
 import inspect
@@ -29,14 +29,14 @@ from merec.ranges import TAKEN_FROM_TABLE
 
 
 def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
-    """Compose and check the config of one group, e.g. of a corpus, for verbs that need no other.
+    """Compose and check the config of one group, e.g. of a corpus.
 
     Args:
         group: Name of the group and of its key in the config.
-        overrides: As `merec train` takes them: `corpus=NAME`, `corpus.KEY=VALUE`, `experiments=NAME`.
+        overrides: Overrides as in `merec train`: `corpus=NAME`, `corpus.KEY=VALUE`, `experiments=NAME`.
 
     Raises:
-        InputError: If there is no such choice or key, or the node does not fit the code.
+        InputError: If a choice or key does not exist, or the node does not match the code.
     """
     check_choices([text for text in overrides if text.startswith(f"{group}=")])
     os.environ["MEREC_HOME"] = str(home())
@@ -60,14 +60,14 @@ def compose_node(group: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse overrides of `corpus.render` that another key of the corpus makes void.
+    """Refuse overrides of `corpus.render` that have no effect because of another key of the corpus.
 
     Args:
-        corpus: The config of the corpus.
+        corpus: Config of the corpus.
         overrides: Overrides as the user gave them.
 
     Raises:
-        InputError: Naming them.
+        InputError: If so; the message names them.
     """
     keys = [text.partition("=")[0].lstrip("+~") for text in overrides]
     given = [key for key in keys if key.startswith("corpus.render.")]
@@ -83,10 +83,10 @@ def refuse_unfollowed(corpus: Mapping[str, Any], overrides: Sequence[str]) -> No
 
 
 def refuse_made(given: Sequence[str]) -> None:
-    """Refuse numbers of subjects and samples beside an annotation, whose table decides them.
+    """Refuse numbers of subjects and samples together with an annotation, which defines them.
 
     Args:
-        given: Keys of such numbers as the user wrote them; may be empty.
+        given: Keys of such numbers on the command line; may be empty.
 
     Raises:
         InputError: If `given` is not empty.
@@ -100,12 +100,12 @@ def refuse_made(given: Sequence[str]) -> None:
 
 
 def takes(node: DictConfig, name: str) -> bool:
-    """Return whether what a config node describes has an argument of that name."""
+    """Return whether the target of a config node has an argument of this name."""
     return name in inspect.signature(get_object(node["_target_"])).parameters
 
 
 def build(node: DictConfig, **extra: Any) -> Any:
-    """Build what a config node describes; an InputError of its constructor comes out as itself."""
+    """Build the object of a config node; an InputError of its constructor is raised unchanged."""
     try:
         return instantiate(node, _convert_="all", **extra)
     except InstantiationException as error:
@@ -118,7 +118,7 @@ def build(node: DictConfig, **extra: Any) -> Any:
 
 
 def build_task(node: DictConfig) -> Any:
-    """Build the task that a config node describes, and its parts (see `merec.config_parts`)."""
+    """Build the task of a config node, with its parts (see `merec.config_parts`)."""
     values = {key: node[key] for key in node if key != "_target_"}
     settings = {
         str(key): build(value) if OmegaConf.is_config(value) else value

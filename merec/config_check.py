@@ -34,12 +34,12 @@ def check(cfg: DictConfig, given: Sequence[str] = ()) -> None:
 
     Args:
         cfg: The config.
-        given: Dotted keys that must have an effect, as those of the command line of one run.
+        given: Dotted keys that must have an effect, e.g. keys of the command line.
 
     Raises:
-        InputError: Naming each misfit: a key that no constructor takes, with the nearest one it does
-            take; a class that does not exist or is of another kind; a value that was left open; a key
-            without effect.
+        InputError: If there are misfits; the message names each: a key that no constructor takes, with the
+            most similar one; a class that does not exist or has another type; a missing value; a key without
+            effect.
     """
     nodes: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
     # Before classes are imported, which takes seconds.
@@ -57,14 +57,14 @@ def check(cfg: DictConfig, given: Sequence[str] = ()) -> None:
 
 
 def refuse(lines: Sequence[str], what: str = "", most: int = 3) -> None:
-    """Raise what was found as one line, the first few if they are many; nothing if nothing was found."""
+    """Raise an error with the first lines of a list of problems; do nothing if it is empty."""
     if lines:
         more = f" | and {len(lines) - most} more" if len(lines) > most else ""
         raise InputError(what + " | ".join(lines[:most]) + more)
 
 
 def _find_lost_nodes(nodes: dict[str, Any]) -> list[str]:
-    """Return one line for each group of the config that a run needs and that is no mapping."""
+    """Return one line for each required config group that is not a mapping."""
     lines = []
     for key in NEEDED:
         value = nodes.get(key)
@@ -93,7 +93,7 @@ def _find_lost_nodes(nodes: dict[str, Any]) -> list[str]:
 
 
 def _find_lost_choices(nodes: dict[str, Any]) -> list[str]:
-    """Return a line if the estimator of a baseline is none of its estimators."""
+    """Return a line if the estimator of a baseline is not one of its `estimators`."""
     task = nodes["task"]
     estimators, chosen = task.get("estimators"), task.get("estimator")
     if not isinstance(estimators, dict) or chosen in estimators:
@@ -104,7 +104,7 @@ def _find_lost_choices(nodes: dict[str, Any]) -> list[str]:
 
 
 def find_misfits(nodes: Any, root: str = "") -> list[str]:
-    """Return one line per value left open below `nodes` and per `_target_` that does not take its keys."""
+    """Return one line per missing value below `nodes` and per `_target_` that does not take its keys."""
     problems = [
         f"{path} has no value; set {path}=…" for path, node in walk(nodes, root) if node == "???"
     ]
@@ -137,7 +137,7 @@ def find_misfits(nodes: Any, root: str = "") -> list[str]:
 
 
 def _describe_lost_class(path: str, name: str, error: Exception) -> str:
-    """Return a line about a class that cannot be imported, with the nearest of its module."""
+    """Return a line about a class that cannot be imported, with the most similar name in its module."""
     module, _, last = name.rpartition(".")
     there = vars(sys.modules[module]) if module in sys.modules else {}
     near = get_close_matches(last, [key for key in there if not key.startswith("_")], n=1)

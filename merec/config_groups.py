@@ -1,4 +1,4 @@
-"""The groups of the config and their choices: the files of merec's `conf/` and of those of plug-ins."""
+"""Config groups and their choices: the files in the `conf/` folders of merec and of plug-ins."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _STUDIES = "experiments"  # which lie beside merec's conf/ and in those of plug-
 
 
 class PluginSearchPath(SearchPathPlugin):
-    """Lets Hydra find the choices of plug-ins, and a recipe for each backbone that has none of its own."""
+    """Hydra plug-in for the choices of plug-ins, and for default recipes of backbones without a recipe."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append each `conf/` of a plug-in to the search path.
@@ -70,10 +70,10 @@ def list_choices(group: str) -> list[str]:
 
 
 def check_choices(arguments: Sequence[str]) -> None:
-    """Refuse names that a group of the config has not, those of every job of a multirun included.
+    """Refuse unknown choices of config groups, for all jobs of a multirun.
 
     Raises:
-        InputError: With the nearest name there is.
+        InputError: If so; the message suggests the most similar name.
     """
     if any(text.startswith("hydra.searchpath") for text in arguments):
         return  # there may be choices elsewhere
@@ -101,7 +101,7 @@ def _list_roots() -> list[Path]:
 
 
 def _list_folders(group: str) -> Iterator[Path]:
-    """Return the folders of a group that are there; merec's own studies lie beside its `conf/`."""
+    """Return the existing folders of a group; the studies of merec are next to its `conf/`."""
     merec_root, *other_roots = _list_roots()
     for root in (merec_root.parent if group == _STUDIES else merec_root, *other_roots):
         if (root / group).is_dir():
@@ -110,10 +110,10 @@ def _list_folders(group: str) -> Iterator[Path]:
 
 @cache
 def _refuse_namesakes(roots: tuple[Path, ...]) -> None:
-    """Refuse a choice that two folders define, since only one of the two would be read.
+    """Refuse a choice that two folders define, since only one would be read.
 
     Raises:
-        InputError: Naming both files.
+        InputError: If so; the message names both files.
     """
     merec_root, *other_roots = roots
     files = {

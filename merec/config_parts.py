@@ -1,4 +1,4 @@
-"""Parts: dataclasses of settings that a config keeps beside those of the class that takes them.
+"""Parts: dataclasses of settings whose keys are in the config node of the class that takes them.
 
 `task.pretrain=macro` is a key of the task, and a field of the part `pretraining` of that task. So keys stay
 short, and no class has dozens of fields.
@@ -23,14 +23,14 @@ def list_parts(target: Callable[..., Any]) -> dict[str, type[Part]]:
 
 
 def list_all_parts(target: Callable[..., Any]) -> list[type[Part]]:
-    """Return the parts of a constructor, and the parts of these."""
+    """Return the parts of a constructor, recursively."""
     return [
         nested for part in list_parts(target).values() for nested in (part, *list_all_parts(part))
     ]
 
 
 def list_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a constructor by key of the config, those of a part in its place."""
+    """Return the parameters of a constructor by config key; a part is replaced by its parameters."""
     parts = list_parts(target)
     parameters: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(target).parameters.items():
@@ -39,7 +39,7 @@ def list_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def assemble(target: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
-    """Call a constructor with settings by key of the config; each part takes its own out of these."""
+    """Call a constructor with settings by config key; parts are built from their keys."""
     rest = dict(settings)
     parts = {
         name: assemble(part, {key: rest.pop(key) for key in list_parameters(part) if key in rest})

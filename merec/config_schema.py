@@ -1,4 +1,4 @@
-"""The typed root of every run, and the resolvers of its config."""
+"""Typed root of the config, and its resolvers."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ NEEDED = ("corpus", "features", "datamodule", "backbone", "recipe", "loss", "tas
 
 @dataclass
 class Recipe:
-    """Training settings that a backbone asks for; see `merec.tasks.Finetune`."""
+    """Training settings of a backbone; see `merec.tasks.Finetune`."""
 
     optimizer: Any = MISSING
     scheduler: Any = None
@@ -29,7 +29,7 @@ class Recipe:
 
 @dataclass
 class RunConfig:
-    """Every top-level key of `merec train`. `Any` is a node whose `_target_` is its schema."""
+    """Top-level keys of `merec train`. A node of type `Any` is checked by its `_target_`."""
 
     seed: int = 0
     fold: int | None = None
@@ -63,10 +63,10 @@ def _slug(text: str, most: int = 120) -> str:
 
 
 def register() -> None:
-    """Tell Hydra of the schema, of plug-ins and of resolvers.
+    """Register the schema, the plug-ins and the resolvers in Hydra.
 
     `${slug:…}` makes a folder name, `${first:…}` takes the first value that is not null, and `${reads:…}`
-    says which representation a backbone's class reads.
+    gives the representation that a backbone's class reads.
     """
     ConfigStore.instance().store(name="schema", node=RunConfig)
     OmegaConf.register_new_resolver("slug", _slug, replace=True)

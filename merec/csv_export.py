@@ -1,4 +1,4 @@
-"""Tables as .csv files for people, no cell of which is a formula for a spreadsheet."""
+"""CSV files for spreadsheets, without cells that a spreadsheet would execute as formulas."""
 
 import re
 from pathlib import Path
@@ -12,18 +12,18 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?", re.ASCII)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a .csv for people, wholly or not at all; no cell of it is a formula for a spreadsheet.
+    """Write a CSV atomically, and escape cells that a spreadsheet would execute as formulas.
 
-    Files that merec reads again are written as they are, since a mended cell would be another name.
+    Files that merec reads again are written without escapes, which would change names.
     """
     with atomic(path) as part:
         _escape_formulas(table).to_csv(part, index=False)
 
 
 def _escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would run: after `=`, `+`, `-`, `@`, tab or return.
+    """Put an apostrophe before texts that start with `=`, `+`, `-`, `@`, tab or return.
 
-    Numbers and a mark alone, such as `-`, stay as they are; so do names of columns that are none.
+    Numbers and single marks, such as `-`, are unchanged, and so are column names that are not text.
     """
     escaped = table.rename(columns=_escape)
     for place, (_, column) in enumerate(table.items()):

@@ -1,19 +1,19 @@
-"""The one error that is the user's to mend; it imports nothing, so that `merec --help` stays quick."""
+"""Errors that the user can correct; this module imports nothing, so that `merec --help` is fast."""
 
 
 class InputError(ValueError):
-    """Something the user can mend: the message says what was found, what was expected, what to do.
+    """Error that the user can correct; the message gives the problem, the expectation and the remedy.
 
     The command line prints it as one line without a traceback (set HYDRA_FULL_ERROR=1 to see one).
     """
 
 
 class StopError(InputError):
-    """Something that stops all samples or folds and not one: no room, no right to write, no model."""
+    """Error that affects all samples or folds: full disk, missing permission or missing model."""
 
 
 class DiskError(StopError, OSError):
-    """A file that cannot be written, as no other of its folder can be.
+    """Error of a file that cannot be written, which affects its whole folder.
 
     It is an `OSError` too, with the `errno` and `strerror` of its cause.
     """
@@ -27,7 +27,7 @@ class DiskError(StopError, OSError):
 
 
 def quote_error(error: BaseException, most: int = 200) -> str:
-    """Return in one line what an error of a library says, cut after `most` characters; else its type."""
+    """Return the message of a library's error in one line of at most `most` characters, or its type."""
     text = " ".join(str(error).split()) or type(error).__name__
     if "allow_pickle" in text:  # numpy's advice would run what the file holds
         text = "it holds something else than arrays of numbers and texts"

@@ -1,7 +1,6 @@
-"""Files that are whole or absent, and private where they should be.
+"""Atomic writing of files, and private folders.
 
-They are written beside their name, then renamed onto it. A folder that nobody else may look into passes that
-on to what is written below it.
+Files are written under a temporary name and then renamed. Files in a private folder are private as well.
 """
 
 import errno
@@ -28,17 +27,18 @@ _OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 @contextmanager
 def atomic(path: Path, room: Path | None = None) -> Iterator[Path]:
-    """Yield a `.part` path to write to; it takes the name `path` only if the block succeeds.
+    """Yield a `.part` path to write to, which is renamed to `path` if the block succeeds.
 
-    The `.part` name holds process and host, so that two processes never write to one file and `sweep_parts`
-    knows whose it is, and keeps the suffix, from which writers such as numpy infer a format.
+    The `.part` name contains process and host, so that two processes never write to one file and
+    `sweep_parts` can identify the writer. It keeps the suffix, from which writers such as numpy infer the
+    format.
 
     Args:
         path: The file.
-        room: Folder of the same file system for the `.part`; `None` for that of the file.
+        room: Folder of the `.part` file on the same file system; `None` for the folder of `path`.
 
     Raises:
-        DiskError: If the file cannot be written: no room, no right, or something else in its place.
+        DiskError: If the file cannot be written: full disk, missing permission, or a folder with this name.
     """
     part = path.with_name(f".{path.stem}.{os.getpid()}-{HOST}.part{path.suffix}")
     try:
@@ -62,7 +62,7 @@ def atomic(path: Path, room: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a private folder to fill; it takes the name `folder` only if the block succeeds.
+    """Yield a private temporary folder, which is renamed to `folder` if the block succeeds.
 
     Args:
         folder: The folder; absent or empty.
@@ -77,7 +77,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def find_disk_error(error: BaseException) -> OSError | None:
-    """Find why a disk was not written to, in an error or in what led to it; `None` for other errors."""
+    """Find the disk error in an error or in its causes; `None` for other errors."""
     if isinstance(error, OSError) and error.errno in _WRITING:
         return error
     seen: set[int] = set()
@@ -92,11 +92,11 @@ def find_disk_error(error: BaseException) -> OSError | None:
 
 
 def describe_disk_error(error: OSError, path: Path | str | None = None) -> str:
-    """Describe in one line why something cannot be written, and what to do.
+    """Describe in one line why a file cannot be written, and the remedy.
 
     Args:
         error: See `find_disk_error`.
-        path: What cannot be written, if the error does not say.
+        path: Path, if the error does not name it.
     """
     place = path or error.filename or "the output"
     reason = error.strerror or error
@@ -112,13 +112,13 @@ def describe_disk_error(error: OSError, path: Path | str | None = None) -> str:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only its owner can look into; what `atomic` writes below it is private as well.
+    """Create a folder that only its owner can read; files that `atomic` writes below it are also private.
 
-    One that everybody can look into is closed. One that is shared with a group alone was made so on purpose,
-    and what is written below it is shared with that group.
+    A folder that everybody can read is made private. A folder that is shared only with a group stays shared,
+    and so are files below it.
 
     Raises:
-        DiskError: If it cannot be made.
+        DiskError: If it cannot be created.
     """
     try:
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -131,10 +131,10 @@ def make_private(folder: Path) -> None:
 
 
 def make_output(folder: Path) -> None:
-    """Make a private folder for results and try to write to it, before the work and not after it.
+    """Create a private folder for results and test that it is writable, before the work starts.
 
     Raises:
-        DiskError: If it cannot be made or written to.
+        DiskError: If it cannot be created or written to.
     """
     make_private(folder)
     try:
@@ -145,7 +145,7 @@ def make_output(folder: Path) -> None:
 
 
 def _make_parents(folder: Path) -> int | None:
-    """Make a folder; return its mode if it is private, as one below a private folder is made."""
+    """Create a folder, private below a private folder; return its mode if it is private."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -162,11 +162,12 @@ def _make_parents(folder: Path) -> int | None:
 
 
 def sweep_parts(folder: Path, alone: bool = False) -> None:
-    """Delete `.part` files directly in a folder whose writers were killed; those of living ones stay.
+    """Delete the `.part` files of killed processes directly in a folder.
 
     Args:
-        folder: The folder; it need not be there.
-        alone: Whether no other process writes to it, as its lock is held; those of other machines go, too.
+        folder: Folder, which need not exist.
+        alone: Whether no other process writes to it because its lock is held; files of other machines are
+            then also deleted.
     """
     with suppress(OSError):
         for file in os.scandir(folder):
@@ -180,24 +181,24 @@ def sweep_parts(folder: Path, alone: bool = False) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, wholly or not at all."""
+    """Write `text` to `path` atomically."""
     with atomic(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON to `path`, wholly or not at all."""
+    """Write `content` as indented JSON to `path` atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def describe_stranger(start: bytes) -> str:
-    """Say what lies in the place of a binary file by its first bytes, and the remedy.
+    """Recognise an HTML page or another text in place of a binary file by its first bytes.
 
     Args:
-        start: The first 512 bytes, or all of it.
+        start: First 512 bytes, or the whole file.
 
     Returns:
-        A clause to follow the file's name; "" if they tell nothing.
+        Clause that follows the name of the file, with the remedy; "" if nothing is recognised.
     """
     plain = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:32].lower()
     if plain.startswith((b"<!doctype html", b"<html")):
@@ -211,9 +212,9 @@ def describe_stranger(start: bytes) -> str:
 
 
 def refuse_stranger(file: Path) -> None:
-    """Refuse a file in whose place something else was saved.
+    """Refuse a file that was replaced by an HTML page or a pointer of Git LFS.
 
-    One that cannot be opened is left to its reader.
+    A file that cannot be opened is left to its reader.
 
     Raises:
         InputError: If it is an HTML page or a pointer of Git LFS.

@@ -1,4 +1,4 @@
-"""Processes that begin with torch imported: a server imports it once, and they are copies of it."""
+"""Worker processes that start with torch imported, forked from a server that imports it once."""
 
 import multiprocessing
 import os
@@ -10,9 +10,9 @@ _IMPORTED = ["merec.tasks.forkserver_preload"]
 
 
 def open_context() -> Any:
-    """Return the context that starts such processes; without forkserver (Windows) each imports torch itself.
+    """Return the context that starts such processes; without forkserver (Windows) each imports torch.
 
-    Not a fork of this process: threads of torch and of loggers do not survive one.
+    This process is not forked, since threads of torch and of loggers do not survive a fork.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -22,7 +22,7 @@ def open_context() -> Any:
 
 
 def start_server() -> None:
-    """Have the server import what it needs while this process does, if there are cores for both."""
+    """Start the imports of the server in parallel with this process, if there are enough cores."""
     main = (
         multiprocessing.current_process().name == "MainProcess"
     )  # not one of several jobs at once

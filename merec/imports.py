@@ -1,4 +1,4 @@
-"""Importing torch and what builds on it takes seconds, of which the garbage collector need not be one."""
+"""Faster imports of torch without garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import without looking for garbage: there is none, but much to look at (6.9 s become 5.8 s).
+    """Turn off garbage collection during imports in the `with` block (6.9 s become 5.8 s).
 
-    Nor is it looked for among what was imported later on, of which the end of the process took 1.5 s.
+    Imported objects are also excluded from later collections, which saves 1.5 s at exit.
     """
     collects = gc.isenabled()
     gc.disable()

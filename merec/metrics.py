@@ -1,11 +1,10 @@
 """Scores of pooled confusion matrices, by the rules of MEGC2019.
 
-True and false positives of each class are summed over *all* folds before any ratio is taken; a mean
-of per-fold scores is another, wrong number, as most subjects lack a class. Every function takes
-any number of leading axes, so that ten thousand bootstrap draws are scored at once.
+True and false positives of each class are summed over *all* folds before ratios are computed. A mean of fold
+scores would be wrong, since most subjects lack a class. Every function accepts any number of leading axes, so
+that all bootstrap draws are scored at once.
 
-A class that a set of samples neither holds nor is predicted in counts as 0: it is not silently
-dropped.
+A class that is neither present nor predicted counts as 0 and is not dropped.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,28 +42,28 @@ def _assert_classes(named: Classes, num_classes: int) -> None:
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
-    """`part / whole`, and 0 where there is nothing."""
+    """Return `part / whole`, and 0 where `whole` is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=np.asarray(whole) > 0)
 
 
 def f1_per_class(counts: Confusion) -> Float[np.ndarray, "*draws classes"]:
-    """F1 of each class: 2 TP / (2 TP + FP + FN)."""
+    """Compute the F1 of each class: 2 TP / (2 TP + FP + FN)."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     return _ratio(2.0 * hits, counts.sum(-1) + counts.sum(-2))
 
 
 def recall_per_class(counts: Confusion) -> Float[np.ndarray, "*draws classes"]:
-    """Recall of each class: TP / number of its samples."""
+    """Compute the recall of each class: TP / number of its samples."""
     return _ratio(1.0 * np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1))
 
 
 def uf1(counts: Confusion) -> Float[np.ndarray, "*draws"]:
-    """Unweighted F1: the mean F1 of the classes."""
+    """Compute the unweighted F1: the mean F1 of the classes."""
     return np.asarray(f1_per_class(counts).mean(-1))
 
 
 def uf1_without_each(counts: Confusion) -> Float[np.ndarray, "*draws classes"]:
-    """UF1 of the other classes, the samples of one left out; to take another's for it stays a mistake."""
+    """Compute for each class the UF1 of the other classes without its samples."""
     classes = counts.shape[-1]
     kept = np.repeat(counts[..., None, :, :], classes, axis=-3)
     here = np.arange(classes)
@@ -74,12 +73,12 @@ def uf1_without_each(counts: Confusion) -> Float[np.ndarray, "*draws classes"]:
 
 
 def uar(counts: Confusion) -> Float[np.ndarray, "*draws"]:
-    """Unweighted average recall: the mean recall of the classes."""
+    """Compute the unweighted average recall: the mean recall of the classes."""
     return np.asarray(recall_per_class(counts).mean(-1))
 
 
 def accuracy(counts: Confusion) -> Float[np.ndarray, "*draws"]:
-    """Share of samples named rightly."""
+    """Compute the share of correctly predicted samples."""
     return _ratio(1.0 * np.trace(counts, axis1=-2, axis2=-1), counts.sum((-2, -1)))
 
 
@@ -93,7 +92,7 @@ METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def confusion_by_subject(
     predictions: pd.DataFrame, num_classes: int
 ) -> tuple[list[str], Int[np.ndarray, "seeds subjects classes classes"]]:
-    """One confusion matrix per seed and subject; their sum over subjects is the pooled one.
+    """Compute one confusion matrix per seed and subject; their sum over subjects is the pooled matrix.
 
     Returns:
         The sorted subjects, and the matrices in the order of the sorted seeds and subjects.

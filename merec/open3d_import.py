@@ -1,14 +1,14 @@
-"""The one place that imports Open3D, whose wheel wants a libusb that few machines have."""
+"""Import of Open3D, whose wheel needs libusb, which few machines have."""
 
 import ctypes
 from types import ModuleType
 
 
 def load_open3d() -> ModuleType:
-    """Open3D, imported (2 to 4 s the first time).
+    """Import and return Open3D (2 to 4 s the first time).
 
-    Its shared library links libusb-1.0 for depth cameras, even where only meshes are wanted. The copy in
-    the package libusb-package, loaded for all to see, is found before the linker looks for the system's.
+    Its shared library links libusb-1.0 for depth cameras, even if only meshes are used. The copy in the
+    package libusb-package is loaded with global symbols first, so that the linker finds it.
     """
     import libusb_package
 

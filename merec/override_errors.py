@@ -1,4 +1,4 @@
-"""Explain overrides that do not fit: which key was meant, where it lies, what its constructor takes."""
+"""Explanations of invalid overrides: similar keys, their location, and parameters of constructors."""
 
 import inspect
 import re
@@ -52,7 +52,7 @@ def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def list_parameters(node: Any) -> list[str] | None:
-    """Return what the `_target_` of a node takes, or `None` if it has none or takes anything."""
+    """Return the parameters of the `_target_` of a node; `None` if it has none or accepts anything."""
     from hydra.utils import get_object
 
     if not isinstance(node, dict) or "_target_" not in node:
@@ -67,7 +67,7 @@ def list_parameters(node: Any) -> list[str] | None:
 
 
 def complain(path: str, owner: str, accepted: Iterable[str]) -> str:
-    """Return a line about a key that its owner does not take, with the nearest one that it takes."""
+    """Return a line about a key that its owner does not take, with the most similar one."""
     key = path.rpartition(".")[2]
     names = list(accepted)
     near = get_close_matches(key, names, n=1)
@@ -79,11 +79,11 @@ def complain(path: str, owner: str, accepted: Iterable[str]) -> str:
 
 
 def explain_key(path: str, nodes: dict[str, Any]) -> str:
-    """Return a line about a key that is not in the config: which one was meant, or how to add it.
+    """Return a line about a key that is not in the config, with a similar key or the way to add it.
 
     Args:
         path: Dotted key.
-        nodes: The config without it.
+        nodes: Config without this key.
     """
     parent, _, key = path.rpartition(".")
     node = nodes
@@ -118,7 +118,7 @@ def explain_key(path: str, nodes: dict[str, Any]) -> str:
 
 
 def _find_places(path: str, nodes: dict[str, Any]) -> list[str]:
-    """Return the keys, at most three, that a key may stand for which lies elsewhere."""
+    """Return at most three keys elsewhere in the config that a key may mean."""
     if path in _SYNONYMS:
         path = _SYNONYMS[path]
         if path in nodes or "." not in path:
@@ -144,12 +144,12 @@ def _is_copy(key: str, nodes: dict[str, Any]) -> bool:
 
 
 def explain_override(error: Exception, cfg: DictConfig, unread: str | None = None) -> str | None:
-    """Return one line for Hydra's error about an override, or `None` if it is of another kind.
+    """Return one line for Hydra's error about an override; `None` for other errors.
 
     Args:
-        error: What Hydra raised while composing.
-        cfg: The config composed without the overrides, whose keys are suggested.
-        unread: What is likely the cause: overrides that Hydra's grammar cannot read, or that refer to others.
+        error: Error of Hydra during composition.
+        cfg: Config that was composed without the overrides, whose keys are suggested.
+        unread: Probable causes: overrides that Hydra's grammar cannot parse, or that contain interpolations.
     """
     text = str(error)
     nodes: dict[str, Any]
@@ -204,7 +204,7 @@ def explain_override(error: Exception, cfg: DictConfig, unread: str | None = Non
 
 
 def describe_choices(group: str, name: str, choices: Iterable[str]) -> str:
-    """Return a line about a choice that a group has not, with the nearest that it has."""
+    """Return a line about an unknown choice of a group, with the most similar one."""
     names = sorted(choices)
     near = get_close_matches(name.lower(), names, n=1)
     return f"there is no {group}={name}; " + (

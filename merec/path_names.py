@@ -1,4 +1,4 @@
-"""Texts that become paths: names that leave their folder, and paths that are none, are refused."""
+"""Checks of texts that become paths, e.g. names that would leave their folder."""
 
 import os
 import re
@@ -10,12 +10,12 @@ _LONGEST = 100  # bytes; a file system takes 255, in which subject, clip and fra
 
 
 def describe_bad_name(name: str) -> str:
-    """Say why a text cannot be the name of one file or folder, so that it must not become part of a path.
+    """Describe why a text is not a valid name of a file or folder.
 
-    Names out of a sheet, an archive or a config become parts of paths; `../x` or `/x` would leave the folder.
+    Names from sheets, archives or configs become parts of paths; `../x` or `/x` would leave the folder.
 
     Returns:
-        What is wrong with it, to follow the name in a sentence; "" if nothing is.
+        The problem as a clause that follows the name; "" if there is none.
     """
     if not name.strip():
         return "is empty"
@@ -35,15 +35,15 @@ def describe_bad_name(name: str) -> str:
 
 
 def check_path(key: str, value: str) -> None:
-    """Refuse what stands where a path is expected and is none.
+    """Refuse a text that is not a path.
 
     Args:
-        key: What it is given for, as `corpus.root=`; "" for a folder given by itself.
+        key: Key of the path, e.g. `corpus.root=`; "" for a folder without key.
         value: The text.
 
     Raises:
-        InputError: If it is an address, holds a variable that the shell has not filled in, or has a space at
-            an end without which it is there.
+        InputError: If it is a URL, contains a variable that the shell did not replace, or exists without its
+            leading or trailing space.
     """
     # Not by pathlib, which raises for names that are too long and for users that there are not.
     there = os.path.lexists(os.path.expanduser(value))  # noqa: PTH111
@@ -59,10 +59,10 @@ def check_path(key: str, value: str) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is such a file; False too for a name that no file can have."""
+    """Return whether a file exists; False for invalid names."""
     return os.path.isfile(path)  # noqa: PTH113 - pathlib raises for names that are too long
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is such a folder; False too for a name that no folder can have."""
+    """Return whether a folder exists; False for invalid names."""
     return os.path.isdir(path)  # noqa: PTH112 - pathlib raises for names that are too long

@@ -1,4 +1,4 @@
-"""The verbs of the command line, a file each, their arguments and their help."""
+"""Verbs of the command line (one file each), with their arguments and help."""
 
 VERBS = (
     "train",

@@ -1,4 +1,4 @@
-"""Arguments of a verb: `KEY=VALUE`, overrides of the config, folders."""
+"""Parsing of the arguments of a verb: `KEY=VALUE`, overrides of the config, folders."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +11,7 @@ from merec.ranges import Range
 def split_overrides(
     verb: str, arguments: list[str], options: dict[str, str], groups: tuple[str, ...]
 ) -> tuple[dict[str, str], list[str]]:
-    """Options of a verb with those that were given, and overrides of groups of the config."""
+    """Split arguments into options of a verb and overrides of config groups."""
     overrides = []
     _refuse_twice(verb, arguments)
     for argument in arguments:
@@ -34,7 +34,7 @@ def split_overrides(
 
 
 def _refuse_twice(verb: str, arguments: list[str]) -> None:
-    """Refuse a key that is given twice, of which one value would be dropped in silence."""
+    """Refuse a key that is given twice, since one value would be ignored."""
     given: dict[str, str] = {}
     for argument in arguments:
         key, equals, _ = argument.partition("=")
@@ -47,19 +47,19 @@ def _refuse_twice(verb: str, arguments: list[str]) -> None:
 
 
 def expand_home(value: str) -> str:
-    """Return a value with the home folder for `~` at its start, which a shell leaves alone after `=`."""
+    """Replace a leading `~` by the home folder, since shells do not do so after `=`."""
     return str(Path(value).expanduser()) if value.startswith("~") else value
 
 
 def read_flag(verb: str, key: str, value: str) -> bool:
-    """Read `true` or `false`."""
+    """Parse `true` or `false`."""
     if value.lower() not in ("true", "false"):
         raise InputError(f"merec {verb}: {key}={value} is not understood; it is true or false")
     return value.lower() == "true"
 
 
 def read_jobs(verb: str, value: str) -> int:
-    """Return a number of processes, or -1 for one per core."""
+    """Parse a number of processes, or -1 for one per core."""
     if not value.lstrip("-").isdecimal() or int(value) == 0 or int(value) < -1:
         raise InputError(
             f"merec {verb}: jobs={value} is not understood; it is a number of processes, or -1 for "
@@ -69,7 +69,7 @@ def read_jobs(verb: str, value: str) -> int:
 
 
 def read_number(verb: str, key: str, value: str, expected: Range) -> float:
-    """Read a number of a range."""
+    """Parse a number within a range."""
     with suppress(ValueError):
         if expected.holds(number := float(value)):
             return number
@@ -77,7 +77,7 @@ def read_number(verb: str, key: str, value: str, expected: Range) -> float:
 
 
 def read_plugins(value: str) -> list[str]:
-    """Read names of modules or packages, separated by commas, that can be imported."""
+    """Parse comma-separated names of importable modules or packages."""
     from importlib.util import find_spec
 
     plugins = [name for name in value.split(",") if name]
@@ -94,7 +94,7 @@ def read_plugins(value: str) -> list[str]:
 def split_paths(
     arguments: list[str], defaults: dict[str, str], verb: str
 ) -> tuple[list[Path], dict[str, str]]:
-    """Folders, and options written `key=value`."""
+    """Split arguments into folders and `key=value` options."""
     options = dict(defaults)
     paths = []
     _refuse_twice(verb, [text for text in arguments if text.partition("=")[0] in defaults])

@@ -1,4 +1,4 @@
-"""The corpus and the features that overrides on the command line describe."""
+"""Corpus and features from overrides of the command line."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def name_corpus(verb: str, overrides: list[str]) -> str:
 
 
 def build_corpus_and_features(overrides: list[str]) -> tuple[Any, Any]:
-    """Build the corpus and the feature store that overrides of both groups describe."""
+    """Build the corpus and the feature store from overrides."""
     from merec.config import build, compose_node
 
     corpus, features = (

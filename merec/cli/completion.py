@@ -1,6 +1,6 @@
-"""Shell completion: `merec completion bash|zsh|fish` prints a script that asks merec what may follow.
+"""Shell completion: `merec completion bash|zsh|fish` prints a script that asks merec for completions.
 
-Answers come from the files of conf/ and the composed config; nothing heavy is imported.
+Completions are computed from the files of conf/ and the composed config, without slow imports.
 """
 
 import os
@@ -77,10 +77,10 @@ _GROUPS = {  # of the config, by verb
 
 
 def print_script(shell: str) -> str:
-    """Return the script of a shell.
+    """Return the completion script of a shell.
 
     Raises:
-        InputError: If there is none.
+        InputError: If the shell is not supported.
     """
     if shell not in SCRIPTS:
         raise InputError(
@@ -91,10 +91,10 @@ def print_script(shell: str) -> str:
 
 
 def complete(words: Sequence[str], verbs: Sequence[str]) -> list[str]:
-    """Return what may stand in place of the last of the words that follow `merec`.
+    """Return the completions of the last word of a command line after `merec`.
 
     Args:
-        words: Those up to the cursor, the last of them unfinished or empty.
+        words: Words up to the cursor; the last one is unfinished or empty.
         verbs: All verbs.
     """
     *before, last = words or [""]
@@ -135,7 +135,7 @@ def _list_candidates(before: Sequence[str], last: str) -> Iterator[str]:
 
 
 def _list_keys(config: dict[str, Any], last: str) -> Iterator[str]:
-    """Keys one level below what is written, as `datamodule.` or `seed=`; of flags the two values."""
+    """Return keys one level below the last word, such as `datamodule.` or `seed=`, or values of a flag."""
     parents, _, _ = last.partition("=")[0].rpartition(".")
     node: Any = config
     for name in parents.split(".") if parents else []:
@@ -150,7 +150,7 @@ def _list_keys(config: dict[str, Any], last: str) -> Iterator[str]:
 
 
 def _compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the config of the choices on the command line so far, or the default if they do not fit."""
+    """Compose the config of the choices on the command line, or the default config if they are invalid."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException

@@ -1,4 +1,4 @@
-"""One run on several devices: each of Lightning's processes gives the command again."""
+"""Runs on several devices, for which Lightning starts the command again in each process."""
 
 import contextlib
 import ctypes
@@ -21,13 +21,13 @@ _RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
 
 
 def join_devices(mode: RunMode | None) -> bool:
-    """Let Lightning give this command again for each device; only the first of these processes talks.
+    """Prepare a process for Lightning's multi-device launch; only the first process writes messages.
 
     Returns:
-        Whether this is another one.
+        Whether this is not the first process.
 
     Raises:
-        InputError: In a multirun, which would be run as a whole on each.
+        InputError: In a multirun, which each process would run as a whole.
     """
     if mode == RunMode.MULTIRUN:
         raise InputError(

@@ -1,4 +1,4 @@
-"""`merec doctor`: say what is wrong with a corpus."""
+"""`merec doctor`: find problems of a corpus."""
 
 from pathlib import Path
 from typing import Any

@@ -20,7 +20,7 @@ HYDRA_FULL_ERROR=1 shows the traceback of an error.
 
 
 def describe_verbs() -> str:
-    """Return what `merec --help` prints: a line for each verb."""
+    """Return the text of `merec --help`, with one line per verb."""
     lines = [f"  {verb:<11} {_read_page(verb).splitlines()[0]}" for verb in VERBS]
     return "\n".join(
         [
@@ -33,7 +33,7 @@ def describe_verbs() -> str:
 
 
 def describe_verb(verb: str) -> str:
-    """Return what `merec VERB --help` prints."""
+    """Return the text of `merec VERB --help`."""
     page = _read_page(verb)
     if verb == "train":
         page = page.format(choices=_list_choices(), studies=_list_studies())
@@ -45,7 +45,7 @@ def _read_page(verb: str) -> str:
 
 
 def _list_choices() -> str:
-    """List the groups of the config that leave a choice."""
+    """List the config groups with more than one choice."""
     from merec.config_groups import list_groups
 
     groups = {
@@ -57,7 +57,7 @@ def _list_choices() -> str:
 
 
 def _list_studies() -> str:
-    """List the studies with the first sentence of their comment, which is their question."""
+    """List the studies with their question, the first sentence of their comment."""
     from merec.config_groups import home, list_choices
 
     return "\n".join(
@@ -67,7 +67,7 @@ def _list_studies() -> str:
 
 
 def _read_question(study: Path) -> str:
-    """Return the first sentence of a study's comment; "" of a study that a plug-in brings."""
+    """Return the first sentence of a study's comment; "" for a study of a plug-in."""
     if not study.is_file():
         return ""
     lines = study.read_text(encoding="utf-8").splitlines()
@@ -77,7 +77,7 @@ def _read_question(study: Path) -> str:
 
 
 def _lay_out(name: str, text: str, column: int) -> str:
-    """Return a name and a text beside it, broken into lines."""
+    """Return a name and a wrapped text in two columns."""
     indent = " " * (column + 3)
     return textwrap.fill(
         text or "–", WIDTH, initial_indent=f"  {name:<{column}} ", subsequent_indent=indent

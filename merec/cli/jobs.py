@@ -1,4 +1,4 @@
-"""Outcome of the jobs of a multirun: each leaves a note, and one that was killed cannot change it."""
+"""Outcome of the jobs of a multirun, which each job records in a note."""
 
 import json
 import logging
@@ -21,14 +21,14 @@ _KILLED = "it was killed while it ran (out of memory?)"
 
 @dataclass(frozen=True)
 class Jobs:
-    """Notes that jobs leave, by number, wherever they run.
+    """Notes of jobs by number, also of jobs on other machines.
 
     Attributes:
-        notes: The folder they lie in, which every machine that runs a job sees.
-        begun: Jobs that an earlier round began; they are not begun again.
-        total: Number of jobs; 0 if that is not known.
-        varied: Keys that differ between them.
-        started: When the first was begun, s since 1970.
+        notes: Folder of the notes, shared by all machines that run jobs.
+        begun: Jobs that were started in an earlier round, which are not started again.
+        total: Number of jobs; 0 if unknown.
+        varied: Keys that differ between jobs.
+        started: Start time of the first job, s since 1970.
     """
 
     notes: Path
@@ -38,11 +38,11 @@ class Jobs:
     started: float = field(default_factory=time.time)
 
     def announce(self, number: int, overrides: Sequence[str]) -> None:
-        """Log which job begins, and once others have ended about how long all will take.
+        """Log the start of a job, and an estimate of the remaining time after the first job.
 
         Args:
             number: Number of the job, from 0.
-            overrides: All of its overrides.
+            overrides: Overrides of the job.
         """
         ended = sum(reason != _KILLED for _, reason in self._read().values())
         left = ""
@@ -55,11 +55,11 @@ class Jobs:
 
     @contextmanager
     def note(self, number: int, folder: Path) -> Iterator[None]:
-        """Keep an error of a job from the other jobs, and note it; a job that ends well has no reason noted.
+        """Catch an error of a job in a `with` block and write the note; the reason is empty after success.
 
         Args:
             number: Number of the job.
-            folder: Its run folder.
+            folder: Run folder of the job.
         """
         self._write(number, str(folder), _KILLED)
         try:
@@ -75,25 +75,25 @@ class Jobs:
             self._write(number, str(folder), None)
 
     def note_lost(self, number: int, name: str, log_file: Path) -> None:
-        """Note a job that gave no result.
+        """Write the note of a job without result.
 
         Args:
             number: Number of the job.
-            name: What to call it if it did not even begin.
-            log_file: What it said to the launcher.
+            name: Name of the job if it did not start.
+            log_file: Log file of the launcher.
         """
         folder, reason = self._read().get(number, (name, "it was killed before it began"))
         self._write(number, folder, f"{reason or 'its result was lost'}; see {log_file}")
 
     def find_begun(self) -> "Jobs":
-        """Return the same notes, for a round without the jobs that have left one."""
+        """Return the notes for a further round, which skips the jobs that have a note."""
         return replace(self, begun=frozenset(self._read()))
 
     def assert_finished(self) -> None:
-        """Check that every job ended well.
+        """Check that every job succeeded.
 
         Raises:
-            InputError: Naming the jobs that did not, a line each.
+            InputError: If not; the message has one line per failed job.
         """
         ends = sorted(self._read().items())
         failed = [f"{folder}: {reason}" for _, (folder, reason) in ends if reason]
@@ -107,7 +107,7 @@ class Jobs:
         write_json(self.notes / f"{number}.json", {"folder": folder, "reason": reason})
 
     def _read(self) -> dict[int, tuple[str, str | None]]:
-        """Folder and reason of each job, by its number."""
+        """Return folder and failure reason of each job, by number."""
         notes: dict[int, Any] = {
             int(file.stem): json.loads(file.read_text(encoding="utf-8"))
             for file in self.notes.glob("[0-9]*.json")

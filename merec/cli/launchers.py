@@ -1,4 +1,4 @@
-"""Launchers of several jobs, whose own messages and early ends are set right."""
+"""Corrections for launchers of several jobs: early exit and messages."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LAUNCHERS = (
 
 @contextlib.contextmanager
 def wait_for_lost_jobs(jobs: Jobs) -> Iterator[None]:
-    """Have submitit's launcher wait for every job; it would leave at the first that gives no result."""
+    """Make submitit's launcher wait for every job; by default it exits at the first job without result."""
     try:
         from submitit import Job
         from submitit.core.utils import UncompletedJobError
@@ -40,7 +40,7 @@ def wait_for_lost_jobs(jobs: Jobs) -> Iterator[None]:
 
 
 def explain_launcher(error: RuntimeError) -> str | None:
-    """Explain in one line why a launcher is missing or cannot start jobs; `None` for other errors."""
+    """Explain in one line why a launcher is missing or fails to start jobs; `None` for other errors."""
     text = " ".join(str(error).split())
     if "Unknown plugin class" in text:
         return f"this launcher is not installed ({text}); pip install 'merec[cluster]'"

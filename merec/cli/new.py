@@ -1,4 +1,4 @@
-"""`merec new`: write a small package with a backbone or a corpus of one's own."""
+"""`merec new`: write a template package with a new backbone or corpus."""
 
 import re
 import sys
@@ -184,10 +184,10 @@ _TRIES = {
 
 
 def new(arguments: list[str]) -> None:
-    """Write a package that merec takes as a plug-in: `merec new backbone|corpus NAME [root=FOLDER]`.
+    """Write a plug-in package: `merec new backbone|corpus NAME [root=FOLDER]`.
 
     Raises:
-        InputError: If the name cannot be a choice of its own, or the folder is there.
+        InputError: If the name is invalid or in use, or the folder exists.
     """
     options = [text for text in arguments if text.startswith("root=")]
     words = [text for text in arguments if text not in options]
@@ -225,10 +225,10 @@ def new(arguments: list[str]) -> None:
 
 
 def _check_name(kind: str, name: str) -> None:
-    """Refuse a name that is no identifier, or that a choice or a module of Python has.
+    """Refuse a name that is not an identifier, or that a choice or a Python module already has.
 
     Raises:
-        InputError: Saying which.
+        InputError: If so; the message gives the reason.
     """
     if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or iskeyword(name):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Folders and tables that a verb writes to, made before the work and not after it."""
+"""Output folders and tables of a verb, which are created before the work starts."""
 
 import contextlib
 from pathlib import Path
@@ -23,7 +23,7 @@ _made: list[Path] = []  # folders for output, inner ones first
 
 
 def locate_table(verb: str, out: str, name: str) -> Path | None:
-    """Return the path of a verb's table: `out`, runs/VERB/NAME.csv without one, none if it is null."""
+    """Return the path of a verb's table: `out`, by default runs/VERB/NAME.csv; `None` if `out` is null."""
     if out == "null":
         return None
     file = Path(out or f"runs/{verb}/{name}.csv")
@@ -39,7 +39,7 @@ def locate_table(verb: str, out: str, name: str) -> Path | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for output, before the work and not after it; `main` removes it if it stays empty."""
+    """Create an output folder before the work starts; `main` removes it if it stays empty."""
     from merec.files import make_output
 
     if folder.suffix.casefold() in _FILES and not folder.is_dir():
@@ -56,14 +56,14 @@ def make_folder(folder: Path) -> None:
 
 
 def make_new_folder(folder: Path) -> None:
-    """Make a folder for an export; one that holds something is refused, whoever it is of."""
+    """Create a folder for an export; a folder that is not empty is refused."""
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"out={folder} is not empty; delete it, or set out= to a new folder")
     make_folder(folder)
 
 
 def remove_empty_output() -> None:
-    """Remove the folders that were made and stayed empty, since the verb was refused or interrupted."""
+    """Remove the created folders that stayed empty because the verb was refused or interrupted."""
     while _made:
         with contextlib.suppress(OSError):  # it holds what was made, or never came to be
             _made.pop(0).rmdir()

@@ -1,4 +1,4 @@
-"""`merec predict`: name the emotion, or action units, of an unseen clip."""
+"""`merec predict`: predict the emotion or the action units of a new clip."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from merec.ranges import RANGES
 
 
 def predict(arguments: list[str]) -> None:
-    """Name an unseen clip's emotion: `merec predict CLIP [checkpoint=FILE] [calibration=RUN] [fps=N]`."""
+    """Predict a new clip: `merec predict CLIP [checkpoint=FILE] [calibration=RUN] [fps=N]`."""
     keys = ("checkpoint", "calibration", "fps", "intrinsics", "plugins", "other_code")
     defaults = dict.fromkeys(keys, "") | {"out": "runs/predict"}
     paths, options = split_paths(arguments, defaults, "predict")

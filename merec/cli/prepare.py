@@ -1,4 +1,4 @@
-"""`merec prepare`: make the features of a corpus."""
+"""`merec prepare`: compute the features of a corpus."""
 
 import sys
 
@@ -9,9 +9,9 @@ from merec.errors import InputError
 
 
 def prepare(arguments: list[str]) -> int:
-    """Make a corpus's features: `merec prepare corpus=NAME [features.KEY=VALUE…] [jobs=N] [out=FILE]`.
+    """Compute features: `merec prepare corpus=NAME [features.KEY=VALUE…] [jobs=N] [out=FILE]`.
 
-    With `all=true` in each representation and modality, of the pairs of unlabelled clips too.
+    With `all=true` all representations and modalities are computed, also for pairs of unlabelled clips.
 
     Returns:
         1 if a sample failed and `strict=true`; else 0.

@@ -50,7 +50,7 @@ register()  # on import, so that a launcher's worker processes have it too
 
 
 class _Refused(BaseException):
-    """Carries an InputError past Hydra, which would print lines of its own about it."""
+    """Exception that carries an InputError through Hydra, which would print additional lines."""
 
     def __init__(self, error: InputError):
         self.error = error
@@ -106,7 +106,7 @@ def train_job(cfg: DictConfig) -> None:
 
 
 def _start_job(cfg: DictConfig, jobs: Jobs, arguments: Sequence[str]) -> None:
-    """Run a job; one of several says which and leaves a note of what became of it."""
+    """Run a job; in a multirun, log its number and write a note of its outcome."""
     hydra_ = HydraConfig.get()
     if hydra_.mode != RunMode.MULTIRUN:
         train_job(cfg)
@@ -129,7 +129,7 @@ def _remove_empty(folder: Path) -> None:
 
 
 def train(arguments: list[str]) -> None:
-    """Compose the config and run the job, or with `-m` several.
+    """Compose the config and run the job, or several jobs with `-m`.
 
     Raises:
         InputError: If the overrides, the config or the data are wrong; with `-m` after all other jobs ran.
@@ -170,7 +170,7 @@ def _run_jobs(arguments: list[str], jobs: Jobs) -> None:
 
 
 def _launch(arguments: list[str], jobs: Jobs) -> None:
-    """Have Hydra run the job or jobs, those that fail or are killed included.
+    """Let Hydra run the jobs, including jobs that fail or are killed.
 
     Raises:
         InputError: If workers are killed before a job begins.

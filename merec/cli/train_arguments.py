@@ -1,4 +1,4 @@
-"""The arguments of `merec train`: what Hydra would not refuse in one line, and what a multirun varies."""
+"""Checks of the arguments of `merec train`, and the keys that a multirun varies."""
 
 import contextlib
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with text keys quoted for Hydra, and equal values spelt alike.
 
     Raises:
-        InputError: If one is no override or flag, has no effect, or names a choice that does not exist.
+        InputError: If an argument is neither override nor flag, has no effect, or names a choice that does
+            not exist.
     """
     for name in (text.removeprefix("name=") for text in arguments if text.startswith("name=")):
         if "/" in name or "\\" in name or name in (".", ".."):
@@ -57,10 +58,10 @@ def _spell_alike(argument: str) -> str:
 
 
 def _refuse_arguments(arguments: Sequence[str]) -> None:
-    """Refuse what is neither an override nor a flag of Hydra, whose parser would print its usage.
+    """Refuse arguments that are neither overrides nor flags of Hydra.
 
     Raises:
-        InputError: Naming it.
+        InputError: If so; the message names the argument.
     """
     parser = get_args_parser()
 
@@ -85,10 +86,10 @@ def _refuse_arguments(arguments: Sequence[str]) -> None:
 
 
 def _refuse_without_effect(arguments: Sequence[str], several: bool) -> None:
-    """Refuse places and launchers that one run, or several, are not put by.
+    """Refuse folders and launchers that have no effect for a single run or for a multirun.
 
     Raises:
-        InputError: Naming the key that counts.
+        InputError: If so; the message names the key that has an effect.
     """
     if any(text.lstrip("+").startswith("hydra.mode=") for text in arguments):
         return
@@ -108,7 +109,7 @@ def _refuse_without_effect(arguments: Sequence[str], several: bool) -> None:
 
 
 def locate_note(arguments: Sequence[str]) -> Path:
-    """Return where Hydra notes the config of a sweep before it launches any job."""
+    """Return the file in which Hydra stores the config of a sweep before it launches jobs."""
     given = [text.partition("=")[2] for text in arguments if text.startswith("hydra.sweep.dir=")]
     return Path((given or ["runs"])[-1].strip("'\"")) / "multirun.yaml"
 
@@ -120,9 +121,9 @@ def list_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def count_values(arguments: Sequence[str]) -> dict[str, int]:
-    """Return the keys that a multirun varies, with their numbers of values; it has a job per combination.
+    """Return the keys that a multirun varies, with their numbers of values.
 
-    Of several overrides of one key the last counts.
+    If a key has several overrides, the last one counts.
     """
     parser = OverridesParser.create()
     values: dict[str, int] = {}
@@ -136,5 +137,5 @@ def count_values(arguments: Sequence[str]) -> dict[str, int]:
 
 
 def is_multirun(arguments: Sequence[str]) -> bool:
-    """Return whether these arguments ask for several jobs."""
+    """Return whether the arguments request a multirun."""
     return bool({"-m", "--multirun"} & {*arguments})

@@ -1,4 +1,4 @@
-"""Errors of Hydra, YAML and the file system, told in one line."""
+"""One-line messages for errors of Hydra, YAML and the file system."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,13 @@ from merec.quoting import is_readable
 
 @contextlib.contextmanager
 def explaining(arguments: Sequence[str]) -> Iterator[None]:
-    """Raise one line for whatever Hydra meets between the command line and the job.
+    """Turn errors of Hydra in the `with` block into a one-line `InputError`.
 
     Args:
-        arguments: The command line.
+        arguments: Arguments of the command line.
 
     Raises:
-        InputError: Naming the override, the file of the config or the folder that is wrong.
+        InputError: If an override, a config file or a folder is wrong; the message names it.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def explaining(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def _compose_choices(arguments: Sequence[str]) -> DictConfig:
-    """Compose the config of the chosen groups alone; an empty one if the choices are what is wrong."""
+    """Compose the config of the chosen groups without other overrides; empty if the choices are wrong."""
     conf = home() / "conf"
     # Of several choices (a multirun) the first stands for all.
     pairs = [text.partition("=") for text in arguments]

@@ -1,7 +1,7 @@
-"""Every file of a run: its name, and how it is read and written.
+"""Files of a run: their names, and reading and writing of them.
 
-A run folder may come from somebody else, from another version of merec or from a disk that was full: what is
-read is checked, and nothing in a file is executed, resolved or built. What is written is whole or absent.
+A run folder may come from another user, from another version of merec or from a full disk. So all content is
+checked, and nothing in a file is executed, resolved or built. Files are written atomically.
 """
 
 import re
@@ -65,7 +65,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """Scores of a whole run."""
+        """Scores of a complete run."""
         return self.path / "metrics.json"
 
     @property
@@ -75,7 +75,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Weights of the network of a run that holds nobody out."""
+        """Weights of the network of a run without held-out subject."""
         return self.path / "checkpoint.ckpt"
 
     @property
@@ -90,7 +90,7 @@ class RunFolder:
 
     @property
     def shifts(self) -> Path:
-        """By how much each sample's key frames were shifted."""
+        """Shifts of the key frames of each sample."""
         return self.path / "jitter.csv"
 
     @property
@@ -100,7 +100,7 @@ class RunFolder:
 
     @property
     def tracked(self) -> Path:
-        """Record of what the run sent to its logger."""
+        """Record of the logged keys."""
         return self.path / "tracked"
 
     @property
@@ -115,7 +115,7 @@ class RunFolder:
 
     @property
     def has_results(self) -> bool:
-        """True if anything was trained there that must not be mixed with something else."""
+        """True if the folder contains training results, which must not be mixed with another run."""
         return bool(self.list_finished()) or self.checkpoint.exists()
 
     def fold(self, number: int) -> FoldFolder:
@@ -127,7 +127,7 @@ class RunFolder:
         return [fold for fold in map(FoldFolder, self.list_places()) if fold.is_whole]
 
     def list_places(self) -> list[Path]:
-        """Return whatever lies where folders of folds do, sorted by name."""
+        """Return all entries of the folder of folds, sorted by name."""
         return sorted(self.folds.glob("*"))
 
     def read_config(self) -> dict[str, Any]:
@@ -144,11 +144,10 @@ class RunFolder:
         write_text(self.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
     def read_environment(self) -> dict[str, Any]:
-        """Read what the run was made of.
+        """Read the environment of the run.
 
         Raises:
-            InputError: If the file is missing or damaged, or an entry that merec reads is missing or of
-                another kind.
+            InputError: If the file is missing or damaged, or an entry is missing or has another type.
         """
         environment = read_json(self.environment, RUN_AGAIN)
         with reading(self.environment, RUN_AGAIN):
@@ -156,11 +155,11 @@ class RunFolder:
         return environment
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
-        """Write what the run was made of."""
+        """Write the environment of the run."""
         write_json(self.environment, environment)
 
     def read_scores(self, target: Target) -> dict[str, float]:
-        """Read UF1 and UAR of a whole run on all its samples, or the mean F1 of action units; else nothing.
+        """Read UF1 and UAR of a complete run on all samples, or the mean F1 of action units; else empty.
 
         Raises:
             InputError: If the file is damaged.
@@ -176,7 +175,7 @@ class RunFolder:
             return {name: float(value) for name, value in scores.items()}
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
-        """Write the scores, by which the run is whole."""
+        """Write the scores, which mark the run as complete."""
         write_json(self.metrics, scores)
 
     def write_predictions(self, predictions: pd.DataFrame) -> None:
@@ -184,7 +183,7 @@ class RunFolder:
         write_predictions(self.predictions, predictions)
 
     def read_pairs(self) -> pd.DataFrame | None:
-        """Read the pairs that were pretrained on; `None` if none were.
+        """Read the pairs of contrastive pretraining; `None` if there are none.
 
         Returns:
             `sample_id`, `subject`, `intensity` and `kept`.
@@ -195,12 +194,12 @@ class RunFolder:
         return read_csv(self.pairs, _PAIRS) if self.pairs.exists() else None
 
     def write_pairs(self, pairs: pd.DataFrame) -> None:
-        """Write the pairs that are pretrained on; see `read_pairs`."""
+        """Write the pairs of contrastive pretraining; see `read_pairs`."""
         with atomic(self.pairs) as part:
             pairs.to_csv(part, index=False)
 
     def read_shifts(self) -> pd.DataFrame:
-        """Read by how much key frames were shifted: `sample_id`, `onset_shift`, `apex_shift`, `clamped`.
+        """Read the shifts of key frames: `sample_id`, `onset_shift`, `apex_shift`, `clamped`.
 
         Raises:
             InputError: If the file is missing or damaged.
@@ -208,12 +207,12 @@ class RunFolder:
         return read_csv(self.shifts, SHIFTS)
 
     def write_shifts(self, shifts: pd.DataFrame) -> None:
-        """Write by how much key frames were shifted; see `read_shifts`."""
+        """Write the shifts of key frames; see `read_shifts`."""
         with atomic(self.shifts) as part:
             shifts.to_csv(part, index=False)
 
     def read_wandb_id(self) -> str | None:
-        """Read the id under which W&B knows the run; `None` if it knows none.
+        """Read the W&B id of the run; `None` if it has none.
 
         Raises:
             InputError: If the file is damaged.
@@ -227,11 +226,11 @@ class RunFolder:
         return identity
 
     def write_wandb_id(self, identity: str) -> None:
-        """Write the id under which W&B knows the run."""
+        """Write the W&B id of the run."""
         write_text(self.wandb_id, identity + "\n")
 
     def read_tracked(self) -> Tracked | None:
-        """Read what the run told its logger; of runs of an earlier merec the logger alone, `None` if nothing.
+        """Read the record of logged keys; `None` if there is none. Old runs recorded only the logger.
 
         Raises:
             InputError: If the record is damaged.
@@ -243,5 +242,5 @@ class RunFolder:
             return parse_tracked(self.tracked.read_text(encoding="utf-8"))
 
     def write_tracked(self, tracked: Tracked) -> None:
-        """Put on record what the run told its logger."""
+        """Write the record of logged keys."""
         write_json(self.tracked, asdict(tracked))

@@ -1,4 +1,4 @@
-"""Checkpoints of merec: read without trusting them, and with the config that made them."""
+"""Checkpoints of merec: safe reading, writing, and the config that they contain."""
 
 import warnings
 import zipfile
@@ -23,10 +23,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of merec; nothing in the file is executed.
 
     Returns:
-        `state_dict`, finite tensors by name; `merec`, plain values by name: facts about the network.
+        `state_dict`, finite tensors by name, and `merec`, metadata of the network as plain values by name.
 
     Raises:
-        InputError: If it cannot be read, is no checkpoint of merec, or a weight is not finite.
+        InputError: If it cannot be read, is not a checkpoint of merec, or a weight is not finite.
     """
     with reading(path, GIVE_ANOTHER):
         content = path.open("rb")
@@ -65,14 +65,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def assert_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Refuse weights that are not finite, of which every answer would be NaN.
+    """Refuse weights that are not finite, since every prediction would be NaN.
 
     Args:
         state: Weights and statistics by name.
-        source: Where they come from, for the message.
+        source: Source of the weights, for the message.
 
     Raises:
-        InputError: Naming the first such weight.
+        InputError: If so; the message names the first such weight.
     """
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
@@ -83,11 +83,11 @@ def assert_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
 
 
 def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint, wholly or not at all.
+    """Write a checkpoint atomically.
 
     Raises:
         InputError: If a weight is not finite.
-        DiskError: If there is no room.
+        DiskError: If the disk is full.
     """
     assert_finite(checkpoint["state_dict"], "the network")
     # Torch's own file writer does not say why it fails.

@@ -1,4 +1,4 @@
-"""Entries of environment.json, checked: data, code and versions of a run."""
+"""Validation of environment.json: data, code and versions of a run."""
 
 import shlex
 from typing import Any
@@ -11,10 +11,10 @@ MEASURED = ("seconds", "parameters", "tried")  # of a finished fold, and of a wh
 
 
 def check_environment(entries: dict[str, Any]) -> None:
-    """Refuse entries of environment.json that are missing or of another kind.
+    """Refuse an environment.json with missing entries or entries of another type.
 
     Raises:
-        UnexpectedError: Naming the first such entry.
+        UnexpectedError: If so; the message names the first such entry.
     """
     for name in ("name", "configuration"):
         expect(entries.get(name), str, name, "a text")
@@ -42,7 +42,7 @@ def check_environment(entries: dict[str, Any]) -> None:
 
 
 def list_sessions(environment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what a run was begun with, and what each resume by other code or machine went on with."""
+    """Return the environment of the start of a run, and of each resume with other code or machine."""
     return [environment, *environment.get("resumed", [])]
 
 
@@ -50,7 +50,7 @@ def check_protocol(fields: Any) -> Protocol:
     """Return the protocol that a file describes.
 
     Raises:
-        UnexpectedError: If an entry is missing, unknown or of another kind.
+        UnexpectedError: If an entry is missing, unknown or has another type.
     """
     expect(fields, dict, "protocol", "entries by name")
     field_names = Protocol.__dataclass_fields__

@@ -1,4 +1,4 @@
-"""Arrays of epochs.npz: losses, accuracies and predictions of a fold, epoch by epoch."""
+"""Arrays of epochs.npz: losses, accuracies and predictions of a fold after each epoch."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,15 +14,15 @@ _ARRAYS = ("sample_id", "predicted", "train_loss", "train_accuracy")
 
 @dataclass(frozen=True)
 class Epochs:
-    """Record of one fold, epoch by epoch.
+    """Record of one fold after each epoch.
 
     Attributes:
-        sample_id: Held-out samples.
-        predicted: Their predicted class after each epoch, or for each action unit whether it is said to be
-            there. Recorded, never used to choose.
+        sample_id: Ids of the held-out samples.
+        predicted: Predicted class after each epoch, or marks of predicted action units. Never used to choose
+            an epoch.
         train_loss: Mean training loss of each epoch.
-        train_accuracy: Training accuracy of each epoch, as trained (dropout on); of action units how many are
-            told rightly, there or not.
+        train_accuracy: Training accuracy of each epoch, with dropout on; for action units the share of
+            correctly predicted units.
     """
 
     sample_id: np.ndarray
@@ -32,10 +32,10 @@ class Epochs:
 
 
 def read_epochs(file: Path) -> Epochs:
-    """Read what a fold did epoch by epoch.
+    """Read the record of a fold.
 
     Raises:
-        InputError: If an array is missing, of another kind, or their shapes do not fit each other.
+        InputError: If an array is missing or has another type, or shapes contradict each other.
     """
     with reading(file, FOLD_AGAIN):
         with np.load(file, allow_pickle=False) as content:
@@ -65,6 +65,6 @@ def read_epochs(file: Path) -> Epochs:
 
 
 def write_epochs(file: Path, epochs: Epochs) -> None:
-    """Write the arrays of a fold, wholly or not at all."""
+    """Write the arrays of a fold atomically."""
     with atomic(file) as part:
         np.savez_compressed(part, **asdict(epochs))

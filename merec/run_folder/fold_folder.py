@@ -1,4 +1,4 @@
-"""The files of one fold: each is written wholly or not at all, the predictions last."""
+"""Files of one fold; each is written atomically, the predictions last."""
 
 import json
 from collections.abc import Mapping
@@ -34,22 +34,22 @@ class FoldFolder:
 
     @property
     def name(self) -> str:
-        """Number of the fold as a text of three digits."""
+        """Number of the fold as text with three digits."""
         return self.path.name
 
     @property
     def predictions(self) -> Path:
-        """Table of predictions; written last, so a fold that has it is whole."""
+        """Table of predictions; it is written last, so a fold that has it is complete."""
         return self.path / "predictions.csv"
 
     @property
     def checkpoint(self) -> Path:
-        """Weights of its network."""
+        """Weights of the network of the fold."""
         return self.path / "checkpoint.ckpt"
 
     @property
     def notes(self) -> Path:
-        """Held-out subject, seconds, and what was chosen inside the fold."""
+        """Held-out subject, seconds, and choices inside the fold."""
         return self.path / "fold.json"
 
     @property
@@ -71,11 +71,11 @@ class FoldFolder:
         return read_predictions(self.predictions)
 
     def write_predictions(self, predictions: pd.DataFrame) -> None:
-        """Write the predictions, by which the fold is whole."""
+        """Write the predictions, which mark the fold as complete."""
         write_predictions(self.predictions, predictions)
 
     def read_notes(self) -> dict[str, Any]:
-        """Read how long the fold took and what was chosen inside it.
+        """Read duration and choices of the fold.
 
         Raises:
             InputError: If the file is missing or damaged.
@@ -89,7 +89,7 @@ class FoldFolder:
         return notes
 
     def read_held_out(self) -> str | None:
-        """Read which subject or data set was held out; `None` in runs older than the note.
+        """Read the held-out subject or data set; `None` in old runs.
 
         Raises:
             InputError: If the file is damaged.
@@ -100,27 +100,27 @@ class FoldFolder:
             return str(json.loads(self.notes.read_text(encoding="utf-8"))["held_out"])
 
     def write_notes(self, notes: Mapping[str, Any]) -> None:
-        """Write who was held out, how long the fold took and what was chosen inside it."""
+        """Write held-out subject, duration and choices of the fold."""
         write_json(self.notes, notes)
 
     def read_epochs(self) -> Epochs | None:
-        """Read the epochs; `None` for an estimator that has none.
+        """Read the epochs; `None` for an estimator.
 
         Raises:
-            InputError: If an array is missing, of another kind, or their shapes do not fit each other.
+            InputError: If an array is missing or has another type, or shapes contradict each other.
         """
         return read_epochs(self.epochs) if self.epochs.exists() else None
 
     def write_epochs(self, epochs: Epochs) -> None:
-        """Write what happened epoch by epoch."""
+        """Write the epochs."""
         write_epochs(self.epochs, epochs)
 
     def read_table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame | None:
-        """Read a small table that was written beside the predictions; `None` if there is none.
+        """Read a small table that was written with the predictions; `None` if there is none.
 
         Args:
             name: Name of the table.
-            columns: Columns as `merec.run_folder.reading.read_csv` takes them.
+            columns: Columns as in `merec.run_folder.reading.read_csv`.
 
         Raises:
             InputError: If the file is damaged.
@@ -129,6 +129,6 @@ class FoldFolder:
         return read_csv(file, columns, FOLD_AGAIN) if file.exists() else None
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Write a small table beside the predictions."""
+        """Write a small table to the folder of the fold."""
         with atomic(self.path / f"{name}.csv") as part:
             table.to_csv(part, index=False)

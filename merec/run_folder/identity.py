@@ -1,4 +1,4 @@
-"""Identity of a configuration: the settings that runs must share to be pooled. Plain dictionaries."""
+"""Identity of a configuration: the settings that pooled runs must have in common."""
 
 import hashlib
 import json
@@ -38,10 +38,10 @@ _VARIED = ("seed", "fold", "datamodule.seed")  # what runs that are pooled diffe
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a resolved config that decides what a fold predicts.
+    """Return the part of a resolved config that affects the predictions of a fold.
 
-    That is the task's node, which by interpolation holds all that the task uses, and nothing else: not the
-    backbone of a baseline, nor the run's name or logger.
+    This is the node of the task. By interpolation it contains all settings that the task uses and no others,
+    e.g. not the backbone for a baseline, and not the name or logger of the run.
     """
     task = config.get("task") or config
     target = TARGETS.get(str(task.get("target")))  # which older runs do not have
@@ -53,18 +53,18 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that pooled runs share: `comparable` without seed and held-out subject."""
+    """Return the common settings of pooled runs: `comparable` without seed and held-out subject."""
     return _drop(comparable(config), _VARIED)
 
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
-    """Hash the settings that runs share if they differ in seed and fold range alone; 16 hex digits."""
+    """Hash the common settings of runs that differ only in seed and fold range, 16 hex digits."""
     text = json.dumps(shared_settings(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def is_hash_of(recorded: str, config: Mapping[str, Any]) -> bool:
-    """Return whether a recorded hash is that of a config, as it is reckoned today or was before."""
+    """Return whether a recorded hash matches a config, by the current or an earlier hash function."""
     return recorded in (configuration_hash(config), _hash_by_name(config))
 
 
@@ -85,7 +85,7 @@ def _hash_by_name(config: Mapping[str, Any]) -> str:
 
 
 def _drop(node: Any, places: tuple[str, ...], path: str = "") -> Any:
-    """Return a config without some places, and without where its corpora lie."""
+    """Return a config without some keys, and without the folders of its corpora."""
     if isinstance(node, list):
         return [_drop(value, places, path) for value in node]
     if not isinstance(node, Mapping):

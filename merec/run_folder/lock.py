@@ -1,4 +1,4 @@
-"""The lock of a run folder: two commands never train in it at once."""
+"""Lock of a run folder, which prevents two commands from training in it at once."""
 
 import json
 import os
@@ -24,14 +24,14 @@ _PATIENCE = 10  # s; worker processes that outlive a killed one hold its lock fo
 
 @contextmanager
 def open_folder(folder: RunFolder, command: Sequence[str]) -> Iterator[None]:
-    """Hold the lock of a run folder that can be written to, without what killed runs left in it.
+    """Hold the lock of a writable run folder, and remove partial files of killed runs.
 
     Args:
-        folder: The run folder; made if missing.
+        folder: Run folder; created if missing.
         command: The command line, for whoever comes second.
 
     Raises:
-        InputError: If it cannot be written to, or another process holds its lock.
+        InputError: If the folder is not writable, or another process holds its lock.
     """
     make_output(folder.path)
     if folder.log.is_dir():
@@ -53,17 +53,17 @@ _BUSY = "wait until it has ended, or set hydra.run.dir (with -m: hydra.sweep.dir
 
 @contextmanager
 def lock_folder(folder: Path, command: Sequence[str], remedy: str) -> Iterator[None]:
-    """Hold the lock of a folder, so that no two commands do the same work at once.
+    """Hold the lock of a folder, so that two commands do not do the same work at once.
 
-    The system lets go of it when the process ends, however it ends.
+    The operating system releases the lock when the process ends or is killed.
 
     Args:
-        folder: The folder; made if missing.
+        folder: Folder; created if missing.
         command: The command line, for whoever comes second.
         remedy: Remedy for the user, as a clause.
 
     Raises:
-        InputError: If another process holds it: which, since when, and what to do.
+        InputError: If another process holds it; the message names the process, the time and the remedy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(folder / LOCK), folder / _HOLDER
@@ -109,7 +109,7 @@ def _lives(who: dict[str, Any]) -> bool:
 
 
 def _read_holder(file: Path) -> dict[str, Any]:
-    """Read who holds a lock; empty if the file does not say."""
+    """Read the holder of a lock; empty if unknown."""
     try:
         who = json.loads(file.read_text(encoding="utf-8"))
         return {

@@ -1,4 +1,4 @@
-"""Keys that a run logged, on record in its folder; a dashboard names no others."""
+"""Record of the keys that a run logged, which dashboards use."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from merec.run_folder.reading import expect
 
 @dataclass(frozen=True)
 class Keys:
-    """Names under which something was logged.
+    """Logged keys by kind.
 
     Attributes:
         config: Dotted names of settings, such as `task.freeze`.
-        scores: One number or word a run, such as `smic/uf1`.
-        curves: One number an epoch, such as `curves/train_loss_50`.
+        scores: Keys with one value per run, such as `smic/uf1`.
+        curves: Keys with one value per epoch, such as `curves/train_loss_50`.
         tables: Tables, such as `predictions`.
         pictures: Pictures, such as `confusion`.
     """
@@ -29,15 +29,15 @@ class Keys:
 
 @dataclass(frozen=True)
 class Tracked:
-    """Record of what a run told its logger.
+    """Record of the logging of a run.
 
     Attributes:
         logger: Class of the logger.
         project: W&B project; `None` for other loggers.
-        entity: Owner of the project, if that is known.
+        entity: Owner of the project, if known.
         group: W&B group.
-        local: Folder that `wandb sync` would upload, seen from the run folder; `None` if it was online.
-        keys: Keys that can be shown.
+        local: Folder for `wandb sync`, relative to the run folder; `None` if the run was online.
+        keys: Logged keys.
     """
 
     logger: str
@@ -49,7 +49,7 @@ class Tracked:
 
 
 def parse_tracked(text: str) -> Tracked:
-    """Parse the record; of runs of an earlier merec the logger's name alone.
+    """Parse the record; old runs recorded only the name of the logger.
 
     Raises:
         ValueError: If it is damaged.
@@ -68,7 +68,7 @@ def parse_tracked(text: str) -> Tracked:
 
 
 def join_keys(records: Iterable[Keys]) -> Keys:
-    """Join the names that any run logged, in the order of the first that did."""
+    """Return the union of the logged keys of runs, in order of first occurrence."""
     joined: dict[str, dict[str, None]] = {name: {} for name in asdict(Keys())}
     for record in records:
         for name, keys in asdict(record).items():

@@ -1,4 +1,4 @@
-"""Tables of predictions: one row per held-out sample and seed, as text that is read exactly."""
+"""Tables of predictions with one row per held-out sample and seed."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ _NUMBERS = ["fold", "seed", "label", "predicted"]
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write `predictions.csv` wholly or not at all."""
+    """Write `predictions.csv` atomically."""
     with atomic(path) as part:
         predictions.to_csv(part, index=False)
 
@@ -25,7 +25,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """Read a table of predictions.
 
     Raises:
-        InputError: If a column is missing or a row is not readable.
+        InputError: If a column is missing or a row cannot be read.
     """
     with reading(path, "delete it and run its fold again"):
         content = path.read_bytes()
@@ -66,7 +66,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
 
 def _read_numbers(texts: pd.Series, kind: str) -> pd.Series:
-    """Return a column as numbers, each as Python reads it."""
+    """Parse a column of numbers exactly, as Python does."""
     try:
         numbers = texts.astype(kind)
         bad = texts.notna() & ~np.isfinite(numbers)  # what a cut line lacks is no text

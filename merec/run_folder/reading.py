@@ -1,6 +1,6 @@
-"""Read files that may be damaged or somebody else's; nothing in them is executed, resolved or built.
+"""Safe reading of files that may be damaged or foreign; nothing in them is executed or built.
 
-Every function says in one line which file is wrong, what is wrong with it and what to do.
+Errors are one line with the file, the problem and the remedy.
 """
 
 import json
@@ -22,10 +22,10 @@ FOLD_AGAIN = "delete the folder of this fold and give the run's command again"
 
 @contextmanager
 def reading(file: Path, remedy: str) -> Iterator[None]:
-    """Raise one line about `file` for whatever goes wrong while the block reads it.
+    """Turn any error while the `with` block reads `file` into a one-line `InputError`.
 
     Args:
-        file: The file that is read.
+        file: File that is read.
         remedy: Remedy for the user, as a clause.
 
     Raises:
@@ -57,20 +57,20 @@ def reading(file: Path, remedy: str) -> Iterator[None]:
 
 
 class UnexpectedError(ValueError):
-    """A value of a file that is not what it must be; `reading` names the file."""
+    """Error of an invalid value in a file; `reading` adds the name of the file."""
 
 
 def expect(value: Any, kind: type | tuple[type, ...], name: str, words: str) -> Any:
-    """Return a value of a file if it is of a kind.
+    """Return a value of a file if it has the expected type.
 
     Args:
         value: The value.
-        kind: Its type or types. A truth value is no number.
-        name: What the file calls it.
-        words: The kind in words, with an article.
+        kind: Expected type or types. A boolean is not a number.
+        name: Name of the value in the file.
+        words: Name of the type with an article, for the message.
 
     Raises:
-        UnexpectedError: If it is of another kind.
+        UnexpectedError: If it has another type.
     """
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -81,10 +81,10 @@ def expect(value: Any, kind: type | tuple[type, ...], name: str, words: str) -> 
 
 
 def expect_number(value: Any, name: str) -> None:
-    """Refuse a value of a file that is neither a number of 0 or more nor null.
+    """Refuse a value that is neither a number ≥ 0 nor null.
 
     Raises:
-        UnexpectedError: If it is something else.
+        UnexpectedError: If so.
     """
     expect(value, (int, float, type(None)), name, "a number")
     if value is not None and not (math.isfinite(value) and value >= 0):
@@ -92,10 +92,10 @@ def expect_number(value: Any, name: str) -> None:
 
 
 def read_json(file: Path, remedy: str) -> dict[str, Any]:
-    """Read entries by name from a JSON file.
+    """Read a JSON file with a mapping.
 
     Raises:
-        InputError: If it is missing, damaged or something else.
+        InputError: If it is missing, damaged or not a mapping.
     """
     with reading(file, remedy):
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -110,13 +110,13 @@ def read_csv(
     """Read a small table that merec wrote.
 
     Args:
-        file: The table; what it has beyond `columns` is left out.
-        columns: The kind of each column: `text`, `number` (finite), `optional` (a number, or NaN for an empty
-            cell), `whole` or `truth`.
+        file: CSV file; columns that are not in `columns` are dropped.
+        columns: Type of each column: `text`, `number` (finite), `optional` (a number, or NaN for an empty
+            cell), `whole` (integer) or `truth` (boolean).
         remedy: Remedy for the user, as a clause.
 
     Raises:
-        InputError: If the file is missing or damaged, or a column is missing or of another kind.
+        InputError: If the file is missing or damaged, or a column is missing or has another type.
     """
     with reading(file, remedy):
         # As text first: a sample called 006 or NA is that.

@@ -1,4 +1,4 @@
-"""The resolved config of a run, as text that is checked before anything is looked up in it."""
+"""Validation of the resolved config of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +18,10 @@ _NODES = (
 
 
 def check_config(config: Any) -> dict[str, Any]:
-    """Return a run's config that came out of a file if it is plain and resolved; see `check_node`.
+    """Return the config of a run from a file if it is plain and resolved; see `check_node`.
 
     Raises:
-        UnexpectedError: As `check_node` says, or if a node that merec reads is no mapping.
+        UnexpectedError: As `check_node`, or if a node that merec reads is not a mapping.
     """
     check_node(config)
     for name in _NODES:
@@ -34,15 +34,14 @@ def check_config(config: Any) -> dict[str, Any]:
 
 
 def check_node(config: Any) -> dict[str, Any]:
-    """Return a node of a config that came out of a file if it is plain values by name, all resolved.
+    """Return a config node from a file if it is a mapping with plain, resolved values.
 
     Args:
         config: Result of `yaml.safe_load`.
 
     Raises:
-        UnexpectedError: If it is no mapping, or a key or value holds an
-            interpolation (`${…}`), which OmegaConf would resolve: to a variable of this machine, or to a
-            class to be called.
+        UnexpectedError: If it is not a mapping, or a key or value contains an interpolation (`${…}`).
+            OmegaConf could resolve it to a variable of this machine, or to a class to call.
     """
     expect(config, dict, "it", "entries by name")
     waiting: list[tuple[str, Any, int]] = [("", config, 0)]
@@ -73,7 +72,7 @@ def _refuse_interpolation(value: Any, path: str) -> None:
 
 
 def find_node(config: Mapping[str, Any], path: str) -> Any:
-    """Find a node of a config by its dotted name; one that is absent or null is empty."""
+    """Return a node of a config by its dotted name; empty if it is absent or null."""
     node: Any = config
     for key in path.split("."):
         node = node.get(key) if isinstance(node, Mapping) else None
@@ -84,7 +83,7 @@ def parse_config(text: str) -> dict[str, Any]:
     """Parse the text of a resolved config; see `check_config`.
 
     Raises:
-        UnexpectedError: As `check_config` says, or if the text was cut off, which often is YAML still.
+        UnexpectedError: As `check_config`, or if the text is truncated (which is often still valid YAML).
     """
     if text and not text.endswith("\n"):
         raise UnexpectedError("its last line is not whole")

@@ -1,4 +1,4 @@
-"""Checks before a run folder is resumed: same config, same data, same code."""
+"""Checks before a run is resumed: equal config, data and code."""
 
 import logging
 from typing import Any
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def assert_resumable(folder: RunFolder, config: dict[str, Any]) -> None:
-    """Refuse a folder in which a run of another config was begun.
+    """Refuse a folder that contains a run with another config.
 
     Raises:
-        InputError: Naming the folder and what differs.
+        InputError: If so; the message names the folder and the differences.
     """
     if not folder.config.exists() or not folder.has_results:
         return
@@ -36,10 +36,10 @@ def assert_resumable(folder: RunFolder, config: dict[str, Any]) -> None:
 
 
 def assert_same_data(folder: RunFolder, environment: dict[str, Any]) -> None:
-    """Refuse to go on with a run that was begun on other samples, features or starting weights.
+    """Refuse to resume a run with other samples, features or starting weights.
 
     Raises:
-        InputError: Naming both.
+        InputError: If so; the message names both.
     """
     if not folder.has_results or not folder.environment.exists():
         return
@@ -58,15 +58,15 @@ def assert_same_data(folder: RunFolder, environment: dict[str, Any]) -> None:
 
 
 def assert_same_code(folder: RunFolder, environment: dict[str, Any], resume: str) -> None:
-    """Refuse to go on with a run whose results were computed by other code.
+    """Refuse to resume a run whose results were computed by other code.
 
     Args:
         folder: The run folder.
-        environment: Of the command that is given now, see `merec.provenance.describe_environment`.
-        resume: `same` to refuse, `force` to go on all the same.
+        environment: Environment of the current command, see `merec.provenance.describe_environment`.
+        resume: `same` to refuse, `force` to continue all the same.
 
     Raises:
-        InputError: Naming the files that changed and the choice.
+        InputError: If so; the message names the changed files and the alternatives.
     """
     if resume not in ("same", "force"):
         raise InputError(f"resume={resume} is unknown; choose same or force")
@@ -96,7 +96,7 @@ _DECIDES = ("commit", "code", "versions", "machine")
 
 
 def record_environment(folder: RunFolder, environment: dict[str, Any]) -> None:
-    """Write what a run is made of; of a run that goes on, keep what it was begun with and add what is new."""
+    """Write the environment of a run; for a resumed run, keep the first one and add changes."""
     if folder.environment.exists() and folder.has_results:
         before = folder.read_environment()
         now = {key: environment[key] for key in _DECIDES}

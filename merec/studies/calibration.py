@@ -113,7 +113,7 @@ def _draw_errors(
 
 
 def name_scores(result: Result) -> str:
-    """Name what a result's probabilities are: a model's own, or decision values made to sum to 1."""
+    """Name the kind of a result's probabilities: of the model, or normalised decision values."""
     settings = result.settings
     chosen = settings.get("estimators", {}).get(settings.get("estimator"))
     if chosen is not None and gives_decision_values(chosen):

@@ -36,7 +36,7 @@ def answer(results: Sequence[Result]) -> Answer:
 
 
 def read_pairs(result: Result) -> pd.DataFrame | None:
-    """Read the pool of pairs of a result's pretraining (see `RunFolder.read_pairs`), which its runs share."""
+    """Read the pool of pretraining pairs of a result (see `RunFolder.read_pairs`), equal for all runs."""
     pair_tables = (run.folder.read_pairs() for run in result.runs)
     return next((pairs for pairs in pair_tables if pairs is not None), None)
 
