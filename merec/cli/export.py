@@ -9,6 +9,7 @@ from merec.cli.choices import GROUPS, STUDY, build_corpus_and_features, name_cor
 from merec.cli.output import make_new_folder
 from merec.errors import InputError
 from merec.files import whole_folder, write_text
+from merec.path_names import describe_bad_name
 
 FORMATS = ("pyg", "flow_maps", "onnx")
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")  # of the extra merec[onnx]
@@ -34,7 +35,7 @@ def export(arguments: list[str]) -> None:
 
 
 def _export_features(arguments: list[str]) -> None:
-    """Write the points or flow maps of a corpus."""
+    """Write the graphs or flow maps of a corpus."""
     defaults = dict.fromkeys(("format", "representation", "datamodule", "out"), "")
     options, overrides = split_overrides("export", arguments, defaults, (*GROUPS, STUDY))
     name = name_corpus("export", overrides)
@@ -82,7 +83,8 @@ def _export_features(arguments: list[str]) -> None:
 
 def _export_network(runs: list[str], arguments: list[str]) -> None:
     """Write the network of a run, checked on samples of its corpus."""
-    defaults = dict.fromkeys(("format", "plugins", "out"), "") | {"other_code": "false"}
+    keys = ("format", "features.root", "plugins", "out")
+    defaults = dict.fromkeys(keys, "") | {"other_code": "false"}
     options, overrides = split_overrides("export", arguments, defaults, ("corpus",))
     if len(runs) != 1:
         raise InputError(
@@ -111,13 +113,15 @@ def _export_network(runs: list[str], arguments: list[str]) -> None:
     else:
         trusted = (*list_modules(), *plugins)
         corpus = build_stored_corpus(config["corpus"], trusted, network.file)
-    out = Path(options["out"] or f"runs/export/{config.get('name') or run.stem}-onnx")
+    name = str(config.get("name", ""))
+    name = run.stem if describe_bad_name(name) else name
+    out = Path(options["out"] or f"runs/export/{name}-onnx")
     make_new_folder(out)
     from merec.export.onnx_network import write_onnx
 
-    root = config["features"].get("root")
-    folder_of_features = Path(root).expanduser() if root else cache_folder() / "features"
-    data = network.show(corpus, open_store(config, folder_of_features, network.file))
+    # Not where the checkpoint says, which may be somebody else's.
+    root = Path(options["features.root"] or cache_folder() / "features")
+    data = network.show(corpus, open_store(config, root, network.file))
     with whole_folder(out) as folder:
         summary = write_onnx(network, data, folder)
     sys.stdout.write(f"{out / 'network.onnx'}: {summary}\n")

@@ -290,7 +290,7 @@ def test_networks_of_points_and_of_views_are_exported(
     merec, on_rendered, train, choices, shapes, tmp_path
 ):
     run = train(*on_rendered, *choices, "datamodule.scaling=standard")
-    done = merec("export", str(run), "format=onnx", "out=network")
+    done = merec("export", str(run), on_rendered[-1], "format=onnx", "out=network")
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[-1]) <= 1e-4
     (file,) = tmp_path.rglob("network.onnx")
