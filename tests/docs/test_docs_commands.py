@@ -82,6 +82,9 @@ def compose_training(merec, arguments: list[str]) -> None:
     """Compose the first job of a `merec train` and check it against the code."""
     if {"--config-dir", "--cfg"} & {*arguments}:
         flags = [] if "--cfg" in arguments else ["--cfg", "job"]
+        if "-m" in arguments:  # the first job
+            words = [word for word in arguments if not word.startswith(("-m", "hydra.sweep."))]
+            arguments = [choose_first(word) if "=" in word else word for word in words]
         done = merec("train", *arguments, *flags)
         assert done.returncode == 0, done.stderr
         return

@@ -625,7 +625,7 @@ def test_folds_hold_what_the_fixtures_say(made: Corpus, fold_of: Callable[[str],
     [
         ("cpu", 12, 2, "last", "processes", "2 folds on a core each are faster than one on 2 cores"),
         ("cpu", 2, 8, "inner", "processes", "2 folds on a core each are faster than one on 2 cores"),
-        ("cpu", 12, 1, "last", "loop", "12 folds share one core, or one worker process"),
+        ("cpu", 12, 1, "last", "loop", "this process has one thread, or one worker process, for 12 folds"),
         ("cpu", 1, 8, "last", "loop", "there is one fold to train"),
         ("cpu", 0, 8, "last", "loop", "no fold is left to train"),
         ("cuda", 12, 8, "last", "stacked", "one small network at a time leaves cuda idle"),

@@ -135,6 +135,6 @@ def choose_engine(device: str, folds: int, workers: int, selection: str) -> tupl
     if folds < 2:
         return "loop", "there is one fold to train" if folds else "no fold is left to train"
     if workers < 2:
-        return "loop", f"{folds} folds share one core, or one worker process"
+        return "loop", f"this process has one thread, or one worker process, for {folds} folds"
     used = min(folds, workers)
     return "processes", f"{used} folds on a core each are faster than one on {used} cores"
