@@ -1,7 +1,7 @@
-"""Find plug-ins, packages with backbones, corpora or recipes of other people, without importing them.
+"""Discovery of plug-ins (packages with further backbones, corpora or recipes) without importing them.
 
-A plug-in is a top-level package that may hold `conf/`. It is installed with the entry point `merec.plugins`,
-or lies in a folder that `--config-dir` names.
+A plug-in is a top-level package that may contain `conf/`. It is installed with the entry point
+`merec.plugins`, or is in a folder that `--config-dir` names.
 """
 
 import os
@@ -24,8 +24,8 @@ class Plugin(NamedTuple):
     """Location of a plug-in.
 
     Attributes:
-        modules: Its top-level packages and modules.
-        conf: The folder with its choices; `None` if it has none.
+        modules: Top-level packages and modules of the plug-in.
+        conf: Folder with its choices; `None` if it has none.
     """
 
     modules: tuple[str, ...]
@@ -33,18 +33,18 @@ class Plugin(NamedTuple):
 
 
 def name_folders(arguments: Sequence[str]) -> list[str]:
-    """Take `--config-dir` out of the arguments of a verb and let Python import from the folders it names.
+    """Remove `--config-dir` from the arguments of a verb, and make its folders importable.
 
-    Child processes get the folders by the environment.
+    Child processes get the folders in an environment variable.
 
     Args:
         arguments: Arguments after the verb.
 
     Returns:
-        The other arguments, in order.
+        The remaining arguments, in order.
 
     Raises:
-        InputError: If a folder is not there or holds no plug-in, or a flag names none.
+        InputError: If a folder does not exist or contains no plug-in, or the flag has no value.
     """
     rest, folders = split_folders(arguments)
     for text in folders:
@@ -74,17 +74,17 @@ def split_folders(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def list_flags() -> list[str]:
-    """Return the `--config-dir` flags with which the same plug-ins are found again."""
+    """Return the `--config-dir` flags for the current plug-ins."""
     return [f"--config-dir={folder}" for folder in _list_named()]
 
 
 def list_plugins() -> tuple[Plugin, ...]:
-    """Return the plug-ins of named folders, then the installed ones; of two of one name the former."""
+    """Return the plug-ins of named folders, then the installed ones; the first of a name is used."""
     return _find_plugins(tuple(_list_named()), tuple(sys.path))
 
 
 def list_modules() -> list[str]:
-    """Return the packages and modules of all plug-ins, whose classes may be built from checkpoints."""
+    """Return the packages and modules of all plug-ins; their classes may be built from checkpoints."""
     return [name for plugin in list_plugins() for name in plugin.modules]
 
 
@@ -119,7 +119,7 @@ def _open_folder(folder: Path) -> list[Plugin]:
     """Return the plug-ins of a folder: packages with `conf/`, or else the folder as a `conf/`.
 
     Raises:
-        InputError: If it is neither.
+        InputError: If the folder is neither.
     """
     packages = sorted(
         file.parent for file in folder.glob("*/__init__.py") if file.parent.name not in _TAKEN
@@ -137,7 +137,7 @@ def _open_folder(folder: Path) -> list[Plugin]:
 
 @cache
 def _find_plugins(folders: tuple[Path, ...], path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    """Find plug-ins; `path` is that of Python, on which the answer depends."""
+    """Find plug-ins; the result depends on `path`, Python's search path."""
     plugins = [plugin for folder in folders for plugin in _open_folder(folder)]
     names = {name for plugin in plugins for name in plugin.modules}
     for name in sorted(_list_installed() - names):
@@ -155,7 +155,7 @@ def _list_installed() -> set[str]:
 
 
 def _locate_package(name: str) -> list[Path]:
-    """Return the folders of a top-level package, none if it is not there."""
+    """Return the folders of a top-level package; empty if it does not exist."""
     from importlib.util import find_spec
 
     try:

@@ -1,4 +1,4 @@
-"""From an unseen clip to its emotion or action units: its apex, what a network says, and a picture."""
+"""Prediction of a new clip: its apex, the prediction of a network, and a picture."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -41,24 +41,24 @@ def predict(
     plugins: Sequence[str] = (),
     other_code: bool = False,
 ) -> tuple[Prediction, tuple[Path, Path]]:
-    """Find the apex of a clip, name the emotion, and write a picture and all facts to `out`.
+    """Find the apex of a clip, predict its target, and write a picture and all facts to `out`.
 
     Args:
-        clip: A video, or a folder of frames (see `open_clip`).
+        clip: Video, or folder of frames (see `open_clip`).
         checkpoint: Checkpoint of a network; `None` to find the apex only.
-        calibration: Finished run whose held-out predictions the temperature is fitted on; `None` for that in
-            which the checkpoint lies, if all its folds are there.
-        fps: Frames/s, where the clip does not say.
+        calibration: Finished run on whose held-out predictions the temperature is fitted; `None` for the run
+            of the checkpoint, if all its folds are finished.
+        fps: Frames/s, if not stored in the clip.
         intrinsics: YAML file of the camera, for points in depth; `None` for the camera of the training.
         out: Folder to write to.
-        plugins: Modules or packages whose networks are trusted, besides merec's own.
-        other_code: Whether a network is accepted whose code changed since it was trained.
+        plugins: Trusted modules or packages of networks, in addition to merec.
+        other_code: Whether to accept a network whose code has changed since training.
 
     Returns:
-        What was found, and the picture and the JSON file about it.
+        The prediction, and the paths of the picture and the JSON file.
 
     Raises:
-        InputError: If the clip, the checkpoint or the run cannot be used, or do not fit each other.
+        InputError: If the clip, the checkpoint or the run cannot be used, or they are incompatible.
     """
     input_clip = open_clip(clip, fps)
     network = None if checkpoint is None else restore(checkpoint, plugins, other_code)
@@ -99,7 +99,7 @@ def _find_apex(input_clip: InputClip) -> Spotted:
 def _describe_answer(
     network: Network, log_probability: np.ndarray, calibrated: Calibration | None
 ) -> TargetPrediction:
-    """Describe what a network says, with its probabilities as they are and calibrated."""
+    """Return the prediction of a network, with raw and calibrated probabilities."""
     raw = np.exp(log_probability)
     cooled = raw
     if calibrated is not None and calibrated.temperature is not None:
@@ -115,7 +115,7 @@ def _look_closely(
     intrinsics: Path | None,
     folder: Path,
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Crops and motion of onset and apex by the features' settings, and what the network says of them."""
+    """Compute crops and motion of onset and apex, and the prediction of the network."""
     chosen = [spotted.onset, spotted.apex]
     from_clip = network is not None and network.representation.from_clip
     if from_clip:
@@ -164,7 +164,7 @@ def _look_closely(
 
 
 def _find_camera(network: Network | None, intrinsics: Path | None) -> Camera | None:
-    """Return the camera that was given, or that of the training; `None` if neither is known."""
+    """Return the given camera, or the camera of the training data; `None` if both are unknown."""
     if intrinsics is not None:
         if not intrinsics.is_file():
             raise InputError(
@@ -205,7 +205,7 @@ def _assert_camera(network: Network, corpus: Corpus, arrays: dict[str, np.ndarra
 
 
 def _add_notes(input_clip: InputClip, spotted: Spotted) -> None:
-    """List what should make the user doubt the prediction."""
+    """Add reasons to doubt the prediction to the notes."""
     seen = int(spotted.curve.seen.sum())
     clear = spotted.movement >= _CLEAR * spotted.noise and spotted.contrast >= _CONTRAST
     if seen < _FEW:
@@ -243,7 +243,7 @@ def _add_notes(input_clip: InputClip, spotted: Spotted) -> None:
 
 
 def _show_progress(frames: Stream, total: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Pass frames on, with a bar on a terminal."""
+    """Iterate over frames with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 

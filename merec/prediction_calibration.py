@@ -1,4 +1,4 @@
-"""Calibrate the probabilities of a network by held-out predictions of networks trained alike."""
+"""Calibration of a network by held-out predictions of networks with the same settings."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from merec.types import InputError
 
 
 def calibrate(network: Network, folder: Path | None) -> Calibration | None:
-    """Fit a temperature to held-out predictions of networks trained alike; `None` if there are none.
+    """Fit a temperature to held-out predictions of networks with the same settings; `None` if there are none.
 
     Raises:
-        InputError: If the run that was named is not whole, or of another network.
+        InputError: If the named run is incomplete, or belongs to another network.
     """
     if network.target.multilabel:
         if folder is not None:
@@ -80,7 +80,7 @@ def _assert_alike(network: Network, result: Result, folder: Path) -> None:
 
 
 def _describe(config: dict) -> dict:
-    """Describe all that decides about a network, but for the task it was trained in."""
+    """Return all settings that affect a network, except the task in which it was trained."""
     shared = shared_settings(config)
     kept = ("backbone", "datamodule", "finetune", "trainer", "pretrain", "freeze")
     return {key: shared[key] for key in kept if key in shared}

@@ -32,13 +32,13 @@ def describe_environment(
     command: Sequence[str],
     protocol: Protocol,
 ) -> dict[str, Any]:
-    """Describe what a run is made of: hashes, protocol, command, commit, code, versions and machine.
+    """Return the environment of a run: hashes, protocol, command, commit, code, versions and machine.
 
     Args:
         config: The resolved config.
         data: The samples, then those that are pretrained on, if any.
         command: The command line.
-        protocol: Protocol of what is predicted.
+        protocol: Protocol of the predictions.
     """
     sources = hash_run_sources(config, data)
     return {
@@ -64,9 +64,9 @@ def describe_environment(
 
 
 def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) -> Sources:
-    """Hash the code that decides what a run predicts: backbone, task, target and feature stages.
+    """Hash the code that affects the predictions of a run: backbone, task, target and feature stages.
 
-    Of the corpus and the feature store only what comes out counts, see `_hash_content`.
+    For corpus and feature store the content is hashed instead of the code, see `_hash_content`.
 
     Args:
         config: The resolved config.
@@ -90,7 +90,7 @@ def hash_run_sources(config: Mapping[str, Any], data: Sequence[ClipDataModule]) 
 
 
 def _list_texts(node: Any) -> Iterator[str]:
-    """List each text in a task's node but for corpus, features and weights, whose content counts."""
+    """List each text in a task's node except corpus, features and weights, whose content is hashed."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, list):
@@ -103,7 +103,7 @@ def _list_texts(node: Any) -> Iterator[str]:
 
 
 def _list_targets(node: Any) -> Iterator[str]:
-    """List each `_target_` that a task's node would build; of several estimators that of the chosen one."""
+    """List each `_target_` that a task's node would build; for estimators only the chosen one."""
     if isinstance(node, list):
         for value in node:
             yield from _list_targets(value)
@@ -121,7 +121,7 @@ def _list_targets(node: Any) -> Iterator[str]:
 
 
 def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
-    """Hash what the ids of a protocol do not show: features, and weights that are started from."""
+    """Hash the data that are not part of the protocol: features and starting weights."""
     digest = hashlib.sha256()
     for samples in data:
         digest.update(",".join(samples.corpus.channels).encode())
@@ -138,7 +138,7 @@ def _hash_content(data: Sequence[ClipDataModule], weights: str | None) -> str:
 
 
 def _read_commit() -> str | None:
-    """Read the commit of the checkout that runs; `None` when installed.
+    """Read the commit of the running checkout; `None` if merec is installed.
 
     Uncommitted changes add `+` and a hash of the difference, untracked files included.
     """

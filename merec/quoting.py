@@ -1,7 +1,7 @@
-"""Quote text values of overrides, so that Hydra's grammar takes them literally.
+"""Quoting of text values of overrides, so that Hydra's grammar reads them literally.
 
-Hydra reads `KEY=VALUE` by a grammar in which parentheses, `~`, `=`, brackets and every non-ASCII letter mean
-something or are errors. Paths and notes hold them all.
+Hydra parses `KEY=VALUE` by a grammar in which parentheses, `~`, `=`, brackets and non-ASCII letters have a
+meaning or are errors. Paths and notes may contain all of them.
 """
 
 import os
@@ -52,13 +52,13 @@ MIXED_KEYS = ("corpus.intrinsics",)  # a path, or a mapping
 def quote_texts(overrides: Sequence[str], multirun: bool = False) -> list[str]:
     """Quote the values of text keys that Hydra's grammar would refuse or change.
 
-    `null`, values that are quoted already and values that arrive unchanged stay as they are; `~` at the
-    start of a path becomes the home folder. In a multirun a comma separates values, unless a space follows
-    it, it stands in quotes or the whole value is an existing path; otherwise it is part of the text. The
-    value of any other key is quoted only if the grammar cannot read it and it is no list or mapping.
+    `null`, quoted values and values that the grammar does not change stay unchanged; `~` at the start of a
+    path becomes the home folder. In a multirun a comma separates values, unless a space follows it, it is in
+    quotes, or the whole value is an existing path; otherwise it is part of the text. The value of any other
+    key is quoted only if the grammar cannot parse it and it is not a list or mapping.
 
     Args:
-        overrides: Arguments of the command line; those without `=` and flags are left alone.
+        overrides: Arguments of the command line; flags and arguments without `=` are not changed.
         multirun: Whether commas separate values.
 
     Returns:
@@ -68,7 +68,7 @@ def quote_texts(overrides: Sequence[str], multirun: bool = False) -> list[str]:
 
 
 def is_text_key(key: str, keys: Sequence[str] = TEXT_KEYS) -> bool:
-    """Return whether a dotted key is one of these patterns."""
+    """Return whether a dotted key matches one of these patterns."""
     return any(fnmatchcase(key, pattern) for pattern in keys)
 
 
@@ -110,19 +110,19 @@ def _quote_value(value: str, is_path: bool, mixed: bool, multirun: bool) -> str:
 
 
 def quote(text: str) -> str:
-    """Return a text in quotes, as Hydra's grammar reads it."""
+    """Quote a text for Hydra's grammar."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     return QuotedString(text=text, quote=Quote.single).with_quotes()
 
 
 def is_readable(argument: str) -> bool:
-    """Return whether Hydra's grammar can read an argument; a flag is none of its matters."""
+    """Return whether Hydra's grammar can parse an argument; always True for a flag."""
     return argument.startswith("-") or _parse(argument) is not None
 
 
 def _parse(override: str) -> Any:
-    """Return Hydra's reading of an override, or `None` if its grammar has none."""
+    """Parse an override with Hydra's grammar; `None` if it is invalid."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

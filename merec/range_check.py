@@ -1,4 +1,4 @@
-"""Check the numbers and words of a config before anything is imported, read, rendered or written."""
+"""Range checks of the numbers and words of a config before any work starts."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ def find_out_of_range(nodes: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return one line for each value of a config that is out of its range.
 
     Args:
-        nodes: The config, or a group of it; interpolations are checked where they lead.
+        nodes: Config, or a group of it; of an interpolation the value that it refers to is checked.
         prefix: Dotted key of `nodes`.
     """
     return [line for key, value in walk_values(nodes, prefix) if (line := _judge(key, value))]
@@ -56,14 +56,14 @@ def _judge(key: str, value: Any) -> str | None:
 
 
 def show_value(value: Any) -> Any:
-    """Return a value as a config writes it."""
+    """Return a value in the notation of a config."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return value
 
 
 def walk_values(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value with its dotted key; lists without mappings in them as a whole."""
+    """Yield every value with its dotted key; a list without mappings is one value."""
     if isinstance(node, dict):
         if not node:
             yield key, node

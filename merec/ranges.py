@@ -1,4 +1,4 @@
-"""The range of every number of a config, and the words of every key that holds one of a few."""
+"""Allowed ranges of the numbers of a config, and allowed words of its text keys."""
 
 import math
 import os
@@ -15,19 +15,19 @@ _PROCESSES = max(8, os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers that a key may hold.
+    """Range of numbers of a key.
 
     Attributes:
-        low: The smallest.
-        high: The largest.
-        whole: Whether only whole numbers make sense.
-        open_low: Whether `low` itself is refused.
-        open_high: Whether `high` itself is refused.
-        null: Whether `null` is a choice.
-        many: Whether the key holds a list of such numbers, or lists of these; not empty.
-        switch: Whether true (1) and false (0) are choices.
-        words: Patterns of texts that the key may hold instead.
-        expected: What is expected in words, where the numbers do not say it.
+        low: Smallest value.
+        high: Largest value.
+        whole: Whether only whole numbers are allowed.
+        open_low: Whether `low` itself is excluded.
+        open_high: Whether `high` itself is excluded.
+        null: Whether `null` is allowed.
+        many: Whether the key has a non-empty list of such numbers, or nested lists.
+        switch: Whether true (1) and false (0) are allowed.
+        words: Patterns of texts that are also allowed.
+        expected: Description of the expected value, if the numbers are not sufficient.
     """
 
     low: float | int
@@ -58,7 +58,7 @@ class Range:
         return above and (value < self.high if self.open_high else value <= self.high)
 
     def describe(self) -> str:
-        """Return what is expected, in words."""
+        """Return a description of the expected value."""
         if self.expected:
             return self.expected
         kind = "whole number" if self.whole else "number"
@@ -253,5 +253,5 @@ TAKEN_FROM_TABLE = ("subjects", "samples", "zero_motion")
 
 @cache
 def find_range(key: str) -> Range | None:
-    """Return the range of a dotted key, or `None` for a key that holds no number of a known range."""
+    """Return the range of a dotted key; `None` if it has none."""
     return next((one for pattern, one in RANGES.items() if fnmatchcase(key, pattern)), None)

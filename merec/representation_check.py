@@ -1,4 +1,4 @@
-"""Check a config against its representation, whose object alone knows what it heeds."""
+"""Check of a config against its representation, which defines the keys that it uses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from merec.unused_overrides import Needed, find_ineffective
 
 
 def check_heeded(cfg: DictConfig, given: Sequence[str]) -> None:
-    """Refuse a representation that does not exist, and keys that only other representations heed.
+    """Refuse a representation that does not exist, and keys that are used only by other representations.
 
     Args:
-        cfg: The config, checked by `merec.config_check.check`.
+        cfg: Config that `merec.config_check.check` accepted.
         given: Dotted keys that must have an effect.
 
     Raises:
-        InputError: Naming each.
+        InputError: If there are any; the message names each.
     """
     chosen = open_representation(cfg.datamodule.representation)
     names: dict[str, list[str]] = {}

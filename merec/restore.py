@@ -1,4 +1,4 @@
-"""A trained network out of its checkpoint, with all that it takes to show it somebody else's clip."""
+"""Restoring of a trained network from its checkpoint, with its inference metadata."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -35,15 +35,15 @@ _MOST = 10_000  # channels; more would only fill the memory
 
 
 class Network(NamedTuple):
-    """A network that was trained to name emotions, or to tell action units.
+    """Trained network for emotions or action units.
 
     Attributes:
-        file: Its checkpoint.
-        backbone: From inputs to logits.
-        config: Resolved, of the run that trained it.
-        protocol: Name of what it was trained on.
-        target: Target that it predicts; its classes are in the order of the logits.
-        scales: Scales of its inputs, by those it was trained on.
+        file: Checkpoint of the network.
+        backbone: Backbone, from inputs to logits.
+        config: Resolved config of the run that trained it.
+        protocol: Name of the protocol of the training data.
+        target: Target of the network; its classes are in the order of the logits.
+        scales: Scales of its inputs, computed on the training data.
     """
 
     file: Path
@@ -64,7 +64,7 @@ class Network(NamedTuple):
         return open_representation(self.config["datamodule"]["representation"])
 
     def show(self, corpus: Corpus, features: FeatureStore) -> ClipDataModule:
-        """Return samples in the form in which the network was shown its training samples."""
+        """Return a datamodule of samples with the settings of the training."""
         given = self.config["datamodule"]
         data = ClipDataModule(
             corpus,
@@ -84,10 +84,10 @@ class Network(NamedTuple):
         return data
 
     def predict(self, data: ClipDataModule) -> Float[torch.Tensor, "samples classes"]:
-        """Logarithms of the probabilities of each sample; those of action units need not sum to 1.
+        """Predict the log-probabilities of each sample; probabilities of action units need not sum to 1.
 
         Raises:
-            InputError: If the network's answer is not finite.
+            InputError: If a prediction is not finite.
         """
         with torch.inference_mode():
             logits = self.backbone(data.inputs).double()
@@ -103,20 +103,20 @@ class Network(NamedTuple):
 def restore(
     file: Path, plugins: Sequence[str] = (), other_code: bool = False, accelerated: bool = True
 ) -> Network:
-    """Read a checkpoint that `merec train` wrote, of task=finetune or of a fold.
+    """Restore a network from a checkpoint of `merec train` (task=finetune, or a fold).
 
-    Nothing in the file is run: only classes of `merec.backbones` and of plug-ins that are installed or named
-    are built from its config.
+    Nothing in the file is executed: only classes of `merec.backbones` and of installed or named plug-ins are
+    built from its config.
 
     Args:
-        file: The checkpoint.
-        plugins: Modules or packages that the user trusts, besides merec's own backbones.
-        other_code: Whether code that changed since it was trained is accepted.
-        accelerated: Whether layers get their faster form, see `accelerate`.
+        file: Path of the checkpoint.
+        plugins: Modules or packages that the user trusts, in addition to merec.
+        other_code: Whether to accept code that has changed since training.
+        accelerated: Whether to use faster layers, see `accelerate`.
 
     Raises:
-        InputError: If there is none, it cannot be read, is no network with classes, does not fit the code, or
-            was trained by other code.
+        InputError: If the file does not exist, cannot be read, is not a network with classes, does not match
+            the code, or was trained by other code.
     """
     if not file.exists():
         raise InputError(
@@ -169,10 +169,10 @@ def _build_backbone(
     trusted: Sequence[str],
     file: Path,
 ) -> nn.Module:
-    """Build a backbone with fresh weights by the settings of a checkpoint.
+    """Build a backbone with initial weights from the settings of a checkpoint.
 
     Raises:
-        InputError: If the settings name no network of these packages, or do not fit its class.
+        InputError: If the settings do not name a network of these packages, or do not match its class.
     """
     node = {**_flatten_graph(settings), "_partial_": True}
     if node.get("_target_") is None:
@@ -198,7 +198,7 @@ def _build_backbone(
 
 
 def _flatten_graph(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a backbone in today's keys: Lite point GCN had a node `graph` once."""
+    """Convert old settings of a backbone: earlier versions of Lite point GCN had a node `graph`."""
     graph = settings.get("graph", "none")
     if settings.get("_target_") != "merec.backbones.LitePointGCN" or isinstance(graph, str):
         return dict(settings)
@@ -211,10 +211,10 @@ def _flatten_graph(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _compare_code(
     file: Path, before: dict[str, Any] | None, now: dict[str, str], accepted: bool
 ) -> None:
-    """Refuse a network whose code, or that of its features, changed since it was trained, unless accepted.
+    """Refuse a network if its code or the code of its features has changed since training.
 
     Raises:
-        InputError: Naming the files.
+        InputError: If so and not accepted; the message names the files.
     """
     if before is None:
         log.warning(
@@ -236,10 +236,10 @@ def _compare_code(
 def _read_inputs(
     facts: Mapping[str, Any], data: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], int | tuple[int, ...], tuple[Scale, ...] | None]:
-    """Classes, channels and scales of a network, from what its checkpoint says of them.
+    """Read classes, channels and scales of a network from the metadata of its checkpoint.
 
     Raises:
-        UnexpectedError: If one of them is missing or of another kind.
+        UnexpectedError: If an entry is missing or has another type.
     """
     for name in ("modality", "representation", "scaling"):
         expect(data.get(name), str, f"datamodule.{name}", "a name")
@@ -267,15 +267,15 @@ def _read_inputs(
 
 
 def open_store(config: Mapping[str, Any] | None, root: Path, source: Path | None) -> FeatureStore:
-    """Open a feature store with the settings of a run, or with those of `conf/`, in a folder of its own.
+    """Open a feature store in a given folder, with the settings of a run or of `conf/`.
 
     Args:
-        config: Config of the run, out of its checkpoint; `None` for the settings of `conf/`.
-        root: The folder.
-        source: The checkpoint.
+        config: Config of the run from its checkpoint; `None` for the settings of `conf/`.
+        root: Folder of the store.
+        source: Checkpoint, for messages.
 
     Raises:
-        InputError: If the settings do not fit this version of merec.
+        InputError: If the settings do not match this version of merec.
     """
     default = compose_node("features", [])
     if config is None or source is None:
@@ -289,5 +289,5 @@ def open_store(config: Mapping[str, Any] | None, root: Path, source: Path | None
 
 
 def _values(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a node, without its `_target_` and the like."""
+    """Return the values of a node without keys of Hydra such as `_target_`."""
     return {key: value for key, value in node.items() if key != "_target_"}

@@ -1,4 +1,4 @@
-"""One run, from config to scored predictions."""
+"""Run of one config, from training to scored predictions."""
 
 import logging
 import os
@@ -46,18 +46,18 @@ log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig, folder: RunFolder, command: Sequence[str]) -> Result | None:
-    """Train what is missing in `folder`, pool it, score it once and log it.
+    """Train the missing folds in `folder`, then pool, score and log the run.
 
     Args:
-        cfg: The composed and checked config.
-        folder: The run folder; what an earlier, interrupted call left there is kept and completed.
+        cfg: Composed and checked config.
+        folder: Run folder; an interrupted run in it is completed.
         command: The command line, for the record.
 
     Returns:
-        The scored predictions, or `None` if not every subject was held out (a fold range, say).
+        The scored predictions; `None` if not every subject was held out, e.g. for a range of folds.
 
     Raises:
-        InputError: If the folder holds a run of another config, or something the config names is wrong.
+        InputError: If the folder contains a run of another config, or a setting is invalid.
     """
     quiet_lightning()
     keep_freed_memory()
@@ -96,7 +96,7 @@ def run(cfg: DictConfig, folder: RunFolder, command: Sequence[str]) -> Result | 
 
 
 def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Task) -> Result | None:
-    """Train what is missing, pool it, score it and log it."""
+    """Train the missing folds, then pool, score and log the run."""
     logger = _build_logger(cfg, config, folder) if _has_news(cfg, folder) else None
     try:
         started = time.perf_counter()
@@ -112,7 +112,7 @@ def _train(cfg: DictConfig, config: dict[str, Any], folder: RunFolder, task: Tas
 
 
 def _warn_of_absent_classes(task: Task) -> None:
-    """Say before training which classes cannot be found, in all folds or in some."""
+    """Warn before training of classes that lack samples, in all folds or in some."""
     data, corpus = task.datamodule, task.corpus
     protocol, label = corpus.protocol, corpus.index["label"].to_numpy()
     target = open_target(protocol)
@@ -158,7 +158,8 @@ def _pool(folder: RunFolder) -> Result | None:
 def collect_scores(result: Result) -> dict[str, Any]:
     """Collect UF1, UAR and accuracy with intervals, per data set and class, and the optimism meter.
 
-    Of action units, the F1 of each, and the meter. An end that is NaN, since there is no interval, is `None`.
+    For action units: the F1 of each unit, and the optimism meter. `None` is written for NaN ends of
+    intervals.
     """
     columns = {
         "protocol": result.protocol.to_dict(),
@@ -186,12 +187,12 @@ def collect_scores(result: Result) -> dict[str, Any]:
 
 
 def _or_none(value: Any) -> Any:
-    """Return NaN as `None`: JSON has no NaN."""
+    """Convert NaN to `None`, since JSON has no NaN."""
     return None if value != value else value
 
 
 def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
-    """Return whether a logger is to be told; it is not told again of a run that is whole."""
+    """Return whether to use the logger; a complete run is not logged again."""
     if not cfg.logger:
         return False
     tracked = folder.read_tracked()
@@ -199,7 +200,7 @@ def _has_news(cfg: DictConfig, folder: RunFolder) -> bool:
 
 
 def _build_logger(cfg: DictConfig, config: dict[str, Any], folder: RunFolder) -> Logger:
-    """Build the logger of the config; a resumed W&B run goes on under its id."""
+    """Build the logger of the config; a resumed W&B run keeps its id."""
     if not cfg.logger["_target_"].endswith("WandbLogger"):
         return build(cfg.logger)
     # Before wandb's first word; merec says itself where the run lies.

@@ -27,7 +27,7 @@ def build_stored(node: Mapping[str, Any], packages: Sequence[str], source: Path)
         source: The file, for messages.
 
     Raises:
-        InputError: As `resolve_stored` says, or if the classes of this version of merec do not take the node.
+        InputError: As `resolve_stored`, or if the node does not match the classes of this version of merec.
     """
     resolved = resolve_stored(node, packages, source)
     try:
@@ -41,15 +41,15 @@ def build_stored(node: Mapping[str, Any], packages: Sequence[str], source: Path)
 
 
 def build_stored_corpus(node: Mapping[str, Any], packages: Sequence[str], source: Path) -> Any:
-    """Build the corpus of a config out of a file; only readers of merec and of trusted packages are called.
+    """Build the corpus of a stored config; only readers of merec and of trusted packages are called.
 
     Args:
-        node: The node `corpus` of the config.
-        packages: Packages and modules that are trusted, besides merec's own readers.
+        node: Node `corpus` of the config.
+        packages: Trusted packages and modules, in addition to the readers of merec.
         source: The file, for messages.
 
     Raises:
-        InputError: As `resolve_stored`, if the reader is none of these, or the corpus cannot be read.
+        InputError: As `resolve_stored`, or if the reader is not trusted, or the corpus cannot be read.
     """
     target = str(node.get("_target_"))
     module, _, name = target.rpartition(".")
@@ -63,18 +63,18 @@ def build_stored_corpus(node: Mapping[str, Any], packages: Sequence[str], source
 def resolve_stored(
     node: Mapping[str, Any], packages: Sequence[str], source: Path
 ) -> dict[str, Any]:
-    """Return a config node that came out of a file once it is safe to build.
+    """Check that a config node from a file is safe to build, and return it resolved.
 
-    What is checked is what is built: the node is resolved, and what it resolves to is looked at.
+    The node is resolved first, so that exactly the node that is built is checked.
 
     Args:
-        node: Plain values; `_target_` and `_partial_` are the only keys in it that Hydra may act on.
-        packages: Packages and modules whose classes are trusted; none for a node of values alone.
+        node: Plain values; the only keys of Hydra that may occur are `_target_` and `_partial_`.
+        packages: Packages and modules whose classes are trusted; empty for a node without `_target_`.
         source: The file, for messages.
 
     Raises:
-        InputError: If there is an interpolation, a target at whatever depth that is no class of these
-            packages, or another key that Hydra would act on.
+        InputError: If the node contains an interpolation, a target that is not a class of these packages, or
+            another key of Hydra.
     """
     with reading(source, OWN):
         created = OmegaConf.create(check_node(dict(node)))

@@ -1,4 +1,4 @@
-"""Groups of subjects that are held out together, balanced in samples and classes."""
+"""Groups of subjects that are held out together, balanced by samples and classes."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ Shares = Float[np.ndarray, "subjects columns"]
 
 
 def check_groups(hold_out: str, groups: int | None) -> None:
-    """Refuse a number of groups without groups to hold out, and the reverse.
+    """Refuse `groups` without `hold_out=groups`, and the reverse.
 
     Raises:
-        InputError: Naming the setting that is missing.
+        InputError: If so; the message names the missing setting.
     """
     if hold_out == "groups" and groups is None:
         raise InputError(
@@ -32,7 +32,7 @@ def check_groups(hold_out: str, groups: int | None) -> None:
 
 
 def name_group(number: int, groups: int) -> str:
-    """Name a group of subjects by its number, counted from 0: `group-1-of-3`."""
+    """Return the name of a group from its number, counted from 0: `group-1-of-3`."""
     return f"group-{number + 1}-of-{groups}"
 
 
@@ -41,19 +41,19 @@ def balance_groups(
     marks: Bool[np.ndarray, "samples classes"],
     groups: int,
 ) -> tuple[tuple[str, ...], ...]:
-    """Divide subjects into groups of about equal numbers of subjects, samples, and samples of each class.
+    """Divide subjects into groups with similar numbers of subjects, samples, and samples per class.
 
-    Subjects are assigned greedily, largest first, then exchanged or moved while that lowers the sum of
-    squared deviations of each group's shares from 1/k. Subjects and samples count as much as all classes
-    together. Nothing is drawn, and the order of the rows does not matter.
+    Subjects are assigned greedily, largest first, then exchanged or moved while this lowers the sum of
+    squared deviations of the groups' shares from 1/k. Numbers of subjects and of samples each have the same
+    weight as all classes together. The result is deterministic and does not depend on the order of the rows.
 
     Args:
         subjects: The subject of each sample.
-        marks: Which classes (emotions, or action units) each sample is of.
+        marks: Marks of the classes (emotions or action units) of each sample.
         groups: Number of groups, k.
 
     Returns:
-        The sorted names of each group, in the order of their first names.
+        The sorted subjects of each group; groups are sorted by their first subject.
 
     Raises:
         InputError: If there are fewer than two groups, or more than subjects.
@@ -72,7 +72,7 @@ def balance_groups(
 def _share(
     row: Int[np.ndarray, " samples"], marks: Bool[np.ndarray, "samples classes"], subjects: int
 ) -> Shares:
-    """Compute what share of all subjects, samples and samples of each class a subject is."""
+    """Compute the shares of a subject in all subjects, samples and samples of each class."""
     counts = np.zeros((subjects, marks.shape[1]))
     np.add.at(counts, row, marks)
     counts = counts[:, counts.any(0)]
@@ -83,7 +83,7 @@ def _share(
 
 
 def _assign(shares: Shares, groups: int) -> Int[np.ndarray, " subjects"]:
-    """Put each subject into the group that it unbalances least; an empty one as long as there is one."""
+    """Assign each subject to the group that stays best balanced; empty groups come first."""
     place = np.zeros(len(shares), dtype=np.int64)
     totals = np.zeros((groups, shares.shape[1]))
     for subject in np.argsort(-(shares**2).sum(1), kind="stable"):
@@ -96,7 +96,7 @@ def _assign(shares: Shares, groups: int) -> Int[np.ndarray, " subjects"]:
 def _exchange(
     place: Int[np.ndarray, " subjects"], shares: Shares, groups: int
 ) -> Int[np.ndarray, " subjects"]:
-    """Exchange two subjects, or move one, as long as that lowers the sum of squared totals."""
+    """Exchange two subjects, or move one, while this lowers the sum of squared totals."""
     place = place.copy()
     totals = np.stack([shares[place == group].sum(0) for group in range(groups)])
     # As partner, the last row is nobody: to exchange with it is to move there.

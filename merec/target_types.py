@@ -1,4 +1,4 @@
-"""Checks of a config node's `_target_` before anything is called."""
+"""Type checks of the `_target_` of config nodes without calling it."""
 
 import inspect
 import sys
@@ -25,10 +25,10 @@ _VALUES = ("builtins", "collections", "datetime", "decimal", "fractions", "funct
 
 
 def describe_wrong_kind(target: Any, node: Mapping[str, Any], path: str) -> str | None:
-    """Return a line if what a config node names is not of the kind that is built there.
+    """Return a line if the `_target_` of a config node does not build an object of the expected type.
 
-    Nothing is called. A function without an annotation of what it returns is trusted, unless it is of the
-    standard library.
+    Nothing is called. A function without return annotation is trusted, unless it belongs to the standard
+    library.
 
     Args:
         target: Class or function that `_target_` names.
@@ -65,7 +65,7 @@ def _find_kind(path: str) -> str | None:
 
 
 def _gives(target: Callable[..., Any], kind: type) -> bool:
-    """Return whether calling it gives an object of a class, as far as can be known."""
+    """Return whether calling `target` returns an object of a class, as far as is known."""
     if inspect.isclass(target):
         return issubclass(target, kind)
     try:
@@ -76,7 +76,7 @@ def _gives(target: Callable[..., Any], kind: type) -> bool:
 
 
 def _takes_weight(target: Callable[..., Any], node: Mapping[str, Any]) -> bool:
-    """Return whether what a node describes can be called as a loss is."""
+    """Return whether the target of a node can be called like a loss."""
     if inspect.isclass(target):
         if node.get("_partial_"):
             return False  # calling it makes a module, no loss

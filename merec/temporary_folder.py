@@ -1,4 +1,4 @@
-"""Temporary folders that belong to a living process; those of killed processes are deleted."""
+"""Temporary folders of running processes; folders of killed processes are deleted."""
 
 import hashlib
 import os
@@ -21,11 +21,11 @@ _CLOCK = 2  # s by which the clocks of files and processes may differ
 
 
 def is_running(pid: int, since: float) -> bool:
-    """Return whether a process of this machine lives that may have written something.
+    """Return whether a process of this machine is running and may have written a file.
 
     Args:
-        pid: Its number, which another process may have by now.
-        since: When it wrote, in seconds since 1970; a process that was started later did not.
+        pid: Process id, which may have been reused.
+        since: Time of writing, in seconds since 1970; the process must have started before.
     """
     if os.name != "posix":
         return True  # nothing can be asked without harm
@@ -40,7 +40,7 @@ def is_running(pid: int, since: float) -> bool:
 
 
 def _read_start(pid: int) -> float | None:
-    """Read when a process was started, in seconds since 1970; `None` where the system does not say."""
+    """Read the start time of a process, in seconds since 1970; `None` if unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         boot = re.search(
@@ -54,7 +54,7 @@ def _read_start(pid: int) -> float | None:
 
 @contextmanager
 def own_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Yield a fresh private folder that goes with the block; those of killed processes beside it go first.
+    """Yield a new private folder that is deleted after the block; also delete folders of killed processes.
 
     Args:
         parent: Parent of the folder; `None` for the system's folder of temporary files.
@@ -71,9 +71,9 @@ def own_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def _sweep(place: Path) -> None:
-    """Delete the folders of processes of this user and machine that are gone.
+    """Delete the folders of ended processes of this user and machine.
 
-    Its lock tells whether one is gone: a container does not see every process that writes to its folders.
+    A process has ended if its lock is free, since a container cannot see all processes.
     """
     with suppress(OSError):
         for entry in os.scandir(place):
@@ -95,7 +95,7 @@ def _sweep(place: Path) -> None:
 
 @contextmanager
 def _hold(file: Path) -> Iterator[None]:
-    """Hold a lock where the file system has locks."""
+    """Hold a lock, if the file system supports locks."""
     lock = FileLock(file, timeout=0)
     try:
         lock.acquire()

@@ -1,4 +1,4 @@
-"""Check that a backbone, corpus or representation keeps merec's contract, in tests of merec and plug-ins."""
+"""Checks of the contracts of backbones, corpora and representations, for tests of merec and plug-ins."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,18 +32,18 @@ _CLOSE = 1e-4  # largest difference of two answers to one sample, relative to th
 def check_backbone(
     make: Callable[..., nn.Module], num_classes: int = 3, inputs: Any = None
 ) -> None:
-    """Check that a backbone can be trained and judges each sample alone.
+    """Check that a backbone can be trained and predicts each sample independently.
 
     Args:
-        make: The class, or a factory (`functools.partial`) that needs no more than `in_channels` and
-            `num_classes`.
+        make: Class or factory (`functools.partial`) that takes `in_channels` and `num_classes`.
         num_classes: Number of classes.
-        inputs: At least 5 samples, or two views of them; `None` draws some of what the class `reads`.
+        inputs: At least 5 samples, or two views of them; `None` draws random inputs of the representation in
+            `reads`.
 
     Raises:
-        AssertionError: If its class does not say what it reads, `fresh` is no tuple, logits have another
-            shape, are not finite or have no gradient, a gradient is not finite, or, in eval mode, an answer
-            depends on the other samples of the batch, on the samples before, or on chance.
+        AssertionError: If the class has no `reads`, `fresh` is not a tuple, logits have another shape, are
+            not finite or have no gradient, a gradient is not finite, or predictions in eval mode are random
+            or depend on other samples of the batch or on earlier samples.
     """
     kind = getattr(make, "func", make)
     name, reads = getattr(kind, "__name__", str(kind)), getattr(kind, "reads", None)
@@ -63,11 +63,11 @@ def check_backbone(
 
 
 def check_corpus(corpus: Corpus) -> None:
-    """Check that an index is complete, and that the protocol and the flow maps are those of its samples.
+    """Check that an index is complete, and that protocol and flow maps match its samples.
 
     Raises:
-        AssertionError: If a column is missing, a sample id is there twice or out of order, a name is no text,
-            a label is no class, an onset is after its apex, or protocol or flow maps are of other samples.
+        AssertionError: If a column is missing, sample ids are repeated or not sorted, a name is not a text, a
+            label is not a class, an onset is after its apex, or protocol or flow maps do not match.
     """
     index, protocol = corpus.index, corpus.protocol
     wanted = _COLUMNS if corpus.flow_maps is not None else (*_COLUMNS, *_OF_FRAMES)
@@ -101,15 +101,15 @@ def check_corpus(corpus: Corpus) -> None:
 
 
 def check_representation(representation: Representation) -> None:
-    """Check that a representation keeps its promises in every modality, on samples that are drawn.
+    """Check the contract of a representation in every modality on random samples.
 
     Args:
-        representation: An instance of its class.
+        representation: Instance of the class.
 
     Raises:
-        AssertionError: If its name does not lead to it, it names no maker, its arrays are not those it names
-            or have other channels, are not finite or change when they are made again; or if training samples
-            that are mirrored twice are others, or what happens to one depends on the others of its batch.
+        AssertionError: If the class is not found by its name, it names no function that computes it, its
+            arrays have other names or channels, are not finite or not reproducible; or if mirroring twice
+            does not give back the sample, or the augmentation of a sample depends on its batch.
     """
     name = representation.name
     assert type(open_representation(name)) is type(representation), f"{name} is the name of another"
@@ -147,7 +147,7 @@ def check_representation(representation: Representation) -> None:
 def _check_augmentation(
     representation: Representation, inputs: Inputs, channels: Channels, where: str
 ) -> None:
-    """Check that two mirrors are none, and that no sample depends on the others."""
+    """Check that mirroring twice changes nothing, and that samples are augmented independently."""
 
     def augment(given: Inputs, settings: Augmentation, seeds: Iterable[int]) -> Inputs:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -179,7 +179,7 @@ def _check_augmentation(
 
 
 def _open_read(name: str, reads: Any) -> Representation:
-    """Open what a backbone of some name reads."""
+    """Open the representation in the `reads` of a backbone."""
     assert isinstance(reads, str), f"{name}.reads is {reads!r}; expected one of {_NAMES}"
     try:
         return open_representation(reads)

@@ -1,7 +1,7 @@
-"""Values of a config that cannot be what its constructor takes.
+"""Check of config values against the types of constructors.
 
-Names that YAML took for numbers or booleans, such as the sample id 006_006_1_2 (197002); words other than
-those that are known, such as `true` and `false`.
+Finds names that YAML parsed as numbers or booleans, such as the sample id 006_006_1_2 (197002), and words
+that are not allowed.
 """
 
 import types
@@ -13,17 +13,17 @@ _EXAMPLE = "YAML takes names such as 006_006_1_2, 1e3, no or on for numbers and 
 
 
 def find_misread_texts(target: Callable[..., Any], node: Mapping[str, Any], path: str) -> list[str]:
-    """Find the values of a config node that do not fit, by the annotations of its constructor.
+    """Find the values of a config node that contradict the annotations of its constructor.
 
-    Looked at are texts, flags and words of which only some are known.
+    Texts, flags and `Literal` words are checked.
 
     Args:
-        target: What the node describes.
-        node: Its keys and values; a value that is still an interpolation is passed over.
+        target: Target of the node.
+        node: Keys and values of the node; interpolations are skipped.
         path: Dotted path of the node.
 
     Returns:
-        One line for each value that does not fit, naming its key and what to do.
+        One line for each wrong value, with its key and the remedy.
     """
     try:
         hints = get_type_hints(getattr(target, "__init__", None) if isclass(target) else target)
@@ -76,14 +76,14 @@ def _find(value: Any, hint: Any, path: str) -> Iterator[str]:
 
 
 def _list_words(hint: Any) -> list[str]:
-    """List the words that an annotation allows; none if it allows more than words."""
+    """List the words that an annotation allows; empty if it allows other values."""
     if hint is bool:
         return ["true", "false"]
     return [*dict.fromkeys(map(str, get_args(hint)))] if get_origin(hint) is Literal else []
 
 
 def _is_kind(value: Any, hint: Any) -> bool:
-    """Return whether a value may be what an annotation says, by its outer type alone."""
+    """Return whether the outer type of a value matches an annotation."""
     kind = get_origin(hint) or hint
     if kind is Literal:
         return not isinstance(value, list | Mapping) and value in get_args(hint)

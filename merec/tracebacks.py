@@ -1,4 +1,4 @@
-"""Tell where in somebody's code an unexpected error arose."""
+"""Location of unexpected errors in user code."""
 
 import logging
 import sysconfig
@@ -15,7 +15,7 @@ _PYTHON = Path(sysconfig.get_path("stdlib"))
 
 
 def describe_mistake(error: BaseException) -> str:
-    """Return one line: the message of an error; if it is no `InputError` its type, too, and its place."""
+    """Return the message of an error in one line, with type and location unless it is an `InputError`."""
     while (
         type(error).__name__ == "InstantiationException" and error.__cause__
     ):  # Hydra's, around any
@@ -28,9 +28,9 @@ def describe_mistake(error: BaseException) -> str:
 
 
 def find_place(error: BaseException) -> str:
-    """Return file, line and function of the last frame outside of merec and all libraries.
+    """Return file, line and function of the last stack frame outside merec and all libraries.
 
-    Where there is none it is the last frame in merec, e.g. of one of its backbones.
+    If there is none, the last frame in merec is returned, e.g. in a backbone.
     """
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if not _is_library(frame.filename)]
@@ -44,7 +44,7 @@ def find_place(error: BaseException) -> str:
 
 
 def format_traceback(error: BaseException) -> str:
-    """Return the traceback of an unexpected error; nothing of an `InputError`."""
+    """Return the traceback of an unexpected error; empty for an `InputError`."""
     return "" if isinstance(error, InputError) else "".join(traceback.format_exception(error))
 
 

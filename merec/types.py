@@ -1,4 +1,4 @@
-"""Types that all parts of merec share: a corpus, a batch of its samples, the protocol."""
+"""Types that all parts of merec share: corpus, batch and protocol."""
 
 import re
 from dataclasses import asdict, dataclass, field
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Batch(NamedTuple):
-    """Some samples, what they show, and which they are."""
+    """Batch of samples: inputs, labels and ids."""
 
     inputs: "Inputs"
     # The class; of action units 1 for each that is there, else 0.
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
     sample_id: np.ndarray  # of str, one per sample: a prediction is joined by it, never by position
 
     def to(self, device: "torch.device") -> "Batch":
-        """Return the same samples on another device."""
+        """Return the batch on another device."""
         inputs = self.inputs
         if isinstance(inputs, tuple):
             first, second = inputs
@@ -56,22 +56,21 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which samples, which subjects, which classes: two numbers compare only if these agree.
+    """Protocol: samples, subjects, classes and split. Scores can be compared only if their protocols agree.
 
     Attributes:
         name: Short name, e.g. `megc2019-cd`.
-        classes: Class names in the order of their label.
+        classes: Class names in label order.
         samples: Number of samples.
         subjects: Number of subjects.
         hash: First 16 hex digits of the SHA-256 over the sorted (sample id, subject, label) rows.
-        held_out: Data sets that are held out whole, by number of their fold; none if every subject is held
-            out once.
-        train_on: Data sets that alone are trained on; none for all but the held-out one.
-        groups: Subjects of each group that is held out at once, by number of its fold; none without groups.
-        target: Name of what is predicted of a sample, see `merec.targets`: its `emotion`, one of `classes`,
-            or its `action_units`, any of them.
-        sources: First 16 hex digits of the SHA-256 over the sorted (sample id, data set) rows; empty if it is
-            not known, as in older runs, and no part of a comparison of protocols.
+        held_out: Held-out data sets, by number of their fold; empty if every subject is held out once.
+        train_on: Data sets to train on; empty for all except the held-out one.
+        groups: Subjects of each held-out group, by number of its fold; empty without groups.
+        target: Name of the target, see `merec.targets`: `emotion` (one of `classes`) or `action_units` (any
+            of `classes`).
+        sources: First 16 hex digits of the SHA-256 over the sorted (sample id, data set) rows; empty if
+            unknown, as in older runs. It is not used in comparisons of protocols.
     """
 
     name: str
@@ -92,19 +91,19 @@ class Protocol:
 
     @property
     def leaves_one_subject_out(self) -> bool:
-        """True if each fold holds out a single subject, as published numbers of most protocols do."""
+        """True if each fold holds out a single subject, as in most published protocols."""
         return not self.held_out and not self.groups
 
     @property
     def unit(self) -> str:
-        """Unit that a fold holds out, in words."""
+        """Held-out unit of a fold, as text."""
         if self.groups:
             return "group of subjects"
         return "data set" if self.held_out else "subject"
 
     @property
     def split(self) -> str:
-        """Split in words: who is trained on and who is held out."""
+        """Description of the split."""
         if self.train_on:
             return f"trained on {', '.join(self.train_on)}, tested on {', '.join(self.held_out)}"
         if self.groups:
@@ -112,7 +111,7 @@ class Protocol:
         return f"leave-one-{self.unit.replace(' ', '-')}-out"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain lists and numbers, for JSON."""
+        """Return the protocol as plain lists and numbers, for JSON."""
         plain = {
             key: [*value] if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -128,12 +127,12 @@ class Protocol:
 
 
 class ActionUnit(NamedTuple):
-    """A movement of the Facial Action Coding System as annotated, e.g. `R12` or `T18`.
+    """Annotated action unit of the Facial Action Coding System, e.g. `R12` or `T18`.
 
     Attributes:
         number: Number of the action unit.
-        side: `L` or `R` (the subject's own left or right) where one side moves alone, else "".
-        part: `T` (top) or `B` (bottom) where one lip moves alone, else "".
+        side: `L` or `R` (the subject's left or right) if only one side moves, else "".
+        part: `T` (top) or `B` (bottom) if only one lip moves, else "".
     """
 
     number: int
@@ -145,7 +144,7 @@ class ActionUnit(NamedTuple):
 
 
 class Camera(NamedTuple):
-    """A pinhole camera without distortion; all in px of the frames as they lie on disk.
+    """Pinhole camera without distortion; all values in px of the frames on disk.
 
     The centre of the first pixel is (0, 0).
     """
@@ -160,11 +159,11 @@ class Camera(NamedTuple):
 
 @dataclass(frozen=True)
 class Frames:
-    """The numbered images of a clip: they are named, not opened.
+    """Numbered images of a clip, as file names.
 
     Attributes:
-        folder: Folder of them.
-        name: File name with a place for the frame number, e.g. `{}.jpg`, `img{}.jpg`, `006_{:05d}.jpg`.
+        folder: Folder of the images.
+        name: File name with a placeholder for the frame number, e.g. `{}.jpg`, `img{}.jpg`, `006_{:05d}.jpg`.
     """
 
     folder: Path
@@ -175,7 +174,7 @@ class Frames:
         return self.folder / self.name.format(int(number))
 
     def numbers(self) -> list[int]:
-        """Frame numbers that lie on disk, sorted; empty if the folder does not exist."""
+        """Return the sorted frame numbers on disk; empty if the folder does not exist."""
         before, after = re.split(r"\{[^}]*\}", self.name)
         pattern = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
         if not self.folder.is_dir():
@@ -185,18 +184,18 @@ class Frames:
 
 
 class Finding(NamedTuple):
-    """Something about a corpus that its user should know.
+    """Finding about a corpus, for its user.
 
     Attributes:
         severity: `error` (the sample cannot be used as it is), `warning` or `note` (e.g. an erratum that
             was applied).
-        kind: What it is in a word or two, e.g. `onset after apex`, `missing frame`, `erratum`.
-        where: File or folder, relative to the corpus's root where it lies below it.
-        row: Number of the annotation's row, from 0, as `pandas` counts below the header; `None` if it is
-            not about one row.
-        sample_id: The sample, or "".
+        kind: Kind of finding, e.g. `onset after apex`, `missing frame`, `erratum`.
+        where: File or folder, relative to the root of the corpus if it is below it.
+        row: Number of the row of the annotation, from 0 below the header; `None` if it does not refer to one
+            row.
+        sample_id: Id of the sample, or "".
         found: Description of the problem.
-        remedy: What was expected, and what to do or what was done.
+        remedy: Expected value, and the action to take or that was taken.
     """
 
     severity: str
@@ -210,33 +209,32 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """The samples of a data set, or of several.
+    """Samples of one or several data sets.
 
     A corpus of flow maps has `flow_maps`; a corpus of frames has the columns from `onset` on. Samples are
-    sorted by id, so that nothing depends on the order of a sheet's rows or of a folder's files.
+    sorted by id, so that results do not depend on the order of rows or files.
 
     Attributes:
-        protocol: Which list of samples this is.
-        index: One row per sample, sorted by id: `sample_id`, `corpus` (the data set it comes from),
-            `subject`, `clip` (its name within that data set), `label`; for frames also `onset`, `apex` (frame
-            numbers), `offset` (frame number, `pd.NA` where none is known; dtype Int64), `fps` (frames/s),
-            `emotion` (as annotated, spelling mended), `action_units` (tuple of `ActionUnit`; `None` where
-            they were not coded or cannot be read, so that it is not known which there are),
-            `color` (`Frames`), `depth` (`Frames` of uint16 mm, 0 = invalid, or `None`), `row` (of the
-            annotation, from 0).
+        protocol: Protocol of the samples.
+        index: One row per sample, sorted by id: `sample_id`, `corpus` (data set), `subject`, `clip` (its name
+            within the data set), `label`; for frames also `onset`, `apex` (frame numbers), `offset` (frame
+            number, `pd.NA` if unknown; dtype Int64), `fps` (frames/s), `emotion` (as annotated, with
+            corrected spelling), `action_units` (tuple of `ActionUnit`; `None` if they were not coded or
+            cannot be read), `color` (`Frames`), `depth` (`Frames` of uint16 mm, 0 = invalid, or `None`),
+            `row` (of the annotation, from 0).
         flow_maps: Onset-to-apex motion of each row of `index`, 0..255, channels as in
             `channels`; `None` for a corpus of frames.
         channels: Names of the flow maps' channels, e.g. `("u", "v", "strain")`; empty for frames.
-        camera: Intrinsics of the frames, `None` where unknown.
-        macro: Macro-expressions of the same subjects and classes, columns as `index`; `None` if none lie
-            there.
+        camera: Intrinsics of the frames; `None` if unknown.
+        macro: Macro-expressions of the same subjects and classes, columns as in `index`; `None` if there are
+            none.
         unlabelled: Clips without labels: `clip_id`, `corpus`, `subject` ("" if unknown), `clip`, `fps`,
             `color`, `depth`; `None` if there are none.
-        findings: Findings on what was mended or is wrong in the annotation.
-        key_frames: Names of the frames that were written of each sample, by design, so that no other frame
-            is missing: `onset`, `apex` and perhaps `offset`; empty where all were.
-        rejected: Rows that would be samples but for what is wrong with them (an error in `findings`), as far
-            as their frame numbers can be read; columns as `index` but `label`. `None` in strict reading.
+        findings: Findings about corrected and invalid rows of the annotation.
+        key_frames: Names of the frames that exist for each sample by design: `onset`, `apex` and perhaps
+            `offset`. Other frames are then not reported as missing. Empty if all frames exist.
+        rejected: Rows with errors (in `findings`) whose frame numbers can be read; columns as in `index`
+            except `label`. `None` unless the corpus was read with `lenient`.
     """
 
     protocol: Protocol

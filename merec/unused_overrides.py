@@ -1,4 +1,4 @@
-"""Keys that the chosen setting never reads, so that a value given for them would be ignored."""
+"""Overrides that have no effect, because the chosen setting does not read their key."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ class Needed:
     """Condition under which a key has an effect.
 
     Attributes:
-        key: Dotted key of the setting that decides.
-        values: Values of it, of which one is needed; none for any but `null`.
+        key: Dotted key of the setting that the condition refers to.
+        values: The setting must have one of these values; empty: any value except `null`.
     """
 
     key: str
     values: tuple[Any, ...] = ()
 
     def is_met(self, nodes: Mapping[str, Any]) -> bool:
-        """Return whether a config has it."""
+        """Return whether a config satisfies the condition."""
         value = _select(nodes, self.key)
         return value in self.values if self.values else _asks(value)
 
@@ -64,15 +64,15 @@ _MISSING = object()
 def find_ineffective(
     nodes: Mapping[str, Any], given: Iterable[str], needed: Needs = _NEEDED
 ) -> list[str]:
-    """Return one line for each key that was given, asks for something and has no effect.
+    """Return one line for each given key that has no effect.
 
-    How folds share a machine (`task.workers`) is not looked at, as it changes no result; nor is what a
-    choice or study sets, which may be made for several tasks.
+    Keys of engines such as `task.workers` are not checked, since they do not change results. Keys that a
+    choice or study sets are not checked either, since these may be written for several tasks.
 
     Args:
         nodes: The config.
         given: Dotted keys of the command line.
-        needed: What keys need, `*` for any ending: of each group one.
+        needed: Conditions of keys (`*` matches any ending); one condition of each group must be met.
     """
     return [
         f"{key}={_show(value)} {reason}; set that, or leave it out"
