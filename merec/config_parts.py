@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Part:
-    """Base of a dataclass that is built from keys of the config node of the class that takes it."""
+    """Base of a dataclass that is an argument of a class and is built from keys of this class's node."""
 
 
 def list_parts(target: Callable[..., Any]) -> dict[str, type[Part]]:

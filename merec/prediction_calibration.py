@@ -55,7 +55,7 @@ def calibrate(network: Network, folder: Path | None) -> Calibration | None:
 
 
 def _assert_alike(network: Network, result: Result, folder: Path) -> None:
-    """Refuse the predictions of another kind of network."""
+    """Refuse predictions of a network with other settings."""
     if result.protocol.classes != network.target.classes:
         raise InputError(
             f"calibration={folder} has classes {', '.join(result.protocol.classes)}, but {network.file} "

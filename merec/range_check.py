@@ -15,7 +15,7 @@ def find_out_of_range(nodes: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return one line for each value of a config that is out of its range.
 
     Args:
-        nodes: Config, or a group of it; of an interpolation the value that it refers to is checked.
+        nodes: Config, or a group of it. For an interpolation, the value that it refers to is checked.
         prefix: Dotted key of `nodes`.
     """
     return [line for key, value in walk_values(nodes, prefix) if (line := _judge(key, value))]

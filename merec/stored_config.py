@@ -1,4 +1,4 @@
-"""Build what a config out of a file describes; nothing is called but classes that are trusted."""
+"""Building of objects from stored configs; only trusted classes are called."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from merec.run_folder.resolved_config import check_node
 
 
 def build_stored(node: Mapping[str, Any], packages: Sequence[str], source: Path) -> Any:
-    """Build what a config describes that came out of a file; nothing is called but classes that are trusted.
+    """Build the object of a config node from a file; only trusted classes are called.
 
     Args:
         node: See `resolve_stored`.

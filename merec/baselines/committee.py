@@ -40,7 +40,7 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
 
     The comparison is chosen by the mean one-against-rest area under the curve, where each training subject
     is predicted from the other training subjects in closed form. Unlike UF1, this score depends on every
-    decision value, not only on values near a class boundary. Of equal candidates the first is chosen.
+    decision value, not only on values near a class boundary. If candidates are equal, the first is chosen.
 
     Args:
         cells: Cells along each axis of each grid of `describe_half_faces`.

@@ -28,8 +28,8 @@ class NestedChoice(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Meta-estimator that chooses parameters by the pooled UF1 of inner folds, then fits on all samples.
 
     Like `GridSearchCV`, except for the score: UF1 is computed from the pooled inner predictions, as in the
-    outer result, whereas `GridSearchCV` averages over folds, in which classes may be missing. Of equal
-    candidates the first of the grid is chosen, so list the simplest first.
+    outer result, whereas `GridSearchCV` averages over folds, in which classes may be missing. If candidates
+    are equal, the first of the grid is chosen, so list the simplest first.
 
     Args:
         estimator: Estimator whose parameters are chosen.
@@ -155,10 +155,10 @@ def fit_and_score(
 
     Returns:
         One score per class, with sum 1 and 0 for a class that is not in the training data: probabilities if
-            the estimator computes them, else the softmax of its decision values, which ranks the classes but
-            is not calibrated. Also the chosen parameters with their inner score (`inner_uf1`, or the name in
-            the estimator's `criterion`) and the number of candidates (`tried`); empty for an estimator that
-            chooses none.
+        the estimator computes them, else the softmax of its decision values, which ranks the classes but is
+        not calibrated. Also the chosen parameters with their inner score (`inner_uf1`, or the name in the
+        estimator's `criterion`) and the number of candidates (`tried`); empty for an estimator that chooses
+        none.
 
     Raises:
         InputError: If the training data have fewer than two classes, or a label outside the protocol.

@@ -20,7 +20,7 @@ _KEPT = {  # that no run can do without
 
 
 def check_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with text keys quoted for Hydra, and equal values spelt alike.
+    """Return the arguments with text keys quoted for Hydra, and equal values in the same spelling.
 
     Raises:
         InputError: If an argument is neither override nor flag, has no effect, or names a choice that does
@@ -46,7 +46,7 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _spell_alike(argument: str) -> str:
-    """Write an override as Hydra writes it in a multirun, unless its value is text.
+    """Return an override in Hydra's spelling of multiruns, unless its value is text.
 
     Run folders are named by overrides: `lr=3e-3` becomes `lr=0.003`, so that one value has one folder.
     """

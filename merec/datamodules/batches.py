@@ -170,8 +170,8 @@ def measure_scale(sums: Sums, rows: Rows, channels: Sequence[str] = ()) -> Scale
 class SeededBatches(Sampler):
     """Shuffled batches of rows, drawn anew each epoch from (seed, held-out subject, epoch).
 
-    The draw does not depend on earlier epochs or on the number of workers. Of processes that train jointly,
-    each gets a part of every batch.
+    The draw does not depend on earlier epochs or on the number of workers. If several processes train
+    jointly, each gets a part of every batch.
 
     Args:
         rows: Rows to draw from.

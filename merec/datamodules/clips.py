@@ -73,7 +73,7 @@ class ClipDataModule(pl.LightningDataModule):
         features: Feature store; not needed for a corpus of flow maps.
         augment: Augmentation of training samples; `None` for no augmentation.
         balanced: Draw equally many training samples of each class, some repeatedly and some not at all.
-        size: Size of views, px; `None` for that of the crops.
+        size: Size of views, px; `None` for the size of the crops.
         views: See `Representation.choose_views`.
         drop_zero_motion: Do not train on samples without motion, see `find_zero_motion`; they are predicted
             all the same.

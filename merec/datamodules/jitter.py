@@ -54,11 +54,11 @@ def shift_key_frames(corpus: Corpus, jitter: Jitter) -> tuple[Corpus, pd.DataFra
 
     Args:
         corpus: Corpus of frames.
-        jitter: By how much.
+        jitter: Configured shift.
 
     Returns:
         The corpus, and a row per sample: `sample_id`, annotated `onset` and `apex`, their shifts in frames
-            (`onset_shift`, `apex_shift`), and `clamped`: whether a shift had to be reduced.
+        (`onset_shift`, `apex_shift`), and `clamped`: whether a shift had to be reduced.
     """
     index = corpus.index
     numbers = {frames: np.array(frames.numbers()) for frames in dict.fromkeys(index["color"])}
@@ -81,9 +81,7 @@ def shift_pair(onset: int, apex: int, jitter: Jitter, numbers: np.ndarray) -> tu
 
     Args:
         onset: Annotated onset.
-        apex: Annotated apex.
-        jitter: By how much.
-        numbers: Frame numbers on disk, in ascending order.
+        apex: Annotated apex. jitter: Configured shift. numbers: Frame numbers on disk, in ascending order.
     """
     new_onset, new_apex = (
         move_towards(start, start + frames, numbers)

@@ -24,9 +24,9 @@ class SampleInputs:
     Attributes:
         arrays: Unscaled features in all channels, also of shifted key frames; their hash identifies a run.
         maps: Flow maps of the feature store; empty for other representations.
-        tested_maps: The same of samples that are predicted.
+        tested_maps: Flow maps of samples that are predicted.
         views: The one or two inputs of a backbone.
-        tested: The same of samples that are predicted; `views` itself where no key frames are shifted.
+        tested: Inputs of samples that are predicted; `views` itself without jitter.
         sums: Sums of each view, from which the scale of a fold is computed; empty if all folds have the same
             scale.
     """

@@ -99,7 +99,7 @@ def compare_sides(sides: Sequence[Result], reference: int | None = None) -> pd.D
 
     Returns:
         The rows of `compare_results` for each pair, in the order of the sides, with `result_a`, `result_b`
-            and `p_holm`: p adjusted over the pairs, separately for each subset and metric.
+        and `p_holm`: p adjusted over the pairs, separately for each subset and metric.
     """
     tables = [
         compare_results(a, b).assign(result_a=a.name, result_b=b.name)

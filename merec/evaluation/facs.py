@@ -45,8 +45,8 @@ _MOVED = {
 def find_moved_regions(unit: ActionUnit) -> set[str]:
     """Return the names of the regions that an action unit moves; empty if it moves none of them.
 
-    The side of a unit is that of the subject, the side of a region that of the image: a right AU 12 moves
-    left regions.
+    Sides of units are sides of the subject, sides of regions are sides of the image: a right AU 12 moves left
+    regions.
     """
     sides = {"L": ("right",), "R": ("left",), "": ("left", "right")}[unit.side]
     moved = _MOVED.get(unit.number, ())

@@ -20,7 +20,7 @@ def score_guesses(
 
     Returns:
         All `METRICS` of each guess: `majority class`, `chance, uniform` (equal probabilities) and `chance, by
-            frequency`; the latter two are means over draws.
+        frequency`; the latter two are means over draws.
     """
     classes = len(frequency)
     samples = np.bincount(label, minlength=classes)

@@ -45,8 +45,8 @@ def choose_best_epoch_per_fold(
     """Return the predictions of the epoch with the highest held-out accuracy in each fold.
 
     For action units the epoch with the highest F1 over all samples and units is chosen: most units are
-    absent, so the accuracy of predicting none is high. Of equal epochs the earliest is taken. This measures
-    the leak; it must not be used to choose an epoch.
+    absent, so the accuracy of predicting none is high. If epochs are equal, the earliest is taken. This
+    measures the leak; it must not be used to choose an epoch.
     """
     chosen = np.empty(label.shape, dtype=predicted.dtype)
     for number in np.unique(fold):

@@ -188,11 +188,11 @@ class Result:
 
         Returns:
             One row per action `unit` and a last row for their `mean`: number of `samples` and `subjects` that
-                show it, `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap
-                interval (NaN for a unit that fewer than three subjects show), `auc`, the area under the ROC
-                curve, with `auc_low` and `auc_high`, `stable`, whether at least `STABLE` samples show it,
-                `chance`, the F1 of always predicting it, and `by_frequency`, the F1 of guessing it at its
-                true frequency.
+            show it, `f1` averaged over seeds with the ends `low` and `high` of its 95 % subject-bootstrap
+            interval (NaN for a unit that fewer than three subjects show), `auc`, the area under the ROC
+            curve, with `auc_low` and `auc_high`, `stable`, whether at least `STABLE` samples show it,
+            `chance`, the F1 of always predicting it, and `by_frequency`, the F1 of guessing it at its true
+            frequency.
         """
         return self._units.copy()
 

@@ -28,7 +28,7 @@ def write_flow_maps(corpus: Corpus, folder: Path) -> str:
         folder: Folder to write to.
 
     Returns:
-        Summary of what was written.
+        Summary of the export.
 
     Raises:
         InputError: If the maps do not have three channels, or a name is not a valid file name.

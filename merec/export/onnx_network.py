@@ -50,7 +50,7 @@ def write_onnx(network: Network, data: ClipDataModule, folder: Path) -> str:
         folder: Folder to write to.
 
     Returns:
-        Summary of what was written, with the largest difference.
+        Summary of the export, with the largest difference.
 
     Raises:
         InputError: If the network cannot be converted, or a logit differs by more than `TOLERANCE`.

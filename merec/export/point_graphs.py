@@ -23,18 +23,18 @@ _SCRIPT = Path(__file__).with_name("graph_dataset.py")
 def write_graphs(
     corpus: Corpus, array: np.ndarray, representation: Representation, modality: str, folder: Path
 ) -> str:
-    """Write a graph of each sample.
+    """Write one graph per sample.
 
     Args:
-        corpus: The samples.
-        array: Their points (samples, regions, k, features) or landmarks (samples, nodes, features); the first
-            three features are the place, the others the motion.
+        corpus: Corpus of the samples.
+        array: Points (samples, regions, k, features) or landmarks (samples, nodes, features) of the samples;
+            the first three features are the position, the remaining features the motion.
         representation: One of `REPRESENTATIONS`.
         modality: `rgb`, `depth` or `fused`.
         folder: Folder to write to.
 
     Returns:
-        Summary of what was written.
+        Summary of the export.
     """
     (features,) = representation.channels(modality)
     nodes = array.reshape(len(array), -1, len(features))

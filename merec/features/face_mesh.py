@@ -16,8 +16,8 @@ Triangle = tuple[int, int, int]
 def list_triangles() -> tuple[Triangle, ...]:
     """List the triangles of the tesselation, all with the same orientation.
 
-    MediaPipe lists the edges of one triangle after the other, each edge from the corner where the one before
-    ends.
+    MediaPipe lists the edges of the triangles in order; each edge starts at the corner where the previous
+    edge ends.
     """
     from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarksConnections
 

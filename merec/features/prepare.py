@@ -133,9 +133,9 @@ class FeatureStore:
 
         Returns:
             One row per sample, in the order of the index: `sample_id`, `status` (ready, failed, or colour
-                only if only features with depth failed), `reason`, `shift` (head motion, px of the crop),
-                `short` (number of missing points, summed over regions; the maximum over modalities), `note`
-                (reason to doubt the sample).
+            only if only features with depth failed), `reason`, `shift` (head motion, px of the crop), `short`
+            (number of missing points, summed over regions; the maximum over modalities), `note` (reason to
+            doubt the sample).
 
         Raises:
             InputError: If the corpus has no frames, the store cannot be written, or the model of the

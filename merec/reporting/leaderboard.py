@@ -84,9 +84,9 @@ def rank_results(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result: the columns of `score_results` for Full; `uf1_CORPUS`, `uf1_low_CORPUS`, … for
-            each data set; `published_method`, `published` ("UF1/UAR" of Full, verbatim), `source`, `leak`;
-            `seconds` (for one seed and all folds, summed over workers), `parameters` (of the network, NaN for
-            estimators) and `tried` (number of configurations among which each fold chose).
+        each data set; `published_method`, `published` ("UF1/UAR" of Full, verbatim), `source`, `leak`;
+        `seconds` (for one seed and all folds, summed over workers), `parameters` (of the network, NaN for
+        estimators) and `tried` (number of configurations among which each fold chose).
     """
     published_rows = load_published(results[0].protocol.name).rows
     by_backbone = {row.backbone: row for row in published_rows if row.backbone}

@@ -28,7 +28,7 @@ def open_folder(folder: RunFolder, command: Sequence[str]) -> Iterator[None]:
 
     Args:
         folder: Run folder; created if missing.
-        command: The command line, for whoever comes second.
+        command: Command line, for the message to a second process.
 
     Raises:
         InputError: If the folder is not writable, or another process holds its lock.
@@ -59,7 +59,7 @@ def lock_folder(folder: Path, command: Sequence[str], remedy: str) -> Iterator[N
 
     Args:
         folder: Folder; created if missing.
-        command: The command line, for whoever comes second.
+        command: Command line, for the message to a second process.
         remedy: Remedy for the user, as a clause.
 
     Raises:

@@ -62,7 +62,7 @@ def read_optimism(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result and seed: `epochs`, and UF1 and UAR of each of `READINGS`, such as `honest_uf1`;
-            for action units the mean F1, e.g. `honest_f1`.
+        for action units the mean F1, e.g. `honest_f1`.
     """
     rows, metrics = [], results[0].target.metrics_of_decisions
     for result in results:

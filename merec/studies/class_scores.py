@@ -61,10 +61,9 @@ def ablate_classes(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result and class, on all samples: its `samples`; `f1` with `f1_low` and `f1_high`; the
-            class it is most often `taken_for`, and the `share` of its samples for which this happens;
-            `uf1_without` (see
-        `uf1_without_each`) and its `difference` to UF1 with `low` and `high`. Averaged over seeds, 95 %
-        subject bootstrap.
+        class it is most often `taken_for`, and the `share` of its samples for which this happens;
+        `uf1_without` (see `uf1_without_each`) and its `difference` to UF1 with `low` and `high`. Averaged
+        over seeds, 95 % subject bootstrap.
     """
     rows = []
     for result in results:

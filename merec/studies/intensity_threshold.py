@@ -52,8 +52,8 @@ def read_thresholds(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result: `study` (equal for results that differ only in the threshold), the `estimator` of
-            intensity (`motion`, `blendshapes`), the threshold `least_intensity` in its units, `pairs`,
-            `kept`, `dropped`, and UF1 and UAR on Full with the ends of their intervals.
+        intensity (`motion`, `blendshapes`), the threshold `least_intensity` in its units, `pairs`, `kept`,
+        `dropped`, and UF1 and UAR on Full with the ends of their intervals.
     """
     rows = []
     for result in results:

@@ -43,9 +43,9 @@ def read_curves(result: Result) -> pd.DataFrame | None:
 
     Returns:
         One row per `epoch` from 1: `train_loss_10`, `_50` and `_90` percent quantiles over folds and seeds,
-            likewise of `train_accuracy`, and `held_out_accuracy`, pooled over the held-out samples of all
-            folds and averaged over seeds. For action units, accuracy is the share of units that are predicted
-            correctly.
+        likewise of `train_accuracy`, and `held_out_accuracy`, pooled over the held-out samples of all folds
+        and averaged over seeds. For action units, accuracy is the share of units that are predicted
+        correctly.
     """
     losses, accuracies, hits_of_seeds = [], [], []
     for seed in result.seeds:

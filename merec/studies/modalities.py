@@ -43,7 +43,7 @@ def compare_modalities(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result, subset and metric: the `family` of equal settings, its `modality`, the `base` (a
-            result), and the columns of `compare_with_base`; empty if every family has only one modality.
+        result), and the columns of `compare_with_base`; empty if every family has only one modality.
     """
     tables = []
     for family, members in _find_families(results).items():

@@ -82,9 +82,9 @@ def compare_starts(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result, subset and metric, controls first, empty if there is nothing to compare: `start`,
-            `pretrained` (kind of pretraining), `control` (the result it is compared with), the columns of
-            `compare_results` (`a` is the control, `b` the result), the interval `b_low` to `b_high` of its
-            score, and the columns of `read_monitor`.
+        `pretrained` (kind of pretraining), `control` (the result it is compared with), the columns of
+        `compare_results` (`a` is the control, `b` the result), the interval `b_low` to `b_high` of its score,
+        and the columns of `read_monitor`.
     """
     rows = []
     for family in _find_families(results):

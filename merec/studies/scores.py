@@ -45,10 +45,10 @@ def score_results(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result and subset: each of `METRICS` with the ends of its interval (`uf1`, `uf1_low`,
-            `uf1_high`, …), its values by seed (`uf1_seeds`) with minimum, maximum and standard deviation
-            (`uf1_min`, `uf1_max`, `uf1_sd`; NaN for one seed), on Full the score of the best epoch on test
-            (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over the other
-            classes only (`present_uf1`, …).
+        `uf1_high`, …), its values by seed (`uf1_seeds`) with minimum, maximum and standard deviation
+        (`uf1_min`, `uf1_max`, `uf1_sd`; NaN for one seed), on Full the score of the best epoch on test
+        (`claimed_uf1`, …), the classes without samples (`absent`), and the scores as means over the other
+        classes only (`present_uf1`, …).
     """
     claims = (
         read_optimism(results)

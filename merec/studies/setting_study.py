@@ -77,9 +77,9 @@ def read_study(results: Sequence[Result], setting: Setting) -> pd.DataFrame:
 
     Returns:
         One row per result, sorted by method, modality and value, empty if the setting is not varied: `study`
-            (equal within one method), `method` (its name), `modality`, the value of the `setting`, the main
-            `score` with the ends of its interval; for fused also the `difference` to colour only, with the
-            ends `low` and `high` of its paired interval, NaN if there is no such result.
+        (equal within one method), `method` (its name), `modality`, the value of the `setting`, the main
+        `score` with the ends of its interval; for fused also the `difference` to colour only, with the ends
+        `low` and `high` of its paired interval, NaN if there is no such result.
     """
     members: dict[tuple[str, str, float], Result] = {}
     for result in results:

@@ -52,7 +52,7 @@ def read_shifts(result: Result) -> pd.DataFrame:
 
     Returns:
         `sample_id`, `onset_shift` and `apex_shift` in frames, and `clamped`: whether a shift had to be
-            reduced. Empty without shifts.
+        reduced. Empty without shifts.
 
     Raises:
         InputError: If the file is missing or damaged.
@@ -67,10 +67,10 @@ def read_jitters(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result: `study` (equal within one study), `onset` and `apex` (configured shift, frames),
-            `onset_reached` and `apex_reached` (mean actual shift), `clamped` (number of samples with a
-            reduced shift), `samples`, UF1 and UAR on Full with the ends of their intervals, and `difference`,
-            the UF1 minus the UF1 with annotated key frames, with the ends `low` and `high` of its paired
-            interval (NaN if there is no such result, or for this result).
+        `onset_reached` and `apex_reached` (mean actual shift), `clamped` (number of samples with a reduced
+        shift), `samples`, UF1 and UAR on Full with the ends of their intervals, and `difference`, the UF1
+        minus the UF1 with annotated key frames, with the ends `low` and `high` of its paired interval (NaN if
+        there is no such result, or for this result).
     """
     studies: dict[str, list[Result]] = {}
     for result in results:

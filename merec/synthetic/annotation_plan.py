@@ -83,9 +83,9 @@ def plan_rows(
 ) -> tuple[list[ClipPlan], tuple[Finding, ...]]:
     """Plan a clip for each clip of an annotation, with the expressions of its rows.
 
-    Subjects, clips, frame numbers, action units and emotions are those of the rows; the size of the movement
-    is drawn. If onset and apex are equal, the face does not move. A missing offset, or one that is not after
-    the apex, is replaced: the fall is made as long as the rise.
+    Subjects, clips, frame numbers, action units and emotions are taken from the rows; the size of the
+    movement is drawn. If onset and apex are equal, the face does not move. A missing offset, or one that is
+    not after the apex, is replaced: the fall is made as long as the rise.
 
     Args:
         index: One row per expression, in the format of `Corpus.index`.

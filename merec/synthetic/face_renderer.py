@@ -38,7 +38,7 @@ class CleanFrame:
 
 
 class FaceRenderer:
-    """Renderer of one subject, which computes once what is equal in all frames.
+    """Renderer of one subject, which computes once everything that is equal in all frames.
 
     Args:
         identity: Appearance of the subject.

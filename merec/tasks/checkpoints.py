@@ -33,7 +33,7 @@ def read_weights(weights: str) -> dict[str, Any]:
 
 
 def hash_network(backbone: torch.nn.Module, representation: Representation) -> dict[str, str]:
-    """Hash the code that affects the predictions of a network: that of the network and of the features.
+    """Hash the code that affects the predictions of a network: backbone and features.
 
     Args:
         backbone: The network.

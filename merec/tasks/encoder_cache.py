@@ -34,8 +34,8 @@ def find_encoder(
         key: See `locate_encoder`.
         pairs: See `locate_encoder`.
         train: Trains the encoder and returns its checkpoint.
-        writes: Whether this process writes the encoder. Of several processes of a run the first one writes
-            and holds the lock for all.
+        writes: Whether this process writes the encoder. With several processes, the first one writes and
+            holds the lock.
 
     Returns:
         The checkpoint and its file.

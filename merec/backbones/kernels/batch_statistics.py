@@ -11,7 +11,7 @@ BLOCKS = 2  # of a covariance, whose lower half follows from the upper
 
 
 def trains_on_cpu(weight: Tensor, inputs: Tensor) -> bool:
-    """Return whether a custom function is possible and faster: on a CPU, in the precision of the weights."""
+    """Return whether custom autograd functions are faster: on a CPU, in the precision of the weights."""
     return (
         inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype

@@ -23,7 +23,7 @@ def abstract_sets(
     points: Float[Tensor, "batch regions k inputs"],
     places: Float[Tensor, "batch regions k 3"],
 ) -> Float[Tensor, "batch regions outputs"]:
-    """Compute what `SetAbstraction.forward` does."""
+    """Fast implementation of `SetAbstraction.forward`."""
     offsets = places - places.mean(2, keepdim=True)
     rows = torch.cat([points, offsets], -1).flatten(0, 2)
     *before, last = layer.convolution.local_nn

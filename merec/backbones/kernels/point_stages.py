@@ -241,7 +241,7 @@ def _stack_rows(column: Tensor, value: Tensor, columns: int) -> Tensor:
 
 
 def _transpose(column: Tensor, value: Tensor, columns: int) -> Tensor:
-    """Return the transpose of the sparse matrix whose columns are those of `value`."""
+    """Return the transpose of a sparse matrix."""
     flat, channels = column.reshape(-1), column.shape[1]
     order = flat.argsort(stable=True)
     start = torch.zeros(columns + 1, dtype=torch.long)

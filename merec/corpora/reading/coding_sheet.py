@@ -53,7 +53,7 @@ def open_sheet(
         columns: Columns as in `read_table`.
         choice: Name of the corpus in conf/corpus, for messages.
         naming: Form of the subjects' names.
-        what: What the sheet is called, for messages.
+        what: Name of the sheet, for messages.
 
     Returns:
         The table, its source, the suffix of the protocol's name ("" for the first edition, else e.g.

@@ -45,8 +45,8 @@ def read_rows(
 
     Returns:
         The rows with the columns of `Corpus.index` except `corpus`, `label`, `color` and `depth`, and with
-            `sound`: False for an invalid row whose numbers can be read. Other invalid rows are left out. Also
-            the findings.
+        `sound`: False for an invalid row whose numbers can be read. Other invalid rows are left out. Also the
+        findings.
     """
     findings: list[Finding] = []
     samples: list[dict[str, Any]] = []

@@ -83,7 +83,7 @@ def describe(
 
     Returns:
         Features ordered by channel, row, column, in units of the range of the map: 1 is the difference of its
-            maximum and minimum, so features lie in -1..1.
+        maximum and minimum, so features lie in -1..1.
 
     Raises:
         InputError: If a channel to keep is not there, or the grid does not divide the maps.
