@@ -81,7 +81,9 @@ def shift_pair(onset: int, apex: int, jitter: Jitter, numbers: np.ndarray) -> tu
 
     Args:
         onset: Annotated onset.
-        apex: Annotated apex. jitter: Configured shift. numbers: Frame numbers on disk, in ascending order.
+        apex: Annotated apex.
+        jitter: Configured shift.
+        numbers: Frame numbers on disk, in ascending order.
     """
     new_onset, new_apex = (
         move_towards(start, start + frames, numbers)
