@@ -159,6 +159,7 @@ def _check_augmentation(
         "crop": {"crop": 0.5},
         "light": {"jitter": 0.4, "grey": 0.2},
         "geometry": {"dropout": 0.5, "scale": 1.25, "shift": 0.1},
+        "rotation": {"rotate": 20},
     }
     on = {
         key: value for kind in representation.augmentations for key, value in possible[kind].items()

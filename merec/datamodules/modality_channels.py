@@ -85,6 +85,10 @@ def check_augmentation(settings: Augmentation | None, representation: Representa
             f"datamodule.augment.jitter and grey change the colours of views, which {name} is not; "
             "set them to 0"
         )
+    if settings.rotate and "rotation" not in possible:
+        raise InputError(
+            f"datamodule.augment.rotate turns points and landmarks, which {name} is not; set it to 0"
+        )
     if settings.geometry and "geometry" not in possible:
         raise InputError(
             f"datamodule.augment.dropout, scale and shift change points, which {name} is not; "

@@ -25,6 +25,8 @@ class Augmentation:
             position nor outline reveals which views belong together. Views of different kinds are still
             mirrored together, since a movement to the left does not match one to the right. Two views of the
             same kind are mirrored separately too; without crops they would otherwise be equal.
+        rotate: Largest angle by which a face is turned in the image plane, degrees, either way; motion turns
+            with it.
     """
 
     flip: float | int
@@ -35,6 +37,7 @@ class Augmentation:
     scale: float | int
     shift: float | int
     apart: bool
+    rotate: float | int = 0.0
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "grey", "dropout"):
@@ -51,11 +54,15 @@ class Augmentation:
                 f"datamodule.augment.scale={self.scale}, shift={self.shift}; give a scale of 1 (off) or more "
                 "and a shift of 0 (off) or more"
             )
+        if not 0 <= self.rotate <= 180:
+            raise InputError(
+                f"datamodule.augment.rotate={self.rotate} is no angle; give 0 (off) to 180 degrees"
+            )
 
     @property
     def active(self) -> bool:
         """True if any augmentation is on."""
-        return bool(self.flip) or self.crop != 1 or self.light or self.geometry
+        return bool(self.flip or self.rotate) or self.crop != 1 or self.light or self.geometry
 
     @property
     def light(self) -> bool:

@@ -1,5 +1,6 @@
 """Augmentation of points: mirroring, scaling, shifting and dropping, with one generator per sample."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,8 @@ from merec.features.augmentation import Augmentation
 from merec.features.regions import MIRRORED
 from merec.features.representations.points import FEATURES
 
+PAIRED = (("x", "y"), ("u", "v"), ("track_x", "track_y"))  # features along the rows and down
+
 
 def augment_points(
     points: Tensor, settings: Augmentation, generators: Sequence[torch.Generator]
@@ -19,10 +22,41 @@ def augment_points(
     if settings.flip:
         flipped = drawn[:, 0] < settings.flip
         points = torch.where(flipped[:, None, None, None], flip_points(points), points)
+    if settings.rotate:
+        points = turn_motion_and_place(points, FEATURES, draw_angle(drawn, settings))
     if settings.scale != 1 or settings.shift:
         factor = 1 / settings.scale + (settings.scale - 1 / settings.scale) * drawn[:, 2]
         points = move_points(points, factor, settings.shift * (2 * drawn[:, 3:6] - 1))
     return points
+
+
+def draw_angle(drawn: Float[Tensor, "batch 10"], settings: Augmentation) -> Float[Tensor, " batch"]:
+    """Return the angle by which each face is turned, radians; uniform from `-rotate` to `rotate`."""
+    return math.radians(settings.rotate) * (2 * drawn[:, 1] - 1)
+
+
+def turn_motion_and_place(
+    points: Float[Tensor, "batch *points features"],
+    names: Sequence[str],
+    angle: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch *points features"]:
+    """Turn faces around the optical axis: place and motion by the same angle, z and dz stay.
+
+    torch_geometric's transforms of points turn the place alone.
+
+    Args:
+        points: Points, or nodes of a graph.
+        names: Names of the features; of `PAIRED` those that are there are turned.
+        angle: From x to y (clockwise in the image), radians.
+    """
+    turned = points.clone()
+    angle = angle.view(-1, *[1] * (points.ndim - 2))
+    for across, down in PAIRED:
+        if across in names:
+            x, y = (points[..., names.index(name)] for name in (across, down))
+            turned[..., names.index(across)] = angle.cos() * x - angle.sin() * y
+            turned[..., names.index(down)] = angle.sin() * x + angle.cos() * y
+    return turned
 
 
 def flip_points(

@@ -48,7 +48,8 @@ del OFF["_target_"]
 ON = {
     "flow_map": {"flip": 0.5},
     "views": {"flip": 0.5, "crop": 0.2, "jitter": 0.4, "grey": 0.2},
-    "points": {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1},
+    "points": {"flip": 0.5, "dropout": 0.875, "scale": 1.25, "shift": 0.1, "rotate": 10},
+    "landmark_graph": {"flip": 0.5, "rotate": 10},
     "clip": {"flip": 0.5},
 }
 
@@ -68,6 +69,8 @@ class StandIn(FeatureStore):
         kind = representation.name
         if kind == "points":
             arrays = {"points": rng.normal(size=(count, 8, 16, 6)).astype(np.float32)}
+        elif kind == "landmark_graph":
+            arrays = {"nodes": rng.normal(size=(count, 468, 8)).astype(np.float32)}
         elif kind == "flow_map":
             arrays = {"maps": rng.integers(0, 256, (count, 3, 28, 28), dtype=np.uint8)}
         elif kind == "clip":
@@ -162,11 +165,18 @@ def test_every_pair_reaches_a_batch_of_the_right_shapes(corpus, kind, modality, 
     counts = {"rgb": (3, 3), "depth": (1, 1), "fused": (3, 1)}[modality]
     shapes = {
         "points": [(4, 8, 16, 6)],
+        "landmark_graph": [(4, 468, 8)],
         "flow_map": [(4, 3, 28, 28)],
         "views": [(4, count, 32, 32) for count in counts],
         "clip": [(4, len(data.channels), 4, 16, 16)],
     }[kind]
-    expected = {"points": 6, "flow_map": 3, "views": counts, "clip": len(data.channels)}
+    expected = {
+        "points": 6,
+        "landmark_graph": 8,
+        "flow_map": 3,
+        "views": counts,
+        "clip": len(data.channels),
+    }
     assert data.in_channels == expected[kind]
     trained = (
         [(4, 8, 16, 7)] if kind == "points" and augmented else shapes
@@ -283,7 +293,7 @@ def test_no_statistic_changes_with_the_held_out_subject(corpus, kind, modality):
 def test_each_channel_of_each_view_is_standard_over_the_training_subjects(corpus, kind, modality):
     data = hold_out(corpus, kind, modality, scaling="standard")
     for view, names in zip(split(data.inputs), data.names, strict=True):
-        axis = view.ndim - 1 if kind == "points" else 1
+        axis = open_representation(kind).channel_axis % view.ndim
         channels = view[data.train_rows].movedim(axis, 0).flatten(1)
         assert len(channels) == len(names)
         masks = torch.tensor([name in MASKS for name in names])

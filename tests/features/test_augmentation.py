@@ -50,6 +50,8 @@ def draw(kind: str, modality: str, batch: int = 5) -> tuple[torch.Tensor, ...]:
     luck = torch.Generator().manual_seed(0)
     if kind == "points":
         return (torch.randn(batch, 8, 16, 6, generator=luck),)
+    if kind == "landmark_graph":
+        return (torch.randn(batch, 468, 8, generator=luck),)
     shape = (3, 6, 7) if kind == "clip" else (6, 7)
     views = [
         torch.randn(batch, len(names), *shape, generator=luck) for names in SHOWN[kind][modality]
@@ -112,6 +114,31 @@ def test_a_flip_swaps_left_and_right_regions_and_turns_x_and_u():
         other = name.replace("left", "*").replace("right", "left").replace("*", "right")
         origin = points[0, REGIONS.index(other)]
         assert torch.equal(region, origin * torch.tensor([-1, 1, 1, -1, 1, 1]))
+
+
+@pytest.mark.parametrize("kind", ["points", "landmark_graph"])
+def test_a_rotation_turns_place_and_motion_together(kind):
+    (samples,) = draw(kind, "fused")
+    (turned,) = apply((samples,), kind, "fused", rotate=30)
+    names = SHOWN[kind]["fused"][0]
+    pairs = [("x", "y"), ("u", "v")] + [("track_x", "track_y")] * ("track_x" in names)
+    before, after = (
+        {name: values[..., at].double() for at, name in enumerate(names)}
+        for values in (samples, turned)
+    )
+    angles = []
+    for across, down in pairs:
+        start = torch.complex(before[across], before[down])
+        angle = (torch.complex(after[across], after[down]) / start).flatten(1)
+        torch.testing.assert_close(angle.abs(), torch.ones_like(angle.abs()), atol=1e-5, rtol=0)
+        torch.testing.assert_close(angle, angle[:, :1].expand_as(angle), atol=1e-4, rtol=0)
+        angles.append(angle[:, 0].angle().rad2deg())
+    for angle in angles:
+        torch.testing.assert_close(angle, angles[0], atol=1e-3, rtol=0)
+    assert (angles[0].abs() <= 30).all()
+    assert angles[0].abs().max() > 5
+    assert torch.equal(after["z"], before["z"])
+    assert torch.equal(after["dz"], before["dz"])
 
 
 def test_both_views_of_a_sample_are_flipped_or_none():

@@ -57,7 +57,8 @@ class Representation(Protocol):
         makers: Functions that decide the arrays; their code is part of the store's keys.
         heeds: Config keys, `*` for any ending, that no other representation heeds.
         channel_axis: Axis of the channels in a batch.
-        augmentations: What may happen to training samples beside mirroring: `crop`, `light`, `geometry`.
+        augmentations: What may happen to training samples beside mirroring: `crop`, `light`, `geometry`,
+            `rotation`.
         from_clip: Whether it is made from the frames between onset and offset, and not from the motion.
         stretched: Whether its channels are stretched to 0..255, the form in which flow maps circulate. A
             corpus without frames has such a representation only; scikit-learn estimators describe it.

@@ -73,6 +73,7 @@ class LandmarkGraph(Representation):
     arrays: ClassVar[Mapping[str, str]] = {"nodes": "nodes"}
     makers = (make_landmark_graph,)
     channel_axis = -1
+    augmentations = ("rotation",)
 
     def channels(self, modality: str, views: Sequence[str] | None = None) -> Channels:
         """Return the names of the features of a node."""
@@ -89,15 +90,18 @@ class LandmarkGraph(Representation):
     def augment(
         self, inputs: Inputs, channels: Channels, settings: Augmentation, generators: Sequence[Any]
     ) -> Inputs:
-        """Mirror faces."""
+        """Mirror and turn faces."""
         import torch
 
-        from merec.features.point_transforms import draw_luck
+        from merec.features.point_transforms import draw_angle, draw_luck, turn_motion_and_place
 
         (nodes,) = inputs
-        if not settings.flip:
-            return inputs
-        sign = torch.ones(len(FEATURES))
-        sign[_SIDEWAYS] = -1
-        flipped = draw_luck(generators)[:, 0] < settings.flip
-        return (torch.where(flipped[:, None, None], nodes[:, list(list_mirrored())] * sign, nodes),)
+        drawn = draw_luck(generators)
+        if settings.flip:
+            sign = torch.ones(len(FEATURES))
+            sign[_SIDEWAYS] = -1
+            flipped = (drawn[:, 0] < settings.flip)[:, None, None]
+            nodes = torch.where(flipped, nodes[:, list(list_mirrored())] * sign, nodes)
+        if settings.rotate:
+            nodes = turn_motion_and_place(nodes, FEATURES, draw_angle(drawn, settings))
+        return (nodes,)

@@ -229,7 +229,7 @@ class Points(Representation):
     makers = (make_points,)
     heeds = ("features.points.*",)
     channel_axis = -1
-    augmentations = ("geometry",)
+    augmentations = ("geometry", "rotation")
     has_regions = True
     shortage = "short"
 
