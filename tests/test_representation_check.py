@@ -18,7 +18,7 @@ from merec.representation_check import check_heeded
             "datamodule.representation=pionts",
             "representation=pionts is unknown; did you mean points?",
         ),
-        ("datamodule.representation=xyz", "choose clip, flow_map, points or views"),
+        ("datamodule.representation=xyz", "choose clip, flow_map, landmark_graph, points or views"),
         ("datamodule.representation=merec.backbones.STSTNet", "is no subclass of merec.features"),
         ("datamodule.representation=merec.nothing.Map", "cannot be imported (No module named"),
     ],
