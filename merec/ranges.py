@@ -144,6 +144,7 @@ RANGES: Mapping[str, Range] = {
     "*.augment.crop": real(0, 1, open_low=True),
     "*.augment.scale": real(1, 100),
     "*.augment.shift": real(0, 100),
+    "*.augment.rotate": real(0, 180),
     "*.augment.flip": _SHARE,
     "*.augment.jitter": _SHARE,
     "*.augment.gr?y*": _SHARE,

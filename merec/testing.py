@@ -155,7 +155,7 @@ def _check_augmentation(
         return representation.drop(augmented, settings, generators)
 
     off = {"crop": 1, "jitter": 0, "grey": 0, "dropout": 0, "scale": 1, "shift": 0}
-    possible = {
+    possible: dict[str, dict[str, Any]] = {
         "crop": {"crop": 0.5},
         "light": {"jitter": 0.4, "grey": 0.2},
         "geometry": {"dropout": 0.5, "scale": 1.25, "shift": 0.1},

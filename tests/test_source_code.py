@@ -180,7 +180,10 @@ def test_an_edited_stage_gives_other_keys_to_what_it_makes_alone(tmp_path):
         tmp_path / "merec",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    stages = ["crops", "depth", "motion", "clip", "flow_map", "points", "views"]
+    stages = [
+        *("crops", "depth", "motion"),
+        *("clip", "flow_map", "landmark_graph", "points", "views"),
+    ]
     code = (
         "from merec.features.representations import list_representations\n"
         "from merec.features.sample import CROPS, DEPTH, MOTION, Stage, list_makers\n"
