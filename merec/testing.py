@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from merec.config import build, compose_node
+from merec.corpora.doctor.rows import judge_index
 from merec.evaluation.protocol import describe_protocol
 from merec.features.augmentation import Augmentation
 from merec.features.drawn_sample import draw_parts
@@ -67,7 +68,8 @@ def check_corpus(corpus: Corpus) -> None:
 
     Raises:
         AssertionError: If a column is missing, sample ids are repeated or not sorted, a name is not a text, a
-            label is not a class, an onset is after its apex, or protocol or flow maps do not match.
+            label is not a class, a key frame is not a whole number, subjects differ in spelling only, an
+            onset is after its apex, or protocol or flow maps do not match.
     """
     index, protocol = corpus.index, corpus.protocol
     wanted = _COLUMNS if corpus.flow_maps is not None else (*_COLUMNS, *_OF_FRAMES)
@@ -81,6 +83,8 @@ def check_corpus(corpus: Corpus) -> None:
     twice = index.loc[index["sample_id"].duplicated(), "sample_id"].tolist()
     assert not twice, f"sample {twice[0]} is there twice; expected each sample id once"
     assert ids == sorted(ids), "the index is not sorted by sample_id; sort it"
+    for finding in judge_index(corpus):
+        raise AssertionError(f"sample {finding.sample_id}: {finding.found}; {finding.remedy}")
     labels = open_target(protocol).list_labels()
     outside = index[~index["label"].isin(labels)] if labels else index[:0]
     assert outside.empty, (

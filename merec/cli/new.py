@@ -88,61 +88,81 @@ _CORPUS = '''\
 """A corpus for merec."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import pandas as pd
+from merec.corpora.reading.assemble import assemble, resolve_exclusions
+from merec.corpora.reading.coding_sheet import read_samples
+from merec.corpora.reading.folders import open_root
+from merec.corpora.reading.labels import Labelling
+from merec.corpora.reading.sheets import read_table
+from merec.corpora.reading.source import describe_source
+from merec.types import Corpus, Frames
 
-from merec.evaluation.protocol import describe_protocol
-from merec.types import Corpus, Frames, InputError
+TABLE = "samples.csv"  # or .xlsx, .xls
+COLUMNS = {  # merec's name: names in the table
+    "subject": ["subject"],
+    "clip": ["clip"],
+    "onset": ["onset"],
+    "apex": ["apex"],
+    "offset": ["offset"],
+    "emotion": ["emotion"],
+    "action_units": ["action_units"],
+}
+OPTIONAL = ("offset", "action_units")  # columns that may be missing
 
-COLUMNS = ("subject", "clip", "onset", "apex", "emotion")
 
-
-def read_@NAME@(root: str, name: str, classes: Sequence[str], fps: float) -> Corpus:
-    """Read `samples.csv`, whose frames are SUBJECT/CLIP/NUMBER.jpg beside it.
+def read_@NAME@(
+    root: str,
+    name: str,
+    classes: Sequence[str],
+    ignored: Sequence[str],
+    exclude: Sequence[str],
+    fps: float,
+    lenient: bool = False,
+) -> Corpus:
+    """Read the table, whose frames are SUBJECT/CLIP/NUMBER.jpg beside it.
 
     Args:
         root: Folder of the corpus.
         name: Name of the protocol.
         classes: Emotions in label order.
+        ignored: Emotions that belong to no class; their samples are left out.
+        exclude: Sample ids to leave out, or `zero_motion` (onset and apex are the same frame).
         fps: Frames/s.
+        lenient: Whether invalid rows become findings, for `merec doctor`, instead of an exception.
 
     Raises:
-        InputError: If the table or a column is missing, or an emotion is none of the classes.
+        InputError: If the table or a column is missing, or (unless `lenient`) a row is invalid.
     """
-    folder = Path(root).expanduser()
-    file = folder / "samples.csv"
-    if not file.is_file():
-        raise InputError(f"{file} does not exist; set corpus.root=FOLDER to where it lies")
-    table = pd.read_csv(file, dtype={"subject": str, "clip": str, "emotion": str})
-    if missing := [column for column in COLUMNS if column not in table]:
-        raise InputError(f"{file} has no {', '.join(missing)}; expected {', '.join(COLUMNS)}")
-    unknown = table[~table["emotion"].isin(classes)]
-    if not unknown.empty:
-        raise InputError(
-            f"{file}, row {unknown.index[0] + 2}: emotion {unknown['emotion'].iloc[0]!r}; expected one of "
-            f"{', '.join(classes)}; mend the row, or set corpus.classes"
-        )
-    clips = list(zip(table["subject"], table["clip"], strict=True))
-    index = pd.DataFrame(
-        {
-            "sample_id": [f"{subject}_{clip}" for subject, clip in clips],
-            "corpus": "@NAME@",
-            "subject": table["subject"],
-            "clip": table["clip"],
-            "label": table["emotion"].map(list(classes).index),
-            "onset": table["onset"],  # frame numbers
-            "apex": table["apex"],
-            "offset": pd.array([pd.NA] * len(table), dtype="Int64"),  # not annotated
-            "fps": float(fps),
-            "emotion": table["emotion"],
-            "action_units": None,  # not coded
-            "color": [Frames(folder / subject / clip, "{}.jpg") for subject, clip in clips],
-            "depth": None,
-            "row": range(len(table)),
-        }
+    folder = open_root(root, "@NAME@")
+    table = read_table(folder / TABLE, COLUMNS, optional=OPTIONAL)
+    source = describe_source(table, folder / TABLE, TABLE, "@NAME@")
+    table["sample_id"] = table["subject"] + "_" + table["clip"]
+    table["offset"] = table["offset"].replace("", "unknown")
+    labelling = Labelling(
+        corpus="@NAME@",
+        class_map={emotion: [emotion] for emotion in classes},
+        emotions=[*classes, *ignored],
+        spellings={emotion.casefold(): emotion for emotion in [*classes, *ignored]},
     )
-    return Corpus(describe_protocol(name, index, classes), index, None, ())
+    index, rejected, findings = read_samples(
+        table,
+        source,
+        labelling,
+        errata=None,
+        fps=fps,
+        find_frames=lambda row: (Frames(folder / row["subject"] / row["clip"], "{}.jpg"), None),
+    )
+    return assemble(
+        index,
+        name=name,
+        classes=classes,
+        expected={},  # by name of the protocol: counts to assert
+        exclude=resolve_exclusions(index, table["sample_id"].tolist(), exclude),
+        source=source,
+        findings=findings,
+        lenient=lenient,
+        rejected=rejected,
+    )
 '''
 _CORPUS_CONF = """\
 # A line about it: paper, frames/s, size of the images.
@@ -150,6 +170,8 @@ _target_: @NAME@.read_@NAME@
 root: ${oc.select:roots.@NAME@,${oc.env:MEREC_DATA,../shared/data}/@NAME@}
 name: @NAME@
 classes: [negative, positive, surprise]
+ignored: []      # emotions of the table that belong to no class
+exclude: []      # sample ids to leave out, or zero_motion
 fps: 30
 """
 _CORPUS_TEST = '''\
@@ -168,7 +190,8 @@ subject,clip,onset,apex,emotion
 
 def test_the_index_is_complete(tmp_path):
     (tmp_path / "samples.csv").write_text(TABLE)
-    corpus = read_@NAME@(str(tmp_path), "@NAME@", ["negative", "positive", "surprise"], 30)
+    classes = ["negative", "positive", "surprise"]
+    corpus = read_@NAME@(str(tmp_path), "@NAME@", classes, ignored=[], exclude=[], fps=30)
     check_corpus(corpus)
     assert corpus.index["sample_id"].tolist() == ["01_a", "01_b", "02_a"]
     assert corpus.index["label"].tolist() == [1, 2, 0]

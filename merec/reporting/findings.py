@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from merec.corpora.doctor import Examination
+from merec.corpora.doctor import SEVERITIES, Examination
 from merec.csv_export import write_csv
 from merec.presentation.numbers_and_captions import format_list
 from merec.presentation.table import Table
@@ -29,7 +29,7 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
 def print_findings(
     examination: Examination, written: Path | None, console: Console | None = None
 ) -> None:
-    """Print the findings by severity and kind, and a summary of the examination.
+    """Print the findings by severity and kind, errors last, and a summary of the examination.
 
     Args:
         examination: Result of the doctor, with its findings.
@@ -37,8 +37,11 @@ def print_findings(
         console: Console; the terminal by default.
     """
     console = console or Console()
+    errors_last = sorted(
+        examination.findings, key=lambda finding: -SEVERITIES.index(finding.severity)
+    )
     for (severity, kind), group in groupby(
-        examination.findings, key=lambda finding: (finding.severity, finding.kind)
+        errors_last, key=lambda finding: (finding.severity, finding.kind)
     ):
         print_table(console, lay_out_findings(severity, kind, list(group), written))
     console.print(Text(describe_examination(examination)))

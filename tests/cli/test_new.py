@@ -70,3 +70,22 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_left(merec, tmp_path, 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert message in done.stderr
     assert [*tmp_path.rglob("*")] == [Path(tmp_path / "taken")]
+
+
+BAD_ROWS = {
+    "01;a;3;;positive": "row 0 from 0 (row 2 of the sheet), 01_a: apex is empty",
+    "01;a;3;46?;positive": "row 0 from 0 (row 2 of the sheet), 01_a: apex '46?'",
+    "01;a;3;9;other": "(row 2 of the sheet), 01_a: emotion 'other'",
+    "p01;a;3;9;positive\nP01;b;3;9;positive": "subjects p01 and P01 of tiny_one are one person",
+}
+
+
+def test_a_bad_row_of_a_new_corpus_is_one_line_with_file_and_remedy(merec, tmp_path):
+    assert merec("new", "corpus", "tiny_one").returncode == 0
+    choice = ("--config-dir", "tiny_one", "corpus=tiny_one", f"corpus.root={tmp_path}")
+    for rows, message in BAD_ROWS.items():
+        (tmp_path / "samples.csv").write_text(f"subject;clip;onset;apex;emotion\n{rows}\n")
+        done = merec("prepare", *choice)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert message in done.stderr
+        assert "samples.csv" in done.stderr

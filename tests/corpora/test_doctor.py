@@ -13,6 +13,7 @@ from PIL import Image
 
 from merec.corpora.doctor import Examination, examine
 from merec.evaluation.protocol import describe_protocol
+from merec.testing import check_corpus
 from merec.types import Camera, Corpus, Finding, Frames
 
 CLASSES = ("negative", "positive")
@@ -511,3 +512,26 @@ def test_deep_examination_reports_depth_in_another_unit_once(merec, rendered, tm
     (row,) = table[table["kind"] == "unusable depth"].to_dict("records")
     assert "4 of 4 samples" in row["found"]
     assert "its unit looks like 0.2" in row["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "problem"),
+    [
+        ({"apex": pd.NA}, "not a number", "apex <NA> is no whole number"),
+        ({"apex": "460?"}, "not a number", "apex '460?' is no whole number"),
+        ({"onset": 2.5}, "not a number", "onset 2.5 is no whole number"),
+        ({"subject": "spno.01"}, "one subject", "'spno.01' is 'spNO.1' in another spelling"),
+    ],
+)
+def test_a_bad_key_frame_or_subject_of_any_reader_is_an_error_with_row_and_sample(
+    tmp_path, change, kind, problem
+):
+    corpus = make_corpus(tmp_path, {1: change})
+    finding = next(
+        finding for finding in examine(corpus, tmp_path).findings if finding.kind == kind
+    )
+    assert (finding.severity, finding.row, finding.sample_id) == ("error", 1, "spNO.1_b_3")
+    assert problem in finding.found
+    index = corpus.index.assign(emotion="", action_units=None)
+    with pytest.raises(AssertionError, match="spNO.1_b_3"):
+        check_corpus(replace(corpus, index=index))

@@ -11,7 +11,7 @@ from rich.progress import track
 from merec.corpora.doctor.classes import judge_classes
 from merec.corpora.doctor.files import Folders, judge_files
 from merec.corpora.doctor.pixels import judge_pixels
-from merec.corpora.doctor.rows import judge_rows
+from merec.corpora.doctor.rows import judge_index, judge_rows
 from merec.corpora.doctor.samples import ClipFrames, collect_clips
 from merec.corpora.doctor.scan import Scan, scan_clips
 from merec.types import Corpus, Finding
@@ -75,6 +75,7 @@ def examine(
     scans = _scan(clips, deep, jobs)
     folders = Folders()
     findings = list(corpus.findings)
+    findings += judge_index(corpus)
     findings += judge_rows(clips, root, corpus.findings)
     for clip, scan in zip(clips, scans, strict=True):
         findings += judge_files(clip, scan, corpus.key_frames, folders, root)

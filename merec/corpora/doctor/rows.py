@@ -1,11 +1,34 @@
 """Checks of an annotation without access to the frames: order, motion, duplicates."""
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from merec.corpora.doctor.samples import ClipFrames, Sample
+from merec.corpora.doctor.samples import ClipFrames, Sample, is_whole
 from merec.corpora.reading.folders import relate
-from merec.types import Finding
+from merec.corpora.reading.subjects import spell_subject
+from merec.types import Corpus, Finding
+
+
+def judge_index(corpus: Corpus) -> Iterator[Finding]:
+    """Find key frames that are no whole numbers, and subjects whose names differ in spelling only."""
+    index = corpus.index
+    rows = [int(row) if is_whole(row) else None for row in index.get("row", [None] * len(index))]
+    for name in ("onset", "apex"):
+        for row, sample_id, value in zip(
+            rows, index["sample_id"], index.get(name, ()), strict=False
+        ):
+            if not is_whole(value):
+                problem = f"{name} {value!r} is no whole number"
+                remedy = "expected a frame number; correct the row, or leave it out in the reader"
+                yield Finding("error", "not a number", "", row, sample_id, problem, remedy)
+    first: dict[tuple[str, str], str] = {}
+    pairs = zip(index["corpus"], index["subject"], strict=True)
+    for row, sample_id, (data_set, subject) in zip(rows, index["sample_id"], pairs, strict=True):
+        other = first.setdefault((data_set, spell_subject(subject)), subject)
+        if other != subject:
+            problem = f"subject {subject!r} is {other!r} in another spelling"
+            remedy = "expected one name per person, or a person is in training and test; spell them alike"
+            yield Finding("error", "one subject", "", row, sample_id, problem, remedy)
 
 
 def judge_rows(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,11 @@ class ClipFrames:
         return Request(self.color, self.depth, wanted, frozenset(key_frames))
 
 
+def is_whole(value: object) -> bool:
+    """Return whether a cell of an index holds a whole number; a text or a missing value does not."""
+    return isinstance(value, Real) and float(value).is_integer()
+
+
 def collect_clips(corpus: Corpus) -> list[ClipFrames]:
     """Return all clips: samples, macro-expressions and unlabelled clips; empty for flow maps."""
     clips: dict[tuple[Path, str], list[tuple[Frames, Frames | None, Sample]]] = {}
@@ -108,7 +114,7 @@ def collect_clips(corpus: Corpus) -> list[ClipFrames]:
 
 def _make_sample(row: dict[Any, Any], scored: bool) -> Sample:
     number = row.get("row")
-    names = [name for name in ("onset", "apex", "offset") if not pd.isna(row.get(name))]
+    names = [name for name in ("onset", "apex", "offset") if is_whole(row.get(name))]
     return Sample(
         sample_id=str(row["sample_id"] if "sample_id" in row else row["clip_id"]),
         row=None if number is None or pd.isna(number) else int(number),
