@@ -59,7 +59,15 @@ OPTIONS = {
     "dashboard": ("out=", "online="),
     "doctor": ("deep=", "strict=", "jobs=", "out="),
     "prepare": ("all=", "unlabelled=", "strict=", "jobs=", "out="),
-    "inspect": ("count=", "unlabelled=", "out="),
+    "inspect": (
+        "checkpoint=",
+        "method=",
+        "count=",
+        "unlabelled=",
+        "plugins=",
+        "other_code=",
+        "out=",
+    ),
     "predict": ("checkpoint=", "calibration=", "fps=", "intrinsics=", "out="),
     "export": (
         "format=",

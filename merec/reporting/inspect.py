@@ -107,7 +107,7 @@ def inspect_corpus(corpus: Corpus, store: Source, count: int, out: Path) -> Path
         log.warning("%s", reason)
     heading = f"{corpus.protocol.name}: {len(rows)} of {total} samples"
     page = out / "samples.html"
-    write_text(page, fill("sheets.html", heading=heading, samples=samples))
+    write_text(page, fill("sheets.html", heading=heading, note="", samples=samples))
     return page
 
 

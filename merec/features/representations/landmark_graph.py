@@ -9,8 +9,8 @@ from jaxtyping import Float
 from merec.features.augmentation import Augmentation
 from merec.features.face_mesh import LANDMARKS, list_mirrored
 from merec.features.onset_apex_features import Pair, require_depth
+from merec.features.point_selection import smooth_depth_change
 from merec.features.representations import Channels, Inputs, Parts, Representation
-from merec.features.representations.points import smooth_depth_change
 from merec.types import InputError
 
 FEATURES = ("x", "y", "z", "u", "v", "dz", "track_x", "track_y")
@@ -74,6 +74,7 @@ class LandmarkGraph(Representation):
     makers = (make_landmark_graph,)
     channel_axis = -1
     augmentations = ("rotation",)
+    motion: ClassVar[tuple[str, ...]] = FEATURES[3:]
 
     def channels(self, modality: str, views: Sequence[str] | None = None) -> Channels:
         """Return the names of the features of a node."""
@@ -86,6 +87,10 @@ class LandmarkGraph(Representation):
     def make(self, parts: Parts) -> dict[str, np.ndarray]:
         """Compute the nodes of one sample."""
         return make_landmark_graph(parts.pair, parts.crops, parts.motion, parts.modality)
+
+    def locate(self, parts: Parts) -> np.ndarray:
+        """Return column and row of each landmark in the onset."""
+        return parts.crops["landmarks"][0, :LANDMARKS, :2]
 
     def augment(
         self, inputs: Inputs, channels: Channels, settings: Augmentation, generators: Sequence[Any]

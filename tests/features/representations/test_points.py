@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from merec.features.representations.points import (
+from merec.features.point_selection import (
     choose_points,
     normalise,
     scale_motion,
