@@ -24,6 +24,7 @@ from benchmarks.features import describe_features
 from benchmarks.folds import describe_engines, describe_growth, describe_sweep
 from benchmarks.plain_loop import ThreeStreams
 from benchmarks.point_gcn import describe_point_gcn
+from benchmarks.point_sets import describe_point_sets
 from benchmarks.rendering import describe_rendering
 from benchmarks.roofline import describe_roofline
 from benchmarks.timing import in_turn
@@ -235,6 +236,7 @@ def main() -> None:
             "growth": lambda: describe_growth(folder),
             "roofline": lambda: describe_roofline(repeats),
             "point_gcn": lambda: describe_point_gcn(repeats),
+            "point_sets": lambda: describe_point_sets(repeats),
             "rendering": lambda: describe_rendering(folder),
             "features": lambda: describe_features(folder / "features"),
         }
