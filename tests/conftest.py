@@ -1,5 +1,6 @@
 """Fixtures of all tests: conf/ composed as the command line does, and a small corpus on disk."""
 
+import copy
 import csv
 import gc
 import json
@@ -21,7 +22,7 @@ import yaml
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from merec.__main__ import main
 from merec.assets import ASSETS, cache_folder, find_asset
@@ -258,6 +259,18 @@ class OfflineRuns(NamedTuple):
         return [OfflineRun(file) for file in sorted(self.root.rglob("*.wandb"))]
 
 
+# Runs `merec train` for each argument, in one process that imports torch once.
+TRAIN_EACH = """
+import sys
+from hydra.core.global_hydra import GlobalHydra
+from merec.__main__ import main
+for words in sys.argv[1:]:
+    sys.argv = ["merec", "train", *words.split()]
+    GlobalHydra.instance().clear()
+    assert main() == 0
+"""
+
+
 @pytest.fixture(scope="session")
 def offline_runs(shared_folder: Path, small_root: Path, read_bytes: Any) -> Iterator[OfflineRuns]:
     """A network of two seeds and a baseline, logged offline; to be read only."""
@@ -268,19 +281,21 @@ def offline_runs(shared_folder: Path, small_root: Path, read_bytes: Any) -> Iter
     with FileLock(shared_folder / "offline.lock"), serve() as server:
         if not note.exists():
             root.mkdir()
-            printed = ""
-            for choice in ("-m seed=0,1", "task=baseline task.estimator=logistic"):
-                command = [sys.executable, "-m", "merec", "train", *choice.split(), *common.split()]
-                done = subprocess.run(
-                    command,
-                    cwd=root,
-                    env={**environment, **server.account, "COLUMNS": "120"},
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                assert done.returncode == 0, done.stderr
-                printed += done.stdout + done.stderr
+            command = [sys.executable, "-c", TRAIN_EACH]
+            command += [
+                f"{choice} {common}"
+                for choice in ("-m seed=0,1", "task=baseline task.estimator=logistic")
+            ]
+            done = subprocess.run(
+                command,
+                cwd=root,
+                env={**environment, **server.account, "COLUMNS": "120"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            printed = done.stdout + done.stderr
             messages = [path for path, _ in server.told]
             facts = {"corpus": str(small_root), "printed": printed, "told": messages}
             note.write_text(json.dumps(facts))
@@ -288,6 +303,25 @@ def offline_runs(shared_folder: Path, small_root: Path, read_bytes: Any) -> Iter
     before = read_bytes(root)
     yield OfflineRuns(root, Path(facts["corpus"]), KEY, facts["printed"], facts["told"])
     assert read_bytes(root) == before, "a test changed a shared corpus"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _parse_yaml_once() -> Iterator[None]:
+    """Parse each YAML text once: a composed config reads about 20 files, with a parser in pure Python."""
+    load, parsed = OmegaConf.load, {}
+
+    def load_once(file: Any) -> Any:
+        if not hasattr(file, "seek"):
+            return load(file)
+        text = file.read()
+        if text not in parsed:
+            file.seek(0)
+            parsed[text] = load(file)
+        return copy.deepcopy(parsed[text])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", load_once)
+        yield
 
 
 @pytest.fixture

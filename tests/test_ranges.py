@@ -3,6 +3,7 @@
 import copy
 import math
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -25,25 +26,28 @@ FACTS = ".expected."
 
 
 @cache
-def compose_all(*groups: str) -> dict[str, dict[str, Any]]:
-    """The config of each choice of these groups, as the command line composes it."""
+def compose_all(*groups: str) -> list[dict[str, Any]]:
+    """Compose configs that hold each choice of these groups once, choices of several groups in one config."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEREC_HOME", str(home()))
         register()
         GlobalHydra.instance().clear()
-        names = [
-            f"{group}={file.stem}"
+        choices = [
+            [
+                f"{group}={file.stem}"
+                for root in (home() / "conf", home())
+                for file in sorted((root / group).glob("[!_]*.yaml"))
+            ]
             for group in groups
-            for root in (home() / "conf", home())
-            for file in sorted((root / group).glob("[!_]*.yaml"))
         ]
+        rows = [[name for name in row if name] for row in zip_longest(*choices)]
         with initialize_config_dir(str(home() / "conf"), version_base="1.3"):
-            return {name: OmegaConf.to_container(compose("config", [name])) for name in names}
+            return [OmegaConf.to_container(compose("config", row)) for row in rows]
 
 
 @pytest.fixture
 def configs() -> list[dict[str, Any]]:
-    return list(compose_all(*GROUPS).values())
+    return compose_all(*GROUPS)
 
 
 def is_number(value: Any) -> bool:
