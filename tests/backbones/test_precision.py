@@ -31,8 +31,10 @@ def draw(name: str) -> tuple[Inputs, int | tuple[int, int]]:
     """A batch that a backbone reads, and its number of channels."""
     generator = torch.Generator().manual_seed(0)
     draw = partial(torch.randn, generator=generator)
-    if name.startswith("lite_point_gcn"):
+    if name.startswith(("lite_point_gcn", "pointnet2", "edgeconv", "point_transformer")):
         return draw(16, 8, 32, 6), 6
+    if name == "landmark_gcn":
+        return draw(8, 468, 8), 8
     if name.startswith("dual_view"):
         return (draw(8, 3, 64, 64), draw(8, 1, 64, 64)), (3, 1)
     if name == "r3d_18":
