@@ -1,11 +1,11 @@
 """Fixtures of all tests: conf/ composed as the command line does, and a small corpus on disk."""
 
-import copy
 import csv
 import gc
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -316,8 +316,8 @@ def _parse_yaml_once() -> Iterator[None]:
         text = file.read()
         if text not in parsed:
             file.seek(0)
-            parsed[text] = load(file)
-        return copy.deepcopy(parsed[text])
+            parsed[text] = pickle.dumps(load(file))
+        return pickle.loads(parsed[text])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OmegaConf, "load", load_once)
