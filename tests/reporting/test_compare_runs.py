@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from merec.evaluation.comparison import compare_sides
 from merec.evaluation.pooling import pool_runs
+from merec.evaluation.results import Result
 from merec.evaluation.runs import find_runs
 from merec.evaluation.significance_tests import compare_paired
 from merec.metrics import uf1
@@ -129,12 +131,30 @@ def four(
     return [write_run(root / name, index, name=name, skill=skill) for name, skill in skills.items()]
 
 
+@pytest.fixture(scope="module")
+def pooled(four: list[Path]) -> list[Result]:
+    """Pooled results of the four sides."""
+    return pool_runs(find_runs(four))
+
+
+class Compared(NamedTuple):
+    """Table, printed text and folder of a comparison of the four sides, 100 columns wide."""
+
+    table: pd.DataFrame
+    printed: str
+    out: Path
+
+
+@pytest.fixture(scope="module")
+def compared(four: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    narrow, out = Console(file=io.StringIO(), width=100), tmp_path_factory.mktemp("compared")
+    return Compared(compare_runs(four, narrow, out=out), narrow.file.getvalue(), out)
+
+
 def test_several_sides_print_every_pair_within_100_columns_and_write_it_all(
-    four: list[Path], tmp_path: Path
+    compared: Compared,
 ) -> None:
-    narrow = Console(file=io.StringIO(), width=100)
-    table = compare_runs(four, narrow, out=tmp_path)
-    printed = narrow.file.getvalue()
+    table, printed, out = compared
     assert max(map(len, printed.splitlines()[:-1])) <= 100  # the last is a path
     for title in ("Sides", "Pairs", "Pairs by data set", "Pairs by class"):
         assert re.search(rf"^{title} *$", printed, re.MULTILINE)
@@ -143,26 +163,23 @@ def test_several_sides_print_every_pair_within_100_columns_and_write_it_all(
     assert "E − " not in printed
 
     names = ["classes.csv", "comparison.md", "groups.svg", "pairs.csv"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
-    written = pd.read_csv(tmp_path / "pairs.csv")
+    assert sorted(path.name for path in out.iterdir()) == names
+    written = pd.read_csv(out / "pairs.csv")
     assert set(written["protocol"]) == {"megc2019-cd"}
     pd.testing.assert_frame_equal(written[table.columns], table)
-    classes = pd.read_csv(tmp_path / "classes.csv")
+    classes = pd.read_csv(out / "classes.csv")
     assert len(classes) == 6 * 3 * 3
     full = classes[classes["subset"] == "Full"].groupby(["result_a", "result_b"], sort=False)
     uf1 = table[(table["subset"] == "Full") & (table["metric"] == "uf1")]
     assert full["difference"].mean().tolist() == pytest.approx(uf1["difference"].tolist())
-    ElementTree.fromstring((tmp_path / "groups.svg").read_text(encoding="utf-8"))
-    page = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    ElementTree.fromstring((out / "groups.svg").read_text(encoding="utf-8"))
+    page = (out / "comparison.md").read_text(encoding="utf-8")
     assert "](groups.svg)" in page
     assert "weak\\_svm" in page
 
 
-def test_the_sentence_tells_who_is_told_apart_from_the_best(
-    four: list[Path], console: Console
-) -> None:
-    compare_runs(four, console)
-    sentence = " ".join(console.file.getvalue().split()).partition("On megc2019-cd")[2]
+def test_the_sentence_tells_who_is_told_apart_from_the_best(compared: Compared) -> None:
+    sentence = " ".join(compared.printed.split()).partition("On megc2019-cd")[2]
     apart, _, alike = sentence.partition("not told apart from it")
     assert "of 4 configurations strong (seeds 0) has the highest UF1" in apart
     assert all(name in apart for name in ("guess", "weak_svm", "a_net"))
@@ -235,10 +252,9 @@ def test_namesakes_are_told_apart_by_their_folders_and_one_folder_is_no_two_side
 
 
 def make_comparison(
-    four: list[Path], apart: list[tuple[str, str]], reference: str | None = None
+    sides: list[Result], apart: list[tuple[str, str]], reference: str | None = None
 ) -> Comparison:
     """Four sides of which some pairs are told apart by decree."""
-    sides = pool_runs(find_runs(four))
     names = [side.name for side in sides]
     pairs = [
         {
@@ -256,25 +272,27 @@ def make_comparison(
     return Comparison(sides, reference, table.assign(p_holm=table["p"]), pd.DataFrame())
 
 
-def test_groups_are_the_largest_sets_without_a_pair_that_is_told_apart(four: list[Path]) -> None:
+def test_groups_are_the_largest_sets_without_a_pair_that_is_told_apart(
+    pooled: list[Result],
+) -> None:
     # Best to worst: strong, a_net or weak_svm, guess.
-    chain = make_comparison(four, [("strong", "a_net"), ("strong", "guess")])
+    chain = make_comparison(pooled, [("strong", "a_net"), ("strong", "guess")])
     groups = [set(group) for group in find_groups(chain)]
     assert groups == [{"strong", "weak_svm"}, {"weak_svm", "a_net", "guess"}]
     assert find_groups(chain)[0][0] == "strong"
-    nobody = make_comparison(four, [(a.name, b.name) for a in chain.sides for b in chain.sides])
+    nobody = make_comparison(pooled, [(a.name, b.name) for a in chain.sides for b in chain.sides])
     assert find_groups(nobody) == []
     assert "not told apart: none" in describe_groups(nobody)
 
 
-def test_of_a_reference_there_is_one_group(four: list[Path]) -> None:
-    comparison = make_comparison(four, [("strong", "guess")], reference="guess")
+def test_of_a_reference_there_is_one_group(pooled: list[Result]) -> None:
+    comparison = make_comparison(pooled, [("strong", "guess")], reference="guess")
     assert [set(group) for group in find_groups(comparison)] == [{"guess", "weak_svm", "a_net"}]
     assert "Holm-corrected over 3 pairs" in explain_groups(comparison)
 
 
-def test_a_bar_has_a_dot_at_each_of_its_members_and_at_no_other(four: list[Path]) -> None:
-    comparison = make_comparison(four, [("strong", "a_net"), ("strong", "guess")])
+def test_a_bar_has_a_dot_at_each_of_its_members_and_at_no_other(pooled: list[Result]) -> None:
+    comparison = make_comparison(pooled, [("strong", "a_net"), ("strong", "guess")])
     output, beside = draw_groups(comparison).axes
     rows = [label.get_text().partition(": ")[2] for label in output.get_yticklabels()]
     dots = [line for line in beside.lines if line.get_marker() == "o"]
@@ -285,19 +303,19 @@ def test_a_bar_has_a_dot_at_each_of_its_members_and_at_no_other(four: list[Path]
 
 
 def test_the_quote_takes_a_reference_from_the_others_and_others_from_the_best(
-    four: list[Path],
+    pooled: list[Result],
 ) -> None:
-    best = quote_pairs(make_comparison(four, [("strong", "guess")]))
+    best = quote_pairs(make_comparison(pooled, [("strong", "guess")]))
     # By decree each later side less each earlier is +.1; the best is last, so that it stays so.
     assert "told apart from it: guess" in best
     assert best.count("+.1000 [.000, +.200]") == 3
-    less = quote_pairs(make_comparison(four, [], reference="strong"))
+    less = quote_pairs(make_comparison(pooled, [], reference="strong"))
     assert less.count("−.1000 [−.200, .000]") == 3
     assert "the other less it" in less
 
 
-def test_many_classes_stand_in_tables_of_a_few_columns(four: list[Path]) -> None:
-    comparison = make_comparison(four, [])
+def test_many_classes_stand_in_tables_of_a_few_columns(pooled: list[Result]) -> None:
+    comparison = make_comparison(pooled, [])
     emotions = ["anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"]
     pairs = comparison.full[["result_a", "result_b", "subset", "difference", "low", "high"]]
     classes = pd.concat([pairs.assign(**{"class": name, "samples": 9}) for name in emotions])
