@@ -146,11 +146,11 @@ def test_what_the_held_out_subject_shows_changes_nothing_that_is_said_of_it(
 
 
 def test_an_interrupted_run_goes_on(unit_run, train_units, read_fold, assert_same_fold):
-    folder = train_units(epochs=16, folds="0-1")
+    folder = train_units(epochs=16, folds=0)
     kept = RunFolder(folder).fold(0).predictions.stat().st_mtime_ns
-    train_units(epochs=16, folds="0-2", folder=folder)
+    train_units(epochs=16, folds="0-1", folder=folder)
     assert RunFolder(folder).fold(0).predictions.stat().st_mtime_ns == kept
-    for number in range(3):
+    for number in range(2):
         assert_same_fold(read_fold(folder, number), read_fold(unit_run, number))
 
 
@@ -263,7 +263,9 @@ def test_labels_of_the_held_out_subject_decide_neither_what_is_trained_nor_any_p
         elif way == "inner":
             folder = train_units(data, folds=1, selection="inner", epochs=2)
         else:
-            folder = train_units(data, folds="0-2", engine=way, epochs=2)
+            # A stack holds several folds; alone, fold 1 is trained as among others.
+            folds = "0-2" if way == "stacked" else 1
+            folder = train_units(data, folds=folds, engine=way, epochs=2)
         runs.append(folder)
     tables = [RunFolder(folder).fold(1).read_predictions() for folder in runs]
     scored = [[c for c in table if c.startswith("p_")] for table in tables]
