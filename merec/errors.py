@@ -13,7 +13,7 @@ class StopError(InputError):
 
 
 class DiskError(StopError, OSError):
-    """Error of a file that cannot be written, which affects its whole folder.
+    """A file cannot be written for a reason that concerns its whole folder, e.g. a full disk.
 
     It is an `OSError` too, with the `errno` and `strerror` of its cause.
     """

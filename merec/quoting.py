@@ -68,7 +68,7 @@ def quote_texts(overrides: Sequence[str], multirun: bool = False) -> list[str]:
 
 
 def is_text_key(key: str, keys: Sequence[str] = TEXT_KEYS) -> bool:
-    """Return whether a dotted key matches one of these patterns."""
+    """Return whether a dotted key matches one of the patterns in `keys`."""
     return any(fnmatchcase(key, pattern) for pattern in keys)
 
 

@@ -73,7 +73,7 @@ class HalfFaceCommittee(ClassifierMixin, BaseEstimator):
         y: Int[np.ndarray, " rows"],
         groups: Shaped[np.ndarray, " rows"],
     ) -> "HalfFaceCommittee":
-        """Choose and fit; `groups` are the subjects."""
+        """Choose the hyperparameters by leaving subjects out, then fit; `groups` are the subjects."""
         self.classes_, label = np.unique(y, return_inverse=True)
         subjects = [np.flatnonzero(groups == name) for name in np.unique(groups)]
         choices = [Choice(*candidate) for candidate in product(SCALES, COMPARISONS, self.widths)]

@@ -21,7 +21,7 @@ _KILLED = "it was killed while it ran (out of memory?)"
 
 @dataclass(frozen=True)
 class Jobs:
-    """Notes of jobs by number, also of jobs on other machines.
+    """Progress of the jobs of a sweep, by one small file per job, which jobs on other machines write too.
 
     Attributes:
         notes: Folder of the notes, shared by all machines that run jobs.

@@ -99,8 +99,8 @@ def assert_counts(
     Args:
         index: Columns `sample_id`, `corpus`, `subject`, `label`.
         classes: Class names in label order.
-        expected: `samples`, `subjects`, counts by name under `corpus` and `class`, and the protocol's
-            `hash`; each is optional.
+        expected: Published values, each optional: `samples` and `subjects` (totals), `corpus` and `class`
+            (from name to number of samples), `hash` (of the protocol).
         source: File or folder that was read, for the message.
 
     Raises:

@@ -57,7 +57,7 @@ def score_draws(
 def bootstrap(
     metric: Metric, counts: BySubject, draws: int = DRAWS, seed: int = 0
 ) -> Float[np.ndarray, "draws *scores"]:
-    """Return the metric of `draws` sets of subjects drawn with replacement."""
+    """Draw subjects with replacement, `draws` times, and return the metric of each draw."""
     return score_draws(metric, counts, draw_subjects(counts.shape[1], draws, seed))
 
 
@@ -67,7 +67,7 @@ def bootstrap_mean(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Float[np.ndarray, " draws"]:
-    """Return the mean of `value` over the samples of `draws` sets of subjects drawn with replacement."""
+    """Draw subjects with replacement, `draws` times, and return the mean of `value` over their samples."""
     _, number = np.unique(subject, return_inverse=True)
     samples = np.bincount(number)
     times = draw_subjects(len(samples), draws, seed)

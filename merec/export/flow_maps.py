@@ -21,7 +21,9 @@ FOLDER = "three_norm_u_v_os"
 
 
 def write_flow_maps(corpus: Corpus, folder: Path) -> str:
-    """Write the flow maps of a corpus; `u_train` contains hard links if the disk supports them.
+    """Write the flow maps of a corpus, for each held-out subject a folder `u_train` and a folder `u_test`.
+
+    Files in `u_train` are hard links where the disk supports them, else copies.
 
     Args:
         corpus: Corpus of flow maps.

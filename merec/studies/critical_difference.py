@@ -83,7 +83,7 @@ def _draw_bars(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[str]]
 
 
 def describe_groups(comparison: Comparison) -> str:
-    """List the sets of sides without significant differences, as alternative text."""
+    """Return the alt text of the figure: the groups of methods that do not differ significantly."""
     letters = comparison.letters
     scores = [
         f"{letters[side.name]} {format_number(comparison.score(side).value)}"

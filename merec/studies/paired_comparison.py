@@ -204,7 +204,7 @@ def _spread(
 
 
 def format_holm(row: pd.Series) -> str:
-    """Format an adjusted p-value; it is a bound if p is a bound."""
+    """Format a p-value adjusted by Holm's method; `≤` if the p-value itself is only an upper bound."""
     smallest = row["p"] <= 1 / (1 + DRAWS)
     return f"{'≤' if smallest else '='} {format_number(row['p_holm'])}"
 

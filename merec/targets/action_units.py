@@ -143,10 +143,10 @@ class ActionUnits:
         return np.where(marks.any(1), rarity.argmin(1), -1)
 
     def check_loss(self, name: str, multilabel: bool) -> None:
-        """Refuse a loss that learns one of several classes.
+        """Refuse a single-label loss, since several action units can be present at once.
 
         Raises:
-            InputError: If so; the message names a loss that fits.
+            InputError: If the loss is single-label; the message names a loss that fits.
         """
         if not multilabel:
             raise InputError(

@@ -69,7 +69,8 @@ def find_sweep(runs: Sequence[Run]) -> Sweep:
     Other runs are skipped with a warning, unless the user named them.
 
     Raises:
-        InputError: If a named run was not logged, none was, or projects differ.
+        InputError: If a named run was not logged, if no run at all was logged, or if the runs belong to
+            different W&B projects.
     """
     kept: list[tuple[Run, Tracked]] = []
     missed: list[str] = []
