@@ -89,7 +89,7 @@ def sum_up(table: pd.DataFrame, method: str) -> str:
 
 
 def draw_explanation(sample: ExplainedSample) -> Figure:
-    """Draw the importance of each point, the true motion if it is known, and the importance of each region."""
+    """Draw the importance of each point and each region, and the true motion if it is known."""
     panels = 1 + (sample.moving is not None) + bool(len(sample.regions))
     figure = Figure(figsize=(4.4 * panels, 4.4), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(1, panels)))
