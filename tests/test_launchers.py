@@ -115,6 +115,7 @@ def test_a_share_and_a_range_of_folds_have_folders_of_their_own(merec, tmp_path,
     assert held_out == [[1, 2, 3, 4], [0, 4]]  # folds-1-4, folds-1of4
 
 
+@pytest.mark.slow
 def test_every_job_that_fails_is_named_with_its_folder_and_reason_and_the_others_are_kept(
     merec, tmp_path, baseline
 ):

@@ -140,6 +140,7 @@ def test_without_a_checkpoint_there_are_the_apex_and_the_picture(merec, clip, tm
     assert (tmp_path / "here/spNO.1-a.png").exists()
 
 
+@pytest.mark.slow
 def test_probabilities_are_calibrated_by_held_out_predictions(merec, on_rendered, clip, tmp_path):
     assert merec("train", *on_rendered, "task=loso", "logger=none").returncode == 0
     (fold, _) = sorted((tmp_path / "runs").rglob("checkpoint.ckpt"))

@@ -439,6 +439,7 @@ def test_debug_runs_stay_apart_from_real_ones_in_a_multirun_too(merec, tmp_path,
     assert only_run(tmp_path).relative_to(tmp_path).parts[:2] == ("runs", "debug")
 
 
+@pytest.mark.slow
 def test_clips_go_from_frames_to_a_report(merec, rendered, find_local, tmp_path):
     find_local("face_landmarker")
     choice = ["corpus=synthetic", f"corpus.root={rendered}", f"features.root={tmp_path / 'store'}"]

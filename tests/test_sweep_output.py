@@ -39,6 +39,7 @@ def test_the_number_of_jobs_is_the_product_of_the_values():
     assert count_values([*arguments, "seed=1", "fold=0,1"]) == {"folds": 2, "fold": 2}
 
 
+@pytest.mark.slow
 def test_jobs_that_a_study_sweeps_are_counted_unless_the_command_says_otherwise(merec, sweep):
     study = [*sweep[:-1], "experiments=megc2019_baselines", "folds=0"]  # it sweeps four estimators
     for more, total in ([], 4), (["task.estimator=logistic,rbf_svm"], 2):

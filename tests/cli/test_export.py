@@ -249,6 +249,7 @@ def compute_logits(file: Path, inputs: tuple[torch.Tensor, ...]) -> np.ndarray:
     return session.run(["logits"], feed)[0]
 
 
+@pytest.mark.slow
 def test_an_exported_network_gives_the_logits_of_its_checkpoint(
     merec, on_small, train, composed, tmp_path
 ):

@@ -99,6 +99,7 @@ def test_no_key_of_an_account_is_written_anywhere(offline_runs, read_bytes):
     assert offline_runs.key not in offline_runs.printed
 
 
+@pytest.mark.slow
 def test_an_online_run_without_a_network_goes_on_offline_at_once_and_says_how_to_upload(
     merec, small, monkeypatch, tmp_path
 ):
