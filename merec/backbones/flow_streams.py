@@ -78,8 +78,9 @@ class OffApexNet(FlowStreams):
 class DualInception(FlowStreams):
     """Dual-Inception (Zhou, Mao and Xue, FG 2019, "Dual-Inception network for cross-database…").
 
-    Each component of the flow passes two inception blocks of 4 × 6 and 4 × 16 filters, each followed by 2×2
-    max pooling; then a layer of 1,024 units. 6,449,867 parameters for (u, v) and three classes.
+    Each component of the flow passes two inception blocks with four branches (6 filters per branch in the
+    first block, 16 in the second), each block followed by 2×2 max pooling; then a layer of 1,024 units.
+    6,449,867 parameters for (u, v) and three classes.
 
     Args:
         in_channels: Channels of the flow map (2: u, v).

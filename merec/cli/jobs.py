@@ -21,7 +21,7 @@ _KILLED = "it was killed while it ran (out of memory?)"
 
 @dataclass(frozen=True)
 class Jobs:
-    """Progress of the jobs of a sweep, by one small file per job, which jobs on other machines write too.
+    """Progress of the jobs of a sweep; each job, on any machine, writes a small file into a shared folder.
 
     Attributes:
         notes: Folder of the notes, shared by all machines that run jobs.

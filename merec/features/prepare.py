@@ -82,7 +82,7 @@ class FeatureStore:
         root: The store's folder; `None` for `features` in merec's cache.
         depth: Whether depth is read where it exists, for the modalities depth and fused; rgb uses colour
             only.
-        depth_noise: Standard deviation at 550 mm, in mm, of noise added to depth maps; 0 adds none.
+        depth_noise: Standard deviation (mm) of the noise added to depth at a distance of 550 mm; 0: none.
         crops: See `CropSettings`.
         motion: See `MotionSettings`.
         points: See `PointSettings`.

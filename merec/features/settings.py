@@ -108,8 +108,7 @@ class Settings:
         difference: Difference of the views: `signed`, `abs` or `wrap_uint8`.
         view_region: Region that views show: the whole `crop`, or only the skin of the `face`.
         clip: Settings of clips.
-        depth_noise: Standard deviation, in mm at a distance of 550 mm, of the noise added to depth maps; 0
-            adds none.
+        depth_noise: Standard deviation (mm) of the noise added to depth at a distance of 550 mm; 0: none.
     """
 
     crops: CropSettings

@@ -83,8 +83,8 @@ def rank_results(results: Sequence[Result]) -> pd.DataFrame:
     """Rank results by UF1, with their cost and the published scores of the same method.
 
     Returns:
-        One row per result: the columns of `score_results` for Full; `uf1_CORPUS`, `uf1_low_CORPUS`, … for
-        each data set; `published_method`, `published` ("UF1/UAR" of Full, verbatim), `source`, `leak`;
+        One row per result: the columns of `score_results`, on all data sets together; `uf1_CORPUS`,
+        `uf1_low_CORPUS` (lower end of the interval), … on each data set; `published_method`, `published` ("UF1/UAR" on all, verbatim), `source`, `leak`;
         `seconds` (for one seed and all folds, summed over workers), `parameters` (of the network, NaN for
         estimators) and `tried` (number of configurations among which each fold chose).
     """

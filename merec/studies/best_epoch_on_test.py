@@ -30,7 +30,7 @@ _MARKERS = (
 
 
 def answer(results: Sequence[Result]) -> Answer:
-    """Compare honest scores with the best epoch on test; empty if no epochs were recorded."""
+    """Return the comparison of honest scores with the best epoch on test; without epochs, no section."""
     title, optimism = "Honest and best epoch on test", read_optimism(results)
     if optimism.empty:
         return Answer(title, frames={"optimism": optimism})

@@ -96,7 +96,10 @@ class Explanation:
         return [int(counts.get(number, 0)) for number in range(len(self.classes))]
 
     def average_adjacency(self) -> pd.DataFrame | None:
-        """Return the mean |weight| of layers and folds; row i weighs the regions that region i aggregates."""
+        """Return the absolute adjacency weights, averaged over layers and folds.
+
+        Entry (i, j) is the weight of region j when region i aggregates the others; `None` if none is learned.
+        """
         if self.adjacency.empty:
             return None
         strength = self.adjacency.assign(weight=self.adjacency["weight"].abs())

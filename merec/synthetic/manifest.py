@@ -11,7 +11,7 @@ MANIFEST = "synthetic.json"
 
 
 def read_key_frames(root: Path) -> tuple[str, ...]:
-    """Return the names of the frames rendered of each sample; empty if all frames were rendered."""
+    """Return the names of the key frames if only these were rendered; empty if whole clips were."""
     manifest = _read_manifest(root)
     frames = manifest["settings"]["frames"] if manifest else "all"
     return {"key": ("onset", "apex", "offset"), "pair": ("onset", "apex")}.get(frames, ())

@@ -129,7 +129,7 @@ def write_image(file: Path, image: np.ndarray, options: list[int], unit: float |
         file: Path; its suffix decides the format.
         image: BGR or depth image.
         options: Options of `cv2.imencode`.
-        unit: Unit of a depth image, mm, see `write_unit`.
+        unit: Millimetres per grey level of a depth image; see `write_unit`.
     """
     import cv2
 

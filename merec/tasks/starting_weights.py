@@ -34,8 +34,8 @@ class StartingWeights:
     ) -> None:
         """Load the checkpoint into a backbone, if there is one.
 
-        The head keeps its initial weights if the checkpoint's head was trained for other classes: another
-        target, or other action units (folds learn only units that enough of their training subjects show).
+        The head keeps its initial weights if the checkpoint's head predicts another target or other action
+        units. Action units can differ between folds: a fold learns those that enough training subjects show.
 
         Raises:
             InputError: If the checkpoint has seen a held-out subject, or does not fit.

@@ -62,7 +62,7 @@ class JointTraining(pl.LightningModule):
         return loaders
 
     def on_train_epoch_start(self) -> None:
-        """Seed the dropout of each fold as when it is trained alone."""
+        """Seed the dropout of each fold with the seed that the fold would have if it were trained alone."""
         for task, generator in zip(self.tasks, self.generators, strict=True):
             generator.manual_seed(task.seed_dropout(self.current_epoch))
 

@@ -50,7 +50,8 @@ def in_workers(engine: Engine, cut: Cut, workers: int) -> Engine:
 
     Args:
         engine: Runs the folds of a worker; it is pickled, and its large arrays are in shared memory.
-        cut: Cuts folds into chunks, one per task of a worker; a worker that dies loses its chunk.
+        cut: Groups the folds into chunks. A worker takes one chunk at a time; if it dies, only the results of
+            that chunk are lost.
         workers: Number of worker processes.
     """
 
