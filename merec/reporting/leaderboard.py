@@ -84,9 +84,10 @@ def rank_results(results: Sequence[Result]) -> pd.DataFrame:
 
     Returns:
         One row per result: the columns of `score_results`, on all data sets together; `uf1_CORPUS`,
-        `uf1_low_CORPUS` (lower end of the interval), … on each data set; `published_method`, `published` ("UF1/UAR" on all, verbatim), `source`, `leak`;
-        `seconds` (for one seed and all folds, summed over workers), `parameters` (of the network, NaN for
-        estimators) and `tried` (number of configurations among which each fold chose).
+        `uf1_low_CORPUS` (lower end of the interval), … on each data set; `published_method`, `published`
+        ("UF1/UAR" on all data sets, verbatim), `source`, `leak`; `seconds` (for one seed and all folds,
+        summed over workers), `parameters` (of the network, NaN for estimators) and `tried` (number of
+        configurations among which each fold chose).
     """
     published_rows = load_published(results[0].protocol.name).rows
     by_backbone = {row.backbone: row for row in published_rows if row.backbone}
