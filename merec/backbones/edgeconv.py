@@ -16,13 +16,13 @@ from merec.backbones.point_sets import (
     FEATURES,
     REGIONS,
     check_channels,
+    check_neighbours,
     find_neighbours,
     list_edges,
     make_head,
     replace_dropped,
 )
 from merec.backbones.point_stages import SharedLayer
-from merec.types import InputError
 
 
 class EdgeConvNet(nn.Module):
@@ -56,8 +56,7 @@ class EdgeConvNet(nn.Module):
     ):
         super().__init__()
         check_channels(in_channels, "EdgeConvNet")
-        if neighbours < 1:
-            raise InputError(f"backbone.neighbours={neighbours}; give 1 or more")
+        check_neighbours(neighbours)
         self.neighbours = neighbours
         self.edges = nn.ModuleList(EdgeLayer(*sizes) for sizes in pairwise([FEATURES, *widths]))
         self.join = SharedLayer(sum(widths), size)

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from merec.backbones.point_sets import make_head
 from merec.backbones.point_stages import FirstStage, PointStage, make_pool
 from merec.backbones.region_graph import KINDS, GraphConvolution, RegionGraph
 from merec.types import InputError
@@ -106,13 +107,7 @@ class LitePointGCN(nn.Module):
         self.graph = None
         if graph != "none":
             self.graph = RegionGraph(graph, nodes, size, graph_width, graph_blocks, graph_dropout)
-        self.head = nn.Sequential(
-            nn.Linear(size, head_width),
-            nn.BatchNorm1d(head_width),
-            nn.ReLU(),
-            nn.Dropout(head_dropout),
-            nn.Linear(head_width, num_classes),
-        )
+        self.head = make_head(size, head_width, head_dropout, num_classes)
 
     @property
     def adjacency(self) -> Float[Tensor, "layers nodes nodes"] | None:

@@ -22,6 +22,16 @@ def check_channels(in_channels: int, name: str) -> None:
         )
 
 
+def check_neighbours(count: int) -> None:
+    """Refuse a number of neighbours below 1.
+
+    Raises:
+        InputError: With the number.
+    """
+    if count < 1:
+        raise InputError(f"backbone.neighbours={count}; give 1 or more")
+
+
 def replace_dropped(
     points: Float[Tensor, "batch regions k features"],
 ) -> Float[Tensor, "batch regions k 6"]:

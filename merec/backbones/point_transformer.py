@@ -12,13 +12,13 @@ from merec.backbones.point_sets import (
     FEATURES,
     REGIONS,
     check_channels,
+    check_neighbours,
     find_neighbours,
     list_edges,
     make_head,
     replace_dropped,
 )
 from merec.backbones.point_stages import SharedLayer
-from merec.types import InputError
 
 
 class PointTransformer(nn.Module):
@@ -52,8 +52,7 @@ class PointTransformer(nn.Module):
     ):
         super().__init__()
         check_channels(in_channels, "PointTransformer")
-        if neighbours < 1:
-            raise InputError(f"backbone.neighbours={neighbours}; give 1 or more")
+        check_neighbours(neighbours)
         self.neighbours = neighbours
         self.enter = SharedLayer(FEATURES, width)
         self.blocks = nn.ModuleList(AttentionBlock(width) for _ in range(blocks))

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from merec.cli.arguments import read_flag, read_plugins
-from merec.cli.choices import build_corpus_and_features, name_corpus
 from merec.cli.output import make_folder
 from merec.cli.sample_ids import find_rows
+from merec.cli.trained_network import open_corpus, open_network
 from merec.errors import InputError
 
 
@@ -23,29 +23,23 @@ def explain(samples: list[str], options: dict[str, str], overrides: list[str]) -
     from merec.assets import cache_folder
     from merec.explain.explained_sample import choose_rows, explain_samples, take_rows
     from merec.explain.explanation_page import write_explanations
-    from merec.explain.point_importance import choose_method
-    from merec.plugins import list_modules
-    from merec.restore import open_store, restore
+    from merec.explain.point_importance import choose_method, list_motion
+    from merec.restore import open_store
     from merec.run_folder.checkpoint import read_checkpoint
-    from merec.stored_config import build_stored_corpus
 
     if options["unlabelled"] != "false":
         raise InputError(
             "merec inspect: unlabelled= has no effect beside checkpoint=; leave it out"
         )
     method = choose_method(options["method"] or None)
-    given = Path(options["checkpoint"]).expanduser()
-    file = given / "checkpoint.ckpt" if given.is_dir() else given
     plugins = read_plugins(options["plugins"])
-    network = restore(
-        file, plugins, read_flag("inspect", "other_code", options["other_code"] or "false")
-    )
-    if overrides:
-        name_corpus("inspect", overrides)
-        corpus, _ = build_corpus_and_features(overrides)
-    else:
-        trusted = (*list_modules(), *plugins)
-        corpus = build_stored_corpus(network.config["corpus"], trusted, file)
+    other_code = read_flag("inspect", "other_code", options["other_code"] or "false")
+    network = open_network(options["checkpoint"], plugins, other_code)
+    list_motion(
+        network.representation
+    )  # what cannot be explained is refused before anything is read
+    corpus = open_corpus("inspect", network, overrides, plugins)
+    file = network.file
     unseen = read_checkpoint(file)["merec"].get("never_saw", [])
     if samples:
         rows = np.array(find_rows(samples, corpus.index["sample_id"].tolist()))

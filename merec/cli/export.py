@@ -7,6 +7,7 @@ from pathlib import Path
 from merec.cli.arguments import read_flag, read_plugins, split_overrides
 from merec.cli.choices import GROUPS, STUDY, build_corpus_and_features, name_corpus
 from merec.cli.output import make_new_folder
+from merec.cli.trained_network import open_corpus, open_network
 from merec.errors import InputError
 from merec.files import whole_folder, write_text
 from merec.path_names import describe_bad_name
@@ -99,22 +100,13 @@ def _export_network(runs: list[str], arguments: list[str]) -> None:
     plugins = read_plugins(options["plugins"])
     other_code = read_flag("export", "other_code", options["other_code"])
     from merec.assets import cache_folder
-    from merec.plugins import list_modules
-    from merec.restore import open_store, restore
-    from merec.stored_config import build_stored_corpus
+    from merec.restore import open_store
 
-    run = Path(runs[0]).expanduser()
-    file = run / "checkpoint.ckpt" if run.is_dir() else run
-    network = restore(file, plugins, other_code, accelerated=False)
+    network = open_network(runs[0], plugins, other_code, accelerated=False)
     config = network.config
-    if overrides:
-        name_corpus("export", overrides)
-        corpus, _ = build_corpus_and_features(overrides)
-    else:
-        trusted = (*list_modules(), *plugins)
-        corpus = build_stored_corpus(config["corpus"], trusted, network.file)
+    corpus = open_corpus("export", network, overrides, plugins)
     name = str(config.get("name", ""))
-    name = run.stem if describe_bad_name(name) else name
+    name = Path(runs[0]).expanduser().stem if describe_bad_name(name) else name
     out = Path(options["out"] or f"runs/export/{name}-onnx")
     make_new_folder(out)
     from merec.export.onnx_network import write_onnx

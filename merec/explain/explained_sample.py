@@ -68,14 +68,21 @@ def choose_rows(corpus: Corpus, unseen: list[str], count: int) -> Int[np.ndarray
         count: Number of samples.
 
     Raises:
-        InputError: If no sample has motion.
+        InputError: If the corpus has no frames, or no sample has motion.
     """
     index = corpus.index
+    if "onset" not in index:
+        raise InputError(
+            f"{corpus.protocol.name} has flow maps and no frames, so no points can be explained; give "
+            "corpus=NAME of a corpus of frames"
+        )
     moves = (index["onset"] != index["apex"]).to_numpy(bool)
     held_out = index["subject"].isin(unseen).to_numpy(bool)
     rows = np.flatnonzero(moves & held_out if held_out.any() else moves)
     if not len(rows):
-        raise InputError(f"no sample of {corpus.protocol.name} has motion that could be explained")
+        raise InputError(
+            f"no sample of {corpus.protocol.name} has motion that could be explained; give another corpus"
+        )
     return np.unique(rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)])
 
 
@@ -104,7 +111,7 @@ def explain_samples(
         arrays = store.load_sample(corpus, number)
         parts = Parts(pair, {}, arrays, arrays, store.settings, network.modality, ())
         importance = explain(network.backbone, network.target, kind, inputs, method)
-        place = kind.locate(parts).reshape(-1, 2).astype(np.float64)  # type: ignore[attr-defined]
+        place = kind.locate(parts).reshape(-1, 2).astype(np.float64)
         nearest = KDTree(place).query(place, k=min(NEIGHBOURS, len(place)))[1]
         regions = np.empty(0)
         if kind.has_regions:

@@ -35,6 +35,22 @@ def choose_method(method: str | None) -> str:
     return method
 
 
+def list_motion(representation: Representation) -> list[int]:
+    """List the numbers of the features that describe the motion of a point.
+
+    Raises:
+        InputError: If the representation consists of no points.
+    """
+    names = list(representation.channels("fused")[0])
+    motion = [names.index(name) for name in representation.motion]
+    if not motion:
+        raise InputError(
+            f"the network reads {representation.name}, of which no points can be explained; give a "
+            "checkpoint of a network that reads points or landmark_graph"
+        )
+    return motion
+
+
 def explain(
     backbone: nn.Module,
     target: Target,
@@ -61,13 +77,7 @@ def explain(
     Raises:
         InputError: If the network reads neither points nor landmarks.
     """
-    names = list(representation.channels("fused")[0])
-    motion = [names.index(name) for name in getattr(representation, "motion", ())]
-    if not motion:
-        raise InputError(
-            f"the network reads {representation.name}, of which no points can be explained; give a "
-            "checkpoint of a network that reads points or landmark_graph"
-        )
+    motion = list_motion(representation)
     from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer
 
     algorithm = (

@@ -31,7 +31,7 @@ def list_edges() -> Int[np.ndarray, "2 edges"]:
     MediaPipe's own list has an edge on the border of the mesh in one direction only, so that it is no
     undirected graph.
     """
-    edges = {(a, b) for a, b, c in list_triangles() for a, b in _walk((a, b, c))}
+    edges = {(a, b) for triangle in list_triangles() for a, b, _ in _turn(triangle)}
     both = edges | {(b, a) for a, b in edges}
     return np.array(sorted(both, key=lambda edge: edge[::-1])).T
 
@@ -61,7 +61,3 @@ def list_mirrored() -> Sequence[int]:
 def _turn(triangle: Triangle) -> tuple[Triangle, Triangle, Triangle]:
     a, b, c = triangle
     return (a, b, c), (b, c, a), (c, a, b)
-
-
-def _walk(triangle: Triangle) -> list[tuple[int, int]]:
-    return [(a, b) for a, b, _ in _turn(triangle)]

@@ -63,6 +63,7 @@ class Representation(Protocol):
         stretched: Whether its channels are stretched to 0..255, the form in which flow maps circulate. A
             corpus without frames has such a representation only; scikit-learn estimators describe it.
         has_regions: Whether its axis 1 holds the facial regions, so that a network of it can be explained.
+        motion: Names of the features that describe the motion of a point; empty for what has no points.
         shortage: Name of the array that counts points drawn again; "" if there is none.
     """
 
@@ -76,6 +77,7 @@ class Representation(Protocol):
     stretched: ClassVar[bool] = False
     has_regions: ClassVar[bool] = False
     shortage: ClassVar[str] = ""
+    motion: ClassVar[tuple[str, ...]] = ()
 
     def channels(self, modality: str, views: Sequence[str] | None = None) -> Channels:
         """Return the names of the channels of each input, in their order.
@@ -126,6 +128,10 @@ class Representation(Protocol):
             InputError: If the sample lacks what the modality needs.
         """
         ...
+
+    def locate(self, parts: Parts) -> np.ndarray:
+        """Return column and row, px of the crop, of each point; only called where there are points."""
+        raise NotImplementedError(f"{self.name} has no points")
 
     def show(self, arrays: Sequence[np.ndarray], channels: Channels, size: int | None) -> Inputs:
         """Return the arrays of all samples as they are kept in memory and drawn from.
